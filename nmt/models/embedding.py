@@ -1,0 +1,29 @@
+"""Token ids to vectors. Axes: B sentences, T tokens, E embedding width, V vocabulary."""
+
+from torch import Tensor, nn
+
+from nmt.config import Dropout
+from nmt.data.subword import PAD
+from nmt.models.dropout import SequenceDropout, WordDropout
+
+
+class TokenEmbedding(nn.Module):
+    """Embeds token ids; the table may be shared with another embedding or with the output layer."""
+
+    def __init__(self, table: nn.Embedding, dropout: Dropout) -> None:
+        super().__init__()
+        self.table = table
+        self.word_dropout = WordDropout(dropout.word)
+        self.dropout = SequenceDropout(dropout.embedding, dropout.mask)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the vectors (B, T, E) of `tokens` (B, T)."""
+        vectors: Tensor = self.dropout(self.word_dropout(self.table(tokens)))
+        return vectors
+
+
+def embedding_table(vocabulary: int, size: int) -> nn.Embedding:
+    """Return a table (V, E) drawn from N(0, 1/E), which also suits an output layer."""
+    table = nn.Embedding(vocabulary, size, padding_idx=PAD)
+    nn.init.normal_(table.weight, std=size**-0.5)
+    return table
