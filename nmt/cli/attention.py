@@ -1,0 +1,83 @@
+"""`nmt attention`: alignment maps of translated sentences."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from nmt.errors import NmtError
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
+    help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default as in nmt translate.",
+)  # fmt: skip
+@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@click.option("--input", "-i", "source", type=FILE, help="Sentences to translate and draw, one a line; default stdin.")
+@click.option(
+    "--output", "-o", type=FILE, default=Path("attention"), show_default=True,
+    help="Folder for 1.png, 2.png, …; or FILE.png, FILE.svg, FILE.pdf for one sentence (FILE-1.png, … for several).",
+)  # fmt: skip
+@click.option(
+    "--level", type=click.Choice(["word", "piece"]), default="word", show_default=True, help="What is a cell."
+)
+@click.option("--font", type=FILE, help="Font file for characters that matplotlib's own font lacks, such as Chinese.")
+@click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+def command(
+    models: tuple[Path, ...],
+    checkpoint: str | None,
+    source: Path | None,
+    output: Path,
+    level: Literal["word", "piece"],
+    font: Path | None,
+    beam_size: int | None,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["auto", "fp32", "bf16"],
+) -> None:
+    """Translate each line and draw where the decoder looked: source as columns, target as rows.
+
+    \b
+    echo "A dog runs." | nmt attention --model runs/NAME --output dog.png
+    """
+    from nmt.decoding.checkpoints import find_checkpoints, load_translator
+    from nmt.decoding.streams import open_lines
+    from nmt.decoding.translator import Settings
+    from nmt.reports.alignments import draw, of_translation
+    from nmt.reports.figure import check, save
+    from nmt.reports.fonts import families_for
+
+    if output.suffix:
+        check(output)
+    if font is not None:
+        families_for([], font)
+    lines = list(open_lines(source)[0])
+    if not lines:
+        raise NmtError("nothing to draw: give sentences on stdin or with --input")
+    say = functools.partial(click.echo, err=True)
+    found = find_checkpoints(models, checkpoint, say)
+    settings = Settings.of(found[0][0].config.decoding)
+    search = dataclasses.replace(settings.search, with_alignment=True, beam_size=beam_size or settings.search.beam_size)
+    translator = load_translator(found, device, precision, say)
+    for translation in translator.translate(lines, dataclasses.replace(settings, search=search)):
+        number = translation.number + 1
+        alignment = of_translation(translation, translator.vocabularies, level == "word")
+        if alignment is None:
+            click.echo(f"line {number}: nothing to draw (empty, or too long to be translated in one piece)", err=True)
+            continue
+        path = place(output, number, len(lines))
+        save(draw(alignment, font, may_lack=path.suffix.lower() == ".svg"), path)
+        click.echo(path)
+
+
+def place(output: Path, number: int, count: int) -> Path:
+    """Return the file of line `number` of `count`."""
+    if not output.suffix:
+        return output / f"{number:0{len(str(count))}d}.png"
+    return output if count == 1 else output.with_name(f"{output.stem}-{number:0{len(str(count))}d}{output.suffix}")

@@ -1,0 +1,76 @@
+"""`nmt config`: show, check and explain a configuration."""
+
+import textwrap
+from pathlib import Path
+
+import click
+
+from nmt.errors import NmtError
+
+_CONFIG = click.option(
+    "-c", "--config", "path", required=True, type=click.Path(path_type=Path), help="YAML file of the run."
+)
+_SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. --set training.max_steps=100."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Show, check or explain a configuration."""
+
+
+@command.command()
+@_CONFIG
+@_SET
+def show(path: Path, overrides: tuple[str, ...]) -> None:
+    """Print the resolved configuration: every key, with the defaults filled in."""
+    from nmt.config import dump, load
+
+    click.echo(dump(load(path, overrides)), nl=False)
+
+
+@command.command()
+@_CONFIG
+@_SET
+def check(path: Path, overrides: tuple[str, ...]) -> None:
+    """Say whether the configuration is right and its files are there; exit with status 1 if not."""
+    from nmt.config import load
+
+    config = load(path, overrides)
+    corpora = {f"data.train.{n}": corpus for n, corpus in enumerate(config.data.train)}
+    corpora |= {"data.valid": config.data.valid}
+    corpora |= {f"data.test.{name}": corpus for name, corpus in config.data.test.items()}
+    missing = [
+        f"{path}: {key}.{field}: no such file: {file}"
+        for key, corpus in corpora.items()
+        for field in ("source", "target", "tsv")
+        if (file := getattr(corpus, field)) is not None and not file.is_file()
+    ]
+    if missing:
+        raise NmtError("\n".join([*missing, f"paths are relative to the working directory, {Path.cwd()}"]))
+    click.echo(f"{path}: right; the run will be {config.run}, its prepared data {config.prepared}")
+
+
+@command.command("keys")
+@click.argument("prefix", default="")
+def keys_(prefix: str) -> None:
+    """Explain every key, or those under PREFIX, e.g. model.decoder."""
+    import difflib
+
+    from nmt.reports.keys import keys
+
+    found = keys(prefix)
+    if not found:
+        parts = {".".join(key.name.split(".")[:n]) for key in keys() for n in range(1, 5)}
+        near = difflib.get_close_matches(prefix, sorted(parts), n=1, cutoff=0.4)
+        raise NmtError(
+            f"no key '{prefix}'" + (f"; did you mean '{near[0]}'?" if near else "; `nmt config keys` lists all")
+        )
+    for key in found:
+        click.echo(f"{key.name}  ({key.kind.replace('`', '')}; {_default(key.default)})")
+        click.echo(textwrap.fill(key.text, 100, initial_indent="    ", subsequent_indent="    "))
+
+
+def _default(value: str) -> str:
+    return value if value in ("required", "unset") else f"default {value}"

@@ -1,0 +1,114 @@
+"""`nmt evaluate`: translate a test set and score it."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
+    help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default as in nmt translate.",
+)  # fmt: skip
+@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@click.option("--split", help="valid, a name under data.test, or all; default test.")
+@click.option("--source", "-s", type=FILE, help="Evaluate on this file in place of a split.")
+@click.option(
+    "--reference", "-r", "references", type=FILE, multiple=True, help="Its translation; give several if you have."
+)
+@click.option("--tokenize", "-tok", help="sacreBLEU's tokeniser; default that of the target language. See nmt score.")
+@click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU and chrF.")
+@click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
+@click.option("--greedy", is_flag=True, help="Take the most probable token at each step.")
+@click.option("--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by.")
+@click.option("--alpha", type=float, help="Exponent of the length penalty.")
+@click.option("--coverage-penalty", type=float, help="Beta of GNMT's coverage penalty; 0 is off.")
+@click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens.")
+@click.option("--max-length-ratio", type=float, help="Most target tokens for each source token.")
+@click.option("--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to.")
+@click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token.")
+@click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
+@click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Where results are kept; default RUN/evaluations.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(**given: Any) -> None:
+    """Report loss, perplexity, BLEU, chrF, TER and speed on a test set, and keep the translations.
+
+    What is not given here comes from the `decoding` section of the model's config.
+    """
+    if (given["source"] is None) != (not given["references"]):
+        raise click.UsageError("--source and --reference are given together")
+    if given["source"] is not None and given["split"] is not None:
+        raise click.UsageError("give --split, or --source and --reference, not both")
+    if given["greedy"] and given["beam_size"] is not None:
+        raise click.UsageError("give --greedy or --beam-size, not both")
+    from nmt.decoding.checkpoints import find_checkpoints, load_translator
+    from nmt.decoding.translator import Settings
+    from nmt.evaluation import evaluate as room
+    from nmt.evaluation.metrics import advice, build, default_tokenizer
+
+    say = functools.partial(click.echo, err=True)
+    found = find_checkpoints(given["models"], given["checkpoint"], say)
+    run, config = found[0][0], found[0][0].config
+    names = ("beam_size", "length_penalty", "alpha", "coverage_penalty", "min_length")
+    search = {name: given[name] for name in names}
+    search |= {"method": "greedy" if given["greedy"] else None, "forbid_unknown": given["forbid_unknown"] or None}
+    rest = {name: given[name] for name in ("max_length_ratio", "tokens_per_batch", "window")}
+    rest |= {"replace_unknown": given["replace_unknown"] or None}
+    settings = room.with_search(Settings.of(config.decoding), search, rest)
+    tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
+    build("bleu", tokenize)
+    if given["source"] is not None:
+        splits = [room.read_files(given["source"], given["references"])]
+    else:
+        asked = given["split"] or room.default_split(config)
+        wanted = room.split_names(config) if asked == "all" else [asked]
+        splits = [room.read_split(config, name) for name in wanted]
+    translator = load_translator(found, given["device"], given["precision"], say)
+    arithmetic = f"{translator.device.type} {'bf16' if translator.is_bf16 else 'fp32'}"
+    models = [f"{each.config.name}/{path.name}" for each, path in found]
+    results = []
+    for split in splits:
+        evaluation = room.evaluate(translator, settings, split, tokenize, given["lowercase"])
+        result = room.as_dict(evaluation, models, settings, arithmetic)
+        path = room.keep(evaluation, result, given["output"] or run.folder / "evaluations", config)
+        results.append(result | {"hypotheses": str(path)})
+        if hint := advice(evaluation.hypotheses, split.references[0], tokenize):
+            say(f"nmt evaluate: {hint}")
+    click.echo(json.dumps(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
+
+
+def _table(results: list[dict[str, Any]]) -> str:
+    from nmt.reports.table import table
+
+    names = [score["name"] for score in results[0]["scores"]]
+    head = ("split", "sentences", "loss", "perplexity", *names, "sentences/s", "target tokens/s")
+    rows = [
+        (
+            result["split"],
+            f"{result['sentences']:,}",
+            f"{result['loss']:.4f}",
+            f"{result['perplexity']:.2f}",
+            *(f"{score['score']:.2f}" for score in result["scores"]),
+            f"{result['sentences_per_second']:,.1f}",
+            f"{result['target_tokens_per_second']:,.0f}",
+        )
+        for result in results
+    ]
+    search = results[0]["search"]
+    method = "greedy" if search["method"] == "greedy" else f"beam {search['beam_size']}"
+    penalty = f"length penalty {search['length_penalty']}, alpha {search['alpha']:g}"
+    notes = [
+        ("model", " + ".join(results[0]["models"])),
+        ("search", f"{method}, {penalty}, coverage penalty {search['coverage_penalty']:g}, {results[0]['arithmetic']}"),
+        *((score["name"], score["signature"]) for score in results[0]["scores"]),
+        *(("kept in", result["hypotheses"]) for result in results),
+    ]
+    return f"{table([head, *rows], right=frozenset(range(1, len(head))))}\n\n{table(notes)}"

@@ -1,0 +1,35 @@
+"""`nmt plot`: learning curves."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), metavar="FILE",
+    help=".png, .svg or .pdf; default curves.png, in the run's folder where there is only one.",
+)  # fmt: skip
+@click.option("--html", is_flag=True, help="Also write report.html anew in the folder of each run.")
+def command(runs: tuple[Path, ...], output: Path | None, html: bool) -> None:
+    """Draw training and validation loss, BLEU and learning rate of one or more runs, finished or not.
+
+    \b
+    nmt plot runs/quickstart
+    nmt plot runs/lstm runs/gru --output compare.svg
+    """
+    from nmt.reports.curves import draw
+    from nmt.reports.figure import check, save
+    from nmt.reports.log import read_history
+    from nmt.reports.page import write_report
+
+    if output is not None:
+        check(output)
+    histories = [read_history(run) for run in runs]
+    where = output or (runs[0] / "curves.png" if len(runs) == 1 and runs[0].is_dir() else Path("curves.png"))
+    save(draw(histories), where)
+    click.echo(where)
+    if html:
+        for run in runs:
+            click.echo(write_report(run if run.is_dir() else run.parent))

@@ -1,0 +1,26 @@
+"""`nmt preprocess`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "-c", "--config", "path", required=True, type=click.Path(path_type=Path), help="YAML file that describes the run."
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. --set subword.vocab_size=4000."
+)
+@click.option("--force", is_flag=True, help="Make the data anew even where it is up to date.")
+def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
+    """Clean the text, learn subwords, store token ids.
+
+    Reads the corpora under `data`, drops the training pairs that `data.filters` names, learns the SentencePiece
+    model under `subword` and writes everything that training reads into `data.prepared` (default prepared/NAME).
+    Nothing is done where that folder is up to date. What was done is told on stderr.
+    """
+    from nmt import config
+    from nmt.data.prepare import prepare
+
+    prepare(config.load(path, overrides), lambda line: click.echo(line, err=True), force=force)

@@ -1,0 +1,104 @@
+"""`nmt translate`: one line out for each line in."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt.config import Decoding
+    from nmt.decoding.translator import Settings
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
+    help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default: $NMT_MODEL, else the "
+    "newest finished run under runs/.",
+)  # fmt: skip
+@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@click.option("--input", "-i", "source", type=FILE, help="Text to translate, plain or .gz; default stdin.")
+@click.option("--output", "-o", type=FILE, help="Where to write; default stdout. Appears only when complete.")
+@click.option("--beam-size", "-b", type=int, help="Hypotheses kept; 1 is greedy.")
+@click.option("--greedy", is_flag=True, help="Take the most probable token at each step.")
+@click.option("--sample", is_flag=True, help="Draw each token at random.")
+@click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 sharpens what is drawn from.")
+@click.option("--top-k", type=int, default=0, help="Draw from the K most probable tokens; 0 from all.")
+@click.option("--top-p", type=float, default=1.0, help="Draw from the fewest tokens of this probability; 1 from all.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the draws.")
+@click.option("--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by.")
+@click.option("--alpha", type=float, help="Exponent of the length penalty.")
+@click.option("--coverage-penalty", type=float, help="Beta of GNMT's coverage penalty; 0 is off.")
+@click.option("--min-length", type=int, default=0, help="Fewest target tokens.")
+@click.option("--max-length-ratio", type=float, help="Most target tokens for each source token.")
+@click.option("--n-best", "-n", type=int, default=1, show_default=True, help="Translations printed for each line.")
+@click.option("--format", "form", type=click.Choice(["text", "moses", "json"]), default="text", show_default=True)
+@click.option(
+    "--alignments", type=FILE, metavar="FILE|-",
+    help="Write word alignments, source-target, here; - puts them on the line itself, after |||.",
+)  # fmt: skip
+@click.option("--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to.")
+@click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token.")
+@click.option("--prefix", help="What each translation must begin with.")
+@click.option("--prefix-file", type=FILE, help="What each translation must begin with, a line each.")
+@click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
+@click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but errors.")
+def command(**given: Any) -> None:
+    """Translate stdin or a file, one line out for each line in.
+
+    What is not given here comes from the `decoding` section of the model's config.
+    """
+    _refuse_both(given, "greedy", "sample")
+    _refuse_both(given, "greedy", "beam_size")
+    _refuse_both(given, "sample", "beam_size")
+    _refuse_both(given, "prefix", "prefix_file")
+    from nmt.data.lines import read_lines
+    from nmt.decoding.checkpoints import find_checkpoints, load_translator
+    from nmt.decoding.streams import translate_stream
+
+    say = None if given["quiet"] else functools.partial(click.echo, err=True)
+    found = find_checkpoints(given["models"], given["checkpoint"], say or _silent)
+    settings = _settings(given, found[0][0].config.decoding)
+    prefixes: Iterator[str] | None = None if given["prefix"] is None else itertools.repeat(given["prefix"])
+    if given["prefix_file"] is not None:
+        prefixes = read_lines(given["prefix_file"])
+    translator = load_translator(found, given["device"], given["precision"], say or _silent)
+    translate_stream(
+        translator, settings, given["source"], prefixes, given["output"], given["form"], given["alignments"], say
+    )
+
+
+def _settings(given: dict[str, Any], decoding: "Decoding") -> "Settings":
+    """Return the config's settings with what the command line overrides."""
+    from nmt.decoding.translator import Settings
+
+    settings = Settings.of(decoding)
+    names = ["beam_size", "length_penalty", "alpha", "coverage_penalty", "min_length", "n_best"]
+    names += ["temperature", "top_k", "top_p", "seed", "forbid_unknown"]
+    search: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
+    search["method"] = "greedy" if given["greedy"] else "sample" if given["sample"] else "beam"
+    search["with_alignment"] = given["alignments"] is not None or given["form"] == "json"
+    names = ["max_length_ratio", "tokens_per_batch", "window", "replace_unknown"]
+    rest = {name: given[name] for name in names if given[name] is not None}
+    return dataclasses.replace(settings, search=dataclasses.replace(settings.search, **search), **rest)
+
+
+def _refuse_both(given: dict[str, Any], one: str, other: str) -> None:
+    if given[one] not in (None, False) and given[other] not in (None, False):
+        flags = [f"--{name.replace('_', '-')}" for name in (one, other)]
+        raise NmtError(f"{flags[0]} and {flags[1]} exclude each other; give one")
+
+
+def _silent(line: str) -> None:
+    del line

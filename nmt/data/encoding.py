@@ -1,0 +1,106 @@
+"""What worker processes do once the text is clean: learn the subword model, turn text into columns of a store."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt import config
+from nmt.data.cleaning import read_clean
+from nmt.data.store import Column, id_type
+from nmt.data.subword import UNK, Subword, Vocabularies
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A cleaned file and which of its pairs are kept (None: all), with their number."""
+
+    corpus: int
+    path: Path
+    is_kept: Mask | None
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A subword model to be learnt from `lines` lines, drawn evenly from the given sides of the pieces."""
+
+    pieces: list[Piece]
+    sides: tuple[int, ...]
+    lines: int
+    path: Path
+    settings: config.Subword
+    vocab_size: int
+
+
+def learn(task: Learning) -> None:
+    """Learn the model and write it to `task.path`."""
+    Subword.train(_draw(task), task.path, task.settings, task.vocab_size)
+
+
+def _draw(task: Learning) -> Iterator[str]:
+    """Yield lines of pairs at even distances over all pieces, source before target."""
+    pairs = sum(piece.pairs for piece in task.pieces)
+    wanted = min(pairs, max(1, task.lines // len(task.sides)))
+    seen = 0
+    for piece in task.pieces:
+        text = read_clean(piece.path, piece.is_kept)
+        # Pair i is drawn where floor((i + 1) wanted / pairs) steps up.
+        steps = np.arange(seen, seen + piece.pairs + 1, dtype=np.int64) * wanted // pairs
+        for i in np.flatnonzero(np.diff(steps)).tolist():
+            for side in task.sides:
+                yield text[side][i]
+        seen += piece.pairs
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A piece to be encoded with the models in `folder`; `keep_text` where subwords are to be sampled later."""
+
+    piece: Piece
+    folder: Path
+    keep_text: bool
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Both sides of a piece, ready for a store, with the number of unknown tokens of each."""
+
+    corpus: int
+    columns: tuple[Column, Column]
+    unknown: tuple[int, int]
+
+
+def encode(task: Encoding) -> Encoded:
+    """Read a piece and turn it into columns."""
+    vocabularies = _load(task.folder)
+    sides = read_clean(task.piece.path, task.piece.is_kept)
+    columns, unknown = [], []
+    for lines, subword in zip(sides, (vocabularies.source, vocabularies.target), strict=True):
+        ids = subword.encode(lines)
+        lengths = np.fromiter(map(len, ids), np.int32, len(ids))
+        flat = np.fromiter(chain.from_iterable(ids), id_type(subword.size), int(lengths.sum()))
+        unknown.append(int((flat == UNK).sum()))
+        if task.keep_text:
+            texts = [line.encode("utf-8") for line in lines]
+            sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+            columns.append(Column(np.frombuffer(b"".join(texts), np.uint8), sizes, lengths))
+        else:
+            columns.append(Column(flat, lengths, lengths))
+    return Encoded(task.piece.corpus, (columns[0], columns[1]), (unknown[0], unknown[1]))
+
+
+@lru_cache(maxsize=2)
+def _load_cached(folder: Path, stamp: int) -> Vocabularies:
+    return Vocabularies.load(folder)
+
+
+def _load(folder: Path) -> Vocabularies:
+    """Load the models once in each process; a folder that was made anew is read anew."""
+    return _load_cached(folder, max(path.stat().st_mtime_ns for path in folder.glob("*.model")))

@@ -1,0 +1,100 @@
+"""What the prepared data was made from: the files and the settings, so that nothing is made twice."""
+
+import hashlib
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config
+from nmt.data.corpus import paths
+from nmt.data.lines import open_binary
+from nmt.errors import NmtError
+
+_BLOCK = 1 << 20
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input file as it was when it was read."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    lines: int
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Return all of the config that the prepared data depends on, ready for JSON."""
+    data = config.data.model_dump(mode="json", include={"train", "valid", "normalization", "filters"})
+    data |= config.data.model_dump(include={"collapse_whitespace", "lowercase"})
+    subword = config.subword.model_dump(mode="json") | {"sampling": config.subword.sampling > 0}
+    return {"format": _FORMAT, "data": data, "subword": subword}
+
+
+def files(config: Config) -> list[Path]:
+    """Return every file of the training and validation corpora once."""
+    return list(dict.fromkeys(path for corpus in [*config.data.train, config.data.valid] for path in paths(corpus)))
+
+
+def inspect(path: Path) -> Input:
+    """Read a file once for its hash and number of lines."""
+    status = _status(path)
+    digest = hashlib.sha256()
+    with path.open("rb") as raw:
+        while block := raw.read(_BLOCK):
+            digest.update(block)
+    return Input(str(path), status[0], status[1], digest.hexdigest(), _count_lines(path))
+
+
+def describe(values: Input) -> dict[str, Any]:
+    """Return the input ready for JSON."""
+    return asdict(values)
+
+
+def unchanged(known: list[dict[str, Any]], paths: list[Path]) -> bool:
+    """Whether the files are those of `known`: same size and time, or else same content."""
+    if [entry["path"] for entry in known] != [str(path) for path in paths]:
+        return False
+    for entry, path in zip(known, paths, strict=True):
+        size, mtime_ns = _status(path)
+        if size != entry["size"]:
+            return False
+        if mtime_ns != entry["mtime_ns"] and inspect(path).sha256 != entry["sha256"]:
+            return False
+    return True
+
+
+def check_still(inputs: list[Input]) -> None:
+    """Raise `NmtError` where a file has changed since it was inspected."""
+    for entry in inputs:
+        if _status(Path(entry.path)) != (entry.size, entry.mtime_ns):
+            raise NmtError(f"{entry.path}: the file changed while it was read; run nmt preprocess again")
+
+
+def _status(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise NmtError(f"{path}: no such file") from None
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be opened: {error.strerror}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise NmtError(f"{path}: is a folder, not a text file")
+    if not stat.S_ISREG(status.st_mode):
+        raise NmtError(f"{path}: preprocessing reads its input more than once; save the stream to a file")
+    return status.st_size, status.st_mtime_ns
+
+
+def _count_lines(path: Path) -> int:
+    lines, last = 0, b"\n"
+    with open_binary(path) as file:
+        try:
+            while block := file.read(_BLOCK):
+                lines += block.count(b"\n")
+                last = block[-1:]
+        except (OSError, EOFError, ValueError):
+            pass  # read_lines meets the same error and explains it
+    return lines + (last != b"\n")

@@ -1,0 +1,338 @@
+"""The whole way from the corpora of a config to a folder that training reads: `prepare` makes it, `Prepared` opens it.
+
+Clean (in chunks, by worker processes) -> mark duplicates -> learn subwords -> encode -> stores. Memory is bounded by
+the chunks and by `subword.training_sentences`; everything else is on disk. The folder is made beside its place and
+moved there at the end, so that a folder that exists is complete.
+"""
+
+import errno
+import hashlib
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from nmt.config import Config
+from nmt.data import inputs
+from nmt.data.cleaning import CleanChunk, RawChunk, chunks, clean
+from nmt.data.corpus import active, describe, paths, read_pairs
+from nmt.data.deduplicate import Deduplicator
+from nmt.data.encoding import Encoding, Learning, Piece, encode, learn
+from nmt.data.folder import building
+from nmt.data.store import Store, StoreWriter, id_type
+from nmt.data.subword import Vocabularies
+from nmt.data.workers import Workers, available_cores
+from nmt.errors import NmtError
+
+Report = Callable[[str], None]
+_VALID = -1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A finished folder of prepared data."""
+
+    folder: Path
+    vocabularies: Vocabularies
+    train: list[tuple[Store, float]]
+    """The store and the weight of each training corpus."""
+    valid: Store
+    valid_text: tuple[list[str], list[str]]
+    """Normalised source lines, and target lines exactly as in the file."""
+    fingerprint: str
+    """Changes with the content of the inputs and with the settings they were prepared with."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        """Open a prepared folder; raises `NmtError` where it is missing or damaged."""
+        header = _read_header(folder)
+        vocabularies = Vocabularies.load(folder)
+        if vocabularies.fingerprint != header["vocabularies"]:
+            names = " or ".join(str(folder / name) for name in vocabularies.names)
+            raise NmtError(
+                f"{names} is not the subword model that {folder / 'prepared.json'} was made with; "
+                "run nmt preprocess --force"
+            )
+        return cls(
+            folder=folder,
+            vocabularies=vocabularies,
+            train=[(Store.open(folder / f"train-{i}"), float(w)) for i, w in enumerate(header["weights"])],
+            valid=Store.open(folder / "valid"),
+            valid_text=(_read_text(folder / "valid" / "source.txt"), _read_text(folder / "valid" / "target.txt")),
+            fingerprint=header["fingerprint"],
+        )
+
+
+def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
+    """Make the prepared data of `config` unless it is there and up to date, and return it.
+
+    `report` gets lines of information. `force` makes it anew in any case. Raises `NmtError` for anything in the
+    corpora or the config that stands in the way, a full disk and a dead worker included.
+    """
+    folder = config.prepared
+    try:
+        if not force and _is_up_to_date(config, report):
+            report(f"nothing to do: {folder} is up to date")
+            return Prepared.open(folder)
+        # Another process may have made it while this one waited for its turn.
+        with building(folder, lambda: not force and _is_up_to_date(config, lambda _: None)) as partial:
+            if partial is not None:
+                _check_replaceable(folder)
+                _make(config, partial, report)
+        return Prepared.open(folder)
+    except OSError as error:
+        hint = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "; about twice the size of the uncompressed corpora is needed (data.prepared chooses another place)"
+        raise NmtError(f"{error.filename or folder}: {error.strerror or error}{hint}") from None
+
+
+def _make(config: Config, folder: Path, report: Report) -> None:
+    began = time.monotonic()
+    work = folder / "work"
+    work.mkdir()
+    with Workers(config.data.workers or available_cores()) as workers:
+        report(f"preparing {config.name} with {workers.count} process{'es' * (workers.count > 1)}")
+        found = list(workers.map(inputs.inspect, inputs.files(config)))
+        pieces, table = _clean_all(config, found, work, workers)
+        inputs.check_still(found)
+        for line in table:
+            report(line)
+        if not any(piece.pairs for piece in pieces if piece.corpus != _VALID):
+            raise NmtError("\n".join(["no training pair is left, see data.filters:", *table]))
+        vocabularies = _learn_all(config, pieces, folder, workers, report)
+        _encode_all(config, pieces, folder, vocabularies, workers, report)
+    _write_valid_text(config, pieces, folder)
+    shutil.rmtree(work)
+    _write_header(config, folder, found, vocabularies, table)
+    seconds = time.monotonic() - began
+    raw = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
+    report(f"prepared {raw:,} pairs in {seconds:.1f} s ({raw / seconds:,.0f} pairs/s), saved in {config.prepared}")
+
+
+def _corpora(config: Config) -> list[int]:
+    """Return the numbers of the training corpora, and `_VALID`."""
+    return [*range(len(config.data.train)), _VALID]
+
+
+def _corpus(config: Config, number: int) -> Any:
+    return config.data.valid if number == _VALID else config.data.train[number]
+
+
+def _clean_all(
+    config: Config, found: list[inputs.Input], work: Path, workers: Workers
+) -> tuple[list[Piece], list[str]]:
+    """Clean every corpus into files and find the duplicates; return the files in order and the table of what went."""
+    total = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
+    cleaned: list[CleanChunk] = []
+    deduplicator = Deduplicator(work / "duplicates", total) if config.data.filters.duplicates else None
+    with _progress("cleaning", total) as bar:
+        for chunk in workers.map(clean, _raw_chunks(config, work)):
+            if deduplicator is not None and chunk.corpus != _VALID:
+                deduplicator.add(chunk.digests)
+            cleaned.append(replace(chunk, digests=chunk.digests[:0].copy()))
+            bar.update(chunk.raw)
+    is_first = None if deduplicator is None else deduplicator.find()
+    pieces = []
+    at = 0
+    for chunk in cleaned:
+        is_kept = None
+        if is_first is not None and chunk.corpus != _VALID:
+            is_kept = is_first[at : at + chunk.pairs]
+            at += chunk.pairs
+        kept = chunk.pairs if is_kept is None else int(is_kept.sum())
+        chunk.dropped["duplicates"] = chunk.pairs - kept
+        pieces.append(Piece(chunk.corpus, chunk.path, is_kept, kept))
+    if not any(chunk.corpus == _VALID for chunk in cleaned):
+        raise NmtError(f"{describe(config.data.valid)}: the validation corpus is empty; check data.valid")
+    return pieces, _table(config, cleaned)
+
+
+def _raw_chunks(config: Config, work: Path) -> Iterator[RawChunk]:
+    for corpus in _corpora(config):
+        for i, pairs in enumerate(chunks(read_pairs(_corpus(config, corpus)))):
+            path = work / f"clean-{corpus}-{i:06}.txt"
+            yield RawChunk(corpus, pairs, config.data, path, is_filtered=corpus != _VALID)
+
+
+def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
+    """Return the lines of a table: what each training corpus had, what each filter dropped, what is left."""
+    reasons = active(config.data.filters)
+    rows = [["corpus", "pairs", *reasons, "kept"]]
+    sums: list[Counter[str]] = []
+    for number, corpus in enumerate(config.data.train):
+        counts: Counter[str] = Counter()
+        for chunk in cleaned:
+            if chunk.corpus == number:
+                counts.update(chunk.dropped)
+                counts.update(pairs=chunk.raw, kept=chunk.raw - chunk.dropped.total())
+        sums.append(counts)
+        rows.append([describe(corpus), *(f"{counts[name]:,}" for name in rows[0][1:])])
+    if len(sums) > 1:
+        all_counts = sum(sums, Counter())
+        rows.append(["together", *(f"{all_counts[name]:,}" for name in rows[0][1:])])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+
+
+def _learn_all(config: Config, pieces: list[Piece], folder: Path, workers: Workers, report: Report) -> Vocabularies:
+    """Learn the subword models into `folder`."""
+    subword = config.subword
+    train = [piece for piece in pieces if piece.corpus != _VALID]
+    size = subword.vocab_size
+    models: list[tuple[str, tuple[int, ...], int]] = [("joint", (0, 1), size)]
+    if not subword.joint:
+        source_size, target_size = subword.source_vocab_size or size, subword.target_vocab_size or size
+        models = [("source", (0,), source_size), ("target", (1,), target_size)]
+    tasks = [
+        Learning(train, sides, subword.training_sentences, folder / f"{name}.model", subword, entries)
+        for name, sides, entries in models
+    ]
+    began = time.monotonic()
+    for _ in workers.map(learn, tasks):
+        pass
+    vocabularies = Vocabularies.load(folder)
+    sizes = ", ".join(
+        f"{name} {model.size:,}"
+        for (name, *_), model in zip(models, (vocabularies.source, vocabularies.target), strict=False)
+    )
+    report(f"vocabulary ({subword.kind}): {sizes} entries, learnt in {time.monotonic() - began:.1f} s")
+    return vocabularies
+
+
+def _encode_all(
+    config: Config,
+    pieces: list[Piece],
+    folder: Path,
+    vocabularies: Vocabularies,
+    workers: Workers,
+    report: Report,
+) -> None:
+    """Write the store of every corpus."""
+    is_text = config.subword.sampling > 0
+    dtype = id_type(max(vocabularies.source.size, vocabularies.target.size))
+    writers: dict[int, StoreWriter] = {}
+    tokens, unknown, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64), 0
+    try:
+        for corpus in _corpora(config):
+            as_text = is_text and corpus != _VALID
+            place = folder / ("valid" if corpus == _VALID else f"train-{corpus}")
+            writers[corpus] = StoreWriter(place, "uint8" if as_text else dtype, as_text)
+        tasks = (Encoding(piece, folder, is_text and piece.corpus != _VALID) for piece in pieces)
+        with _progress("encoding", sum(piece.pairs for piece in pieces)) as bar:
+            for encoded in workers.map(encode, tasks):
+                writers[encoded.corpus].append(*encoded.columns)
+                bar.update(len(encoded.columns[0].sizes))
+                if encoded.corpus != _VALID:
+                    tokens += [int(column.lengths.sum()) for column in encoded.columns]
+                    unknown += encoded.unknown
+                    pairs += len(encoded.columns[0].sizes)
+        for writer in writers.values():
+            writer.close()
+    finally:
+        for writer in writers.values():
+            writer.abandon()
+    for side in range(2):
+        language = (config.data.source_language, config.data.target_language)[side]
+        report(
+            f"train {language}: {tokens[side]:,} tokens, {tokens[side] / pairs:.1f} a sentence, "
+            f"{unknown[side] / max(1, tokens[side]):.2%} unknown"
+        )
+
+
+def _write_valid_text(config: Config, pieces: list[Piece], folder: Path) -> None:
+    sources = (
+        line
+        for piece in pieces
+        if piece.corpus == _VALID
+        for line in piece.path.read_bytes().decode("utf-8").split("\n")[:-1:2]
+    )
+    _write_text(folder / "valid" / "source.txt", sources)
+    _write_text(folder / "valid" / "target.txt", (target for _, target in read_pairs(config.data.valid)))
+
+
+def _write_text(path: Path, lines: Iterable[str]) -> None:
+    with path.open("wb") as file:
+        file.writelines(f"{line}\n".encode("utf-8", errors="replace") for line in lines)
+
+
+def _read_text(path: Path) -> list[str]:
+    try:
+        return path.read_bytes().decode("utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError):
+        raise NmtError(f"{path}: missing or corrupt; run nmt preprocess --force") from None
+
+
+def _write_header(
+    config: Config, folder: Path, found: list[inputs.Input], vocabularies: Vocabularies, table: list[str]
+) -> None:
+    settings = inputs.settings(config)
+    content = [settings, [entry.sha256 for entry in found], vocabularies.fingerprint]
+    header = {
+        "settings": settings,
+        "inputs": [inputs.describe(entry) for entry in found],
+        "weights": [corpus.weight for corpus in config.data.train],
+        "vocabularies": vocabularies.fingerprint,
+        "fingerprint": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        "table": table,
+    }
+    text = json.dumps(header, indent=1, ensure_ascii=False) + "\n"
+    (folder / "prepared.json").write_text(text, encoding="utf-8")
+
+
+def _read_header(folder: Path) -> dict[str, Any]:
+    path = folder / "prepared.json"
+    try:
+        header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not {"settings", "inputs", "weights", "vocabularies", "fingerprint"} <= header.keys():
+            raise ValueError
+    except FileNotFoundError:
+        raise NmtError(f"{folder}: holds no prepared data; run nmt preprocess --config CONFIG") from None
+    except (OSError, ValueError, AttributeError):
+        raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
+    return header
+
+
+def _is_up_to_date(config: Config, report: Report) -> bool:
+    folder = config.prepared
+    if not (folder / "prepared.json").exists():
+        return False
+    try:
+        header = _read_header(folder)
+        if header["settings"] != inputs.settings(config):
+            report(f"{folder} was made with other settings; making it anew")
+            return False
+        Prepared.open(folder)
+    except NmtError as error:
+        report(f"{error}; making it anew")
+        return False
+    if not inputs.unchanged(header["inputs"], inputs.files(config)):
+        report(f"{folder} was made from other files; making it anew")
+        return False
+    return True
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse to replace a folder that is not ours."""
+    if folder.exists() and not (folder / "prepared.json").exists() and any(folder.iterdir()):
+        raise NmtError(f"{folder}: holds something else than prepared data; choose another data.prepared")
+
+
+def _lines_of(found: list[inputs.Input], config: Config, corpus: int) -> int:
+    """Return the number of lines of the first file of a corpus."""
+    first = str(paths(_corpus(config, corpus))[0])
+    return next(entry.lines for entry in found if entry.path == first)
+
+
+def _progress(what: str, pairs: int) -> "tqdm[Any]":
+    return tqdm(total=pairs, desc=what, unit=" pairs", unit_scale=True, disable=None, leave=False)

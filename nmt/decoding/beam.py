@@ -1,0 +1,179 @@
+"""Beam search over a batch of sentences.
+
+At each step the best K continuations of a sentence are kept. Those that end become finished and free their places, so
+that the next step again has K (with one beam nothing is left to go on: greedy search). A sentence ends when K have
+finished, when nothing is left, or when no open hypothesis can enter the n best. Search never looks at `n_best`
+otherwise, so asking for more hypotheses never changes the first ones.
+
+Axes: B sentences, K beams, S source tokens, V vocabulary, C candidates, F finished hypotheses.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.data.subword import BOS, EOS
+from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
+from nmt.decoding.penalties import coverage, divisor
+from nmt.decoding.protocol import AMemory, AState, Model
+from nmt.decoding.selection import Constraints, asks_device
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is needed later to spell the hypotheses of one step out."""
+
+    sentences: Tensor
+    """(B,) which of the batch's sentences the rows are."""
+    parents: Tensor
+    """(B, K) the beam that each hypothesis continues."""
+    tokens: Tensor
+    """(B, K)"""
+    log_probs: Tensor
+    """(B, K) of the token."""
+    alignment: Tensor | None
+    """(B, K of the parents, S)"""
+
+
+class _Finished:
+    """The best K finished hypotheses of each sentence, best first, earlier first among equals; (B, K) tensors."""
+
+    def __init__(self, sentences: int, beams: int, device: torch.device) -> None:
+        self.scores = torch.full((sentences, beams), -torch.inf, dtype=torch.float64, device=device)
+        self.steps = torch.zeros((sentences, beams), dtype=torch.int64, device=device)
+        self.beams = torch.zeros((sentences, beams), dtype=torch.int64, device=device)
+        self.counts = torch.zeros(sentences, dtype=torch.int64, device=device)
+
+    def add(self, scores: Tensor, step: int) -> None:
+        """Merge hypotheses that end at `step`; `scores` (B, K), minus infinity where none does."""
+        size = self.scores.shape[1]
+        beams = torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
+        merged, order = torch.cat([self.scores, scores], 1).sort(dim=1, descending=True, stable=True)
+        order = order[:, :size]
+        self.scores = merged[:, :size]
+        self.steps = torch.cat([self.steps, torch.full_like(beams, step)], 1).gather(1, order)
+        self.beams = torch.cat([self.beams, beams], 1).gather(1, order)
+        self.counts = self.counts + (scores > -torch.inf).sum(1)
+
+    def put(self, rows: Tensor, other: "_Finished", of: Tensor) -> None:
+        """Write rows `of` of `other` over `rows`."""
+        for name in ("scores", "steps", "beams"):
+            getattr(self, name)[rows] = getattr(other, name)[of]
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with the sentences `rows` only."""
+        self.scores, self.steps, self.beams = self.scores[rows], self.steps[rows], self.beams[rows]
+        self.counts = self.counts[rows]
+
+
+@torch.inference_mode()
+def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
+    """Return the `n_best` best hypotheses of each sentence (fewer where there are no more), best first.
+
+    Raises `NmtError` where the model gives NaN.
+    """
+    batch, device = len(sentences.source), sentences.source.device
+    beams = options.beam_size
+    constraints = Constraints(sentences, options)
+    divisors = [divisor(options.length_penalty, options.alpha, n + 1) for n in range(constraints.last_step + 1)]
+    longest = torch.tensor([divisors[n] for n in constraints.limits], dtype=torch.float64, device=device)
+    beta = options.coverage_penalty
+
+    memory = model.encode(sentences.source, sentences.lengths)
+    state = model.start(memory, 1)
+    token = torch.full((batch,), BOS, device=device)
+    totals = torch.zeros((batch, 1), dtype=torch.float64, device=device)  # (B, K) log-probability, -inf: none
+    covered = torch.zeros((batch, 1, memory.is_real.shape[1]), device=device)  # (B, K, S), used where beta
+    alive = torch.arange(batch, device=device)  # which sentences are still in the batch
+    finished = _Finished(batch, beams, device)
+    results = _Finished(batch, beams, device)
+    trace: list[_Step] = []
+
+    for step in range(constraints.last_step + 1):
+        width = totals.shape[1]
+        state, output = model.step(token, state, memory)
+        log_probs = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)  # (B * K, V)
+        values, tokens = constraints.candidates(log_probs, step, width, beams)  # (B * K, C)
+        joined = (totals.flatten().unsqueeze(1) + values).view(len(alive), -1)  # (B, K * C)
+        best, order = joined.sort(dim=1, descending=True, stable=True)
+        totals, order = best[:, :beams], order[:, :beams]
+        parents = order // values.shape[1]  # (B, K)
+        tokens = tokens.view(joined.shape).gather(1, order)
+        values = values.view(joined.shape).gather(1, order)
+        alignment = None
+        if beta or options.with_alignment:
+            alignment = output.alignment.float().view(len(alive), width, -1)
+        trace.append(_Step(alive, parents, tokens, values, alignment if options.with_alignment else None))
+
+        is_end = (tokens == EOS) & (totals > -torch.inf)
+        scores = totals / divisors[step]
+        if beta and alignment is not None:
+            added = covered + alignment
+            covered = added.gather(1, parents.unsqueeze(2).expand(-1, -1, added.shape[2]))
+            scores = scores + beta * coverage(covered, memory.is_real.unsqueeze(1))
+        if device.type != "cpu" or bool(is_end.any()):
+            finished.add(scores.masked_fill(~is_end, -torch.inf), step)
+        totals = totals.masked_fill(tokens == EOS, -torch.inf)
+        hopes = totals.amax(1) / longest  # no open hypothesis can score more: probabilities and penalties only cost
+        is_done = (finished.counts >= beams) | (finished.scores[:, options.n_best - 1] >= hopes)
+        totals = totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
+
+        rows = torch.arange(len(alive), device=device).unsqueeze(1) * width + parents
+        if asks_device(device, step):
+            going = (~is_done).nonzero().squeeze(1)
+            if len(going) == 0:
+                break
+            if len(going) < len(alive):
+                results.put(alive, finished, torch.arange(len(alive), device=device))
+                memory = memory.select(going)
+                covered = covered[going, :, : memory.is_real.shape[1]]
+                alive, totals, rows, tokens, longest = (x[going] for x in (alive, totals, rows, tokens, longest))
+                finished.keep(going)
+                constraints.keep(going)
+        state = state.select(rows.flatten())
+        token = tokens.flatten()
+    results.put(alive, finished, torch.arange(len(alive), device=device))
+    return _spell(results, trace, sentences.lengths.tolist(), options.n_best)
+
+
+def _spell(results: _Finished, trace: list[_Step], lengths: list[int], n_best: int) -> list[list[Hypothesis]]:
+    """Follow the finished hypotheses back to their beginnings."""
+    scores = results.scores[:, :n_best].cpu().numpy()
+    sentence, rank = np.nonzero(np.isfinite(scores))  # (F,) in the order of sentences and ranks
+    if len(np.unique(sentence)) < len(scores):
+        raise not_numbers()
+    ends: NDArray[np.int64] = results.steps.cpu().numpy()[sentence, rank]
+    beam: NDArray[np.int64] = results.beams.cpu().numpy()[sentence, rank]
+    size = int(ends.max()) + 1
+    tokens = np.zeros((len(ends), size), np.int64)
+    values = np.zeros((len(ends), size), np.float64)
+    with_alignment = trace[0].alignment is not None
+    alignment = np.zeros((len(ends), size, max(lengths)), np.float32) if with_alignment else None
+    row_of = np.zeros(len(scores), np.int64)
+    for step in range(size - 1, -1, -1):
+        record = trace[step]
+        sentences = record.sentences.cpu().numpy()
+        row_of[sentences] = np.arange(len(sentences))
+        live = np.nonzero(ends >= step)[0]
+        row = row_of[sentence[live]]
+        tokens[live, step] = record.tokens.cpu().numpy()[row, beam[live]]
+        values[live, step] = record.log_probs.cpu().numpy()[row, beam[live]]
+        beam[live] = record.parents.cpu().numpy()[row, beam[live]]
+        if alignment is not None and record.alignment is not None:
+            part = record.alignment.cpu().numpy()[row, beam[live]]
+            alignment[live, step, : part.shape[1]] = part
+    answer: list[list[Hypothesis]] = [[] for _ in scores]
+    for f, (number, end) in enumerate(zip(sentence.tolist(), ends.tolist(), strict=True)):
+        answer[number].append(
+            Hypothesis(
+                tokens=tuple(tokens[f, :end].tolist()),
+                score=float(scores[number, rank[f]]),
+                log_prob=float(values[f, : end + 1].sum()),
+                token_log_probs=tuple(values[f, : end + 1].tolist()),
+                alignment=None if alignment is None else alignment[f, :end, : lengths[number]].copy(),
+            )
+        )
+    return answer

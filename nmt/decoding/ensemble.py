@@ -1,0 +1,71 @@
+"""Several models as one: the mean of their probabilities.
+
+Axes: B sentences, N hypotheses, S source tokens, V vocabulary, E models.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from nmt.decoding.protocol import AMemory, AState, Model, StepOutput
+
+
+@dataclass(frozen=True)
+class EnsembleMemory(Generic[AMemory]):
+    """The memory of each model."""
+
+    parts: tuple[AMemory, ...]
+
+    @property
+    def is_real(self) -> Tensor:
+        """(B, S) bool, the same for all models."""
+        return self.parts[0].is_real
+
+    def select(self, rows: Tensor) -> "EnsembleMemory[AMemory]":
+        """Return the sentences `rows`."""
+        return EnsembleMemory(tuple(part.select(rows) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class EnsembleState(Generic[AState]):
+    """The state of each model."""
+
+    parts: tuple[AState, ...]
+
+    def select(self, rows: Tensor) -> "EnsembleState[AState]":
+        """Return the hypotheses `rows`."""
+        return EnsembleState(tuple(part.select(rows) for part in self.parts))
+
+
+class Ensemble(Generic[AMemory, AState]):
+    """Models over the same vocabularies, asked together."""
+
+    def __init__(self, models: Sequence[Model[AMemory, AState]]) -> None:
+        """Join `models`; that their vocabularies agree is the caller's to check."""
+        self.models = tuple(models)
+
+    def encode(self, source: Tensor, lengths: Tensor) -> EnsembleMemory[AMemory]:
+        """Encode with each model."""
+        return EnsembleMemory(tuple(model.encode(source, lengths) for model in self.models))
+
+    def start(self, memory: EnsembleMemory[AMemory], beams: int) -> EnsembleState[AState]:
+        """Start each model."""
+        pairs = zip(self.models, memory.parts, strict=True)
+        return EnsembleState(tuple(model.start(part, beams) for model, part in pairs))
+
+    def step(
+        self, token: Tensor, state: EnsembleState[AState], memory: EnsembleMemory[AMemory]
+    ) -> tuple[EnsembleState[AState], StepOutput]:
+        """Return log mean_e p_e (N, V) as logits and the mean alignment (N, S)."""
+        answers = [
+            model.step(token, own, part)
+            for model, own, part in zip(self.models, state.parts, memory.parts, strict=True)
+        ]
+        log_probs = torch.stack([torch.log_softmax(o.logits, -1, dtype=torch.float32) for _, o in answers])  # (E, N, V)
+        alignment = torch.stack([o.alignment.float() for _, o in answers]).mean(0)
+        logits = log_probs.logsumexp(0) - math.log(len(answers))
+        return EnsembleState(tuple(own for own, _ in answers)), StepOutput(logits, alignment)

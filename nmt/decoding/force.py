@@ -1,0 +1,31 @@
+"""Scoring given translations: log p(target | source) with the same steps as search.
+
+Axes: B pairs, T target tokens with EOS.
+"""
+
+import torch
+from torch import Tensor
+
+from nmt.data.subword import BOS
+from nmt.decoding.protocol import AMemory, AState, Model
+
+
+@torch.inference_mode()
+def force(
+    model: Model[AMemory, AState], source: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor
+) -> list[tuple[float, ...]]:
+    """Return the natural log-probability of each real target token, EOS included, of each of B pairs.
+
+    `source` (B, S) and `target` (B, T) are ids with EOS, padded; `lengths` and `target_lengths` (B,) count real tokens.
+    """
+    memory = model.encode(source, lengths)
+    state = model.start(memory, 1)
+    token = torch.full_like(target[:, 0], BOS)
+    values = []
+    for step in range(target.shape[1]):
+        state, output = model.step(token, state, memory)
+        token = target[:, step]
+        log_probs = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)  # (B, V)
+        values.append(log_probs.gather(1, token.unsqueeze(1)).squeeze(1))
+    table = torch.stack(values, 1).double().tolist()  # (B, T)
+    return [tuple(row[:length]) for row, length in zip(table, target_lengths.tolist(), strict=True)]

@@ -1,0 +1,107 @@
+"""Search without branches: each hypothesis takes one token a step. Greedy search, and the loop sampling shares.
+
+Axes: B sentences, K hypotheses a sentence, N = B * K, S source tokens, T target tokens, V vocabulary.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from nmt.data.subword import BOS, EOS
+from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
+from nmt.decoding.penalties import coverage, divisor
+from nmt.decoding.protocol import AMemory, AState, Model
+from nmt.decoding.selection import Constraints, asks_device, top
+
+
+@torch.inference_mode()
+def greedy_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
+    """Return, for each sentence, the one hypothesis that takes the most probable token at each step."""
+    return roll(model, sentences, options, 1, lambda log_probs, _step, _rows: top(log_probs, 1)[1].squeeze(1))
+
+
+def roll(
+    model: Model[AMemory, AState],
+    sentences: Sentences,
+    options: Options,
+    beams: int,
+    choose: Callable[[Tensor, int, Tensor], Tensor],
+) -> list[list[Hypothesis]]:
+    """Return `beams` hypotheses a sentence whose tokens `choose` picks.
+
+    `choose(log_probs (N, V), step, rows (N,))` returns N tokens; what may not come has minus infinity, `rows` numbers
+    the hypotheses in the whole batch. Raises `NmtError` where the model gives NaN.
+    """
+    batch, device = len(sentences.source), sentences.source.device
+    constraints = Constraints(sentences, options)
+    size = constraints.last_step + 1
+    tokens = torch.full((batch * beams, size), EOS, device=device)
+    values = torch.zeros((batch * beams, size), device=device)
+    alignments: list[tuple[Tensor, Tensor]] = []  # of each step: rows (N,), attention (N, S)
+    memory = model.encode(sentences.source, sentences.lengths)
+    state = model.start(memory, beams)
+    rows = torch.arange(batch * beams, device=device)
+    token = torch.full_like(rows, BOS)
+    is_done = torch.zeros_like(rows, dtype=torch.bool)
+    for step in range(size):
+        state, output = model.step(token, state, memory)
+        log_probs = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)  # (N, V)
+        forced = constraints.forced(step, beams)
+        true = None if forced is None else log_probs.gather(1, forced.clamp(min=0).unsqueeze(1)).squeeze(1)
+        constraints.ban(log_probs, step)
+        token = choose(log_probs, step, rows)
+        value = log_probs.gather(1, token.unsqueeze(1)).squeeze(1)
+        if forced is not None and true is not None:
+            token = torch.where(forced >= 0, forced, token)
+            value = torch.where(forced >= 0, true, value)
+        token = token.masked_fill(is_done, EOS)
+        tokens[rows, step] = token
+        values[rows, step] = value.masked_fill(is_done, 0.0)
+        if options.with_alignment or options.coverage_penalty:
+            alignments.append((rows, output.alignment.float()))
+        is_done = is_done | (token == EOS)
+        if asks_device(device, step):
+            going = (~is_done.view(-1, beams).all(1)).nonzero().squeeze(1)
+            if len(going) == 0:
+                break
+            if len(going) * beams < len(rows):
+                memory = memory.select(going)
+                constraints.keep(going)
+                hypotheses = (going.unsqueeze(1) * beams + torch.arange(beams, device=device)).flatten()
+                state = state.select(hypotheses)
+                rows, token, is_done = rows[hypotheses], token[hypotheses], is_done[hypotheses]
+    return _gather(tokens.cpu(), values.double().cpu(), alignments, sentences, options, beams)
+
+
+def _gather(
+    tokens: Tensor,
+    values: Tensor,
+    alignments: list[tuple[Tensor, Tensor]],
+    sentences: Sentences,
+    options: Options,
+    beams: int,
+) -> list[list[Hypothesis]]:
+    """Cut each row (N, T) at its EOS and score it."""
+    ends = (tokens == EOS).int().argmax(1).tolist()
+    attention = torch.zeros(len(tokens), len(alignments), sentences.source.shape[1])  # (N, T, S)
+    for step, (rows, alignment) in enumerate(alignments):
+        attention[rows.cpu(), step, : alignment.shape[1]] = alignment.cpu()
+    lengths = sentences.lengths.tolist()
+    answer: list[list[Hypothesis]] = [[] for _ in lengths]
+    for row, end in enumerate(ends):
+        source_length = lengths[row // beams]
+        token_log_probs = tuple(values[row, : end + 1].tolist())
+        log_prob = float(values[row, : end + 1].sum())
+        score = log_prob / divisor(options.length_penalty, options.alpha, end + 1)
+        if options.coverage_penalty:
+            covered = attention[row, : end + 1, :source_length].sum(0)
+            is_real = torch.ones_like(covered, dtype=torch.bool)
+            score += options.coverage_penalty * float(coverage(covered, is_real))
+        if score != score:
+            raise not_numbers()
+        kept = attention[row, :end, :source_length].numpy().copy() if options.with_alignment else None
+        answer[row // beams].append(
+            Hypothesis(tuple(tokens[row, :end].tolist()), score, log_prob, token_log_probs, kept)
+        )
+    return answer

@@ -1,0 +1,106 @@
+"""What search is asked (`Sentences`, `Options`) and what it answers (`Hypothesis`).
+
+Axes: B sentences, S source tokens, T target tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt import config
+from nmt.errors import NmtError
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One finished translation."""
+
+    tokens: tuple[int, ...]
+    """T target ids, without BOS and EOS."""
+    score: float
+    """What search ranks by: log-probability after length and coverage penalty."""
+    log_prob: float
+    """Natural log of p(target | source), EOS included."""
+    token_log_probs: tuple[float, ...]
+    """T + 1 natural logs, the last of EOS."""
+    alignment: NDArray[np.float32] | None
+    """(T, S) attention of each token over the source, whose last column is the source's EOS; None if not asked for."""
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """B sources to translate in one batch."""
+
+    source: Tensor
+    """(B, S) int64 ids with EOS, padded."""
+    lengths: Tensor
+    """(B,) int64 real tokens, EOS included."""
+    max_lengths: Sequence[int]
+    """Most target tokens of each sentence, EOS not counted; then EOS is forced, at its true probability."""
+    prefixes: Sequence[Sequence[int]] = ()
+    """Target ids that each translation must begin with; empty for none."""
+    addresses: Sequence[tuple[int, ...]] = ()
+    """Of each sentence's random draws, e.g. its line number in the whole input; empty for its row."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search. Penalties are those of `config.Decoding`."""
+
+    method: Literal["beam", "greedy", "sample"] = "beam"
+    beam_size: int = 5
+    """Hypotheses kept a sentence (beam)."""
+    n_best: int = 1
+    """Hypotheses returned a sentence: the best first (beam), or in the order of drawing (sample)."""
+    length_penalty: Literal["none", "average", "gnmt"] = "average"
+    alpha: float = 1.0
+    coverage_penalty: float = 0.0
+    min_length: int = 0
+    """Fewest target tokens, EOS not counted."""
+    forbid_unknown: bool = False
+    """Never generate UNK."""
+    with_alignment: bool = False
+    """Keep the attention of what is returned."""
+    temperature: float = 1.0
+    """Logits are divided by this before drawing (sample)."""
+    top_k: int = 0
+    """Draw from the so many most probable tokens only (Fan 2018); 0 from all."""
+    top_p: float = 1.0
+    """Draw from the fewest tokens that hold this probability (nucleus, Holtzman 2020); 1 from all."""
+    seed: int = 1
+    """Seed of the draws."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant; raises `NmtError`."""
+        if self.beam_size < 1 or self.n_best < 1:
+            raise NmtError("--beam-size and --n-best must be at least 1")
+        if self.method == "greedy" and self.n_best > 1:
+            raise NmtError("greedy search gives one hypothesis; for --n-best use --beam-size, or --sample")
+        if self.method == "beam" and self.n_best > self.beam_size:
+            raise NmtError(f"--n-best {self.n_best} needs --beam-size of at least {self.n_best}, not {self.beam_size}")
+        if self.alpha < 0 or self.coverage_penalty < 0:
+            raise NmtError("--alpha and --coverage-penalty must not be negative")
+        if not 0 < self.temperature < float("inf") or not 0 < self.top_p <= 1 or self.top_k < 0:
+            raise NmtError("--temperature must be above 0, --top-p above 0 and at most 1, --top-k not negative")
+
+    @classmethod
+    def of(cls, decoding: config.Decoding) -> "Options":
+        """Return what the `decoding` section asks for."""
+        return cls(
+            beam_size=decoding.beam_size,
+            length_penalty=decoding.length_penalty,
+            alpha=decoding.alpha,
+            coverage_penalty=decoding.coverage_penalty,
+        )
+
+
+def not_numbers() -> NmtError:
+    """Return the error for a model whose probabilities are NaN."""
+    return NmtError(
+        "the model gives probabilities that are not numbers (NaN); the training has diverged: "
+        "take an earlier checkpoint with --checkpoint step-N, or train with a lower training.learning_rate"
+    )

@@ -1,0 +1,91 @@
+"""How translations are written: plain text, Moses n-best lists, JSON lines; and files that appear only when whole."""
+
+import contextlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from nmt.decoding.alignment import pharaoh
+from nmt.decoding.translator import EMPTY, Target, Translation
+from nmt.errors import NmtError
+
+Format = Literal["text", "moses", "json"]
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
+
+
+def render(translation: Translation, form: Format, n_best: int, with_links: bool) -> str:
+    """Return what is printed for one input line, each line with its newline.
+
+    text: `n_best` lines, empty where fewer were found. moses: ``number ||| text ||| score`` for each one found. json:
+    one object. `with_links` appends ``||| 0-0 1-2`` to a line of text or moses; json has the alignment always.
+    """
+    if form == "json":
+        return _json(translation) + "\n"
+    lines = []
+    for target in _shown(translation, form, n_best):
+        line = target.text
+        if form == "moses":
+            escaped = line.replace("|||", "&#124;&#124;&#124;")
+            line = f"{translation.number} ||| {escaped} ||| {target.score:.6f}"
+        lines.append(f"{line} ||| {pharaoh(target.words or ())}".rstrip(" ") if with_links else line)
+    return "".join(line + "\n" for line in lines)
+
+
+def render_links(translation: Translation, form: Format, n_best: int) -> str:
+    """Return the Pharaoh line of each translation that `render` prints."""
+    shown = translation.targets if form == "json" else _shown(translation, form, n_best)
+    return "".join(pharaoh(target.words or ()) + "\n" for target in shown)
+
+
+def _shown(translation: Translation, form: Format, n_best: int) -> Sequence[Target]:
+    missing = n_best - len(translation.targets) if form == "text" else 0
+    return [*translation.targets, *[EMPTY] * missing]
+
+
+def _json(translation: Translation) -> str:
+    hypotheses = [
+        {
+            "text": target.text,
+            "score": target.score,
+            "log_prob": target.log_prob,
+            "alignment": [list(pair) for pair in target.words or ()],
+        }
+        for target in translation.targets
+    ]
+    text = json.dumps({"source": translation.source, "hypotheses": hypotheses}, ensure_ascii=False)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+@contextlib.contextmanager
+def open_output(path: Path | None) -> Iterator[BinaryIO]:
+    """Give a binary file to write to: stdout for None or "-"; else `path`, which changes only when all went well."""
+    if path is None or str(path) == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as special:
+                yield special
+            return
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,69 @@
+"""What search asks of a model: three methods over values, nothing about layers, cells or attention.
+
+Axes: B sentences, K beams, N = B * K hypotheses (those of a sentence together), S source tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Memory(Protocol):
+    """B encoded sources."""
+
+    @property
+    def is_real(self) -> Tensor:
+        """(B, S) bool, True on real source tokens."""
+
+    def select(self, rows: Tensor) -> Self:
+        """Return the sentences `rows` (int64); S may shrink to the longest of them."""
+
+
+class State(Protocol):
+    """What N hypotheses have generated so far."""
+
+    def select(self, rows: Tensor) -> Self:
+        """Return the hypotheses `rows` (int64), which may repeat, reorder and leave out."""
+
+
+class Output(Protocol):
+    """What one step gives."""
+
+    @property
+    def logits(self) -> Tensor:
+        """(N, V) unnormalised log-probabilities of the next token."""
+
+    @property
+    def alignment(self) -> Tensor:
+        """(N, S) attention over the source."""
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """The plain `Output`."""
+
+    logits: Tensor
+    alignment: Tensor
+
+
+AMemory = TypeVar("AMemory", bound=Memory)
+AState = TypeVar("AState", bound=State)
+
+
+class Model(Protocol[AMemory, AState]):
+    """A network or an ensemble that search can drive."""
+
+    def encode(self, source: Tensor, lengths: Tensor) -> AMemory:
+        """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens."""
+
+    def start(self, memory: AMemory, beams: int) -> AState:
+        """Return the state of `beams` empty hypotheses a sentence."""
+
+    def step(self, token: Tensor, state: AState, memory: AMemory) -> tuple[AState, Output]:
+        """Read the previous `token` (N,), BOS first, and predict the next; K = N / rows of `memory`."""

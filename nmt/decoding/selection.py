@@ -1,0 +1,95 @@
+"""Which tokens come next: the top of a row, and what a sentence must or may not generate.
+
+Axes: B sentences, N hypotheses, V vocabulary, C candidates.
+"""
+
+import torch
+from torch import Tensor
+
+from nmt.data.subword import BOS, EOS, PAD, UNK
+from nmt.decoding.hypothesis import Options, Sentences
+
+BLOCK = 32
+
+
+def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the `count` (or V, if fewer) largest of each row of `values` (N, V) float32 and their ids, (N, C) each.
+
+    Best first; of equal values the lower id. The maxima of blocks are found first: the largest `count` values lie in
+    the `count` blocks with the largest maxima, which is 3 times faster than `topk` over all.
+    """
+    size = values.shape[1]
+    count = min(count, size)
+    whole = size // BLOCK
+    maxima = values[:, : whole * BLOCK].reshape(len(values), whole, BLOCK).amax(-1) if whole else values[:, :0]
+    if size % BLOCK:
+        maxima = torch.cat([maxima, values[:, whole * BLOCK :].amax(-1, keepdim=True)], dim=1)
+    blocks = _order(maxima, torch.arange(maxima.shape[1], device=values.device)).topk(min(count, maxima.shape[1]))[1]
+    ids = (blocks.unsqueeze(2) * BLOCK + torch.arange(BLOCK, device=values.device)).flatten(1)
+    inside = values.gather(1, ids.clamp(max=size - 1))
+    if size % BLOCK:
+        inside = inside.masked_fill(ids >= size, -torch.inf)
+    best = _order(inside, ids).topk(count)[1]
+    return inside.gather(1, best), ids.gather(1, best)
+
+
+def _order(values: Tensor, ids: Tensor) -> Tensor:
+    """Return int64 keys that sort as (value, then lower id first); all different, so no sort depends on the device."""
+    bits = (values + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal 0.0
+    ascending = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+    return (ascending.long() << 32) - ids
+
+
+def asks_device(device: torch.device, step: int) -> bool:
+    """Return whether to ask at `step` which sentences are done: a GPU must be waited for, so only every 8 steps."""
+    return device.type == "cpu" or step % 8 == 7
+
+
+class Constraints:
+    """What each of B sentences must generate at a step (prefix, EOS at its greatest length) and what none may."""
+
+    def __init__(self, sentences: Sentences, options: Options) -> None:
+        """Read the lengths and prefixes of `sentences`; a prefix longer than the greatest length lengthens it."""
+        size = len(sentences.max_lengths)
+        prefixes = sentences.prefixes or [()] * size
+        self.limits = [max(limit, len(prefix)) for limit, prefix in zip(sentences.max_lengths, prefixes, strict=True)]
+        self.last_step = max(self.limits)
+        self._first_limit = min(self.limits)
+        self._longest_prefix = max(len(prefix) for prefix in prefixes)
+        self._min_length = options.min_length
+        self._banned = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
+        forced = torch.full((size, self.last_step + 1), -1)
+        for row, (prefix, limit) in enumerate(zip(prefixes, self.limits, strict=True)):
+            forced[row, : len(prefix)] = torch.tensor(prefix, dtype=torch.int64)
+            forced[row, limit] = EOS
+        self._forced = forced.to(sentences.source.device)  # (B, limit), -1 where free
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with the sentences `rows` only."""
+        self._forced = self._forced[rows]
+
+    def forced(self, step: int, beams: int) -> Tensor | None:
+        """Return the token that each of B * `beams` hypotheses must generate, -1 where free; None where all are."""
+        if self._longest_prefix <= step < self._first_limit:
+            return None
+        return self._forced[:, step].repeat_interleave(beams)
+
+    def ban(self, log_probs: Tensor, step: int) -> None:
+        """Set what may not be generated at `step` to minus infinity, in place: (N, V)."""
+        banned = [*self._banned, EOS] if step < self._min_length else self._banned
+        for token in banned:
+            log_probs[:, token] = -torch.inf
+
+    def candidates(self, log_probs: Tensor, step: int, beams: int, count: int) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities and ids of the best `count` allowed tokens, (N, C) each; overwrites `log_probs`."""
+        forced = self.forced(step, beams)
+        if forced is None:
+            self.ban(log_probs, step)
+            return top(log_probs, count)
+        true = log_probs.gather(1, forced.clamp(min=0).unsqueeze(1))
+        self.ban(log_probs, step)
+        values, tokens = top(log_probs, count)
+        is_forced = (forced >= 0).unsqueeze(1)
+        only = torch.full_like(values, -torch.inf)
+        only[:, :1] = true
+        return torch.where(is_forced, only, values), torch.where(is_forced, forced.unsqueeze(1), tokens)

@@ -1,0 +1,302 @@
+"""Lines of text in, lines of text out: what `nmt translate` and `nmt evaluate` call.
+
+Axes: B pieces of lines in a batch, S source tokens, T target tokens.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmt import config
+from nmt.data.lines import normalize, one_line
+from nmt.data.subword import EOS, PAD, Vocabularies
+from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
+from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.force import force
+from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
+from nmt.decoding.protocol import Model
+from nmt.decoding.search import search
+from nmt.decoding.windows import cut, live_windows, read_windows, take_prefixes
+from nmt.errors import NmtError
+from nmt.models.device import Precision, choose_device, uses_bf16
+from nmt.models.loading import load_meta, load_model
+from nmt.runs import Run
+
+WITHOUT_SPACES = ("zh", "ja", "th")
+"""Languages written without spaces between words."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How lines are translated; `config.Decoding` says what the fields mean."""
+
+    search: Options = dataclasses.field(default_factory=Options)
+    max_length_ratio: float = 2.0
+    max_length_extra: int = 20
+    max_source_tokens: int = 256
+    tokens_per_batch: int = 4096
+    window: int = 4096
+    replace_unknown: bool = False
+    """Copy the source word that an unknown target word attends to."""
+
+    @classmethod
+    def of(cls, decoding: config.Decoding) -> "Settings":
+        """Return what the `decoding` section asks for."""
+        return cls(
+            search=Options.of(decoding),
+            max_length_ratio=decoding.max_length_ratio,
+            max_length_extra=decoding.max_length_extra,
+            max_source_tokens=decoding.max_source_tokens,
+            tokens_per_batch=decoding.tokens_per_batch,
+            window=decoding.window,
+        )
+
+
+@dataclass(frozen=True)
+class Target:
+    """One translation of a line."""
+
+    text: str
+    """One printable line."""
+    score: float
+    """What search ranks by; the mean over the pieces where the line was cut."""
+    log_prob: float
+    """Natural log of p(target | source), the sum over the pieces where the line was cut."""
+    tokens: tuple[int, ...]
+    """Subword ids, without EOS."""
+    token_log_probs: tuple[float, ...]
+    """Natural log of each token's probability, each piece's EOS included."""
+    words: tuple[tuple[int, int], ...] | None
+    """(source word, target word), counted from 0, for each target word; None if not asked for."""
+    attention: NDArray[np.float32] | None
+    """(T, S) with the source's EOS as last column; None if not asked for, or the line was cut."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One line and what became of it."""
+
+    number: int
+    """Line number, from 0."""
+    source: str
+    """The line as it was given, made printable."""
+    source_tokens: tuple[int, ...]
+    """Subword ids, without EOS."""
+    targets: tuple[Target, ...]
+    """At most n_best, the best first; one empty one for an empty line."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line ready for the model."""
+
+    number: int
+    source: str
+    ids: list[int]
+    pieces: list[str]
+    words: list[int]
+    """The word of `source` that each piece comes from."""
+    prefix: list[int]
+    slices: list[slice]
+
+
+EMPTY = Target("", 0.0, 0.0, (), (), (), None)
+
+
+class Translator:
+    """A model, or several as an ensemble, with its subwords."""
+
+    def __init__(
+        self,
+        model: Model[Any, Any],
+        vocabularies: Vocabularies,
+        data: config.Data,
+        device: torch.device,
+        is_bf16: bool,
+    ) -> None:
+        """Join the parts; `data` says how text is normalised."""
+        self.vocabularies = vocabularies
+        self.device = device
+        self.is_bf16 = is_bf16
+        self._data = data
+        self._has_spaces = data.target_language not in WITHOUT_SPACES
+        self._model = model
+
+    @classmethod
+    def load(
+        cls,
+        checkpoints: Sequence[tuple[Run, Path]],
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        precision: Precision = "auto",
+    ) -> "Translator":
+        """Load one checkpoint folder of a run, or several as an ensemble.
+
+        Raises `NmtError` where their subword models differ.
+        """
+        place = choose_device(device)
+        vocabularies = [Vocabularies.load(run.subword) for run, _ in checkpoints]
+        for (run, checkpoint), other in zip(checkpoints, vocabularies, strict=True):
+            if load_meta(checkpoint).get("vocabularies") != other.fingerprint:
+                raise NmtError(
+                    f"{run.subword} is not the subword model that {checkpoint} was trained with; copy the run folder "
+                    "again, whole"
+                )
+            if other.fingerprint != vocabularies[0].fingerprint:
+                raise NmtError(
+                    f"{checkpoints[0][0].folder} and {run.folder} have different subword models; an ensemble needs "
+                    "runs that were trained from the same prepared data"
+                )
+        models = [
+            load_model(checkpoint, run.config, own.source.size, own.target.size, place)
+            for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
+        ]
+        is_bf16 = uses_bf16(precision, place)
+        data = checkpoints[0][0].config.data
+        if len(models) == 1:
+            return cls(models[0], vocabularies[0], data, place, is_bf16)
+        return cls(Ensemble(models), vocabularies[0], data, place, is_bf16)
+
+    def translate(
+        self, lines: Iterable[str], settings: Settings, prefixes: Iterable[str] | None = None, live: bool = False
+    ) -> Iterator[Translation]:
+        """Yield the translation of each line, in order; reads `settings.window` lines ahead.
+
+        With `live`, what has arrived is translated as soon as nothing more comes. `prefixes` are what each translation
+        must begin with.
+        """
+        windows = live_windows(lines, settings.window) if live else read_windows(lines, settings.window)
+        remaining = None if prefixes is None else iter(prefixes)
+        number = 0
+        for window in windows:
+            given = [""] * len(window) if remaining is None else take_prefixes(remaining, len(window), number)
+            yield from self._translate_window(self._prepare(window, given, number, settings), settings)
+            number += len(window)
+
+    def log_probs(
+        self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, window: int = 4096
+    ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
+        """Yield the pieces of each target, "</s>" last, and the natural log of their probabilities, in order."""
+        iterator = iter(pairs)
+        while some := list(itertools.islice(iterator, window)):
+            sources = self.vocabularies.source.encode([normalize(source, self._data) for source, _ in some])
+            targets = self.vocabularies.target.encode([normalize(target, self._data) for _, target in some])
+            answers: list[tuple[float, ...]] = [()] * len(some)
+            order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
+            sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
+            for rows in _batches(order, sizes, tokens_per_batch):
+                with self._precision():
+                    scores = force(
+                        self._model, *self._pad([sources[i] for i in rows]), *self._pad([targets[i] for i in rows])
+                    )
+                for i, score in zip(rows, scores, strict=True):
+                    answers[i] = score
+            for ids, answer in zip(targets, answers, strict=True):
+                yield [*self.vocabularies.target.pieces(ids), "</s>"], answer
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
+
+    def _prepare(self, window: list[str], prefixes: list[str], number: int, settings: Settings) -> list[_Line]:
+        """Normalise, encode and cut the lines, of which the first has this `number`."""
+        printable = [one_line(line) for line in window]
+        normal = [normalize(line, self._data) for line in printable]
+        encoded = self.vocabularies.source.encode(normal)
+        starts = self.vocabularies.target.encode([normalize(one_line(prefix), self._data) for prefix in prefixes])
+        lines = []
+        for offset, (ids, prefix) in enumerate(zip(encoded, starts, strict=True)):
+            source = printable[offset]
+            pieces = self.vocabularies.source.pieces(ids)
+            raw = raw_numbers(source, normal[offset], lambda word: normalize(word, self._data))
+            numbers = [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []
+            slices = cut(pieces, settings.max_source_tokens) if ids else []
+            lines.append(_Line(number + offset, source, ids, pieces, numbers, prefix, slices))
+        return lines
+
+    def _translate_window(self, lines: list[_Line], settings: Settings) -> Iterator[Translation]:
+        """Translate the pieces of all lines in batches of like length and join them again."""
+        parts = [(line, index) for line in lines for index in range(len(line.slices))]
+        ids = [line.ids[line.slices[index]] for line, index in parts]
+        order = sorted(range(len(parts)), key=lambda i: len(ids[i]), reverse=True)
+        found: dict[tuple[int, int], list[Hypothesis]] = {}
+        with_alignment = settings.search.with_alignment or settings.replace_unknown
+        options = dataclasses.replace(settings.search, with_alignment=with_alignment)
+        for rows in _batches(order, [len(part) + 1 for part in ids], settings.tokens_per_batch):
+            source, lengths = self._pad([ids[i] for i in rows])
+            sentences = Sentences(
+                source,
+                lengths,
+                [int(settings.max_length_ratio * len(ids[i])) + settings.max_length_extra for i in rows],
+                [parts[i][0].prefix if parts[i][1] == 0 else [] for i in rows],
+                [(parts[i][0].number, parts[i][1]) for i in rows],
+            )
+            with self._precision():
+                answers = search(self._model, sentences, options)
+            for i, hypotheses in zip(rows, answers, strict=True):
+                found[parts[i][0].number, parts[i][1]] = hypotheses
+        for line in lines:
+            pieces = [found[line.number, index] for index in range(len(line.slices))]
+            ranks = range(min(map(len, pieces), default=0))
+            targets = tuple(self._join(line, [piece[rank] for piece in pieces], settings) for rank in ranks)
+            yield Translation(line.number, line.source, tuple(line.ids), targets or (EMPTY,))
+
+    def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (B, S) ids with EOS, padded, and (B,) lengths, on the device."""
+        table = np.full((len(ids), max(map(len, ids)) + 1), PAD, np.int64)
+        for row, part in zip(table, ids, strict=True):
+            row[: len(part)] = part
+            row[len(part)] = EOS
+        lengths = torch.tensor([len(part) + 1 for part in ids])
+        return torch.from_numpy(table).to(self.device), lengths.to(self.device)
+
+    def _join(self, line: _Line, hypotheses: list[Hypothesis], settings: Settings) -> Target:
+        """Return the translation of a line from those of its pieces."""
+        between = " " if self._has_spaces else ""
+        text = ""
+        links: list[tuple[int, int]] = []
+        for part, hypothesis in zip(line.slices, hypotheses, strict=True):
+            numbers = word_numbers(self.vocabularies.target.pieces(hypothesis.tokens))
+            attention = hypothesis.alignment
+            if settings.replace_unknown and attention is not None:
+                copies = copied_words(hypothesis.tokens, attention, line.words[part], words(line.source))
+                added = replace_unknown(hypothesis.tokens, self.vocabularies.target, copies, numbers, self._has_spaces)
+            else:
+                added = self.vocabularies.target.decode(hypothesis.tokens)
+            added = one_line(added)
+            joint = text + (between if text and added else "") + added
+            if attention is not None:
+                first = len(words(text)) - (bool(text) and not between)
+                total = len(words(joint))
+                pairs = align(attention, numbers, line.words[part])
+                links += [(source, first + word) for word, source in pairs.items() if first + word < total]
+            text = joint
+        wanted = settings.search.with_alignment
+        return Target(
+            text=text,
+            score=float(np.mean([h.score for h in hypotheses])),
+            log_prob=sum(h.log_prob for h in hypotheses),
+            tokens=tuple(token for h in hypotheses for token in h.tokens),
+            token_log_probs=tuple(value for h in hypotheses for value in h.token_log_probs),
+            words=tuple(links) if wanted else None,
+            attention=hypotheses[0].alignment if wanted and len(hypotheses) == 1 else None,
+        )
+
+
+def _batches(order: list[int], sizes: list[int], budget: int) -> Iterator[list[int]]:
+    """Cut `order` into batches that fill at most `budget` places, padding counted, or are of one."""
+    batch: list[int] = []
+    longest = 0
+    for i in order:
+        longest = max(longest, sizes[i])
+        if batch and (len(batch) + 1) * longest > budget:
+            yield batch
+            batch, longest = [], sizes[i]
+        batch.append(i)
+    if batch:
+        yield batch

@@ -1,0 +1,209 @@
+"""Translating a test set and scoring the result: what `nmt evaluate` reports and keeps in the run's folder."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from nmt.config import Config, Corpus
+from nmt.data.corpus import read_pairs
+from nmt.data.lines import read_lines
+from nmt.decoding.hypothesis import Options
+from nmt.decoding.translator import Settings, Translator
+from nmt.errors import NmtError
+from nmt.evaluation.metrics import Score, check_lengths, corpus_scores
+
+SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """Source lines and their reference translations."""
+
+    name: str
+    source: Sequence[str]
+    references: Sequence[Sequence[str]]
+    """One or several, each as long as `source`; the first is the one that loss is measured on."""
+    files: tuple[str, ...]
+    """Where they came from."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out for one split."""
+
+    split: Split
+    hypotheses: tuple[str, ...]
+    loss: float
+    """Nats per subword token of the first reference, end of sentence included."""
+    target_tokens: int
+    """Subword tokens of the first reference, ends of sentences included."""
+    scores: tuple[Score, ...]
+    seconds: float
+    """Time of translating, subword encoding included, loading the model not."""
+    translated_tokens: int
+    """Subword tokens generated, ends of sentences included."""
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of the loss."""
+        return math.exp(min(self.loss, 700.0))
+
+
+def read_split(config: Config, name: str) -> Split:
+    """Read `valid`, or the test set `name` of the config; paths are relative to the working directory.
+
+    Raises `NmtError` naming what there is.
+    """
+    if name == "valid":
+        corpus = config.data.valid
+    elif name in config.data.test:
+        corpus = config.data.test[name]
+    else:
+        known = ", ".join(split_names(config))
+        raise NmtError(f"no split '{name}' in the configuration of {config.name}; there are: {known} (see data.test)")
+    return _of_corpus(name, corpus)
+
+
+def split_names(config: Config) -> list[str]:
+    """Return every split that can be evaluated."""
+    return ["valid", *config.data.test]
+
+
+def default_split(config: Config) -> str:
+    """Return `test` where there is one, else the only test set; raises `NmtError` where that leaves a choice."""
+    names = list(config.data.test)
+    if "test" in names or len(names) == 1:
+        return "test" if "test" in names else names[0]
+    there = ", ".join(split_names(config))
+    raise NmtError(f"say what to evaluate on: --split ({there}, all), or --source FILE --reference FILE")
+
+
+def read_files(source: Path, references: Sequence[Path]) -> Split:
+    """Read a test set that the configuration does not know; `NmtError` where the files are not aligned."""
+    lines = list(read_lines(source))
+    truths = [list(read_lines(path)) for path in references]
+    check_lengths([(str(source), lines)], [(str(path), truth) for path, truth in zip(references, truths, strict=True)])
+    name = "".join(c if c.isalnum() or c in "._-" else "_" for c in source.name.removesuffix(".gz")).lstrip(".")
+    return Split(name or "text", lines, truths, (str(source), *map(str, references)))
+
+
+def _of_corpus(name: str, corpus: Corpus) -> Split:
+    pairs = list(read_pairs(corpus))
+    files = tuple(str(path) for path in (corpus.source, corpus.target, corpus.tsv) if path is not None)
+    if not pairs:
+        raise NmtError(f"{files[0]} has no lines; there is nothing to evaluate")
+    return Split(name, [source for source, _ in pairs], [[target for _, target in pairs]], files)
+
+
+def evaluate(
+    translator: Translator, settings: Settings, split: Split, tokenize: str, lowercase: bool = False
+) -> Evaluation:
+    """Translate a split and score it; `tokenize` and `lowercase` as in `corpus_scores`."""
+    pairs = zip(split.source, split.references[0], strict=True)
+    total, count = 0.0, 0
+    for _, values in translator.log_probs(pairs, settings.tokens_per_batch):
+        total -= math.fsum(values)
+        count += len(values)
+    start = time.perf_counter()
+    results = translator.translate(split.source, settings)
+    hypotheses, tokens = [], 0
+    for result in tqdm(
+        results, desc=split.name, total=len(split.source), unit=" lines", disable=None, file=sys.stderr, leave=False
+    ):
+        hypotheses.append(result.targets[0].text)
+        tokens += len(result.targets[0].token_log_probs)
+    seconds = time.perf_counter() - start
+    scores = corpus_scores(hypotheses, split.references, tokenize=tokenize, lowercase=lowercase)
+    return Evaluation(split, tuple(hypotheses), total / max(1, count), count, tuple(scores), seconds, tokens)
+
+
+def as_dict(evaluation: Evaluation, models: Sequence[str], settings: Settings, arithmetic: str) -> dict[str, Any]:
+    """Return what is printed as JSON and kept beside the hypotheses.
+
+    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `arithmetic` is such as `cpu bf16`.
+    """
+    split = evaluation.split
+    rows = zip(split.source, evaluation.hypotheses, split.references[0], strict=True)
+    return {
+        "split": split.name,
+        "files": list(split.files),
+        "models": list(models),
+        "search": search_settings(settings),
+        "sentences": len(split.source),
+        "loss": evaluation.loss,
+        "perplexity": evaluation.perplexity,
+        "target_tokens": evaluation.target_tokens,
+        "scores": [{"name": s.name, "score": s.value, "signature": s.signature} for s in evaluation.scores],
+        "seconds": evaluation.seconds,
+        "sentences_per_second": len(split.source) / evaluation.seconds,
+        "target_tokens_per_second": evaluation.translated_tokens / evaluation.seconds,
+        "arithmetic": arithmetic,
+        "samples": [list(row) for row, _ in zip(rows, range(SAMPLES), strict=False)],
+    }
+
+
+def search_settings(settings: Settings) -> dict[str, Any]:
+    """Return how was searched, without what changes no translation."""
+    values = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
+    for name in ("search", "tokens_per_batch", "window", "with_alignment", "temperature", "top_k", "top_p", "seed"):
+        del values[name]
+    if settings.search.method == "greedy":
+        values["beam_size"] = 1
+    return values
+
+
+def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: Config) -> Path:
+    """Write the hypotheses and `result` into `folder` as SPLIT-CHECKPOINT-SEARCH.txt and .json; return the former.
+
+    Settings that differ from the run's, or other files under the same name, get names of their own, so that only the
+    same evaluation is ever overwritten. Raises `NmtError` where the folder cannot be written.
+    """
+    search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
+    checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
+    name = f"{result['split']}-{checkpoint}-{search}"
+    usual = search_settings(Settings.of(config.decoding))
+    other = {k: v for k, v in result["search"].items() if k not in ("method", "beam_size") and v != usual[k]}
+    if other:
+        name += "".join(f"-{key.replace('_', '-')}-{value}" for key, value in sorted(other.items())).lower()
+    identity = {key: result[key] for key in ("files", "models", "search")}
+    if _is_other(folder / f"{name}.json", identity):
+        name += "-" + hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
+    contents = {
+        ".txt": "".join(f"{line}\n" for line in evaluation.hypotheses),
+        ".json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, content in contents.items():
+            partial = folder / f".{name}{suffix}.partial"
+            partial.write_text(content, encoding="utf-8", newline="\n")
+            partial.replace(folder / f"{name}{suffix}")
+    except OSError as error:
+        raise NmtError(f"{folder}: cannot be written: {error.strerror}; choose another with --output FOLDER") from None
+    return folder / f"{name}.txt"
+
+
+def _is_other(path: Path, identity: dict[str, Any]) -> bool:
+    """Tell whether `path` holds the result of another evaluation."""
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return not isinstance(there, dict) or {key: there.get(key) for key in identity} != identity
+
+
+def with_search(settings: Settings, search: dict[str, Any], rest: dict[str, Any]) -> Settings:
+    """Return `settings` with those of `search` (fields of `Options`) and `rest` (other fields) that are not None."""
+    options: Options = dataclasses.replace(settings.search, **{k: v for k, v in search.items() if v is not None})
+    return dataclasses.replace(settings, search=options, **{k: v for k, v in rest.items() if v is not None})

@@ -1,0 +1,92 @@
+"""Paired bootstrap resampling (Koehn 2004): is one system really better than another on this test set?"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sacrebleu.significance import PairedTest, Result
+
+from nmt.errors import NmtError
+from nmt.evaluation.metrics import Named, Score, build, check_lengths
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One metric of one system, with what resampling says of it."""
+
+    score: Score
+    mean: float
+    """Mean over the resampled test sets."""
+    half_width: float
+    """Half of the 95% confidence interval."""
+    p_value: float | None
+    """Probability of a difference to the baseline as large as this one by chance; None for the baseline itself. It is 1
+    where the scores are equal (sacreBLEU's strict inequality would call two identical systems different)."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A system, its estimates in the order of the metrics."""
+
+    name: str
+    estimates: tuple[Estimate, ...]
+
+
+def paired_bootstrap(
+    systems: Sequence[Named],
+    references: Sequence[Sequence[str]],
+    metrics: Sequence[str] = ("bleu", "chrf", "ter"),
+    tokenize: str = "13a",
+    lowercase: bool = False,
+    samples: int = 1000,
+    seed: int = 12345,
+) -> list[System]:
+    """Compare each of `systems` with the first, the baseline, on `samples` test sets drawn with replacement.
+
+    The same `seed` (above 0) draws the same sets. Raises `NmtError` for fewer than two systems or unequal lengths.
+    """
+    if len(systems) < 2:
+        raise NmtError("a paired test compares two systems or more: the first is the baseline")
+    check_lengths(systems, [(f"reference {n}", r) for n, r in enumerate(references, 1)])
+    with _seed(seed):
+        test = PairedTest(
+            [(name, lines) for name, lines in systems],
+            {name: build(name, tokenize, lowercase) for name in metrics},
+            references,
+            test_type="bs",
+            n_samples=samples,
+        )
+        signatures, columns = test()
+    found = []
+    for row, (name, _) in enumerate(systems):
+        estimates = []
+        for metric, signature in signatures.items():
+            result = columns[metric][row]
+            assert isinstance(result, Result)
+            score = Score(metric, float(result.score), signature.format())
+            p_value = None
+            if result.p_value is not None:
+                first = columns[metric][0]
+                assert isinstance(first, Result)
+                p_value = 1.0 if result.score == first.score else float(result.p_value)
+            estimates.append(Estimate(score, float(result.mean or 0.0), float(result.ci or 0.0), p_value))
+        found.append(System(name, tuple(estimates)))
+    return found
+
+
+@contextmanager
+def _seed(seed: int) -> Iterator[None]:
+    """Give sacreBLEU its seed the one way it takes it; 0 would mean a random one."""
+    if seed < 1:
+        raise NmtError(f"the seed must be at least 1, not {seed}")
+    name = "SACREBLEU_SEED"
+    before = os.environ.get(name)
+    os.environ[name] = str(seed)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -1,0 +1,59 @@
+"""A network from a checkpoint's weights."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import load_model as fill_model
+from torch import nn
+
+from nmt.config import Config
+from nmt.errors import NmtError
+from nmt.models.seq2seq import Seq2Seq
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill `model` from the safetensors file `path`; every weight must be there and fit."""
+    try:
+        fill_model(model, path)
+    except FileNotFoundError:
+        raise NmtError(f"{path}: no such file; is the checkpoint complete?") from None
+    except (SafetensorError, OSError) as error:
+        raise NmtError(f"{path}: damaged: {error}; take another checkpoint") from None
+    except RuntimeError as error:
+        first = str(error).split("\n")[1:2] or [str(error)]
+        raise NmtError(f"{path}: does not fit the configuration: {first[0].strip()}") from None
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of the safetensors file `path`."""
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise NmtError(f"{path}: damaged or missing: {error}; take another checkpoint") from None
+    return tensors
+
+
+def load_meta(checkpoint: Path) -> dict[str, object]:
+    """Return what `meta.json` says of a checkpoint: step, vocabulary fingerprint and sizes."""
+    path = checkpoint / "meta.json"
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NmtError(f"{path}: damaged or missing: {error}; take another checkpoint") from None
+    if not isinstance(meta, dict):
+        raise NmtError(f"{path}: damaged; take another checkpoint")
+    return meta
+
+
+def load_model(
+    checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device
+) -> Seq2Seq:
+    """Return the network of a checkpoint folder, ready for search."""
+    with torch.device("meta"):
+        model = Seq2Seq(config.model, source_size, target_size)
+    model = model.to_empty(device=device)
+    load_weights(model, checkpoint / "model.safetensors")
+    return model.eval()

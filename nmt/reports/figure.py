@@ -1,0 +1,60 @@
+"""Writing matplotlib figures as files or inline SVG, without pyplot and its global state."""
+
+import io
+import warnings
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from nmt.errors import NmtError
+
+FORMATS = (".png", ".svg", ".pdf")
+_FAMILIES = (
+    "'DejaVu Sans','Noto Sans CJK SC','Source Han Sans SC','PingFang SC','Microsoft YaHei','WenQuanYi Micro Hei',"
+    "'WenQuanYi Zen Hei','Droid Sans Fallback',sans-serif"
+)
+"""What SVG text is shown in: a browser takes for each character the first of these that has it."""
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` in the format that the name ends in, whole or not at all; folders are made as needed.
+
+    Raises `NmtError` for an unknown ending or a place that cannot be written.
+    """
+    check(path)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(_render(figure, path.suffix.lower()[1:]))
+        partial.replace(path)
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def check(path: Path) -> None:
+    """Raise `NmtError` unless the name ends in one of `FORMATS`."""
+    if path.suffix.lower() not in FORMATS:
+        raise NmtError(f"{path}: the name of a picture ends in {', '.join(FORMATS)}")
+
+
+def inline_svg(figure: Figure) -> str:
+    """Return `figure` as an <svg> element for an HTML page."""
+    text = _render(figure, "svg").decode("utf-8")
+    return text[text.index("<svg") :]
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    """Render; text stays text in SVG, so that a browser finds its own fonts for it, and bytes depend on the content."""
+    buffer = io.BytesIO()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "nmt"}), warnings.catch_warnings():
+        if kind == "svg":
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    content = buffer.getvalue()
+    return (
+        content.replace(b"<defs>", f"<style>text{{font-family:{_FAMILIES} !important}}</style><defs>".encode(), 1)
+        if kind == "svg"
+        else content
+    )

@@ -1,0 +1,131 @@
+"""The folder of a run, and which one is meant when none is named.
+
+    runs/NAME/config.yaml              resolved configuration
+              subword/                 subword model(s)
+              checkpoints/step-N/      model.safetensors, meta.json, training/
+              checkpoints/best, last   text files that hold the name of a checkpoint
+              log.jsonl                one JSON object a line
+              finished.json            only once training has ended
+              report.html
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt import config
+from nmt.config import Config
+from nmt.errors import NmtError
+
+RUNS = Path("runs")
+HOW_TO_GET_ONE = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The paths of one run."""
+
+    folder: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration."""
+        return self.folder / "config.yaml"
+
+    @property
+    def subword(self) -> Path:
+        """Folder of the subword model(s)."""
+        return self.folder / "subword"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def log(self) -> Path:
+        """The log, one JSON object a line."""
+        return self.folder / "log.jsonl"
+
+    @property
+    def finished(self) -> Path:
+        """There once training has ended."""
+        return self.folder / "finished.json"
+
+    @property
+    def config(self) -> Config:
+        """The configuration of the run."""
+        return config.load(self.config_file)
+
+    def checkpoint(self, which: str = "best") -> Path:
+        """Return the folder of checkpoint `which`: best, last, averaged or step-N."""
+        name = self._pointed(which) if which in ("best", "last") else which
+        path = self.checkpoints / name
+        if Path(name).name != name or not (path / "model.safetensors").is_file():
+            there = ", ".join(self.names()) or "none yet"
+            raise NmtError(f"{self.folder}: no checkpoint '{which}'; there are: {there}")
+        return path
+
+    def names(self) -> list[str]:
+        """Return the names of the checkpoints, oldest first."""
+        steps = [path.name for path in self.checkpoints.glob("step-*") if path.name[5:].isdecimal()]
+        averaged = ["averaged"] if (self.checkpoints / "averaged").is_dir() else []
+        return sorted(steps, key=lambda name: int(name[5:])) + averaged
+
+    def _pointed(self, pointer: str) -> str:
+        path = self.checkpoints / pointer
+        try:
+            return path.read_text(encoding="utf-8").strip() or "-"
+        except (OSError, UnicodeDecodeError):
+            raise NmtError(f"{self.folder}: no checkpoint '{pointer}' yet; {HOW_TO_GET_ONE}") from None
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Return the run in `folder`; raises `NmtError` where there is none."""
+        run = cls(folder)
+        if not folder.is_dir():
+            raise NmtError(f"{folder}: no such run folder; {HOW_TO_GET_ONE}")
+        if not run.config_file.is_file() or not run.checkpoints.is_dir():
+            raise NmtError(f"{folder}: not a run folder (no config.yaml or checkpoints/); {HOW_TO_GET_ONE}")
+        return run
+
+
+def find_run(model: Path | None) -> tuple[Run, str, str]:
+    """Return the run, the name of its checkpoint, and why: `model`, else $NMT_MODEL, else the newest finished run.
+
+    `model` may be a run folder or a checkpoint folder inside one.
+    """
+    if model is not None:
+        return *_from_path(model), "as asked"
+    if named := os.environ.get("NMT_MODEL"):
+        return *_from_path(Path(named)), "from $NMT_MODEL"
+    done = [path for path in RUNS.glob("*/finished.json") if (path.parent / "config.yaml").is_file()]
+    if not done:
+        raise NmtError(f"no finished run in {RUNS.resolve()}; {HOW_TO_GET_ONE}")
+    newest = max(done, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    return Run.open(newest.parent), "best", "the newest finished run"
+
+
+def _from_path(path: Path) -> tuple[Run, str]:
+    if path.parent.name == "checkpoints" and not (path / "config.yaml").exists():
+        return Run.open(path.parent.parent), path.name
+    return Run.open(path), "best"
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of a log; a line torn by a crash is left out."""
+    entries = []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise NmtError(f"{path}: {error.strerror}") from None
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            entries.append(entry)
+    return entries

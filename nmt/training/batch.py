@@ -1,0 +1,51 @@
+"""A batch of numpy arrays as the tensors that a step reads. Axes: B sentences, S source tokens, T target tokens."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.data.batching import Batch
+from nmt.data.subword import BOS
+
+
+@dataclass(frozen=True)
+class DeviceBatch:
+    """What one forward pass needs."""
+
+    source: Tensor
+    """(B, S) ids with EOS, padded."""
+    lengths: Tensor
+    """(B,) real source tokens."""
+    previous: Tensor
+    """(B, T) BOS and all target tokens but the last: what the decoder has read."""
+    target: Tensor
+    """(B, T) what it must predict, EOS last."""
+    is_real: Tensor
+    """(B, T) bool, True where `target` is no padding."""
+
+
+def on_device(batch: Batch, device: torch.device) -> DeviceBatch:
+    """Copy `batch` to `device`, without waiting for a GPU."""
+
+    def move(array: object) -> Tensor:
+        tensor = torch.as_tensor(array)
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+    source, lengths = move(batch.source), move(batch.source_lengths)
+    target, target_lengths = move(batch.target), move(batch.target_lengths)
+    previous = torch.cat([target.new_full((len(target), 1), BOS), target[:, :-1]], dim=1)
+    is_real = torch.arange(target.shape[1], device=device) < target_lengths.unsqueeze(1)
+    return DeviceBatch(source, lengths, previous, target, is_real)
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """Deal the sentences of `batch` into at most `parts` batches of like lengths, each trimmed to its longest."""
+    dealt = []
+    for part in range(min(parts, batch.pairs)):
+        rows = slice(part, None, parts)
+        source_lengths, target_lengths = batch.source_lengths[rows], batch.target_lengths[rows]
+        source = batch.source[rows, : source_lengths.max()]
+        target = batch.target[rows, : target_lengths.max()]
+        dealt.append(Batch(source, source_lengths, target, target_lengths))
+    return dealt

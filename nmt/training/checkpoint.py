@@ -1,0 +1,186 @@
+"""Saving the state of a training run, whole or not at all, and reading it back.
+
+A checkpoint is `checkpoints/step-N/`: `model.safetensors` (the weights to use: the moving average where one is kept),
+`meta.json`, and `training/` with what going on needs: `weights.safetensors` (only with a moving average),
+`optimizer.safetensors` and `state.json`. It is written beside its place and renamed; no file holds pickle.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file, save_model
+from torch import Tensor, nn
+
+from nmt.data.batching import Position
+from nmt.errors import NmtError
+from nmt.models.loading import load_tensors, load_weights
+from nmt.runs import Run
+
+
+@dataclass
+class Progress:
+    """All of a run that is not a tensor."""
+
+    step: int = 0
+    """Optimizer steps done."""
+    position: Position = Position()
+    """The next batch."""
+    best: float | None = None
+    """Best value of the chosen metric so far."""
+    best_step: int = 0
+    """Step of that value."""
+    misses: int = 0
+    """Validations since then."""
+    plateaus: int = 0
+    """Plateaus met (see `learning_rate`)."""
+    plateau_misses: int = 0
+    """Validations without improvement since the last plateau."""
+    seconds: float = 0.0
+    """Time trained, over all sessions."""
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    """Smoothed loss, NLL and gradient norm summed since the last line of the log."""
+    since: list[int] = field(default_factory=lambda: [0, 0])
+    """Target tokens and steps since the last line of the log."""
+    skipped: int = 0
+    """Steps left out because the gradient was not finite."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Progress":
+        """Undo `to_json`."""
+        return cls(**{**values, "position": Position(**values["position"])})
+
+
+def save(
+    run: Run,
+    progress: Progress,
+    meta: dict[str, Any],
+    model: nn.Module,
+    averaged: nn.Module | None,
+    optimizer: torch.optim.Optimizer,
+) -> str:
+    """Write checkpoint `step-N` of `run`, point `last` at it, and return its name."""
+    name = f"step-{progress.step}"
+    temporary = run.checkpoints / f".{name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "training").mkdir(parents=True)
+    save_model(averaged or model, str(temporary / "model.safetensors"))
+    if averaged is not None:
+        save_model(model, str(temporary / "training" / "weights.safetensors"))
+    save_file(_optimizer_tensors(model, optimizer), temporary / "training" / "optimizer.safetensors")
+    _write_json(temporary / "training" / "state.json", progress.to_json())
+    _write_json(temporary / "meta.json", {"step": progress.step, **meta})
+    _publish(temporary, run.checkpoints / name)
+    point(run, "last", name)
+    return name
+
+
+def save_weights(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> None:
+    """Write a checkpoint of weights alone, to translate with but not to go on from."""
+    temporary = run.checkpoints / f".{name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_model(model, str(temporary / "model.safetensors"))
+    _write_json(temporary / "meta.json", meta)
+    _publish(temporary, run.checkpoints / name)
+
+
+def restore(
+    checkpoint: Path, model: nn.Module, averaged: nn.Module | None, optimizer: torch.optim.Optimizer
+) -> Progress:
+    """Fill network, moving average and optimizer from `checkpoint` and return the run's progress."""
+    training = checkpoint / "training"
+    path = training / "state.json"
+    try:
+        progress = Progress.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise NmtError(f"{path}: damaged or missing ({error}); resume from another checkpoint") from None
+    if averaged is not None:
+        load_weights(averaged, checkpoint / "model.safetensors")
+        load_weights(model, training / "weights.safetensors")
+    else:
+        load_weights(model, checkpoint / "model.safetensors")
+    tensors = load_tensors(training / "optimizer.safetensors")
+    for name, weight in model.named_parameters():
+        try:
+            optimizer.state[weight] = {key: _place(tensors[f"{name}/{key}"], weight, key) for key in STATE_KEYS}
+        except (KeyError, RuntimeError):
+            raise NmtError(f"{training / 'optimizer.safetensors'}: does not fit the configuration ({name})") from None
+    return progress
+
+
+STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
+"""What Adam keeps for each weight."""
+
+
+def point(run: Run, pointer: str, name: str) -> None:
+    """Make `checkpoints/best` or `checkpoints/last` name a checkpoint."""
+    temporary = run.checkpoints / f".{pointer}.tmp"
+    temporary.write_text(name + "\n", encoding="utf-8")
+    _sync(temporary)
+    temporary.replace(run.checkpoints / pointer)
+
+
+def prune(run: Run, keep: Iterable[str]) -> None:
+    """Remove all checkpoints `step-N` but those named, and what an interrupted write left."""
+    kept = set(keep)
+    for path in run.checkpoints.iterdir():
+        is_old = path.name.startswith("step-") and path.name not in kept
+        if is_old or (path.name.startswith(".") and path.name.endswith(".tmp")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{name}/{key}": optimizer.state[weight][key].contiguous()
+        for name, weight in model.named_parameters()
+        if weight in optimizer.state
+        for key in STATE_KEYS
+    }
+
+
+def _place(tensor: Tensor, weight: Tensor, key: str) -> Tensor:
+    if key != "step" and tensor.shape != weight.shape:
+        raise RuntimeError("shape")
+    return tensor.to(weight.device)
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def _publish(temporary: Path, place: Path) -> None:
+    """Give a finished folder its name; what had that name before is gone only when the new one is whole."""
+    for path in sorted(temporary.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(temporary)
+    if place.exists():
+        old = place.with_name(f".{place.name}.old.tmp")
+        shutil.rmtree(old, ignore_errors=True)
+        place.rename(old)
+        temporary.rename(place)
+        shutil.rmtree(old)
+    else:
+        temporary.rename(place)
+    _sync(place.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,69 @@
+"""What a run says while it trains: `log.jsonl`, and a progress bar or plain lines on stderr."""
+
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+from nmt.runs import read_log
+
+
+class Journal:
+    """Writes each event to the log and shows it."""
+
+    def __init__(self, log: Path, step: int, max_steps: int) -> None:
+        """Go on with `log` after `step`; lines of later steps, from a session that did not save them, are dropped."""
+        if log.exists():
+            kept = [entry for entry in read_log(log) if entry.get("step", 0) <= step and entry["event"] != "end"]
+            temporary = log.with_name(".log.jsonl.tmp")
+            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+            temporary.replace(log)
+        self._file = log.open("a", encoding="utf-8", buffering=1)
+        self._bar: tqdm[Any] | None = None
+        self._max_steps = max_steps
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=max_steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stderr)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if self._bar is not None:
+            self._bar.close()
+
+    def write(self, event: str, **values: Any) -> None:
+        """Append one line to the log."""
+        self._file.write(json.dumps({"event": event, **values}) + "\n")
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr, above the bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def advance(self) -> None:
+        """Move the bar by one step."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def show(self, step: int, loss: float, rate: float, seconds_a_step: float) -> None:
+        """Show loss (nats a token), speed (target tokens/s) and, where there is no bar, step and time left."""
+        figures = f"loss {loss:.3f}, {rate:,.0f} target tokens/s"
+        if self._bar is not None:
+            self._bar.set_postfix_str(figures)
+        else:
+            left = (self._max_steps - step) * seconds_a_step
+            self.say(f"step {step:,}/{self._max_steps:,}  {figures}, {clock(left)} left")
+
+
+def clock(seconds: float) -> str:
+    """Return `seconds` as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,72 @@
+"""The optimizer, the learning rate as a function of the step, and the moving average of the weights."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config import Training
+
+ADAM = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    """Return Adam or AdamW over all weights; biases and normalisation gains are not decayed."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in weights if weight.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [weight for weight in weights if weight.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return ADAM[settings.optimizer](
+        groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True
+    )
+
+
+def learning_rate(step: int, settings: Training, plateaus: int = 0) -> float:
+    """Return the learning rate of `step` (1 is the first); `plateaus` counts the plateaus met so far."""
+    warmup = max(1, settings.warmup_steps)
+    if step < warmup:
+        return settings.learning_rate * step / warmup
+    if settings.schedule == "inverse_sqrt":  # Vaswani 2017, eq. 3
+        factor = math.sqrt(warmup / step)
+    elif settings.schedule == "cosine":  # Loshchilov & Hutter 2017, eq. 5, one period
+        progress = min(1.0, (step - warmup) / max(1, settings.max_steps - warmup))
+        factor = 0.5 * (1.0 + math.cos(math.pi * progress))
+    else:
+        factor = settings.plateau_factor**plateaus
+    return max(settings.min_learning_rate, settings.learning_rate * factor)
+
+
+class MovingAverage:
+    """An exponential moving average of the weights (Polyak & Juditsky 1992).
+
+    The decay of update n is at most (1 + n) / (10 + n), so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, averaged: nn.Module, decay: float) -> None:
+        """Keep the average of the weights of `model` in `averaged`, a copy of it."""
+        self.model = model
+        self.averaged = averaged
+        self.decay = decay
+
+    def update(self, step: int) -> None:
+        """Take in the weights after `step`."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                [weight.data for weight in self.averaged.parameters()],
+                [weight.data for weight in self.model.parameters()],
+                1.0 - decay,
+            )
+
+
+def mean_weights(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of several sets of weights of one network."""
+    total: dict[str, Tensor] = {}
+    count = 0
+    for state in states:
+        count += 1
+        for name, weight in state.items():
+            total[name] = total[name] + weight.double() if name in total else weight.double()
+    return {name: (weight / count).float() for name, weight in total.items()}

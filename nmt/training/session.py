@@ -1,0 +1,162 @@
+"""From a configuration to a trained run: prepares the data, opens or goes on with the run's folder, trains."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt import config as schema
+from nmt.config import Config
+from nmt.data.prepare import Prepared, prepare
+from nmt.data.subword import Vocabularies
+from nmt.errors import NmtError
+from nmt.models.device import choose_device, uses_bf16
+from nmt.runs import Run
+from nmt.training import checkpoint
+from nmt.training.journal import Journal, clock
+from nmt.training.trainer import Interrupted, Trainer
+
+Report = Callable[[str], None]
+
+
+def train(config: Config, resume: bool, report: Report) -> Run:
+    """Train `config` from the start, or go on with its run where `resume`; `report` takes lines for the user.
+
+    Raises `NmtError`, and `Interrupted` once a signal has ended the run and its state is saved.
+    """
+    run = Run(Path("runs") / config.name)
+    is_started = (run.checkpoints / "last").exists()
+    if is_started and not resume:
+        raise NmtError(
+            f"{run.folder} holds a run already; add --resume to go on with it, choose another name "
+            "(--set name=NAME), or remove the folder"
+        )
+    if resume and not is_started:
+        raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
+    if is_started:
+        _check_same(run, config, report)
+    run.checkpoints.mkdir(parents=True, exist_ok=True)
+    with _locked(run):
+        prepared = prepare(config, report)
+        _open(run, config, prepared, is_started)
+        if config.training.threads:
+            torch.set_num_threads(config.training.threads)
+        device = choose_device(config.training.device)
+        is_bf16 = uses_bf16(config.training.precision, device)
+        trainer = Trainer(config, run, prepared, device, is_bf16)
+        if is_started:
+            trainer.resume()
+            checkpoint.prune(run, run.names())
+        with Journal(run.log, trainer.progress.step, config.training.max_steps) as journal:
+            facts = _facts(trainer, prepared)
+            if not facts["left_out"]:
+                del facts["left_out"]
+            journal.write("resume" if is_started else "start", step=trainer.progress.step, **facts)
+            journal.say("  ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
+            if is_started:
+                journal.say(f"going on from step {trainer.progress.step:,}")
+            reason = _run(trainer, journal)
+    _finish(run, trainer, reason)
+    report(f"{reason}; best {config.training.metric} {trainer.progress.best:.4g} at step {trainer.progress.best_step:,}")
+    report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")
+    report(f"translate with: nmt translate --model {run.folder} < input.txt")
+    return run
+
+
+def _run(trainer: Trainer, journal: Journal) -> str:
+    try:
+        reason = trainer.train(journal)
+    except Interrupted:
+        journal.say(f"stopped; step {trainer.progress.step:,} is saved in {trainer.run.checkpoints}")
+        raise
+    journal.write("end", step=trainer.progress.step, reason=reason, seconds=round(trainer.progress.seconds, 2))
+    journal.say(f"trained for {clock(trainer.progress.seconds)}")
+    return reason
+
+
+def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
+    return {
+        "parameters": f"{sum(weight.numel() for weight in trainer.model.parameters()):,}",
+        "device": str(trainer.device),
+        "precision": "bf16" if trainer.is_bf16 else "fp32",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "pairs": sum(len(store) for store, _ in prepared.train),
+        "left_out": trainer.batches.left_out,
+        "vocabulary": f"{prepared.vocabularies.source.size}/{prepared.vocabularies.target.size}",
+        "seed": trainer.config.seed,
+    }
+
+
+def _open(run: Run, config: Config, prepared: Prepared, is_started: bool) -> None:
+    """Fill a new run's folder, or check that a known one was trained with the same vocabulary."""
+    if is_started:
+        if Vocabularies.load(run.subword).fingerprint != prepared.vocabularies.fingerprint:
+            raise NmtError(
+                f"{run.subword} and {prepared.folder} hold different subword models; the data or its settings have "
+                "changed since the run began: choose another name (--set name=NAME)"
+            )
+    else:
+        run.subword.mkdir(exist_ok=True)
+        prepared.vocabularies.copy_to(run.subword)
+    temporary = run.folder / ".config.yaml.tmp"
+    temporary.write_text(schema.dump(config), encoding="utf-8")
+    temporary.replace(run.config_file)
+    run.finished.unlink(missing_ok=True)
+
+
+def _check_same(run: Run, config: Config, report: Report) -> None:
+    """Refuse to go on with another model or seed; tell which training settings have changed."""
+    before, now = run.config.model_dump(mode="json"), config.model_dump(mode="json")
+    for key in ("seed", "subword", "model"):
+        if before[key] != now[key]:
+            raise NmtError(
+                f"{run.config_file}: '{key}' differs from the configuration given; a run goes on only with the model "
+                "it began with: choose another name (--set name=NAME)"
+            )
+    if bool(before["training"]["ema_decay"]) != bool(now["training"]["ema_decay"]):
+        raise NmtError(f"{run.config_file}: training.ema_decay cannot be switched on or off in a run that has begun")
+    changed = [key for key, value in now["training"].items() if before["training"][key] != value]
+    if changed:
+        changes = (f"training.{key} {before['training'][key]} -> {now['training'][key]}" for key in changed)
+        report(f"changed since the run began: {', '.join(changes)}")
+
+
+def _finish(run: Run, trainer: Trainer, reason: str) -> None:
+    progress = trainer.progress
+    summary = {
+        "reason": reason,
+        "step": progress.step,
+        "best_step": progress.best_step,
+        trainer.settings.metric: progress.best,
+        "seconds": round(progress.seconds, 2),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    from nmt.reports.page import write_report  # matplotlib, wanted only now
+
+    write_report(run.folder)
+    temporary = run.folder / ".finished.json.tmp"
+    temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(run.finished)
+
+
+@contextmanager
+def _locked(run: Run) -> Iterator[None]:
+    """Hold the folder for this process; a second one is refused with the number of the first."""
+    path = run.folder / ".lock"
+    with path.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise NmtError(f"{run.folder} is in use by process {lock.read().strip()}; wait for it or stop it") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

@@ -1,0 +1,274 @@
+"""The training loop: batches in, checkpoints and a log out, to be stopped and resumed at any instant.
+
+Everything random is drawn from (seed, purpose, step), so the saved step and the position in the data are all that
+going on needs besides the tensors.
+"""
+
+import copy
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+
+from nmt.config import Config
+from nmt.data.batching import Batch, Batches
+from nmt.data.prefetch import Prefetch
+from nmt.data.prepare import Prepared
+from nmt.errors import NmtError
+from nmt.models.loading import load_tensors
+from nmt.models.seq2seq import Seq2Seq
+from nmt.randomness import address
+from nmt.runs import Run
+from nmt.training import checkpoint
+from nmt.training.batch import on_device, split
+from nmt.training.checkpoint import Progress
+from nmt.training.journal import Journal, clock
+from nmt.training.objective import cross_entropy
+from nmt.training.optimization import MovingAverage, build_optimizer, learning_rate, mean_weights
+from nmt.training.validation import Result, Validator
+
+MOST_SKIPPED = 20
+"""Steps in a row without a finite gradient after which training gives up."""
+DEFAULT_TOKENS = 4096
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; its state is saved."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class Trainer:
+    """One run in training."""
+
+    def __init__(self, config: Config, run: Run, prepared: Prepared, device: torch.device, is_bf16: bool) -> None:
+        """Build network, optimizer and batches; weights are drawn from the seed."""
+        self.config, self.settings, self.run, self.device, self.is_bf16 = config, config.training, run, device, is_bf16
+        self.vocabularies = prepared.vocabularies
+        torch.manual_seed(address(config.seed, "weights"))
+        self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
+        self.model.train()
+        self.average: MovingAverage | None = None
+        if self.settings.ema_decay:
+            self.average = MovingAverage(self.model, copy.deepcopy(self.model).eval(), self.settings.ema_decay)
+        self.optimizer = build_optimizer(self.model, self.settings)
+        has_size = self.settings.tokens_per_batch or self.settings.sentences_per_batch
+        self.batches = Batches(
+            prepared.train,
+            self.vocabularies,
+            self.settings.tokens_per_batch or (None if has_size else DEFAULT_TOKENS),
+            self.settings.sentences_per_batch,
+            self.settings.max_tokens,
+            config.seed,
+            config.subword.sampling,
+            config.subword.kind,
+        )
+        self.validate = Validator(config, prepared, device, is_bf16)
+        self.progress = Progress()
+        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
+        self._skipped_in_a_row = 0
+        self._stop: int | None = None
+
+    @property
+    def best_weights(self) -> Seq2Seq:
+        """The network to validate and to keep: the moving average where there is one."""
+        if self.average is None:
+            return self.model
+        averaged = self.average.averaged
+        assert isinstance(averaged, Seq2Seq)
+        return averaged
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint."""
+        last = self.run.checkpoint("last")
+        averaged = None if self.average is None else self.average.averaged
+        self.progress = checkpoint.restore(last, self.model, averaged, self.optimizer)
+        self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
+
+    def train(self, journal: Journal) -> str:
+        """Train to the end and return why it ended; raises `Interrupted` after saving where a signal came."""
+        progress = self.progress
+        began = time.monotonic() - progress.seconds
+        marked = (time.monotonic(), progress.step, progress.since[0])
+        reason = "max_steps reached"
+        with _signals(self), Prefetch(self.batches.run_from(progress.position)) as stream:
+            while progress.step < self.settings.max_steps:
+                batch, progress.position = next(stream)
+                self._update(batch)
+                progress.seconds = time.monotonic() - began
+                journal.advance()
+                if progress.step % self.settings.log_every == 0:
+                    marked = self._log(journal, marked)
+                is_last = progress.step == self.settings.max_steps
+                must_save = is_last or progress.step % self.settings.save_every == 0 or self._stop is not None
+                is_enough = False
+                if is_last or progress.step % self.settings.validate_every == 0:
+                    before = time.monotonic()
+                    is_best = self._judge(self.validate(self.best_weights), journal)
+                    must_save |= is_best
+                    is_enough = 0 < self.settings.patience <= progress.misses
+                    progress.seconds = time.monotonic() - began
+                    marked = (marked[0] + time.monotonic() - before, *marked[1:])
+                if must_save or is_enough:
+                    self._save()
+                if self._stop is not None and not is_last:
+                    raise Interrupted(self._stop)
+                if is_enough:
+                    reason = f"{self.settings.metric} has not improved for {progress.misses} validations"
+                    break
+        if self.settings.average_last:
+            self._average_last(journal)
+        return reason
+
+    def _update(self, batch: Batch) -> None:
+        """Take one optimizer step on `batch`."""
+        progress, settings = self.progress, self.settings
+        step = progress.step + 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(step, settings, progress.plateaus)
+        self.optimizer.zero_grad(set_to_none=True)
+        for number, part in enumerate(split(batch, settings.accumulate)):
+            torch.manual_seed(address(self.config.seed, "dropout", step, number))
+            here = on_device(part, self.device)
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16):
+                readout = self.model(here.source, here.lengths, here.previous)
+                loss = cross_entropy(self.model, readout, here.target, here.is_real, settings.label_smoothing)
+            (loss.smoothed / batch.tokens).backward()  # type: ignore[no-untyped-call]
+            self._sums[0] += loss.smoothed.detach()
+            self._sums[1] += loss.nll
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or math.inf)
+        self._sums[2] += norm
+        if self.device.type != "cpu" or self._is_finite(norm):
+            self.optimizer.step()
+        progress.step = step
+        progress.since = [progress.since[0] + batch.tokens, progress.since[1] + 1]
+        if self.average is not None:
+            self.average.update(step)
+
+    def _is_finite(self, norm: torch.Tensor) -> bool:
+        if math.isfinite(float(norm)):
+            self._skipped_in_a_row = 0
+            return True
+        self.progress.skipped += 1
+        self._skipped_in_a_row += 1
+        self._sums.nan_to_num_(0.0, 0.0, 0.0)
+        if self._skipped_in_a_row >= MOST_SKIPPED:
+            raise NmtError(
+                f"{self.run.folder}: no finite gradient in {MOST_SKIPPED} steps, up to step {self.progress.step}; "
+                "lower training.learning_rate or set training.precision to fp32, and --resume"
+            )
+        return False
+
+    def _log(self, journal: Journal, marked: tuple[float, int, int]) -> tuple[float, int, int]:
+        progress = self.progress
+        now, (tokens, steps) = time.monotonic(), progress.since
+        smoothed, nll, norm = self._sums.tolist()
+        if not math.isfinite(nll):
+            raise NmtError(
+                f"{self.run.folder}: the loss is not finite at step {progress.step}; lower training.learning_rate, "
+                "and --resume"
+            )
+        elapsed = max(1e-9, now - marked[0])
+        speed = (tokens - marked[2]) / elapsed
+        loss = nll / max(1, tokens)
+        journal.write(
+            "train",
+            step=progress.step,
+            epoch=progress.position.epoch,
+            loss=loss,
+            smoothed_loss=smoothed / max(1, tokens),
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            gradient_norm=norm / max(1, steps),
+            tokens=tokens,
+            tokens_per_second=round(speed, 1),
+            seconds=round(progress.seconds, 2),
+        )
+        journal.show(progress.step, loss, speed, elapsed / max(1, progress.step - marked[1]))
+        self._sums.zero_()
+        progress.since = [0, 0]
+        return now, progress.step, 0
+
+    def _judge(self, result: Result, journal: Journal) -> bool:
+        """Log a validation and return whether it is the best so far."""
+        progress, settings = self.progress, self.settings
+        bleu = {} if result.bleu is None else {"bleu": result.bleu}
+        perplexity = math.exp(min(result.loss, 700.0))
+        journal.write(
+            "valid",
+            step=progress.step,
+            epoch=progress.position.epoch,
+            loss=result.loss,
+            perplexity=perplexity,
+            **bleu,
+            samples=result.samples,
+            seconds=round(progress.seconds, 2),
+        )
+        value = result.loss if settings.metric == "loss" else result.bleu
+        assert value is not None
+        is_best = progress.best is None or (value < progress.best if settings.metric == "loss" else value > progress.best)
+        if is_best:
+            progress.best, progress.best_step, progress.misses, progress.plateau_misses = value, progress.step, 0, 0
+        else:
+            progress.misses += 1
+            progress.plateau_misses += 1
+            if settings.schedule == "plateau" and progress.plateau_misses >= settings.plateau_patience:
+                progress.plateaus += 1
+                progress.plateau_misses = 0
+        words = f"validation at step {progress.step:,}: loss {result.loss:.3f}, perplexity {perplexity:.2f}"
+        words += "" if result.bleu is None else f", BLEU {result.bleu:.2f} (greedy)"
+        journal.say(f"{words}{', the best so far' if is_best else ''}; {clock(progress.seconds)} trained")
+        return is_best
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "vocabularies": self.vocabularies.fingerprint,
+            "source_size": self.vocabularies.source.size,
+            "target_size": self.vocabularies.target.size,
+            "metric": self.settings.metric,
+            "best": self.progress.best,
+        }
+
+    def _save(self) -> None:
+        self.progress.sums = self._sums.tolist()
+        averaged = None if self.average is None else self.average.averaged
+        name = checkpoint.save(self.run, self.progress, self._meta(), self.model, averaged, self.optimizer)
+        best = f"step-{self.progress.best_step}" if self.progress.best_step else name
+        if not self.progress.best_step or self.progress.best_step == self.progress.step:
+            checkpoint.point(self.run, "best", name)
+        steps = [known for known in self.run.names() if known != "averaged"]
+        checkpoint.prune(self.run, [best, *steps[-self.settings.keep_last :]])
+
+    def _average_last(self, journal: Journal) -> None:
+        names = [name for name in self.run.names() if name != "averaged"][-self.settings.average_last :]
+        mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
+        averaged = copy.deepcopy(self.best_weights)
+        averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
+        result = self.validate(averaged)
+        checkpoint.save_weights(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
+        bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f}"
+        journal.say(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")
+        journal.write("averaged", step=self.progress.step, loss=result.loss, bleu=result.bleu, of=names)
+
+
+@contextmanager
+def _signals(trainer: Trainer) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM finish the step; the second stops at once."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if trainer._stop is not None:
+            raise KeyboardInterrupt
+        trainer._stop = number
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

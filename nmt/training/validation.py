@@ -1,0 +1,74 @@
+"""How good the weights are now: loss over the validation pairs, and BLEU of a real translation of them."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+
+from nmt.config import Config
+from nmt.data.batching import eval_batches
+from nmt.data.prepare import Prepared
+from nmt.decoding.translator import Settings, Translator
+from nmt.evaluation.metrics import validation_bleu
+from nmt.models.seq2seq import Seq2Seq
+from nmt.training.batch import on_device
+from nmt.training.objective import cross_entropy
+
+TOKENS_PER_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Result:
+    """One validation."""
+
+    loss: float
+    """Nats per target token, end of sentence included, without label smoothing."""
+    bleu: float | None
+    """BLEU of a greedy translation, 0 to 100; None where not asked for."""
+    samples: list[tuple[str, str, str]]
+    """A few (source, translation, reference)."""
+
+
+class Validator:
+    """Validates networks on the prepared validation pairs."""
+
+    def __init__(self, config: Config, prepared: Prepared, device: torch.device, is_bf16: bool) -> None:
+        self._config = config
+        self._prepared = prepared
+        self._device = device
+        self._is_bf16 = is_bf16
+
+    def __call__(self, model: Seq2Seq) -> Result:
+        """Score `model`, which is left in the mode, training or not, that it was in."""
+        was_training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                loss = self._loss(model)
+                samples, bleu = self._translate(model) if self._config.training.validation_bleu else ([], None)
+        finally:
+            model.train(was_training)
+        return Result(loss, bleu, samples)
+
+    def _loss(self, model: Seq2Seq) -> float:
+        total = torch.zeros((), dtype=torch.float64, device=self._device)
+        tokens = 0
+        for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH):
+            here = on_device(batch, self._device)
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._is_bf16):
+                readout = model(here.source, here.lengths, here.previous)
+                total += cross_entropy(model, readout, here.target, here.is_real, 0.0).nll
+            tokens += batch.tokens
+        return float(total) / max(1, tokens)
+
+    def _translate(self, model: Seq2Seq) -> tuple[list[tuple[str, str, str]], float]:
+        sources, references = self._prepared.valid_text
+        count = self._config.training.validation_sentences or len(sources)
+        sources, references = sources[:count], references[:count]
+        data = self._config.data
+        translator = Translator(model, self._prepared.vocabularies, data, self._device, self._is_bf16)
+        settings = Settings.of(self._config.decoding)
+        greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
+        texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
+        samples = list(zip(sources, texts, references, strict=True))[:3]
+        return samples, validation_bleu(texts, references, data.target_language)
