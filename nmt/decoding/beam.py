@@ -22,6 +22,8 @@ from nmt.decoding.protocol import AMemory, AState, Model
 from nmt.decoding.selection import Constraints, asks_device
 
 
+STOP = -1
+
 @dataclass(frozen=True)
 class _Step:
     """What is needed later to spell the hypotheses of one step out."""
@@ -117,8 +119,11 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
         if device.type != "cpu" or bool(is_end.any()):
             finished.add(scores.masked_fill(~is_end, -torch.inf), step)
         totals = totals.masked_fill(tokens == EOS, -torch.inf)
-        hopes = totals.amax(1) / longest  # no open hypothesis can score more: probabilities and penalties only cost
-        is_done = (finished.counts >= beams) | (finished.scores[:, options.n_best - 1] >= hopes)
+        open_best = totals.amax(1)
+        is_full = (finished.counts >= beams) & (finished.scores[:, STOP] >= open_best / divisors[step])
+        # No open hypothesis can score more than this: every token costs, and so does coverage.
+        is_settled = finished.scores[:, options.n_best - 1] >= open_best / longest
+        is_done = is_full | is_settled
         totals = totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
 
         rows = torch.arange(len(alive), device=device).unsqueeze(1) * width + parents

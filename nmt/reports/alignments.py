@@ -113,7 +113,8 @@ def _groups(pieces: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
     for piece in pieces:
         is_end = piece == "</s>"
         begins = not words or is_end or piece.startswith(SPACE) or words[-1] == "</s>"
-        if begins or _is_wide(piece[:1]) or _is_wide(words[-1][-1:]):
+        is_lone_space = words and not words[-1]
+        if begins or (not is_lone_space and (_is_wide(piece[:1]) or _is_wide(words[-1][-1:]))):
             words.append("")
         words[-1] += piece if is_end else piece.replace(SPACE, "")
         numbers.append(len(words) - 1)

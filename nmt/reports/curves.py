@@ -105,6 +105,6 @@ def _mark_best(axes: Axes, histories: Sequence[History]) -> None:
 def _label(history: History) -> str:
     best = history.best("bleu", highest=True)
     if best is not None:
-        return f"{history.name}: best BLEU {best[1]:.1f} at step {best[0]:,}"
+        return f"{history.name}: best BLEU {best[1]:.2f} at step {best[0]:,}"
     lowest = history.best("loss", highest=False)
     return f"{history.name}: lowest loss {lowest[1]:.3f} at step {lowest[0]:,}" if lowest else history.name

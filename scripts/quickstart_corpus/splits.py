@@ -1,0 +1,106 @@
+"""Draws train, valid and test.
+
+The test set asks for new combinations of known words: some word pairs are held out of train and valid in their
+relation, every test sentence holds at least one of them, and every word form of a test sentence is known from train.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from quickstart_corpus.actions import ACTIONS
+from quickstart_corpus.compound import COMPOUND
+from quickstart_corpus.descriptions import DESCRIPTIONS
+from quickstart_corpus.questions import QUESTIONS
+from quickstart_corpus.reasons import REASONS
+from quickstart_corpus.relatives import RELATIVES
+from quickstart_corpus.sentence import Sentence
+from quickstart_corpus.speaker import Speaker
+from quickstart_corpus.words import Pair
+
+CONSTRUCTIONS = (*ACTIONS, *DESCRIPTIONS, *QUESTIONS, *REASONS, *COMPOUND, *RELATIVES)
+SIDES = ("en", "de", "zh")
+SIZES = {"train": 8000, "valid": 400, "test": 400}
+_POOL = 14_000
+_HELD_OUT_SHARE = {"adjective": 0.09, "object": 0.1, "subject": 0.03}
+_SEEN = 3
+"""How often train must hold each word form (each character in Chinese) of a test sentence."""
+_MIN_WORDS, _MAX_WORDS = 3, 25
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The three splits and the pairs that train and valid never show together."""
+
+    splits: dict[str, list[Sentence]]
+    held_out: frozenset[Pair]
+
+
+def tokens(line: str, side: str) -> list[str]:
+    """Lower-case words, or characters in Chinese, without punctuation."""
+    if side == "zh":
+        return [character for character in line if character not in "，。？！"]
+    return re.findall(r"[^\W_]+(?:'s)?", line.lower())
+
+
+def side_of(sentence: Sentence, side: str) -> str:
+    return {"en": sentence.text.en, "de": sentence.text.de, "zh": sentence.text.zh}[side]
+
+
+def _pool(speaker: Speaker) -> list[Sentence]:
+    """Distinct sentences: none shares its English, German or Chinese with another."""
+    makers = [maker for maker, _ in CONSTRUCTIONS]
+    weights = [weight for _, weight in CONSTRUCTIONS]
+    seen: dict[str, set[str]] = {side: set() for side in SIDES}
+    pool: list[Sentence] = []
+    while len(pool) < _POOL:
+        maker = speaker.weighted(makers, weights)
+        made = replace(maker(speaker), construction=maker.__name__)
+        lengths = [len(tokens(side_of(made, side), side)) for side in ("en", "de")]
+        if min(lengths) < _MIN_WORDS or max(lengths) > _MAX_WORDS:
+            continue
+        if any(side_of(made, side) in seen[side] for side in SIDES):
+            continue
+        for side in SIDES:
+            seen[side].add(side_of(made, side))
+        pool.append(made)
+    return pool
+
+
+def _held_out(speaker: Speaker, pool: list[Sentence]) -> frozenset[Pair]:
+    """A share of the pairs of each relation, among those whose both words are frequent in it."""
+    pairs = Counter(pair for made in pool for pair in sorted(made.pairs))
+    words: Counter[tuple[str, int, str]] = Counter()
+    for (relation, first, second), count in pairs.items():
+        words[relation, 0, first] += count
+        words[relation, 1, second] += count
+    chosen: list[Pair] = []
+    for pair in sorted(pairs):
+        relation, first, second = pair
+        rest = pairs[pair]
+        known = words[relation, 0, first] - rest >= 15 and words[relation, 1, second] - rest >= 8
+        if known and rest >= 2 and speaker.chance(_HELD_OUT_SHARE[relation]):
+            chosen.append(pair)
+    return frozenset(chosen)
+
+
+def build(seed: int = 20260) -> Corpus:
+    """The corpus of that seed; the same seed gives the same sentences in the same order."""
+    speaker = Speaker(seed)
+    pool = _pool(speaker)
+    held_out = _held_out(speaker, pool)
+    ordinary = [made for made in pool if not made.pairs & held_out]
+    train = ordinary[: SIZES["train"]]
+    valid = ordinary[SIZES["train"] : SIZES["train"] + SIZES["valid"]]
+    known = {side: Counter(token for made in train for token in tokens(side_of(made, side), side)) for side in SIDES}
+    test = [
+        made
+        for made in pool
+        if made.pairs & held_out
+        and all(known[side][token] >= _SEEN for side in SIDES for token in tokens(side_of(made, side), side))
+    ][: SIZES["test"]]
+    splits = {"train": train, "valid": valid, "test": test}
+    for name, size in SIZES.items():
+        if len(splits[name]) < size:
+            raise ValueError(f"only {len(splits[name])} sentences for {name}, {size} wanted: raise _POOL in splits.py")
+    return Corpus(splits, held_out)

@@ -1,0 +1,57 @@
+"""`nmt config show | check | keys`."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from nmt.cli.config import command
+from nmt.config import load, parse
+from nmt.errors import NmtError
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    corpus = {"source": "a.en", "target": "a.zh"}
+    values = {"name": "run", "data": {"train": [corpus], "valid": dict(corpus)}}
+    Path("c.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    Path("a.en").touch()
+    Path("a.zh").touch()
+    return "c.yaml"
+
+
+def run(*arguments: str) -> str:
+    return CliRunner().invoke(command, arguments, catch_exceptions=False, standalone_mode=False).stdout
+
+
+def test_show_prints_what_loads_as_the_same_config(file: str) -> None:
+    shown = yaml.safe_load(run("show", "-c", file, "--set", "training.max_steps=5", "--set", "seed=3"))
+    assert parse(shown, "shown") == load(Path(file), ["training.max_steps=5", "seed=3"])
+    assert shown["training"]["max_steps"] == 5
+
+
+def test_check_is_content_or_names_every_missing_file(file: str) -> None:
+    assert "the run will be runs/run" in run("check", "--config", file)
+    Path("a.zh").unlink()
+    with pytest.raises(NmtError) as caught:
+        run("check", "--config", file)
+    lines = str(caught.value).split("\n")
+    assert lines[:2] == [
+        "c.yaml: data.train.0.target: no such file: a.zh",
+        "c.yaml: data.valid.target: no such file: a.zh",
+    ]
+    assert "relative to the working directory" in lines[2]
+    with pytest.raises(NmtError, match="did you mean 'seed'"):
+        run("check", "--config", file, "--set", "sead=1")
+
+
+def test_keys(file: str) -> None:
+    assert run("keys", "training.max_steps").startswith(
+        "training.max_steps  (integer > 0; default 10000)\n    Optimizer"
+    )
+    assert run("keys", "model.decoder").count("model.decoder.") == 7
+    assert run("keys").count("\n") > 100
+    with pytest.raises(NmtError, match=r"no key 'model.decodr'; did you mean 'model.decoder'\?"):
+        run("keys", "model.decodr")

@@ -1,0 +1,112 @@
+"""`nmt evaluate` on a whole run folder."""
+
+import json
+import math
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from tiny_run import SOURCE, TARGET, make_run
+
+from nmt.cli.evaluate import command
+from nmt.errors import NmtError
+from nmt.evaluation.metrics import corpus_scores
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("evaluate"))
+
+
+def invoke(run: Path, *arguments: str) -> str:
+    options = ["--model", str(run), "--device", "cpu", "--precision", "fp32", *arguments]
+    return CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stdout
+
+
+def evaluated(run: Path, *arguments: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(invoke(run, "--json", *arguments))
+    return found
+
+
+def lines(path: object) -> list[str]:
+    text = Path(str(path)).read_bytes().decode()
+    assert text.endswith("\n")
+    return text[:-1].split("\n")
+
+
+def test_scores_are_those_of_the_kept_hypotheses(run: Path) -> None:
+    (result,) = evaluated(run)
+    kept = Path(str(result["hypotheses"]))
+    assert kept.parent == run / "evaluations"
+    assert kept.name == "flickr-step-1-beam2.txt"
+    hypotheses = lines(kept)
+    assert len(hypotheses) == len(SOURCE)
+    expected = [
+        {"name": s.name, "score": s.value, "signature": s.signature} for s in corpus_scores(hypotheses, [TARGET])
+    ]
+    assert result["scores"] == expected
+    assert json.loads(kept.with_suffix(".json").read_text(encoding="utf-8")) | {"hypotheses": str(kept)} == result
+    assert result["perplexity"] == pytest.approx(math.exp(float(str(result["loss"]))))
+    assert result["sentences"] == len(SOURCE)
+    samples = result["samples"]
+    assert isinstance(samples, list)
+    assert samples[0] == [SOURCE[0], hypotheses[0], TARGET[0]]
+
+
+def test_evaluating_again_changes_nothing_but_the_times(run: Path) -> None:
+    def timeless(result: dict[str, object]) -> dict[str, object]:
+        return {key: value for key, value in result.items() if "second" not in key}
+
+    assert timeless(evaluated(run)[0]) == timeless(evaluated(run)[0])
+
+
+def test_greedy_is_beam_1_and_loss_knows_no_search(run: Path) -> None:
+    (greedy,), (beam,), (wide,) = evaluated(run, "--greedy"), evaluated(run, "-b", "1"), evaluated(run, "-b", "4")
+    assert lines(greedy["hypotheses"]) == lines(beam["hypotheses"])
+    assert greedy["scores"] == beam["scores"]
+    assert greedy["loss"] == beam["loss"] == wide["loss"]
+
+
+def test_other_settings_and_files_never_overwrite(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "flickr"
+    other.write_text("a cat\n", encoding="utf-8")
+    options = ["--output", str(tmp_path / "kept")]
+    from_file = ["--source", str(other), "--reference", str(other)]
+    asked = [[], ["--alpha", "0.5"], ["--greedy"], ["--checkpoint", "last"], ["--min-length", "3"], from_file]
+    files = {str(evaluated(run, *options, *extra)[0]["hypotheses"]) for extra in asked}
+    assert len(files) == len(asked)
+    assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".txt", ".json"}
+
+
+def test_several_references_and_splits(run: Path) -> None:
+    source, target = str(run.parents[1] / "x.en"), str(run.parents[1] / "x.de")
+    (result,) = evaluated(run, "--source", source, "-r", target, "-r", target, "--tokenize", "none")
+    assert "nrefs:2" in str(result["scores"])
+    assert "tok:none" in str(result["scores"])
+    valid, test = evaluated(run, "--split", "all")
+    assert (valid["split"], test["split"]) == ("valid", "flickr")
+    assert valid["loss"] == test["loss"], "the same files"
+
+
+def test_table(run: Path) -> None:
+    table = invoke(run, "--split", "all")
+    head, first, second = table.split("\n")[:3]
+    assert head.split()[:7] == ["split", "sentences", "loss", "perplexity", "BLEU", "chrF2", "TER"]
+    assert [first.split()[0], second.split()[0]] == ["valid", "flickr"]
+    assert "version:" in table
+    assert "evaluations/valid-step-1-beam2.txt" in table
+
+
+def test_mistakes(run: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    one.write_text("a\n", encoding="utf-8")
+    with pytest.raises(NmtError, match=r"no split 'test'.*there are: valid, flickr"):
+        invoke(run, "--split", "test")
+    with pytest.raises(NmtError, match=r"x\.en has 4 lines but .*one has 1|one has 1 lines but .*x\.en has 4"):
+        invoke(run, "--source", str(run.parents[1] / "x.en"), "--reference", str(one))
+    with pytest.raises(NmtError, match="unknown tokeniser"):
+        invoke(run, "--tokenize", "12a")
+    for wrong in (["--source", str(one)], ["--greedy", "-b", "3"], ["--split", "valid", "-s", "x", "-r", "x"]):
+        with pytest.raises(click.UsageError):
+            invoke(run, *wrong)

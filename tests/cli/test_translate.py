@@ -1,0 +1,215 @@
+"""`nmt translate` and `nmt logprob` on a run with random weights."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import save_model
+
+from nmt import config
+from nmt.cli import logprob, translate
+from nmt.data.subword import Subword, Vocabularies
+from nmt.errors import NmtError
+from nmt.models.seq2seq import Seq2Seq
+
+LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", "  "]
+
+
+def make_run(folder: Path, seed: int, words: str = "the cat sat on a mat and dog") -> Path:
+    """Write a run folder whose `best` is step-1 and `last` step-2."""
+    chosen = random.Random(0)
+    corpus = {"source": "none", "target": "none"}
+    values = {
+        "name": folder.name,
+        "data": {"train": corpus, "valid": corpus, "source_language": "en", "target_language": "de"},
+        "model": {"embedding": {"size": 8}, "encoder": {"size": 8}, "decoder": {"size": 8}},
+        "decoding": {"max_length_ratio": 1.0, "max_length_extra": 3, "beam_size": 3},
+    }
+    parsed = config.parse(values, "test")
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(config.dump(parsed), encoding="utf-8")
+    lines = [" ".join(chosen.choices(words.split(" "), k=6)) for _ in range(100)]
+    subword = Subword.train(lines, folder / "joint.model", config.Subword(byte_fallback=False), 60)
+    vocabularies = Vocabularies(subword, subword)
+    vocabularies.copy_to(folder / "subword")
+    for step in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + step)
+            model = Seq2Seq(parsed.model, subword.size, subword.size)
+            for weight in model.parameters():
+                torch.nn.init.normal_(weight, std=0.7)
+        checkpoint = folder / "checkpoints" / f"step-{step}"
+        checkpoint.mkdir(parents=True)
+        save_model(model, str(checkpoint / "model.safetensors"))
+        meta = {"step": step, "vocabularies": vocabularies.fingerprint}
+        (checkpoint / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    (folder / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")
+    (folder / "checkpoints" / "last").write_text("step-2\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "one", seed=0)
+
+
+def call(run, *arguments, text=None, command=translate.command):
+    """Return stdout and stderr; raises what the command raises."""
+    given = "".join(f"{line}\n" for line in LINES) if text is None else text
+    asked = [*(["--model", str(run)] if run else []), "--precision", "fp32", *map(str, arguments)]
+    result = CliRunner().invoke(command, asked, input=given.encode(), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout, result.stderr
+
+
+def test_a_line_for_a_line(run, tmp_path):
+    out, err = call(run)
+    assert len(out.split("\n")) == len(LINES) + 1
+    assert [not line for line in out.split("\n")[:-1]] == [not line.strip() for line in LINES]
+    assert "step-1" in err and "fp32" in err and "lines/s" in err and "target tokens/s" in err
+    source, output = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
+    assert call(run, "-i", source, "-o", output, "--quiet") == ("", "")
+    assert output.read_text(encoding="utf-8") == out
+    assert list(tmp_path.iterdir()) == [source, output] or set(tmp_path.iterdir()) == {source, output}
+
+
+def test_options_reach_the_search(run):
+    greedy = call(run, "--greedy")[0]
+    assert call(run, "--beam-size", 1)[0] == greedy
+    assert call(run, "--sample", "--top-k", 1)[0] == greedy
+    assert call(run, "--sample", "--temperature", 1e-4)[0] == greedy
+    assert call(run, "--sample", "--seed", 2)[0] != call(run, "--sample", "--seed", 3)[0]
+    assert call(run, "--tokens-per-batch", 1, "--window", 2)[0] == call(run)[0]
+    assert call(run, "--max-length-ratio", 5, "--min-length", 12)[0] != call(run)[0]
+    for line in call(run, "--prefix", "the dog", text="a cat\n" * 3)[0].split("\n")[:3]:
+        assert line.startswith("the dog")
+
+
+def test_formats(run):
+    first = call(run)[0].split("\n")[:-1]
+    lists = call(run, "--n-best", 3)[0].split("\n")[:-1]
+    assert lists[::3] == first and len(lists) == 3 * len(LINES)
+    moses = [line.split(" ||| ") for line in call(run, "--n-best", 3, "--format", "moses")[0].split("\n")[:-1]]
+    scores = [(int(number), -float(score)) for number, _, score in moses]
+    assert scores == sorted(scores) and {number for number, _ in scores} == set(range(len(LINES)))
+    objects = [json.loads(line) for line in call(run, "--n-best", 3, "--format", "json")[0].split("\n")[:-1]]
+    assert [entry["hypotheses"][0]["text"] for entry in objects] == first
+    for entry, text in zip(objects, first, strict=True):
+        assert len(entry["hypotheses"][0]["alignment"]) == len(text.split())
+
+
+def test_alignments_are_written(run, tmp_path):
+    links = tmp_path / "links"
+    out = call(run, "--alignments", links)[0]
+    lines = links.read_text(encoding="utf-8").split("\n")
+    for source, target, pairs in zip(LINES, out.split("\n"), lines, strict=False):
+        parsed = [tuple(map(int, pair.split("-"))) for pair in pairs.split()]
+        assert [word for _, word in parsed] == list(range(len(target.split())))
+        assert all(word < len(source.split()) for word, _ in parsed)
+    inline = call(run, "--alignments", "-")[0].split("\n")[:-1]
+    joined = [f"{a} ||| {b}".rstrip(" ") for a, b in zip(out.split("\n"), lines, strict=False)][: len(LINES)]
+    assert inline == joined
+
+
+def test_checkpoints_and_ensembles(run):
+    steps = [call(run, "--checkpoint", name) for name in ("best", "last", "step-2")]
+    assert steps[1][0] == steps[2][0] != steps[0][0]
+    by_folder = call(run / "checkpoints" / "step-2")
+    assert by_folder[0] == steps[1][0] and "step-2" in by_folder[1]
+    assert call(run, "--model", run)[0] == steps[0][0]
+    both = call(run, "--model", run / "checkpoints" / "step-2")
+    assert both[0] not in (steps[0][0], steps[1][0])
+
+
+def test_an_ensemble_needs_one_vocabulary(run, tmp_path):
+    other = make_run(tmp_path / "other", seed=5, words="a bee can do every fine gig here")
+    with pytest.raises(NmtError, match=r"one.*other.*different subword models"):
+        call(run, "--model", other)
+
+
+def test_logprob_is_the_score_of_the_search(run, tmp_path):
+    objects = [json.loads(line) for line in call(run, "--format", "json")[0].split("\n")[:-1]]
+    for name, texts in (("s", LINES), ("t", [entry["hypotheses"][0]["text"] for entry in objects])):
+        (tmp_path / name).write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    files = ["--source", tmp_path / "s", "--target", tmp_path / "t"]
+    plain = call(run, *files, command=logprob.command)[0].split("\n")[:-1]
+    tokens = call(run, *files, "--per-token", command=logprob.command)[0].split("\n")[:-1]
+    assert len(plain) == len(tokens) == len(LINES)
+    for value, entry in zip(plain, map(json.loads, tokens), strict=True):
+        assert float(value) == pytest.approx(sum(entry["token_log_probs"]), abs=1e-5)
+        assert len(entry["tokens"]) == len(entry["token_log_probs"]) and entry["tokens"][-1] == "</s>"
+    subword = Subword.load(run / "subword" / "joint.model")
+    checked = 0
+    for value, entry, line in zip(plain, objects, map(json.loads, tokens), strict=True):
+        text = entry["hypotheses"][0]["text"]
+        if text and subword.encode([text])[0] and "<unk>" not in line["tokens"] and entry["source"]:
+            checked += float(value) == pytest.approx(entry["hypotheses"][0]["log_prob"], abs=1e-4)
+    assert checked  # a translation may be spelled with other pieces than its text is cut into
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--greedy", "--sample"], "--greedy and --sample"),
+        (["--greedy", "--beam-size", 4], "--greedy and --beam-size"),
+        (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file"),
+        (["--n-best", 9], "--beam-size of at least 9"),
+        (["--checkpoint", "step-9"], "step-9"),
+        (["--input", "missing.txt"], "missing.txt"),
+        (["--output", "no/such/folder/out"], "no/such/folder"),
+    ],
+)
+def test_mistakes_are_named(run, arguments, message):
+    with pytest.raises(NmtError, match=message):
+        call(run, *arguments)
+
+
+def test_a_failed_translation_leaves_the_output_alone(run, tmp_path):
+    output, prefixes = tmp_path / "out", tmp_path / "prefixes"
+    output.write_text("precious", encoding="utf-8")
+    prefixes.write_text("a\n", encoding="utf-8")
+    with pytest.raises(NmtError, match="prefix file has 1 lines"):
+        call(run, "--prefix-file", prefixes, "--output", output)
+    assert output.read_text(encoding="utf-8") == "precious"
+    assert set(tmp_path.iterdir()) == {output, prefixes}
+
+
+def test_a_missing_or_foreign_subword_model_is_named(run, tmp_path):
+    other = make_run(tmp_path / "other", seed=5, words="a bee can do every fine gig here")
+    (other / "subword" / "joint.model").write_bytes((run / "subword" / "joint.model").read_bytes())
+    with pytest.raises(NmtError, match="not the subword model"):
+        call(other)
+
+
+def test_help_needs_no_torch():
+    code = "import sys; import nmt.cli.translate, nmt.cli.logprob; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and signals")
+def test_a_person_is_answered_line_by_line_and_a_closed_pipe_is_quiet(run):
+    command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "--precision", "fp32"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        expected = call(run)[0].encode().split(b"\n")
+        for line, answer in zip(LINES, expected, strict=False):
+            process.stdin.write(line.encode() + b"\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == answer + b"\n"  # while stdin stays open
+        process.stdout.close()
+        process.stdin.write(b"the cat\n")
+        process.stdin.flush()
+        err = process.stderr.read()
+        assert process.wait(20) in (141, -signal.SIGPIPE)
+    assert b"Traceback" not in err and b"Exception" not in err and b"Broken" not in err

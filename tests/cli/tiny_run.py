@@ -1,0 +1,57 @@
+"""A run folder with an untrained network, made in a moment, for tests of what uses finished runs."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_model
+
+from nmt import config
+from nmt.data.subword import Subword, Vocabularies
+from nmt.models.seq2seq import Seq2Seq
+
+SOURCE = ["a dog runs", "the cat sleeps here", "a man reads a book .", "two women see the dog"]
+TARGET = ["ein Hund rennt", "die Katze schläft hier", "ein Mann liest ein Buch .", "zwei Frauen sehen den Hund"]
+
+
+def make_run(folder: Path, name: str = "tiny") -> Path:
+    """Write corpora into `folder` and a run into `folder/runs/name`; return the run's folder."""
+    for suffix, lines in (("en", SOURCE), ("de", TARGET)):
+        (folder / f"x.{suffix}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    corpus = {"source": str(folder / "x.en"), "target": str(folder / "x.de")}
+    settings = config.parse(
+        {
+            "name": name,
+            "data": {
+                "source_language": "en",
+                "target_language": "de",
+                "train": corpus,
+                "valid": corpus,
+                "test": {"flickr": corpus},
+            },
+            "subword": {"kind": "char", "vocab_size": 60},
+            "model": {
+                "embedding": {"size": 4, "tie": "none"},
+                "encoder": {"size": 8},
+                "decoder": {"size": 8},
+                "attention": {"size": 8},
+            },
+            "decoding": {"max_length_ratio": 1.0, "max_length_extra": 2, "beam_size": 2},
+        },
+        "tiny",
+    )
+    run = folder / "runs" / name
+    (run / "subword").mkdir(parents=True)
+    model = run / "subword" / "joint.model"
+    subword = Subword.train(iter(SOURCE + TARGET), model, settings.subword, settings.subword.vocab_size)
+    meta = json.dumps({"vocabularies": Vocabularies.load(run / "subword").fingerprint})
+    (run / "config.yaml").write_text(config.dump(settings), encoding="utf-8")
+    for number in (1, 2):
+        torch.manual_seed(number)
+        checkpoint = run / "checkpoints" / f"step-{number}"
+        checkpoint.mkdir(parents=True)
+        save_model(Seq2Seq(settings.model, subword.size, subword.size), str(checkpoint / "model.safetensors"))
+        (checkpoint / "meta.json").write_text(meta, encoding="utf-8")
+    (run / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")
+    (run / "checkpoints" / "last").write_text("step-2\n", encoding="utf-8")
+    return run

@@ -1,0 +1,212 @@
+"""Batches: every pair in its turn, sizes within the budget, and any position goes on exactly."""
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt import config
+from nmt.data.batching import Batch, Batches, Position, eval_batches
+from nmt.data.store import Column, Store, StoreWriter
+from nmt.data.subword import EOS, PAD, Subword, Vocabularies
+from nmt.errors import NmtError
+
+WORDS = [f"{a}{b}" for a in ("ba", "do", "mi", "su", "ker") for b in ("na", "lo", "ti", "gra", "pu")]
+
+
+def texts(count: int, seed: int) -> list[tuple[str, str]]:
+    """Return different pairs of 0 to 11 words."""
+    draw = np.random.default_rng(seed)
+    lines = [" ".join(draw.choice(WORDS, size=draw.integers(0, 12))) for _ in range(2 * count)]
+    return [(f"{seed} {i} {lines[2 * i]}".strip(), lines[2 * i + 1]) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> Vocabularies:
+    path = tmp_path_factory.mktemp("subword") / "joint.model"
+    subword = Subword.train((s for pair in texts(200, 0) for s in pair), path, config.Subword(), 340)
+    return Vocabularies(subword, subword)
+
+
+def store(folder: Path, pairs: list[tuple[str, str]], vocabularies: Vocabularies, is_text: bool = False) -> Store:
+    writer = StoreWriter(folder, "uint8" if is_text else "uint16", is_text, pairs_per_shard=7)
+    columns = []
+    for side, subword in ((0, vocabularies.source), (1, vocabularies.target)):
+        ids = subword.encode([pair[side] for pair in pairs])
+        lengths = np.array([len(i) for i in ids])
+        raw = [pair[side].encode() for pair in pairs]
+        if is_text:
+            columns.append(Column(np.frombuffer(b"".join(raw), np.uint8), np.array([len(r) for r in raw]), lengths))
+        else:
+            columns.append(Column(np.array([i for line in ids for i in line]), lengths, lengths))
+    writer.append(*columns)
+    writer.close()
+    return Store.open(folder)
+
+
+def sentences(batch: Batch, vocabularies: Vocabularies) -> list[tuple[str, str]]:
+    """Return the text of a batch, having checked its shape."""
+    for ids, lengths in ((batch.source, batch.source_lengths), (batch.target, batch.target_lengths)):
+        assert ids.dtype == lengths.dtype == np.int64
+        assert ids.shape == (batch.pairs, lengths.max())
+        is_real = np.arange(ids.shape[1]) < lengths[:, None]
+        assert ((ids == PAD) == ~is_real).all()
+        assert ((ids == EOS).sum(1) == 1).all() and (ids[np.arange(len(ids)), lengths - 1] == EOS).all()
+    assert (np.diff(batch.source_lengths) <= 0).all()
+    assert batch.tokens == (batch.target != PAD).sum()
+    decoded = [
+        [subword.decode(row[: n - 1].tolist()) for row, n in zip(ids, lengths, strict=True)]
+        for subword, ids, lengths in (
+            (vocabularies.source, batch.source, batch.source_lengths),
+            (vocabularies.target, batch.target, batch.target_lengths),
+        )
+    ]
+    return list(zip(*decoded, strict=True))
+
+
+def same(a: Batch, b: Batch) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__)
+
+
+def make(
+    train: list[tuple[Store, float]],
+    vocabularies: Vocabularies,
+    tokens: int | None = 100,
+    sentences: int | None = None,
+    longest: int = 256,
+    seed: int = 1,
+    sampling: float = 0.0,
+) -> Batches:
+    return Batches(train, vocabularies, tokens, sentences, longest, seed, sampling, "bpe")
+
+
+def epoch(batches: Batches, number: int) -> list[Batch]:
+    """Return the batches of one epoch."""
+    seen = []
+    for batch, following in batches.run_from(Position(number)):
+        seen.append(batch)
+        if following.epoch > number:
+            break
+    return seen
+
+
+def pairs_of(batches: list[Batch], vocabularies: Vocabularies) -> Counter[tuple[str, str]]:
+    return Counter(pair for batch in batches for pair in sentences(batch, vocabularies))
+
+
+@pytest.fixture
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.data.batching._LEAST_PAIRS_PER_WINDOW", 1)
+    monkeypatch.setattr("nmt.data.batching._BATCHES_PER_WINDOW", 4)
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("sampling", [0.0, 0.3])
+@pytest.mark.parametrize(("tokens", "count"), [(100, None), (None, 7), (10, None)])
+def test_an_epoch_is_every_pair_once(
+    tokens: int | None, count: int | None, sampling: float, vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    pairs = texts(60, 1)
+    train = [(store(tmp_path / "s", pairs, vocabularies, is_text=sampling > 0), 1.0)]
+    batches = make(train, vocabularies, tokens, count, sampling=sampling)
+    for number in (0, 1):
+        assert pairs_of(epoch(batches, number), vocabularies) == Counter(pairs)
+    assert batches.left_out == 0
+    for batch, _ in islice(batches.run_from(Position()), 30):
+        if tokens:
+            assert batch.tokens <= tokens or batch.pairs == 1
+        else:
+            assert batch.pairs <= (count or 0)
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("sampling", [0.0, 0.3])
+def test_any_position_goes_on_exactly(sampling: float, vocabularies: Vocabularies, tmp_path: Path) -> None:
+    train = [
+        (store(tmp_path / "a", texts(40, 1), vocabularies, sampling > 0), 1.0),
+        (store(tmp_path / "b", texts(30, 2), vocabularies, sampling > 0), 0.5),
+    ]
+    run = list(islice(make(train, vocabularies, 50, sampling=sampling).run_from(Position()), 40))
+    assert run[-1][1].epoch >= 1 and max(position.window for _, position in run) >= 1
+    for i, (_, position) in enumerate(run[:-2]):
+        resumed = list(islice(make(train, vocabularies, 50, sampling=sampling).run_from(position), 2))
+        assert all(same(a[0], b[0]) and a[1] == b[1] for a, b in zip(resumed, run[i + 1 :], strict=False))
+
+
+def test_order_depends_on_the_seed_and_the_epoch(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    train = [(store(tmp_path / "s", texts(60, 1), vocabularies), 1.0)]
+    first, _ = next(make(train, vocabularies).run_from(Position()))
+    other_seed, _ = next(make(train, vocabularies, seed=2).run_from(Position()))
+    other_epoch, _ = next(make(train, vocabularies).run_from(Position(1)))
+    assert not same(first, other_seed) and not same(first, other_epoch)
+
+
+def test_sampling_differs_from_epoch_to_epoch(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    pairs = [("banalo mitisu", "kerpu dogra")] * 2
+    train = [(store(tmp_path / "s", pairs, vocabularies, is_text=True), 1.0)]
+    batches = make(train, vocabularies, sampling=0.5)
+    seen = {next(batches.run_from(Position(number)))[0].target.tobytes() for number in range(8)}
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize(("weight", "epochs"), [(2.0, 1), (0.5, 2), (1.5, 2), (0.3, 10), (0.01, 100)])
+def test_weights_are_passes(weight: float, epochs: int, vocabularies: Vocabularies, tmp_path: Path) -> None:
+    pairs, other = texts(20, 1), texts(5, 2)
+    train = [(store(tmp_path / "a", pairs, vocabularies), weight), (store(tmp_path / "b", other, vocabularies), 1.0)]
+    batches = make(train, vocabularies)
+    seen: Counter[tuple[str, str]] = Counter()
+    for number in range(epochs):
+        seen += pairs_of(epoch(batches, number), vocabularies)
+    expected = {pair: round(weight * epochs) for pair in pairs} | dict.fromkeys(other, epochs)
+    assert seen == expected
+
+
+def test_epochs_without_pairs_are_passed_over(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    train = [(store(tmp_path / "s", texts(2, 1), vocabularies), 0.1)]
+    _, following = next(make(train, vocabularies).run_from(Position()))
+    assert following == Position(5)
+
+
+def test_long_pairs_are_left_out(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    pairs = texts(40, 1)
+    made = store(tmp_path / "s", pairs, vocabularies)
+    longest = int(np.median(made.source_lengths))
+    fits = [
+        pair
+        for pair, s, t in zip(pairs, made.source_lengths, made.target_lengths, strict=True)
+        if s <= longest and t <= longest
+    ]
+    batches = make([(made, 1.0)], vocabularies, longest=longest)
+    assert 0 < batches.left_out == len(pairs) - len(fits)
+    assert pairs_of(epoch(batches, 0), vocabularies) == Counter(fits)
+    with pytest.raises(NmtError, match=r"training\.max_tokens"):
+        make([(made, 1.0)], vocabularies, longest=1)
+
+
+def test_batches_hold_pairs_of_like_length_and_are_full(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    train = [(store(tmp_path / "s", texts(1500, 1), vocabularies), 1.0)]
+    batches = epoch(make(train, vocabularies, tokens=1000), 0)
+    padding = sum(batch.target.size - batch.tokens for batch in batches) / sum(batch.tokens for batch in batches)
+    assert padding < 0.25
+    assert min(batch.tokens for batch in batches) > 900
+
+
+def test_sampling_needs_text_and_the_same_kind(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match="without subword"):
+        make([(store(tmp_path / "a", texts(3, 1), vocabularies), 1.0)], vocabularies, sampling=0.1)
+    train = [(store(tmp_path / "b", texts(3, 1), vocabularies, is_text=True), 1.0)]
+    with pytest.raises(NmtError, match=r"subword\.kind bpe, not unigram"):
+        Batches(train, vocabularies, 100, None, 99, 1, 0.1, "unigram")
+
+
+def test_eval_batches_are_every_pair_once(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    pairs = texts(50, 1)
+    made = store(tmp_path / "s", pairs, vocabularies)
+    numbers: list[int] = []
+    for batch, indices in eval_batches(made, 60):
+        assert sentences(batch, vocabularies) == [pairs[i] for i in indices]
+        assert batch.tokens <= 60 or batch.pairs == 1
+        numbers += indices.tolist()
+    assert sorted(numbers) == list(range(50))

@@ -1,0 +1,138 @@
+"""Lines: one in, one out, whatever the bytes are."""
+
+import gzip
+import io
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt import config
+from nmt.data.lines import normalize, one_line, read_lines, stream_lines
+from nmt.errors import NmtError
+
+ODD = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00\ufeff\u0301"
+TEXT = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(ODD + " \tAΣİẞH\u0331ǅ")))
+
+
+def data(**keys: Any) -> config.Data:
+    return config.Data.model_validate({"train": {"tsv": "a"}, "valid": {"tsv": "a"}, **keys})
+
+
+@pytest.mark.parametrize(
+    ("raw", "lines"),
+    [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a", ["a"]),
+        (b"a\nb\n", ["a", "b"]),
+        (b"a\nb", ["a", "b"]),
+        (b"\n\n", ["", ""]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"a\rb\n", ["a\rb"]),
+        (b"a\r\r\n", ["a\r"]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
+        (b"\xff\xe9a\n", ["\ufffd\ufffda"]),
+        (b"a\x00b\x0c\x0b\n", ["a\x00b\x0c\x0b"]),
+        ("a\u2028b\u0085c\n".encode(), ["a\u2028b\u0085c"]),
+        (b"x" * 2_000_000 + b"\ny", ["x" * 2_000_000, "y"]),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_read_lines(raw: bytes, lines: list[str], packed: bool, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    assert list(read_lines(path)) == lines
+    assert list(stream_lines(io.BytesIO(raw))) == lines
+
+
+@given(st.lists(TEXT.filter(lambda t: "\n" not in t and not t.endswith("\r"))))
+def test_written_lines_come_back(lines: list[str]) -> None:
+    stream = io.BytesIO("".join(f"{line}\n" for line in lines).encode())
+    expected = [lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else []
+    assert list(stream_lines(stream)) == expected
+
+
+@given(st.binary())
+def test_any_bytes_give_as_many_lines_as_they_have_ends(raw: bytes) -> None:
+    raw = b" " + raw  # no byte order mark
+    lines = list(stream_lines(io.BytesIO(raw)))
+    assert len(lines) == raw.count(b"\n") + (not raw.endswith(b"\n"))
+    assert not any("\n" in line for line in lines)
+
+
+def test_a_line_is_there_as_soon_as_it_is_complete() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as writer:
+        lines = stream_lines(stream)
+        for text in (b"one\n", b"two\n"):
+            threading.Timer(0.01, writer.write, [text]).start()
+            assert next(lines) == text.decode().strip()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("folder", "is a folder"),
+        ("a\n".encode("utf-16"), "UTF-16"),
+        (gzip.compress(b"a b c\n" * 1000)[:-20], "truncated gzip"),
+        (gzip.compress(os.urandom(1000))[:500] + b"x" * 200, "gzip"),
+    ],
+    ids=["missing", "folder", "utf-16", "truncated", "damaged"],
+)
+def test_a_bad_file_is_named(content: bytes | str | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    with pytest.raises(NmtError, match=message) as error:
+        list(read_lines(path))
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "expected"),
+    [
+        ("  a \t b\x00\u2028 c\u00a0", {}, "a b c"),
+        ("  a  b ", {"collapse_whitespace": False}, "  a  b "),
+        ("e\u0301", {}, "\u00e9"),
+        ("e\u0301", {"normalization": "none"}, "e\u0301"),
+        ("ﬁ①", {}, "ﬁ①"),
+        ("ﬁ①", {"normalization": "nfkc"}, "fi1"),
+        ("ÄB", {"lowercase": True}, "äb"),
+        ("H\u0331", {"lowercase": True}, "\u1e96"),
+        ("", {}, ""),
+    ],
+)
+def test_normalize(text: str, keys: dict[str, Any], expected: str) -> None:
+    assert normalize(text, data(**keys)) == expected
+
+
+@given(TEXT, st.sampled_from(["none", "nfc", "nfkc"]), st.booleans(), st.booleans())
+def test_normalize_twice_changes_nothing(text: str, form: str, collapse: bool, lowercase: bool) -> None:
+    settings = data(normalization=form, collapse_whitespace=collapse, lowercase=lowercase)
+    once = normalize(text, settings)
+    assert normalize(once, settings) == once
+    if collapse:
+        assert once == " ".join(once.split())
+        assert len(once.splitlines()) <= 1
+
+
+@given(st.text())
+def test_one_line_is_one_line_for_any_reader(text: str) -> None:
+    line = one_line(text)
+    assert len(f"{line}x".splitlines()) == 1
+    assert len(line) == len(text)
+    assert "\x00" not in line
+    line.encode("utf-8")
+
+
+def test_one_line_leaves_ordinary_text_alone() -> None:
+    assert one_line("a\tb é 你 \u200b") == "a\tb é 你 \u200b"

@@ -1,0 +1,62 @@
+"""Prefetch changes when things happen, not what happens."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nmt.data.prefetch import Prefetch
+
+
+def failing() -> Iterator[int]:
+    yield 1
+    raise KeyError("broken")
+
+
+def test_same_items_in_the_same_order() -> None:
+    with Prefetch(iter(range(100)), ahead=3) as items:
+        assert list(items) == list(range(100))
+        assert list(items) == []
+    with Prefetch(iter([None, None])) as nothing:
+        assert list(nothing) == [None, None]
+
+
+def test_what_is_raised_is_raised_in_its_place() -> None:
+    with Prefetch(failing()) as items:
+        assert next(items) == 1
+        for _ in range(2):
+            with pytest.raises(KeyError, match="broken"):
+                next(items)
+
+
+def test_it_works_ahead_but_not_without_bound() -> None:
+    made: list[int] = []
+
+    def count() -> Iterator[int]:
+        for i in range(1000):
+            made.append(i)
+            yield i
+
+    with Prefetch(count(), ahead=5) as items:
+        next(items)
+        deadline = time.monotonic() + 5
+        while len(made) < 7 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.02)
+        assert len(made) == 7  # one taken, five waiting, one in hand
+        assert [next(items) for _ in range(20)] == list(range(1, 21))
+
+
+@pytest.mark.parametrize("taken", [0, 3])
+def test_close_ends_the_thread(taken: int) -> None:
+    before = threading.active_count()
+    endless = iter(int, 1)
+    items = Prefetch(endless, ahead=2)
+    for _ in range(taken):
+        next(items)
+    items.close()
+    items.close()
+    assert threading.active_count() == before
+    with pytest.raises(StopIteration):
+        next(items)

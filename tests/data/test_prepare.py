@@ -1,0 +1,273 @@
+"""Preparing: what comes out, that it depends on nothing else, and that a half-made folder is never taken for whole."""
+
+import errno
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nmt import config
+from nmt.cli.preprocess import command
+from nmt.data.prepare import Prepared, prepare
+from nmt.data.store import Store, StoreWriter
+from nmt.data.subword import UNK, Subword, Vocabularies
+from nmt.errors import NmtError
+
+SOURCE = [f"the {a} {b} number {i % 30}" for i, (a, b) in enumerate((x, y) for x in "abcdef" for y in "uvwxyz")]
+TARGET = [line.upper() for line in SOURCE]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+    return path
+
+
+def corpus(folder: Path, name: str, source: list[str], target: list[str]) -> dict[str, Any]:
+    return {"source": write(folder / f"{name}.s", source), "target": write(folder / f"{name}.t", target)}
+
+
+def settings(folder: Path, **sections: Any) -> config.Config:
+    """Return a config for a small corpus in `folder`, whose files are written where missing."""
+    data = {
+        "train": corpus(folder, "train", SOURCE, TARGET),
+        "valid": corpus(folder, "valid", ["the a  u", ""], ["THE  A U", "X\u2028\r"]),
+        "prepared": folder / "prepared",
+        "workers": 1,
+    }
+    sections["data"] = data | sections.get("data", {})
+    sections["subword"] = {"vocab_size": 320} | sections.get("subword", {})
+    return config.parse({"name": "small", **sections}, "test")
+
+
+def text(store: Store, vocabularies: Vocabularies) -> list[tuple[str, str]]:
+    if store.is_text:
+        return [store.text(i) for i in range(len(store))]
+    pairs = (store.pair(i) for i in range(len(store)))
+    return [(vocabularies.source.decode(s.tolist()), vocabularies.target.decode(t.tolist())) for s, t in pairs]
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("sampling", [0.0, 0.1])
+def test_what_comes_out(joint: bool, sampling: float, tmp_path: Path) -> None:
+    made = prepare(settings(tmp_path, subword={"joint": joint, "sampling": sampling}), quiet)
+    [(store, weight)] = made.train
+    assert weight == 1.0 and store.is_text == (sampling > 0)
+    assert text(store, made.vocabularies) == list(zip(SOURCE, TARGET, strict=True))
+    assert made.vocabularies.is_joint == joint
+    plain = made.vocabularies.source.encode(SOURCE)
+    assert store.source_lengths.tolist() == [len(ids) for ids in plain]
+    assert not made.valid.is_text
+    assert text(made.valid, made.vocabularies) == [("the a u", "THE A U"), ("", "X")]
+    assert made.valid_text == (["the a u", ""], ["THE  A U", "X\u2028"])
+    again = Prepared.open(tmp_path / "prepared")
+    assert again.fingerprint == made.fingerprint
+    expected = {"prepared.json", "train-0", "valid"} | set(made.vocabularies.names)
+    assert {path.name for path in (tmp_path / "prepared").iterdir()} == expected
+
+
+def test_nothing_depends_on_the_workers_or_the_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filters = {"duplicates": True, "max_characters": 17}
+    results = []
+    for workers, chunk in ((1, 1000), (1, 5), (2, 7)):
+        monkeypatch.setattr("nmt.data.cleaning.PAIRS_PER_CHUNK", chunk)
+        keys = {"workers": workers, "filters": filters, "train": corpus(tmp_path, "t", SOURCE * 2, TARGET * 2)}
+        prepare(settings(tmp_path, data=keys), quiet, force=True)
+        files = digest(tmp_path / "prepared")
+        files.pop("prepared.json")  # holds the time of the input files
+        results.append((files, Prepared.open(tmp_path / "prepared").fingerprint))
+    assert results[0] == results[1] == results[2]
+
+
+def test_filters_and_duplicates_over_all_corpora(tmp_path: Path) -> None:
+    first = corpus(tmp_path, "a", ["x y", "", "x  y ", "z"], ["1 2", "1", "1 2", "1 2 3"])
+    second = corpus(tmp_path, "b", ["x y", "x y", "n"], ["1 2", "1 3", "n"])
+    lines: list[str] = []
+    keys = {"train": [first | {"weight": 2}, second], "filters": {"duplicates": True, "max_words": 2, "copies": True}}
+    made = prepare(settings(tmp_path, data=keys), lines.append)
+    assert [text(store, made.vocabularies) for store, _ in made.train] == [[("x y", "1 2")], [("x y", "1 3")]]
+    assert [weight for _, weight in made.train] == [2.0, 1.0]
+    table = [line.split() for line in lines if line.startswith(("corpus", "a.s", "b.s", "together"))]
+    assert table == [
+        ["corpus", "pairs", "empty", "max_words", "max_characters", "copies", "duplicates", "kept"],
+        ["a.s", "+", "a.t", "4", "1", "1", "0", "0", "1", "1"],
+        ["b.s", "+", "b.t", "3", "0", "0", "0", "1", "1", "1"],
+        ["together", "7", "1", "1", "0", "1", "2", "2"],
+    ]
+
+
+def test_any_bytes_survive(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    raw = [bytes(draw.integers(0, 256, 30, np.uint8)).replace(b"\n", b" ") for _ in range(50)]
+    raw += ["a\u2028b\x85c\x0cd".encode(), b"", b"\xff", b"\x00"]
+    for name in ("s", "t"):
+        (tmp_path / name).write_bytes(b" " + b"\n".join(raw) + b"\n")
+    keys = {
+        "train": {"source": tmp_path / "s", "target": tmp_path / "t"},
+        "collapse_whitespace": False,
+        "normalization": "none",
+        "filters": {"empty": False},
+    }
+    made = prepare(settings(tmp_path, data=keys, subword={"vocab_size": 900}), quiet)
+    lines = [line.decode("utf-8", "replace") for line in raw]
+    lines[0] = " " + lines[0]
+    decoded = text(made.train[0][0], made.vocabularies)
+    assert [source for source, _ in decoded] == [line.removesuffix("\r") for line in lines]
+
+
+def test_training_text_of_the_subword_model_is_drawn_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    train = Subword.train
+
+    def spy(sentences: Any, *rest: Any) -> Any:
+        drawn.extend(sentences)
+        return train(iter(drawn), *rest)
+
+    monkeypatch.setattr("nmt.data.encoding.Subword.train", spy)
+    monkeypatch.setattr("nmt.data.cleaning.PAIRS_PER_CHUNK", 5)
+    prepare(settings(tmp_path, subword={"training_sentences": 24}), quiet)
+    assert drawn == [line for i in range(2, 36, 3) for line in (SOURCE[i], TARGET[i])]
+
+
+def test_nothing_is_done_twice(tmp_path: Path) -> None:
+    lines: list[str] = []
+    first = prepare(settings(tmp_path), lines.append)
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+    for changes in (
+        {},
+        {"data": {"workers": 2, "source_language": "en"}},
+        {"seed": 7, "training": {"max_steps": 3}},
+    ):
+        lines.clear()  # settings() writes the files again: same content, new time
+        assert prepare(settings(tmp_path, **changes), lines.append).fingerprint == first.fingerprint
+        assert lines == [f"nothing to do: {first.folder} is up to date"]
+    assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")} == before
+
+
+def test_the_amount_of_sampling_is_no_reason_to_prepare_again(tmp_path: Path) -> None:
+    lines: list[str] = []
+    prepare(settings(tmp_path, subword={"sampling": 0.1}), quiet)
+    prepare(settings(tmp_path, subword={"sampling": 0.2}), lines.append)
+    assert len(lines) == 1
+    prepare(settings(tmp_path), lines.append)
+    assert len(lines) > 2
+
+
+@pytest.mark.parametrize("change", ["content", "settings", "damage", "force", "model"])
+def test_what_has_changed_is_done_again(change: str, tmp_path: Path) -> None:
+    first = prepare(settings(tmp_path), quiet)
+    store = tmp_path / "prepared" / "train-0" / "source.lengths"
+    changes = {"lowercase": True} if change == "settings" else {}
+    changed = settings(tmp_path, data=changes)
+    if change == "content":
+        corpus(tmp_path, "train", [SOURCE[0].swapcase(), *SOURCE[1:]], TARGET)  # of the same size
+    elif change == "damage":
+        store.write_bytes(b"")
+    elif change == "model":
+        (tmp_path / "prepared" / "joint.model").write_bytes(b"")
+    second = prepare(changed, quiet, force=change == "force")
+    assert store.stat().st_size == 4 * len(SOURCE)
+    assert (second.fingerprint == first.fingerprint) == (change in ("damage", "force", "model"))
+
+
+def test_failing_leaves_the_old_folder_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(settings(tmp_path), quiet)
+    before = digest(tmp_path / "prepared")
+    names = {path.name for path in tmp_path.iterdir()}
+
+    def full(self: StoreWriter, source: Any, target: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(StoreWriter, "append", full)
+    with pytest.raises(NmtError, match=r"No space left.*data\.prepared"):
+        prepare(settings(tmp_path), quiet, force=True)
+
+    def interrupted(self: StoreWriter, source: Any, target: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StoreWriter, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(settings(tmp_path), quiet, force=True)
+    assert digest(tmp_path / "prepared") == before
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_all_pairs_dropped(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match=r"data\.filters") as error:
+        prepare(settings(tmp_path, data={"filters": {"max_words": 2}}), quiet)
+    assert "max_words" in str(error.value) and "36" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"subword": {"vocab_size": 100}}, "subword.vocab_size 100 is too small"),
+        ({"data": {"valid": {"tsv": "/nothing/valid.tsv"}}}, "/nothing/valid.tsv: no such file"),
+        ({"data": {"train": {"tsv": "/"}}}, "/: is a folder"),
+        ({"data": {"train": {"tsv": "/dev/null"}}}, "/dev/null: .*save the stream"),
+    ],
+)
+def test_mistakes_are_named(sections: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match=message):
+        prepare(settings(tmp_path, **sections), quiet)
+    assert not (tmp_path / "prepared").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_misaligned_files_and_an_empty_valid(workers: int, tmp_path: Path) -> None:
+    bad = corpus(tmp_path, "bad", SOURCE, TARGET[:-1])
+    with pytest.raises(NmtError, match=r"bad\.s has 36 lines but .*bad\.t has 35"):
+        prepare(settings(tmp_path, data={"train": bad, "workers": workers}), quiet)
+    with pytest.raises(NmtError, match=r"empty\.s.*validation corpus is empty"):
+        prepare(settings(tmp_path, data={"valid": corpus(tmp_path, "empty", [], [])}), quiet)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    precious = write(tmp_path / "prepared" / "thesis.tex", ["x"])
+    with pytest.raises(NmtError, match=r"something else.*data\.prepared"):
+        prepare(settings(tmp_path), quiet, force=True)
+    assert precious.exists()
+
+
+def test_opening_what_is_not_there_or_was_exchanged(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match=r"nmt preprocess --config"):
+        Prepared.open(tmp_path / "nothing")
+    made = prepare(settings(tmp_path), quiet)
+    other = prepare(settings(tmp_path, data={"prepared": tmp_path / "other", "lowercase": True}), quiet)
+    (other.folder / "joint.model").replace(made.folder / "joint.model")
+    with pytest.raises(NmtError, match=r"joint\.model is not the subword model that .*prepared\.json"):
+        Prepared.open(made.folder)
+
+
+def test_unknown_characters_without_byte_fallback(tmp_path: Path) -> None:
+    keys = {"valid": corpus(tmp_path, "v", ["the 你"], ["X"])}
+    made = prepare(settings(tmp_path, data=keys, subword={"byte_fallback": False, "vocab_size": 80}), quiet)
+    assert Counter(made.valid.pair(0)[0].tolist())[UNK] == 1
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(config.dump(settings(tmp_path)), encoding="utf-8")
+    arguments = ["--config", str(path), "--set", "data.lowercase=true"]
+    command.main(arguments, standalone_mode=False)
+    out, err = capsys.readouterr()
+    assert out == "" and "kept" in err and "saved in" in err
+    made = Prepared.open(tmp_path / "prepared")
+    assert text(made.train[0][0], made.vocabularies)[0][1] == SOURCE[0]
+    command.main(arguments, standalone_mode=False)
+    assert "nothing to do" in capsys.readouterr().err

@@ -1,0 +1,49 @@
+"""Workers change where a function runs, not what comes out."""
+
+import operator
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nmt.data.workers import Workers
+from nmt.errors import NmtError
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(count: int) -> None:
+    taken: list[float] = []
+
+    def tasks() -> Iterator[float]:
+        for seconds in (0.05, 0.0, 0.02, *[0.0] * 20):
+            taken.append(seconds)
+            yield seconds
+
+    with Workers(count) as workers:
+        results = workers.map(time.sleep, tasks())
+        next(results)
+        assert len(taken) <= 2 * count + 1
+        assert list(results) == [None] * 22
+        assert list(workers.map(operator.neg, range(30))) == [-i for i in range(30)]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_function_raises_is_raised(count: int) -> None:
+    with Workers(count) as workers, pytest.raises(FileNotFoundError):
+        list(workers.map(os.stat, ["/", "/nothing/here"]))
+
+
+def test_a_dead_worker_is_told_and_nothing_hangs() -> None:
+    with pytest.raises(NmtError, match=r"worker process died.*data\.workers=1"), Workers(2) as workers:
+        list(workers.map(os._exit, [3]))
+
+
+def test_an_error_does_not_wait_for_the_tasks_under_way() -> None:
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), Workers(2) as workers:
+        list(workers.map(operator.neg, [1]))
+        results = workers.map(time.sleep, [0, 60, 60])
+        next(results)
+        raise KeyboardInterrupt
+    assert time.monotonic() - began < 30

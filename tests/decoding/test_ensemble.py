@@ -1,0 +1,30 @@
+"""Ensembles."""
+
+import pytest
+import torch
+from toy_model import ToyModel, batch, random_batch
+
+from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.force import force
+from nmt.decoding.hypothesis import Options
+from nmt.decoding.search import search
+
+
+@pytest.mark.parametrize("method", ["beam", "greedy"])
+def test_a_model_twice_is_the_model(method):
+    model = ToyModel(30)
+    sources, limits = random_batch(1, 12)
+    asked = Options(method=method, beam_size=4, with_alignment=True)
+    alone = search(model, batch(sources, limits), asked)
+    for one, other in zip(alone, search(Ensemble([model, model]), batch(sources, limits), asked), strict=True):
+        assert one[0].tokens == other[0].tokens
+        assert one[0].token_log_probs == pytest.approx(other[0].token_log_probs, abs=1e-5)
+        assert one[0].alignment == pytest.approx(other[0].alignment, abs=1e-6)
+
+
+def test_probabilities_are_averaged():
+    models = [ToyModel(20, seed) for seed in range(3)]
+    pair = batch([[4, 5, 6]], [0]), batch([[7, 8, 9, 10]], [0])
+    arguments = (pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)
+    each = torch.tensor([force(model, *arguments)[0] for model in models], dtype=torch.float64)
+    assert force(Ensemble(models), *arguments)[0] == pytest.approx(each.exp().mean(0).log().tolist(), abs=1e-5)

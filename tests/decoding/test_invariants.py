@@ -1,0 +1,96 @@
+"""The invariants of search (design.md, 2 and 3) over every cell, attention score and place of the context."""
+
+import pytest
+import torch
+from toy_model import all_targets, batch, random_batch
+
+from nmt import config
+from nmt.data.subword import BOS, EOS
+from nmt.decoding.beam import beam_search
+from nmt.decoding.force import force
+from nmt.decoding.greedy import greedy_search
+from nmt.decoding.hypothesis import Options
+from nmt.models.seq2seq import Seq2Seq
+
+TOLERANCE = 2e-5  # nats a token: products of matrices of other sizes round otherwise
+ARCHITECTURES = [
+    (cell, score, context_to)
+    for cell in ("lstm", "gru")
+    for score in ("additive", "dot", "general")
+    for context_to in ("upper_layers", "next_input", "same_step")
+]
+
+
+def build(cell, score, context_to, vocabulary, **decoder):
+    parts = config.Model(
+        embedding=config.Embedding(size=8, tie="none"),
+        encoder=config.Encoder(cell=cell, size=8, layers=1),
+        attention=config.Attention(score=score, size=8),
+        decoder=config.Decoder(cell=cell, size=8, layers=2, context_to=context_to, **decoder),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = Seq2Seq(parts, vocabulary, vocabulary).eval()
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.normal_(std=0.8)  # far from uniform, so that rounding decides nothing
+    return model
+
+
+every_architecture = pytest.mark.parametrize(("cell", "score", "context_to"), ARCHITECTURES)
+
+
+@every_architecture
+def test_greedy_is_beam_of_one(cell, score, context_to):
+    model = build(cell, score, context_to, 50)
+    sources, limits = random_batch(0, 9)
+    asked = Options(beam_size=1)
+    greedy = greedy_search(model, batch(sources, limits), asked)
+    for one, other in zip(greedy, beam_search(model, batch(sources, limits), asked), strict=True):
+        assert one[0].tokens == other[0].tokens
+        assert one[0].token_log_probs == other[0].token_log_probs
+
+
+@every_architecture
+def test_unbounded_beam_is_exhaustive_search(cell, score, context_to):
+    model = build(cell, score, context_to, 6)
+    source, targets = [4, 5, 5], all_targets(6, 3)
+    asked = Options(beam_size=len(targets), n_best=len(targets))
+    found = beam_search(model, batch([source], [3]), asked)[0]
+    pairs = batch([source] * len(targets), [0] * len(targets)), batch(targets, [0] * len(targets))
+    scores = force(model, pairs[0].source, pairs[0].lengths, pairs[1].source, pairs[1].lengths)
+    ranked = sorted(((sum(s) / len(s), tuple(t)) for s, t in zip(scores, targets, strict=True)), reverse=True)
+    assert [h.tokens for h in found] == [tokens for _, tokens in ranked]
+    assert [h.score for h in found] == pytest.approx([value for value, _ in ranked], abs=TOLERANCE)
+
+
+@every_architecture
+def test_batch_n_best_and_score(cell, score, context_to):
+    model = build(cell, score, context_to, 50)
+    sources, limits = random_batch(1, 9)
+    limits = [limit + 5 for limit in limits]
+    asked = Options(("beam"), beam_size=4, with_alignment=True)
+    whole = beam_search(model, batch(sources, limits), asked)
+    many = beam_search(model, batch(sources, limits), Options(beam_size=4, n_best=4))
+    for row, (found, list_of_best) in enumerate(zip(whole, many, strict=True)):
+        first = found[0]
+        assert list_of_best[0].tokens == first.tokens and list_of_best[0].score == first.score
+        alone = beam_search(model, batch([sources[row]], [limits[row]]), asked)[0][0]
+        assert alone.tokens == first.tokens
+        assert alone.token_log_probs == pytest.approx(first.token_log_probs, abs=TOLERANCE)
+        assert alone.alignment == pytest.approx(first.alignment, abs=TOLERANCE)
+        for hypothesis in list_of_best:
+            check_score(model, sources[row], hypothesis)
+
+
+def check_score(model, source, hypothesis):
+    """The search's score is that of the scorer by steps, and that of training's unrolled network."""
+    pair = batch([source], [0]), batch([list(hypothesis.tokens)], [0])
+    by_steps = force(model, pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)[0]
+    assert hypothesis.token_log_probs == pytest.approx(by_steps, abs=TOLERANCE)
+    target = torch.tensor([[*hypothesis.tokens, EOS]])
+    previous = torch.tensor([[BOS, *hypothesis.tokens]])
+    with torch.no_grad():
+        log_probs = model.output(model(pair[0].source, pair[0].lengths, previous)).log_softmax(-1)
+    unrolled = log_probs.gather(2, target.unsqueeze(2)).flatten().tolist()
+    assert hypothesis.token_log_probs == pytest.approx(unrolled, abs=TOLERANCE)

@@ -1,0 +1,34 @@
+"""Length and coverage penalties, against tables worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from nmt.decoding.penalties import coverage, divisor
+
+
+@pytest.mark.parametrize(
+    ("penalty", "alpha", "length", "expected"),
+    [
+        ("none", 1.0, 7, 1.0),
+        ("average", 1.0, 7, 7.0),
+        ("average", 0.5, 16, 4.0),
+        ("average", 0.0, 9, 1.0),
+        ("gnmt", 1.0, 7, 2.0),
+        ("gnmt", 0.5, 19, 2.0),
+        ("gnmt", 1.0, 1, 1.0),
+    ],
+)
+def test_length(penalty, alpha, length, expected):
+    assert divisor(penalty, alpha, length) == pytest.approx(expected)
+
+
+def test_coverage():
+    cumulated = torch.tensor([[0.5, 2.0, 0.25], [1.0, 1.0, 0.0]])
+    is_real = torch.tensor([[True, True, True], [True, True, False]])
+    assert coverage(cumulated, is_real).tolist() == pytest.approx([math.log(0.5) + math.log(0.25), 0.0])
+
+
+def test_coverage_of_a_source_word_never_seen_is_finite():
+    assert math.isfinite(float(coverage(torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))[0]))

@@ -1,0 +1,52 @@
+"""Draws."""
+
+import dataclasses
+
+import pytest
+import torch
+from toy_model import ToyModel, batch
+
+from nmt.decoding.hypothesis import Options
+from nmt.decoding.sampling import draw_token, sample
+
+
+def shares(log_probs, options, draws=20_000):
+    uniform = torch.rand(draws, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    tokens = draw_token(log_probs.expand(draws, -1), uniform, options)
+    return (torch.bincount(tokens, minlength=log_probs.shape[1]) / draws).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [0.1, 0.4, 0.2, 0.0, 0.3]),
+        ({"top_k": 2}, [0, 4 / 7, 0, 0, 3 / 7]),
+        ({"top_k": 1}, [0, 1, 0, 0, 0]),
+        ({"top_p": 0.35}, [0, 1, 0, 0, 0]),
+        ({"top_p": 0.6}, [0, 4 / 7, 0, 0, 3 / 7]),
+        ({"top_p": 0.75}, [0, 4 / 9, 2 / 9, 0, 3 / 9]),
+        ({"temperature": 0.5}, [1 / 30, 16 / 30, 4 / 30, 0, 9 / 30]),
+        ({"temperature": 1e-4}, [0, 1, 0, 0, 0]),
+    ],
+)
+def test_draws_follow_the_distribution(options, expected):
+    log_probs = torch.tensor([[0.1, 0.4, 0.2, 0.0, 0.3]]).log()
+    assert shares(log_probs, Options(**options)) == pytest.approx(expected, abs=0.015)
+
+
+def test_the_ends_of_the_unit_interval_give_possible_tokens():
+    log_probs = torch.tensor([[0.0, 0.5, 0.5, 0.0]]).log().expand(2, -1)
+    ends = torch.tensor([0.0, 1.0 - 2**-53], dtype=torch.float64)
+    for options in ({}, {"top_k": 4}, {"top_p": 0.9}):
+        assert draw_token(log_probs, ends, Options(**options)).tolist() == [1, 2]
+
+
+def test_draws_have_an_address():
+    model = ToyModel(30)
+    options = Options(method="sample", n_best=4)
+    sentences = batch([[4, 5, 6]] * 3, [12] * 3, addresses=[(7,), (8,), (7,)])
+    first, second, again = [[h.tokens for h in found] for found in sample(model, sentences, options)]
+    assert first == again != second
+    assert len(set(first)) > 1
+    assert [h.tokens for h in sample(model, sentences, dataclasses.replace(options, n_best=1))[0]] == first[:1]
+    assert [h.tokens for h in sample(model, sentences, dataclasses.replace(options, seed=2))[0]] != first

@@ -1,0 +1,195 @@
+"""Lines in, lines out (design.md, invariant 1), with a model that gives its source back."""
+
+import dataclasses
+import json
+import random
+
+import pytest
+from toy_model import EchoModel, ToyModel
+
+from nmt import config
+from nmt.data.lines import normalize, one_line
+from nmt.data.subword import Subword, Vocabularies
+from nmt.decoding.hypothesis import Options
+from nmt.decoding.output import render, render_links
+from nmt.decoding.translator import Settings, Translator
+from nmt.models.device import choose_device
+
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "Katze", "schläft", "heute", "猫", "坐在", "垫子上"]
+HOSTILE = [
+    "",
+    "   ",
+    "\u2028",
+    "the\u2028cat",
+    "a\x0cb\x85c",
+    "nul\x00nul",
+    "cr\rcr",
+    "\ufffd\ufffd",
+    "tab\tand\u00a0space",
+    "\x1c\x1d\x1e",
+    "😀 \u200b zero width",
+    "\ud800",
+    "the cat",
+]
+
+
+def train(folder, kind, **settings):
+    """Learn a subword model from sentences of `WORDS`."""
+    chosen = random.Random(0)
+    lines = [" ".join(chosen.choices(WORDS, k=7)) + "." for _ in range(300)]
+    return Subword.train(lines, folder / f"{kind}.model", config.Subword(kind=kind, **settings), 400)
+
+
+@pytest.fixture(scope="module")
+def bpe(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("subword"), "bpe")
+
+
+@pytest.fixture(scope="module")
+def characters(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("subword"), "char")
+
+
+def data(language="de"):
+    corpus = config.Corpus(source="a", target="b")
+    return config.Data(train=[corpus], valid=corpus, target_language=language)
+
+
+def make(subword, model=None, language="de"):
+    model = model or EchoModel(subword.size)
+    return Translator(model, Vocabularies(subword, subword), data(language), choose_device("cpu"), False)
+
+
+def settings(method="greedy", **rest):
+    asked = Options(method=method, beam_size=2, with_alignment=True, n_best=rest.pop("n_best", 1))
+    return dataclasses.replace(Settings(), search=asked, **rest)
+
+
+def test_one_line_for_one_line_whatever_is_in_it(bpe):
+    for model in (EchoModel(bpe.size), ToyModel(bpe.size, end=3.0)):
+        found = list(make(bpe, model).translate(HOSTILE, settings()))
+        assert [t.number for t in found] == list(range(len(HOSTILE)))
+        for line, translation in zip(HOSTILE, found, strict=True):
+            printed = render(translation, "text", 1, True)
+            assert printed.endswith("\n") and len(printed[:-1].splitlines()) <= 1
+            printed.encode()
+            parsed = json.loads(render(translation, "json", 1, False))
+            assert parsed["source"] == one_line(line)
+            assert len(render(translation, "json", 1, False).splitlines()) == 1
+            if not normalize(line, data()):
+                assert translation.targets[0].text == ""
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(("window", "budget"), [(1, 1), (3, 20), (100, 4096)])
+def test_order_is_kept_and_nothing_lost(bpe, live, window, budget):
+    chosen = random.Random(1)
+    lines = [" ".join(chosen.choices(WORDS, k=chosen.randrange(12))) for _ in range(40)]
+    translator = make(bpe)
+    asked = settings("beam", window=window, tokens_per_batch=budget)
+    assert [t.targets[0].text for t in translator.translate(lines, asked, live=live)] == lines
+
+
+def test_empty_lines_do_not_reach_the_model(bpe):
+    model = EchoModel(bpe.size)
+    assert [t.targets[0].text for t in make(bpe, model).translate(["", " "], settings())] == ["", ""]
+    assert model.calls == []
+
+
+def test_batches_hold_no_more_tokens_than_asked(bpe):
+    model = EchoModel(bpe.size)
+    list(make(bpe, model).translate(["the cat sat."] * 50 + ["a"] * 50, settings(tokens_per_batch=30)))
+    assert max(rows * width for rows, width in model.calls) <= 30
+    assert len(model.calls) < 40
+
+
+@pytest.mark.parametrize("language", ["de", "zh"])
+def test_long_lines_are_cut_and_joined(bpe, language):
+    chosen = random.Random(2)
+    long = " ".join(" ".join(chosen.choices(WORDS, k=9)) + "." for _ in range(60))
+    model = EchoModel(bpe.size)
+    found = list(make(bpe, model, language).translate(["the cat", long, "a mat"], settings(max_source_tokens=40)))
+    assert [t.targets[0].text for t in (found[0], found[2])] == ["the cat", "a mat"]
+    assert max(width for _, width in model.calls) <= 41
+    text = found[1].targets[0].text
+    assert text.replace(" ", "") == long.replace(" ", "")
+    if language == "de":
+        assert text == long
+        assert found[1].targets[0].words == tuple((i, i) for i in range(len(long.split(" "))))
+
+
+def test_alignments_are_between_printed_words(bpe):
+    line = "  the\u00a0cat  sat on a mat."
+    translation = next(make(bpe).translate([line], settings("beam")))
+    target = translation.targets[0]
+    assert target.text == "the cat sat on a mat."
+    # The no-break space separates words after normalisation, not in the line as given.
+    assert target.words == ((0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
+    assert target.attention.shape == (len(target.tokens), len(translation.source_tokens) + 1)
+    assert render(translation, "text", 1, True) == "the cat sat on a mat. ||| 0-0 0-1 1-2 2-3 3-4 4-5\n"
+    assert render_links(translation, "text", 1) == "0-0 0-1 1-2 2-3 3-4 4-5\n"
+
+
+def test_unknown_words_are_copied(characters):
+    line = "the Ωmet cat ξ."
+    plain = next(make(characters).translate([line], settings()))
+    assert plain.targets[0].text == "the ⁇met cat ⁇."
+    for method in ("greedy", "beam"):
+        copied = next(make(characters).translate([line], settings(method, replace_unknown=True)))
+        assert copied.targets[0].text == "the Ωmet cat ξ."
+        assert copied.targets[0].words == ((0, 0), (1, 1), (2, 2), (3, 3))
+
+
+def test_prefixes_begin_the_translations(bpe):
+    translator = make(bpe, ToyModel(bpe.size))
+    lines, prefixes = ["the cat", "a mat", ""], ["on a", "", "on"]
+    for method in ("greedy", "beam", "sample"):
+        found = list(translator.translate(lines, settings(method, window=2), prefixes))
+        assert found[0].targets[0].text.startswith("on a")
+        assert list(found[0].targets[0].tokens[:2]) == bpe.encode(["on a"])[0][:2]
+        assert found[2].targets[0].text == ""
+
+
+def test_samples_depend_on_the_line_number_only(bpe):
+    translator = make(bpe, ToyModel(bpe.size))
+    lines = ["the cat", "a mat", "the cat", "sat on a mat and"]
+    texts = [
+        [t.targets[0].text for t in translator.translate(lines, settings("sample", window=w, tokens_per_batch=b))]
+        for w, b in ((1, 1), (2, 50), (10, 1000))
+    ]
+    assert texts[0] == texts[1] == texts[2]
+    assert texts[0][0] != texts[0][2]
+
+
+def test_log_prob_of_a_translation_is_that_of_the_search(bpe):
+    translator = make(bpe, ToyModel(bpe.size, end=2.0))
+    lines = ["the cat sat", "a mat", "", "and"]
+    for translation in translator.translate(lines, settings("beam", n_best=2)):
+        for target in translation.targets:
+            if not target.tokens or bpe.encode([target.text])[0] != list(target.tokens):
+                continue
+            (pieces, values) = next(translator.log_probs([(translation.source, target.text)], 100))
+            assert pieces[-1] == "</s>" and len(pieces) == len(values)
+            assert values == pytest.approx(target.token_log_probs, abs=1e-5)
+    many = [(a, b) for a in lines for b in lines]
+    whole = list(translator.log_probs(many, 10, window=3))
+    for pair, (pieces, values) in zip(many, whole, strict=True):
+        alone = next(translator.log_probs([pair], 100))
+        assert alone[0] == pieces and alone[1] == pytest.approx(values, abs=1e-5)
+
+
+def test_formats(bpe):
+    translation = next(make(bpe).translate(["the cat"], settings("beam", n_best=2)))
+    text = render(translation, "text", 2, False).split("\n")
+    assert text[0] == "the cat" and len(text) == 3 and text[2] == ""
+    moses = render(translation, "moses", 2, False).split("\n")
+    assert moses[0] == f"0 ||| the cat ||| {translation.targets[0].score:.6f}"
+    assert moses[1].startswith("0 ||| ")
+    parsed = json.loads(render(translation, "json", 2, False))
+    assert parsed["source"] == "the cat"
+    assert [h["text"] for h in parsed["hypotheses"]] == [t.text for t in translation.targets]
+    assert parsed["hypotheses"][0]["alignment"] == [[0, 0], [1, 1]]
+    empty = next(make(bpe).translate([""], settings("beam", n_best=2)))
+    assert render(empty, "text", 2, False) == "\n\n"
+    assert render(empty, "moses", 2, False) == "0 |||  ||| 0.000000\n"
+    assert render_links(empty, "text", 2) == "\n\n"

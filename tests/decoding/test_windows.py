@@ -1,0 +1,74 @@
+"""How lines arrive and long ones are cut."""
+
+import queue
+
+import pytest
+
+from nmt.decoding.windows import MAX_CHARACTERS, cut, live_windows, read_windows, take_prefixes
+from nmt.errors import NmtError
+
+
+def test_windows_are_full_and_bounded_in_characters():
+    assert list(read_windows("abcdefg", 3)) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
+    assert list(read_windows([], 3)) == []
+    long = "x" * (MAX_CHARACTERS // 2)
+    assert [len(window) for window in read_windows([long] * 5, 100)] == [2, 2, 1]
+
+
+def test_live_windows_hold_what_has_arrived():
+    """The reader blocks for ever after each line, as a person does: the line must come nevertheless."""
+    typed: queue.Queue[str | None] = queue.Queue()
+    windows = live_windows(iter(typed.get, None), 3)
+    for line in ("one", "two"):
+        typed.put(line)
+        assert next(windows) == [line]
+    for number in range(7):
+        typed.put(str(number))
+    typed.put(None)
+    rest = list(windows)
+    assert [line for window in rest for line in window] == [str(number) for number in range(7)]
+    assert max(map(len, rest)) <= 3
+
+
+def test_live_windows_read_no_further_than_a_window_ahead():
+    taken = []
+    lines = (taken.append(i) or str(i) for i in range(1000))
+    windows = live_windows(lines, 4)
+    next(windows)
+    assert len(taken) < 20
+
+
+def test_live_windows_raise_what_the_reader_raises():
+    def lines():
+        yield "a"
+        raise NmtError("no")
+
+    windows = live_windows(lines(), 5)
+    assert next(windows) == ["a"]
+    with pytest.raises(NmtError, match="no"):
+        next(windows)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "limit", "expected"),
+    [
+        ("a b c", 3, [3]),
+        ("a b c d", 3, [3, 1]),
+        ("▁a b ▁c d e", 4, [2, 3]),
+        ("▁a b . ▁c d ▁e f", 5, [3, 4]),
+        ("a 。 b c d", 4, [2, 3]),
+        ("。 b c d e", 4, [4, 1]),
+        ("▁a ▁b", 1, [1, 1]),
+    ],
+)
+def test_cut(pieces, limit, expected):
+    pieces = pieces.split(" ")
+    slices = cut(pieces, limit)
+    assert [len(pieces[s]) for s in slices] == expected
+    assert [piece for s in slices for piece in pieces[s]] == pieces
+
+
+def test_prefixes_must_suffice():
+    assert take_prefixes(iter("abc"), 2, 0) == ["a", "b"]
+    with pytest.raises(NmtError, match="3 lines"):
+        take_prefixes(iter("c"), 2, 2)

@@ -1,0 +1,97 @@
+"""Reading logs of runs that were stopped, torn, resumed and started anew."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import NmtError
+from nmt.reports.log import History, read_history
+
+
+def write(folder: Path, *records: object, tail: str = "") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records) + tail, encoding="utf-8")
+    return folder
+
+
+def train(step: int, loss: float = 1.0) -> dict[str, object]:
+    return {"event": "train", "step": step, "loss": loss, "learning_rate": 0.1}
+
+
+def valid(step: int, loss: float = 1.0, **more: object) -> dict[str, object]:
+    return {"event": "valid", "step": step, "loss": loss, **more}
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    start = {"event": "start", "step": 0, "device": "cpu"}
+    run = write(tmp_path / "my-run", start, train(1, 3.0), valid(1, 2.0, bleu=5.0), train(2, 2.5), {"event": "end"})
+    history = read_history(run)
+    assert history.name == "my-run"
+    assert history.facts == {"device": "cpu"}
+    assert history.series("train", "loss") == ([1, 2], [3.0, 2.5])
+    assert history.series("valid", "bleu") == ([1], [5.0])
+    assert read_history(run / "log.jsonl") == history
+
+
+@pytest.mark.parametrize("tail", ['{"event": "tra', '{"event": "train", "step": 3, "loss": 1.0', "\x00\x00", "\n\n"])
+def test_a_torn_last_line_is_passed_over(tmp_path: Path, tail: str) -> None:
+    history = read_history(write(tmp_path / "run", train(1), train(2), tail=tail))
+    assert history.series("train", "loss")[0] == [1, 2]
+
+
+def test_a_line_torn_in_the_middle_costs_only_itself(tmp_path: Path) -> None:
+    run = write(tmp_path / "run", train(1), tail='{"event": "tr{"event": "resume", "step": 1}\n' + json.dumps(train(2)))
+    assert read_history(run).series("train", "loss")[0] == [1, 2]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with a resume line", "without one"])
+def test_the_later_wins_where_a_resumed_run_repeats_steps(tmp_path: Path, told: bool) -> None:
+    before = [train(1, 9), train(2, 8), valid(2, 7), train(3, 6), train(4, 5), valid(4, 4)]
+    resume = [{"event": "resume", "step": 2}] if told else []
+    history = read_history(write(tmp_path / "run", *before, *resume, train(3, 1)))
+    assert history.series("train", "loss") == ([1, 2, 3], [9, 8, 1])
+    assert history.series("valid", "loss") == ([2], [7]), "what was seen at the checkpoint stays, what came later goes"
+
+
+def test_the_same_step_twice_keeps_the_later(tmp_path: Path) -> None:
+    history = read_history(write(tmp_path / "run", train(1, 2), train(1, 3), valid(1, 4), valid(1, 5)))
+    assert history.series("train", "loss") == ([1], [3])
+    assert history.series("valid", "loss") == ([1], [5])
+
+
+def test_a_new_start_forgets_everything(tmp_path: Path) -> None:
+    history = read_history(write(tmp_path / "run", train(5), {"event": "start", "step": 0}, train(1, 7)))
+    assert history.series("train", "loss") == ([1], [7])
+
+
+def test_numbers_that_are_none_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        train(1, float("nan")),
+        train(2, float("inf")),
+        valid(2, bleu=None),
+        valid(3, bleu="5"),
+        valid(4, bleu=True),
+    ]
+    history = read_history(write(tmp_path / "run", *rows, train(5, 1.0)))
+    assert history.series("train", "loss") == ([5], [1.0])
+    assert history.series("valid", "bleu") == ([], [])
+
+
+def test_best_is_the_first_of_equals_and_knows_its_direction() -> None:
+    history = History(
+        "x", [], [valid(1, 3, bleu=4.0), valid(2, 2, bleu=6.0), valid(3, 2, bleu=6.0), valid(4, 5, bleu=1.0)]
+    )
+    assert history.best("bleu", highest=True) == (2, 6.0)
+    assert history.best("loss", highest=False) == (2, 2.0)
+    assert history.best("chrf", highest=True) is None
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match="no such log; give the folder of a run"):
+        read_history(tmp_path / "none")
+    with pytest.raises(NmtError, match=r"log\.jsonl: no such log"):
+        read_history(tmp_path)
+    (tmp_path / "log.jsonl").write_text("hello\nworld\n", encoding="utf-8")
+    with pytest.raises(NmtError, match="not a log of JSON lines"):
+        read_history(tmp_path)

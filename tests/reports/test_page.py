@@ -1,0 +1,122 @@
+"""`report.html`: complete, self-contained, and safe whatever the texts are."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from nmt import config
+from nmt.errors import NmtError
+from nmt.reports.page import write_report
+
+NASTY = "<script>alert('x')</script> & 中文 \u2028"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    corpus = {"source": "a", "target": "b"}
+    values = {"name": "my-run", "data": {"train": corpus, "valid": corpus}, "training": {"max_steps": 777}}
+    (tmp_path / "config.yaml").write_text(config.dump(config.parse(values, "test")), encoding="utf-8")
+    rows: list[dict[str, object]] = [{"event": "start", "step": 0, "device": "cpu", "torch_version": "9"}]
+    rows += [
+        {"event": "train", "step": s, "loss": 5 / s, "tokens_per_second": 100 * s, "seconds": 1800 * s}
+        for s in (1, 2, 3)
+    ]
+    samples = [[NASTY, "Übersetzung", "Referenz"], ["only two", "items"]]
+    rows.append({"event": "valid", "step": 1, "loss": 2.5, "bleu": 30.0, "samples": samples})
+    rows.append({"event": "valid", "step": 2, "loss": 2.0, "bleu": 20.0, "samples": [["worse", "w", "w"]]})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return tmp_path
+
+
+class Text(HTMLParser):
+    """Collects tags and visible text, and checks that tags are closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(run: Path) -> Text:
+    path = write_report(run)
+    assert path == run / "report.html"
+    return Text(path.read_text(encoding="utf-8"))
+
+
+def test_it_says_what_matters(run: Path) -> None:
+    found = page(run)
+    assert found.open == []
+    for fact in (
+        "30.00 at step 1",
+        "2.0000 nats per target token at step 2",
+        "3 steps",
+        "1:30:00",
+        "200 target tokens/s",
+    ):
+        assert fact in found.text
+    assert "torch version" in found.text
+    assert "svg" in found.tags
+    assert "max_steps: 777" in found.text
+
+
+def test_examples_are_those_of_the_best_validation_and_escaped(run: Path) -> None:
+    found = page(run)
+    assert "script" not in found.tags
+    assert NASTY in found.text
+    assert "worse" not in found.text
+
+
+def test_only_what_differs_from_the_defaults_is_told_first(run: Path) -> None:
+    before_details = page(run).text.split("Every key")[0]
+    assert "training.max_steps777" in before_details
+    assert "training.patience" not in before_details
+    assert "training.epsilon" not in before_details
+
+
+def test_nothing_is_loaded_from_elsewhere(run: Path) -> None:
+    html = write_report(run).read_text(encoding="utf-8")
+    assert re.findall(r"<(?:img|link|script|iframe)\b", html) == []
+    assert re.findall(r"url\((?!#)", html) == []
+    assert re.findall(r'(?:src|href)="(?!#|data:)', html) == []
+
+
+def test_evaluations_are_listed_and_broken_ones_passed_over(run: Path) -> None:
+    folder = run / "evaluations"
+    folder.mkdir()
+    score = {"name": "BLEU", "score": 12.345, "signature": "nrefs:1|tok:13a"}
+    result = {"scores": [score], "loss": 1.5, "target_tokens_per_second": 1234.5}
+    (folder / "test-step-1-beam5.json").write_text(json.dumps(result), encoding="utf-8")
+    (folder / "broken.json").write_text("{", encoding="utf-8")
+    (folder / "other.json").write_text('{"scores": 3}', encoding="utf-8")
+    found = page(run)
+    assert "test-step-1-beam5" in found.text
+    assert "BLEU 12.35" in found.text or "BLEU 12.34" in found.text
+    assert "nrefs:1|tok:13a" in found.text
+
+
+def test_writing_again_is_possible_and_leaves_nothing_beside(run: Path) -> None:
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first
+    assert not list(run.glob(".report*"))
+
+
+def test_nothing_logged_yet(run: Path) -> None:
+    (run / "log.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(NmtError, match="nothing to draw yet"):
+        write_report(run)

@@ -1,0 +1,241 @@
+"""The schema: what it refuses, in which words, and that writing and reading it back changes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from nmt import config
+from nmt.errors import NmtError
+
+CORPUS = {"source": "a.en", "target": "a.de"}
+
+
+def minimal(**sections: Any) -> dict[str, Any]:
+    return {"name": "run", "data": {"train": CORPUS, "valid": CORPUS}, **sections}
+
+
+def with_data(**keys: Any) -> dict[str, Any]:
+    return minimal(data={"train": CORPUS, "valid": CORPUS, **keys})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
+    return path
+
+
+def test_minimal_config_gets_the_defaults(file: Path) -> None:
+    loaded = config.load(file)
+    assert loaded.model == config.Model()
+    assert loaded.training == config.Training()
+    assert len(loaded.data.train) == 1, "one corpus may stand without a list"
+    assert loaded.run == Path("runs/run")
+    assert loaded.prepared == Path("prepared/run")
+
+
+def test_frozen(file: Path) -> None:
+    with pytest.raises(ValidationError):
+        config.load(file).seed = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (minimal(modle={}), "top level: unknown key 'modle'; did you mean 'model'?"),
+        (minimal(model={"encoder": {"layer": 2}}), "model.encoder: unknown key 'layer'; did you mean 'layers'?"),
+        (minimal(training={"max_step": 2}), "training: unknown key 'max_step'; did you mean 'max_steps'?"),
+        (
+            minimal(model={"attention": {"qqq": 2}}),
+            "model.attention: unknown key 'qqq'; known keys: score, scaled, size",
+        ),
+        (
+            with_data(train=[{**CORPUS, "wieght": 2}]),
+            "data.train.0: unknown key 'wieght'; did you mean 'weight'?",
+        ),
+        (
+            with_data(test={"flickr": {**CORPUS, "sauce": "x"}}),
+            "data.test.flickr: unknown key 'sauce'; did you mean 'source'?",
+        ),
+        ({"data": {"train": CORPUS, "valid": CORPUS}}, "name: this key is required"),
+        ({"name": "run"}, "data: this key is required"),
+        ({"name": "run", "data": {"train": CORPUS}}, "data.valid: this key is required"),
+    ],
+)
+def test_unknown_and_missing_keys(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(NmtError) as caught:
+        config.parse(values, "c.yaml")
+    assert str(caught.value) == f"c.yaml: {message}"
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        (minimal(training={"max_steps": "many"}), "training.max_steps"),
+        (minimal(training={"max_steps": 0}), "training.max_steps"),
+        (minimal(training={"max_steps": 1.5}), "training.max_steps"),
+        (minimal(training={"learning_rate": float("nan")}), "training.learning_rate"),
+        (minimal(training={"betas": [0.9, 0.9, 0.9]}), "training.betas"),
+        (minimal(model={"dropout": {"layer": 1.0}}), "model.dropout.layer"),
+        (minimal(model={"decoder": {"cell": "rnn"}}), "model.decoder.cell"),
+        (minimal(model=3), "model"),
+        (minimal(seed=-1), "seed"),
+        (minimal(name="../up"), "name"),
+        (minimal(name=""), "name"),
+        (with_data(train=[]), "data.train"),
+        (with_data(filters={"empty": "perhaps"}), "data.filters.empty"),
+    ],
+)
+def test_wrong_values_name_the_key_and_show_the_value(values: dict[str, Any], key: str) -> None:
+    with pytest.raises(NmtError) as caught:
+        config.parse(values, "c.yaml")
+    first = str(caught.value).split("\n")[0]
+    assert first.startswith(f"c.yaml: {key}")
+    assert "not " in first
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (with_data(valid={"source": "a"}), ["data.valid", "'source' and 'target' must both"]),
+        (with_data(valid={}), ["data.valid", "either 'source' and 'target', or 'tsv'"]),
+        (with_data(valid={**CORPUS, "tsv": "x"}), ["data.valid", "or 'tsv'"]),
+        (with_data(valid={"tsv": "x", "target_column": 1}), ["data.valid", "must differ"]),
+        (minimal(subword={"kind": "char", "sampling": 0.1}), ["subword", "needs kind bpe or unigram"]),
+        (minimal(subword={"source_vocab_size": 5}), ["subword", "joint: false"]),
+        (minimal(model={"encoder": {"size": 3}}), ["model.encoder", "must be even"]),
+        (minimal(model={"attention": {"score": "dot"}, "encoder": {"size": 4}}), ["model", "score: general"]),
+        (minimal(model={"decoder": {"start": "last"}, "encoder": {"size": 4}}), ["model", "start: bridge"]),
+        (minimal(model={"embedding": {"tie": "all"}}, subword={"joint": False}), ["subword.joint: true"]),
+        (minimal(training={"tokens_per_batch": 9, "sentences_per_batch": 9}), ["training", "not both"]),
+        (minimal(training={"validation_bleu": False}), ["training", "'validation_bleu: true'"]),
+        (minimal(training={"average_last": 5}), ["training", "'keep_last'"]),
+        (minimal(training={"weight_decay": 0.5}), ["training", "adamw"]),
+    ],
+)
+def test_contradictions_name_the_section_and_the_remedy(values: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(NmtError) as caught:
+        config.parse(values, "c.yaml")
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    with pytest.raises(NmtError) as caught:
+        config.parse(minimal(seed=-1, training={"max_step": 1, "patience": -1}), "c.yaml")
+    assert len(str(caught.value).split("\n")) == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("seed=7", "seed", 7),
+        ("training.max_steps=100", "training.max_steps", 100),
+        ("training.betas=[0.9, 0.98]", "training.betas", (0.9, 0.98)),
+        ("model.decoder.context_to=same_step", "model.decoder.context_to", "same_step"),
+        ("training.tokens_per_batch=null", "training.tokens_per_batch", None),
+        ("data.prepared=x=y", "data.prepared", Path("x=y")),
+        ("data.valid.source=b.en", "data.valid.source", Path("b.en")),
+    ],
+)
+def test_set(file: Path, override: str, path: str, value: object) -> None:
+    found: Any = config.load(file, [override])
+    for part in path.split("."):
+        found = getattr(found, part)
+    assert found == value
+
+
+def test_set_reaches_into_a_list_and_the_last_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(with_data(train=[dict(CORPUS), dict(CORPUS)])), encoding="utf-8")
+    loaded = config.load(path, ["data.train.1.weight=3", "data.train.1.weight=2", "data.test.new.tsv=t.tsv"])
+    assert [corpus.weight for corpus in loaded.data.train] == [1, 2]
+    assert loaded.data.test["new"].tsv == Path("t.tsv")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "--set seed: expected section.key=value"),
+        ("=1", "expected section.key=value"),
+        ("training..x=1", "expected section.key=value"),
+        ("seed=[1", "the value is not valid YAML"),
+        ("name.x=1", "name is not a section"),
+        ("data.train.0.source.x=1", "is not a section"),
+        ("data.train.5.weight=1", "is not a section"),
+        ("training.max_step=1", "training: unknown key 'max_step'; did you mean 'max_steps'?"),
+        ("training.max_steps=x", "training.max_steps"),
+    ],
+)
+def test_wrong_set_is_named(tmp_path: Path, override: str, message: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(with_data(train=[CORPUS])), encoding="utf-8")
+    with pytest.raises(NmtError) as caught:
+        config.load(path, [override])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a config is a mapping of sections such as 'data:', this is empty"),
+        (b"- a\n", "this is a list"),
+        (b"hello", "this is a str"),
+        (b"a: [1", "not valid YAML"),
+        (b"a: !!python/object:os.system x", "not valid YAML"),
+        (b"\xff\xfe", "not UTF-8 text"),
+        (b"[" * 5000, "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_config(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_bytes(content)
+    with pytest.raises(NmtError) as caught:
+        config.load(path)
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match="no such config file"):
+        config.load(tmp_path / "none.yaml")
+    with pytest.raises(NmtError, match=tmp_path.name):
+        config.load(tmp_path)
+
+
+SECTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.integers(0, 2**63),
+        "training": st.fixed_dictionaries(
+            {},
+            optional={
+                "learning_rate": st.floats(1e-12, 10),
+                "max_steps": st.integers(1, 10**9),
+                "label_smoothing": st.floats(0, 1, exclude_max=True),
+                "schedule": st.sampled_from(["constant", "inverse_sqrt", "cosine", "plateau"]),
+            },
+        ),
+        "subword": st.fixed_dictionaries({"user_symbols": st.lists(st.text(max_size=5), max_size=3)}),
+        "model": st.fixed_dictionaries(
+            {"encoder": st.fixed_dictionaries({"size": st.integers(1, 99).map(lambda n: 2 * n)})}
+        ),
+    },
+)
+
+
+@given(SECTIONS)
+def test_dump_then_parse_is_the_same_config(sections: dict[str, Any]) -> None:
+    first = config.parse(minimal(**sections), "test")
+    assert config.parse(yaml.safe_load(config.dump(first)), "dumped") == first
+
+
+def test_dump_then_load_is_the_same_config(tmp_path: Path) -> None:
+    first = config.parse(with_data(test={"测试": {"tsv": "ä b.tsv"}}, prepared="some where"), "test")
+    path = tmp_path / "resolved.yaml"
+    path.write_text(config.dump(first), encoding="utf-8")
+    assert config.load(path) == first
