@@ -2,8 +2,9 @@
 
 At each step the best K continuations of a sentence are kept. Those that end become finished and free their places, so
 that the next step again has K (with one beam nothing is left to go on: greedy search). A sentence ends when K have
-finished, when nothing is left, or when no open hypothesis can enter the n best. Search never looks at `n_best`
-otherwise, so asking for more hypotheses never changes the first ones.
+finished that all score at least what the best open one would if it ended now for nothing, or when no open one can
+enter the n best any more. `n_best` is used in that last test only, which loses nothing, so asking for more
+hypotheses never changes the first ones.
 
 Axes: B sentences, K beams, S source tokens, V vocabulary, C candidates, F finished hypotheses.
 """
@@ -21,8 +22,6 @@ from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.protocol import AMemory, AState, Model
 from nmt.decoding.selection import Constraints, asks_device
 
-
-STOP = -1
 
 @dataclass(frozen=True)
 class _Step:
@@ -120,7 +119,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
             finished.add(scores.masked_fill(~is_end, -torch.inf), step)
         totals = totals.masked_fill(tokens == EOS, -torch.inf)
         open_best = totals.amax(1)
-        is_full = (finished.counts >= beams) & (finished.scores[:, STOP] >= open_best / divisors[step])
+        is_full = (finished.counts >= beams) & (finished.scores[:, -1] >= open_best / divisors[step])
         # No open hypothesis can score more than this: every token costs, and so does coverage.
         is_settled = finished.scores[:, options.n_best - 1] >= open_best / longest
         is_done = is_full | is_settled

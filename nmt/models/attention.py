@@ -82,6 +82,7 @@ class Attention(nn.Module):
 
     def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return contexts (B, T, M) and alignments (B, T, S) for `query` (B, T, D)."""
-        scores = self.score(query, memory.keys).float()
+        scores = self.score(query, memory.keys)
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         alignment = scores.masked_fill(~memory.is_real.unsqueeze(1), -math.inf).softmax(-1)
         return torch.bmm(alignment.to(memory.states.dtype), memory.states), alignment

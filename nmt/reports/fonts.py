@@ -29,17 +29,17 @@ def families_for(texts: Iterable[str], font: Path | None = None) -> tuple[list[s
     fonts of the system are searched anew, so that one installed a minute ago is found. Raises `NmtError` for a file
     that is no font.
     """
-    needed = "".join(texts)
+    text = "".join(texts)
     families = [DEFAULT]
-    needed = missing(needed, _coverage(Path(font_manager.findfont(DEFAULT))))
+    needed = missing(text, _coverage(Path(font_manager.findfont(DEFAULT))))
     if font is not None:
-        families.append(_register(font))
+        families.append(_register(font, text))
         needed = missing(needed, _coverage(font))
     while needed:
         best = _best_installed(needed)
         if best is None:
             break
-        families.append(_register(best))
+        families.append(_register(best, text))
         needed = missing(needed, _coverage(best))
     return families, needed
 
@@ -80,8 +80,11 @@ def _coverage(path: Path) -> frozenset[int]:
         return frozenset()
 
 
-def _register(path: Path) -> str:
-    """Make a font file known to matplotlib and return its family."""
+def _register(path: Path, text: str) -> str:
+    """Make a font file known to matplotlib and return the family in it that suits `text`.
+
+    Noto's and Source Han's collections begin with the Japanese forms; matplotlib 3.11 and later know the others too.
+    """
     try:
         family = FT2Font(path).family_name
     except (RuntimeError, OSError) as error:
@@ -90,4 +93,7 @@ def _register(path: Path) -> str:
         ) from None
     if all(Path(entry.fname) != path for entry in font_manager.fontManager.ttflist):
         font_manager.fontManager.addfont(path)
-    return family
+    inside = {entry.name for entry in font_manager.fontManager.ttflist if Path(entry.fname) == path}
+    is_japanese = any("\u3040" <= character <= "\u30ff" for character in text)
+    chinese = family.removesuffix("JP") + "SC"
+    return chinese if family.endswith(" JP") and not is_japanese and chinese in inside else family

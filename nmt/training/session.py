@@ -17,6 +17,7 @@ from nmt.data.prepare import Prepared, prepare
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 from nmt.models.device import choose_device, uses_bf16
+from nmt.models.loading import load_meta
 from nmt.runs import Run
 from nmt.training import checkpoint
 from nmt.training.journal import Journal, clock
@@ -43,7 +44,9 @@ def train(config: Config, resume: bool, report: Report) -> Run:
         _check_same(run, config, report)
     run.checkpoints.mkdir(parents=True, exist_ok=True)
     with _locked(run):
-        prepared = prepare(config, report)
+        # A run that has begun needs the prepared data only, not the corpora.
+        is_prepared = is_started and (config.prepared / "prepared.json").is_file()
+        prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
         _open(run, config, prepared, is_started)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
@@ -95,12 +98,14 @@ def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
 
 
 def _open(run: Run, config: Config, prepared: Prepared, is_started: bool) -> None:
-    """Fill a new run's folder, or check that a known one was trained with the same vocabulary."""
+    """Fill a new run's folder, or check that a known one was trained with the same data and vocabulary."""
     if is_started:
-        if Vocabularies.load(run.subword).fingerprint != prepared.vocabularies.fingerprint:
+        last = run.checkpoint("last")
+        is_same = Vocabularies.load(run.subword).fingerprint == prepared.vocabularies.fingerprint
+        if not is_same or load_meta(last).get("data") != prepared.fingerprint:
             raise NmtError(
-                f"{run.subword} and {prepared.folder} hold different subword models; the data or its settings have "
-                "changed since the run began: choose another name (--set name=NAME)"
+                f"{last} was not trained on the data in {prepared.folder}; the corpora or their settings have changed "
+                "since the run began: choose another name (--set name=NAME)"
             )
     else:
         run.subword.mkdir(exist_ok=True)

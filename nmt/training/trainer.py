@@ -51,7 +51,7 @@ class Trainer:
     def __init__(self, config: Config, run: Run, prepared: Prepared, device: torch.device, is_bf16: bool) -> None:
         """Build network, optimizer and batches; weights are drawn from the seed."""
         self.config, self.settings, self.run, self.device, self.is_bf16 = config, config.training, run, device, is_bf16
-        self.vocabularies = prepared.vocabularies
+        self.vocabularies, self.data = prepared.vocabularies, prepared.fingerprint
         torch.manual_seed(address(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
         self.model.train()
@@ -229,6 +229,7 @@ class Trainer:
     def _meta(self) -> dict[str, Any]:
         return {
             "vocabularies": self.vocabularies.fingerprint,
+            "data": self.data,
             "source_size": self.vocabularies.source.size,
             "target_size": self.vocabularies.target.size,
             "metric": self.settings.metric,

@@ -142,9 +142,7 @@ def likes_doing(s: Speaker) -> Sentence:
             verb("cook", "kochen"),
         )
         clause = s.transitive("habit", subject=subject, verbs=verbs, places=0.3)
-    rest = join(
-        clause.verb.en, clause.object.en_object if clause.object else "", clause.place.en if clause.place else ""
-    )
+    rest = join(clause.english_verb_phrase(clause.verb.en), clause.place.en if clause.place else "")
     like = "like" if subject.plural or subject.person == 1 else "likes"
     de = replace(clause, frequency=Triple("", "gern", "")).german()
     return sentence(
@@ -187,7 +185,8 @@ def own_thing(s: Speaker) -> Sentence:
     )
     tense: Tense = "now" if "n" in action.modes and ("p" not in action.modes or s.chance(0.3)) else "past"
     group = nouns("text") if action.en == "read" else nouns(*action.objects)
-    noun = s.pick([noun for noun in group if fits(noun, subject)])
+    ownable = [noun for noun in group if noun.tags & {"personal", "artifact", "text", "pet"} and fits(noun, subject)]
+    noun = s.pick(ownable)
     recipient = s.pick(NAMED) if action.government == "dat+acc" else None
     if recipient is subject:
         recipient = s.kin(subject)
@@ -264,9 +263,9 @@ def quantity(s: Speaker) -> Sentence:
 
 
 ACTIONS = (
-    (progressive, 60), (progressive_intransitive, 25), (past, 75), (past_duration, 22), (past_intransitive, 22),
-    (past_negated, 30), (future, 45), (habit_frequency, 35), (habit_time, 40), (habit_intransitive, 20),
-    (habit_negated, 16), (modal, 45), (modal_intransitive, 20), (modal_negated, 22), (animal_eats, 14),
+    (progressive, 46), (progressive_intransitive, 40), (past, 60), (past_duration, 30), (past_intransitive, 22),
+    (past_negated, 30), (future, 45), (habit_frequency, 35), (habit_time, 40), (habit_intransitive, 34),
+    (habit_negated, 16), (modal, 38), (modal_intransitive, 20), (modal_negated, 22), (animal_eats, 14),
     (animal_acts, 12), (likes_doing, 22), (gives, 34), (gives_modal, 18), (for_someone, 20), (own_thing, 30),
-    (with_someone, 20), (goes, 24), (travels, 16), (quantity, 16),
+    (with_someone, 20), (goes, 24), (travels, 26), (quantity, 16),
 )  # fmt: skip

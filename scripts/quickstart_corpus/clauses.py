@@ -114,10 +114,16 @@ class Clause:
             return ("does" if _third(subject) else "do"), verb.en
         return "", verb.en_third if _third(subject) else verb.en
 
+    def english_verb_phrase(self, form: str) -> str:
+        """The form of the verb with its objects; a pronoun stands inside a phrasal verb: picks him up."""
+        thing = self.object.en_object if self.object else ""
+        stem, _, particle = form.rpartition(" ")
+        if self.object and self.object.pronoun and particle in ("up", "on", "off"):
+            return f"{stem} {thing} {particle}"
+        return join(form, self.recipient.en_object if self.recipient else "", thing)
+
     def _english_rest(self, time: bool) -> str:
         return join(
-            self.recipient.en_object if self.recipient else "",
-            self.object.en_object if self.object else "",
             f"for {self.benefit.en_object}" if self.benefit else "",
             self.goal.en if self.goal else "",
             self.means.en if self.means else "",
@@ -136,11 +142,19 @@ class Clause:
             negation = "not" if self.negated else ""
         frequency = self.frequency.en if self.frequency else ""
         lead = self.time.en if self.time and front else ""
-        return join(lead, self.subject.en, auxiliary, negation, frequency, verb, self._english_rest(not front))
+        return join(
+            lead,
+            self.subject.en,
+            auxiliary,
+            negation,
+            frequency,
+            self.english_verb_phrase(verb),
+            self._english_rest(not front),
+        )
 
     def english_question(self, word: str = "") -> str:
         auxiliary, verb = self._english_group(split=True)
-        return join(word, auxiliary, self.subject.en, verb, self._english_rest(True))
+        return join(word, auxiliary, self.subject.en, self.english_verb_phrase(verb), self._english_rest(True))
 
     # German
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from quickstart_corpus.clauses import WANT, Clause, german_finite
-from quickstart_corpus.lexicon import PLACE, PLACES, adjectives, nouns
+from quickstart_corpus.lexicon import FAULTS, PLACE, PLACES, adjectives, nouns
 from quickstart_corpus.phrases import (
     NAMED,
     I,
@@ -16,7 +16,6 @@ from quickstart_corpus.speaker import Speaker
 from quickstart_corpus.verbs import verb
 from quickstart_corpus.words import Triple
 
-_FAULTS = ("expensive", "heavy", "big", "small", "old", "boring", "thick", "long", "short", "warm")
 _GOING = (("gehe", "gehst", "geht", "gehen"), ("komme", "kommst", "kommt", "kommen"))
 _REPORTS = (
     (("say", "says"), ("sage", "sagst", "sagt", "sagen"), "说"),
@@ -32,19 +31,13 @@ def but_it_is(s: Speaker) -> Sentence:
         [
             noun
             for noun in nouns("cloth", "furniture", "device", "text", "head", "vehicle", "bag")
-            if any(a.en in _FAULTS for a in adjectives(noun))
+            if any(a.en in FAULTS for a in adjectives(noun))
         ]
     )
-    adjective = s.pick([adjective for adjective in adjectives(noun) if adjective.en in _FAULTS])
+    adjective = s.pick([adjective for adjective in adjectives(noun) if adjective.en in FAULTS])
     thing = noun_phrase(noun, "the")
     again = taking_up(thing)
-    clause = Clause(
-        s.person(),
-        s.pick((verb("buy"), verb("find") if "personal" in noun.tags else verb("buy"))),
-        "past",
-        thing,
-        time=s.time("past"),
-    )
+    clause = Clause(s.person(), verb("buy"), "past", thing, time=s.time("past"))
     predicate = f"太{adjective.zh_predicate.removeprefix('很')}了"
     return sentence(
         f"{clause.english()}, but it is too {adjective.en}",
@@ -148,7 +141,7 @@ def in_order_to(s: Speaker) -> Sentence:
     if noun is None:
         thing = s.other(subject)
     elif action.en == "buy":
-        thing = s.generic(s.pick(nouns("food", "cloth", "dish")))
+        thing = s.generic(s.pick(nouns("food", "cloth", "dish", "-rice")))
     else:
         thing = s.single(noun)
     purpose = Clause(subject, action, "habit", thing)
@@ -156,7 +149,7 @@ def in_order_to(s: Speaker) -> Sentence:
     front = replace(move, tense="habit") if tense == "past" else move
     zh_purpose = replace(purpose, tense="past") if tense == "past" else purpose
     time_en = f" {move.time.en}" if move.time else ""
-    en = replace(move, time=None).english() + f" to {action.en} {thing.en_object}{time_en}"
+    en = replace(move, time=None).english() + f" to {purpose.english_verb_phrase(action.en)}{time_en}"
     pairs = (purpose.pairs - {("subject", subject.noun, action.en)}) | move.pairs
     return sentence(en, f"{move.german()}, um {middle}", front.chinese() + zh_purpose.chinese_predicate(), pairs)
 
@@ -188,13 +181,13 @@ def and_also(s: Speaker) -> Sentence:
 
 def but_not(s: Speaker) -> Sentence:
     """Likes one thing, but does not like another."""
-    subject = s.person()
+    subject = s.owner()
     wants = s.chance(0.5)
     action = verb("like") if wants else s.pick((verb("buy"), verb("find"), verb("see"), verb("read")))
-    first, second = s.pick(nouns(*action.objects)), s.pick(nouns(*action.objects))
+    first, second = s.pick(nouns(*action.objects, "-fruit")), s.pick(nouns(*action.objects, "-fruit"))
     if first is second:
         return but_not(s)
-    again = taking_up(subject) if subject.natural or subject.pronoun else subject
+    again = taking_up(subject)
     if wants:
         one = Clause(subject, action, "habit", s.generic(first, 0.2))
         other = Clause(again, action, "habit", negative_phrase(second, None, "mass" not in second.tags), negated=True)
@@ -212,9 +205,9 @@ def but_not(s: Speaker) -> Sentence:
 def when_came(s: Speaker) -> Sentence:
     """When I came home: als, with the preterite that German keeps for it."""
     subject = s.individual()
-    place = s.pick(
-        (Triple("home", "nach Hause", "回家"), *(Triple(p.to.en, p.to.de, f"来到{p.to.zh}") for p in PLACES[14:25]))
-    )
+    home = Triple("home", "nach Hause", "回家")
+    arrivals = [Triple(place.to.en, place.to.de, f"来到{place.to.zh}") for place in PLACES[14:25]]
+    place = home if s.chance(0.25) else s.pick(arrivals)
     other = s.pick([name for name in NAMED if name is not subject])
     same = s.chance(0.7)
     main = s.transitive("past", subject=taking_up(subject) if same else other, places=0.0)

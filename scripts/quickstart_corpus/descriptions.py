@@ -7,6 +7,7 @@ from quickstart_corpus.lexicon import (
     ADJECTIVE,
     CITIES,
     DAYS,
+    FAULTS,
     LAND_CITIES,
     NOUN,
     NUMBERS,
@@ -191,7 +192,11 @@ def puts(s: Speaker) -> Sentence:
 def is_like_that(s: Speaker) -> Sentence:
     """A predicate: is old, is very old, is too old."""
     noun = s.pick(
-        [noun for noun in nouns("artifact", "fair", "interest", "dish", "fresh", "fast", "-plant") if adjectives(noun)]
+        [
+            noun
+            for noun in nouns("artifact", "fair", "interest", "dish", "fresh", "fast", "-plant", "-sight")
+            if adjectives(noun)
+        ]
     )
     adjective = s.pick(adjectives(noun))
     thing = s.described(noun, s.pick(("the", "the", "this", "my", "your")), 0.0)
@@ -199,8 +204,8 @@ def is_like_that(s: Speaker) -> Sentence:
     if plain:
         thing = noun_phrase(noun, "the")
     degree = s.pick((("", "", "很"), ("very", "sehr", "非常"), ("too", "zu", "太")))
-    if "color" in adjective.tags:
-        degree = ("", "", "")
+    if "color" in adjective.tags or (degree[0] == "too" and adjective.en not in FAULTS):
+        degree = ("", "", "" if "color" in adjective.tags else "很")
     predicate = adjective.zh_predicate.replace("很", degree[2]) + ("了" if degree[2] == "太" else "")
     return sentence(
         join(thing.en, be(thing), degree[0], adjective.en),
@@ -379,8 +384,8 @@ def age(s: Speaker) -> Sentence:
 
 
 DESCRIPTIONS = (
-    (wears, 28), (likes, 16), (likes_not, 10), (needs, 18), (has, 24), (has_no, 10), (knows_or_loves, 14), (lives, 8),
+    (wears, 28), (likes, 16), (likes_not, 10), (needs, 18), (has, 24), (has_no, 16), (knows_or_loves, 24), (lives, 16),
     (is_somewhere, 20), (there_is, 22), (animal_somewhere, 12), (puts, 20), (is_like_that, 30), (person_is, 12),
-    (profession, 16), (compares, 14), (compares_people, 10), (genitive, 28), (genitive_of, 14), (belongs, 16),
+    (profession, 16), (compares, 14), (compares_people, 10), (genitive, 32), (genitive_of, 14), (belongs, 16),
     (every_one, 14), (departs, 10), (age, 6),
 )  # fmt: skip

@@ -37,21 +37,21 @@ cup, cups | f Tasse - Tassen | 个 杯子 | goods small stand color artifact dis
 plate, plates | m Teller s Teller | 个 盘子 | goods small stand color artifact dish
 bottle, bottles | f Flasche - Flaschen | 个 瓶子 | small stand openable
 mirror, mirrors | m Spiegel s Spiegel | 面 镜子 | goods size artifact cleanable
-blanket, blankets | f Decke - Decken | 条 毯子 | goods color artifact warm
+blanket, blankets | f Decke - Decken | 条 毯子 | goods color artifact warm thick
 car, cars | n Auto s Autos | 辆 汽车 | vehicle goods size artifact color fast washable paintable
 bicycle, bicycles | n Fahrrad es Fahrräder | 辆 自行车 | vehicle goods artifact color lendable washable
 motorcycle, motorcycles | n Motorrad es Motorräder | 辆 摩托车 | vehicle goods artifact color fast washable
-ship, ships | n Schiff es Schiffe | 艘 船 | size artifact paintable sight
+ship, ships | n Schiff es Schiffe | 艘 船 | fast size artifact paintable sight
 phone, phones | n Handy s Handys | 部 手机 | device goods small lie artifact personal switchable
 computer, computers | m Computer s Computer | 台 电脑 | device goods artifact switchable small stand
 camera, cameras | f Kamera - Kameras | 台 照相机 | device goods small lie artifact personal lendable
 watch, watches | f Uhr - Uhren | 块 手表 | device goods small lie artifact personal gift fair
-coat, coats | m Mantel s Mäntel | 件 大衣 | cloth goods artifact color warm washable personal
+coat, coats | m Mantel s Mäntel | 件 大衣 | cloth goods artifact color warm washable personal thick
 shirt, shirts | n Hemd es Hemden | 件 衬衫 | cloth goods artifact color washable
 dress, dresses | n Kleid es Kleider | 条 连衣裙 | cloth goods artifact color length fair washable
 skirt, skirts | m Rock s Röcke | 条 裙子 | cloth goods artifact color length fair washable
-jacket, jackets | f Jacke - Jacken | 件 外套 | cloth goods artifact color warm washable personal
-sweater, sweaters | m Pullover s Pullover | 件 毛衣 | cloth goods artifact color warm washable
+jacket, jackets | f Jacke - Jacken | 件 外套 | cloth goods artifact color warm washable personal thick
+sweater, sweaters | m Pullover s Pullover | 件 毛衣 | cloth goods artifact color warm washable thick
 hat, hats | m Hut es Hüte | 顶 帽子 | head goods artifact color personal fair
 scarf, scarves | m Schal s Schals | 条 围巾 | head goods artifact color warm length personal gift
 ring, rings | m Ring s Ringe | 枚 戒指 | head goods small lie artifact personal fair gift
@@ -338,10 +338,13 @@ UNITS: tuple[Unit, ...] = (
     Unit("cup", "cups", "Tasse", "Tassen", "f", "杯", False, ("coffee", "tea")),
     Unit("glass", "glasses", "Glas", "Gläser", "n", "杯", False, ("water", "juice", "milk", "beer", "wine")),
     Unit("bottle", "bottles", "Flasche", "Flaschen", "f", "瓶", False, ("water", "juice", "beer", "wine")),
-    Unit("kilo", "kilos", "Kilo", "Kilo", "n", "公斤", False, ("meat", "rice", "cheese", "fruit")),
+    Unit("kilo", "kilos", "Kilo", "Kilo", "n", "公斤", False, ("meat", "cheese", "fruit")),
     Unit("kilo", "kilos", "Kilo", "Kilo", "n", "公斤", True, ("apple", "pear", "orange", "tomato", "potato", "carrot")),
     Unit("piece", "pieces", "Stück", "Stücke", "n", "块", False, ("cake", "bread", "cheese", "chocolate")),
 )
+
+FAULTS = ("expensive", "heavy", "big", "small", "old", "boring", "thick", "long", "short", "warm")
+"""Adjectives of which a thing may be too much."""
 
 
 def nouns(*tags: str) -> list[Noun]:

@@ -63,9 +63,9 @@ def yes_no_now(s: Speaker) -> Sentence:
 
 
 def yes_no_modal(s: Speaker) -> Sentence:
-    clause = s.transitive(
-        "habit", subject=_asked_person(s), modal=s.pick((CAN, WANT, WANT, MAY, WOULD_LIKE)), places=0.2
-    )
+    subject = _asked_person(s)
+    modal = s.pick((CAN, WANT, WANT, WOULD_LIKE) if subject is YOU else (CAN, WANT, MAY, WOULD_LIKE))
+    clause = s.transitive("habit", subject=subject, modal=modal, places=0.2)
     return asked(replace(clause, time=s.time("future") if s.chance(0.5) else None))
 
 
@@ -224,10 +224,8 @@ def let_us(s: Speaker) -> Sentence:
         )
     verbs = [verb(en) for en in ("buy", "bake", "paint", "visit", "invite", "drink", "watch")]
     clause = replace(s.transitive("future", subject=WE, verbs=verbs, places=0.3), tense="habit", time=time)
-    en = join(
-        "let us", clause.verb.en, clause.object.en_object if clause.object else "",
-        clause.place.en if clause.place else "", time.en,
-    )  # fmt: skip
+    phrase = clause.english_verb_phrase(clause.verb.en)
+    en = join("let us", phrase, clause.place.en if clause.place else "", time.en)
     de = f"lass uns {clause.german_middle()} {clause.verb.particle}{clause.verb.de}"
     return sentence(en, de, f"{clause.chinese()}吧", clause.pairs)
 
@@ -253,7 +251,7 @@ def is_it_his(s: Speaker) -> Sentence:
 
 
 def is_that_so(s: Speaker) -> Sentence:
-    noun = s.pick(nouns("artifact", "interest", "fair", "-plant"))
+    noun = s.pick(nouns("artifact", "interest", "fair", "-plant", "-sight"))
     thing = s.described(noun, s.pick(("the", "this", "your")), 0.0)
     adjective = s.adjective(noun, 1.0)
     if adjective is None:
@@ -280,5 +278,5 @@ def lives_where(s: Speaker) -> Sentence:
 QUESTIONS = (
     (yes_no_past, 28), (yes_no_now, 18), (yes_no_modal, 24), (yes_no_has, 14), (who, 22), (what, 18), (which, 22),
     (how_many, 16), (how_much, 10), (where, 18), (where_to, 8), (where_is, 8), (when, 14), (why, 14), (whose, 8),
-    (how_old, 3), (with_whom, 6), (let_us, 14), (please, 20), (is_it_his, 12), (is_that_so, 12), (lives_where, 6),
+    (how_old, 3), (with_whom, 10), (let_us, 14), (please, 20), (is_it_his, 12), (is_that_so, 12), (lives_where, 6),
 )  # fmt: skip

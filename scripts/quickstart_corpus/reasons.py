@@ -38,6 +38,10 @@ _STATES = (
     ("no time", "keine Zeit", "没有时间"),
     ("no money", "kein Geld", "没有钱"),
 )
+_CHORES = tuple(
+    verb(en)
+    for en in ("read", "write", "visit", "help", "clean", "wash", "repair", "bake", "pick up", "watch", "paint")
+)
 _OUTDOORS = ("play football", "play tennis", "swim", "go for a walk", "run")
 
 
@@ -82,7 +86,7 @@ def because_state(s: Speaker) -> Sentence:
         time = s.time("future") if s.chance(0.5) else None
         main = Clause(subject, verb("go"), "habit", goal=place, modal=CAN_NOW, negated=True, time=time)
     elif english == "no time":
-        main = s.transitive("habit", subject=subject, modal=CAN_NOW, negated=True)
+        main = s.transitive("habit", subject=subject, modal=CAN_NOW, negated=True, verbs=_CHORES)
         main = replace(main, time=s.time("future") if s.chance(0.5) else None)
     elif english == "no money":
         noun = s.pick(nouns("goods", "estate"))

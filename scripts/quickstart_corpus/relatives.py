@@ -33,7 +33,7 @@ def relative_subject_of(s: Speaker) -> Sentence:
         inner = replace(inner, time=s.time("past") if s.chance(0.6) else None)
     zh = _modified(head, inner.chinese())
     de = f"{head.german('nom')}, {inner.german_final()}"
-    if head.plural or s.chance(0.6):
+    if head.plural or "young" in NOUN[head.noun].tags or s.chance(0.6):
         adjective = ADJECTIVE[s.pick(("friendly", "tired", "young", "happy", "clever", "hardworking"))]
         return sentence(
             f"{head.en} {inner.english()} {be(head)} very {adjective.en}",
@@ -49,8 +49,6 @@ def relative_subject_of(s: Speaker) -> Sentence:
         ],
         "my",
     )
-    if head.noun == "child" or head.noun == "girl":
-        kin = noun_phrase(NOUN["sister"], "my")
     return sentence(
         f"{head.en} {inner.english()} is {kin.en}", f"{de}, ist {kin.german('nom')}", f"{zh}是{kin.zh}", inner.pairs
     )
@@ -177,5 +175,5 @@ def from_city(s: Speaker) -> Sentence:
 
 RELATIVES = (
     (relative_subject_of, 26), (relative_person_object, 18), (relative_object_of, 30), (relative_place, 6),
-    (relative_dative, 12), (as_name_says, 12), (from_city, 14),
+    (relative_dative, 18), (as_name_says, 12), (from_city, 14),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Chooses words that make sense together: who does what, with which article, when and where."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -39,9 +40,23 @@ class Speaker:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self._uses: Counter[str] = Counter()
+        self._pending: list[str] = []
 
     def pick(self, items: Sequence[Item]) -> Item:
-        return items[self._random.randrange(len(items))]
+        """One of the items; of a lexicon's entries the least used of three drawn, so that rare ones are learnt too."""
+        drawn = [items[self._random.randrange(len(items))] for _ in range(3)]
+        if not isinstance(drawn[0], Noun | Adjective | Verb):
+            return drawn[0]
+        chosen = min(drawn, key=lambda item: self._uses[_key(item)])
+        self._pending.append(_key(chosen))
+        return chosen
+
+    def settle(self, kept: bool) -> None:
+        """Counts the words picked since the last call as used, where their sentence was kept."""
+        if kept:
+            self._uses.update(self._pending)
+        self._pending.clear()
 
     def chance(self, probability: float) -> bool:
         return self._random.random() < probability
@@ -60,7 +75,8 @@ class Speaker:
 
     def kin(self, subject: Phrase | None = None) -> Phrase:
         """My father, her sister: of the subject where that is a pronoun or a name, else of anyone."""
-        noun = self.pick(nouns("kin"))
+        child = subject is not None and "young" in (NOUN[subject.noun].tags if subject.noun else ())
+        noun = self.pick(nouns("kin", "-offspring") if child else nouns("kin"))
         if subject and subject.owns and (subject.pronoun or not subject.noun):
             return noun_phrase(noun, subject.own)
         return noun_phrase(
@@ -126,7 +142,7 @@ class Speaker:
                 other = noun_phrase(noun, "my" if subject.noun or not subject.owns else subject.own)
             else:
                 other = self.pick((HE, SHE, THEY, I))
-            same_person = other.pronoun and other.person == subject.person
+            same_person = other.pronoun and subject.pronoun and other.person == subject.person
             reflexive = other.person == 1 and subject.person == 1 and other.pronoun
             if other.en != subject.en and other.noun != (subject.noun or "-") and not same_person and not reflexive:
                 return other
@@ -136,7 +152,8 @@ class Speaker:
     def described(self, noun: Noun, determiner: str, probability: float = 0.35) -> Phrase:
         """The noun with that article and perhaps an adjective; a number, many and some make it plural."""
         adjective = self.adjective(noun, probability)
-        plural = determiner not in ("the", "a", "this", "my", "your", "his", "her", "our", "their")
+        shared = determiner in ("our", "their") and bool(noun.tags & {"cloth", "head", "personal"})
+        plural = shared or determiner not in ("the", "a", "this", "my", "your", "his", "her", "our", "their")
         if adjective and not adjective.zh_bound and determiner in ("my", "your", "his", "her", "our", "their"):
             adjective = None
         return noun_phrase(noun, determiner, adjective, plural)
@@ -180,8 +197,12 @@ class Speaker:
         if negated:
             return self.described(noun, "the", 0.2)
         if tense == "habit" and not definite:
-            return self.generic(noun)
-        return self.single(noun, definite, owned, portions=verb.en in ("eat", "drink", "buy"), kilos=verb.en == "buy")
+            thing = self.generic(noun)
+        else:
+            eaten = verb.en in ("eat", "drink", "buy")
+            thing = self.single(noun, definite, owned, portions=eaten, kilos=verb.en == "buy")
+        needless = verb.en in ("wash", "clean") and ("adjective", "clean", noun.en) in thing.pairs
+        return self.object_of(verb, tense, subject, negated) if needless else thing
 
     # When and where
 
@@ -222,6 +243,10 @@ class Speaker:
         thing = self.object_of(verb, tense, subject, negated)
         place = None if negated else self.place_of(verb, places)
         return Clause(subject, verb, tense, thing, place=place, modal=modal, negated=negated)
+
+
+def _key(item: object) -> str:
+    return f"{type(item).__name__} {item.en} {item.de} {item.zh}" if isinstance(item, Noun | Adjective | Verb) else ""
 
 
 def fits(noun: Noun, subject: Phrase) -> bool:

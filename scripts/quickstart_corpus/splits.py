@@ -57,18 +57,18 @@ def _pool(speaker: Speaker) -> list[Sentence]:
         maker = speaker.weighted(makers, weights)
         made = replace(maker(speaker), construction=maker.__name__)
         lengths = [len(tokens(side_of(made, side), side)) for side in ("en", "de")]
-        if min(lengths) < _MIN_WORDS or max(lengths) > _MAX_WORDS:
-            continue
-        if any(side_of(made, side) in seen[side] for side in SIDES):
-            continue
-        for side in SIDES:
-            seen[side].add(side_of(made, side))
-        pool.append(made)
+        fits = min(lengths) >= _MIN_WORDS and max(lengths) <= _MAX_WORDS
+        kept = fits and not any(side_of(made, side) in seen[side] for side in SIDES)
+        speaker.settle(kept)
+        if kept:
+            for side in SIDES:
+                seen[side].add(side_of(made, side))
+            pool.append(made)
     return pool
 
 
 def _held_out(speaker: Speaker, pool: list[Sentence]) -> frozenset[Pair]:
-    """A share of the pairs of each relation, among those whose both words are frequent in it."""
+    """A share of the pairs of each relation, among those whose words meet others far more often."""
     pairs = Counter(pair for made in pool for pair in sorted(made.pairs))
     words: Counter[tuple[str, int, str]] = Counter()
     for (relation, first, second), count in pairs.items():
@@ -77,9 +77,9 @@ def _held_out(speaker: Speaker, pool: list[Sentence]) -> frozenset[Pair]:
     chosen: list[Pair] = []
     for pair in sorted(pairs):
         relation, first, second = pair
-        rest = pairs[pair]
-        known = words[relation, 0, first] - rest >= 15 and words[relation, 1, second] - rest >= 8
-        if known and rest >= 2 and speaker.chance(_HELD_OUT_SHARE[relation]):
+        here = pairs[pair]
+        rarer = min(words[relation, 0, first], words[relation, 1, second])
+        if here >= 2 and rarer >= max(15, 3 * here) and speaker.chance(_HELD_OUT_SHARE[relation]):
             chosen.append(pair)
     return frozenset(chosen)
 

@@ -11,7 +11,7 @@ from quickstart_corpus.words import Verb
 _VERBS = """
 read, reads, read, reading | lesen lese liest liest gelesen haben | 看 看了 - | acc | text | library garden living_room cafe park | nhpfm
 write, writes, wrote, writing | schreiben schreibe schreibst schreibt geschrieben haben | 写 写了 - | acc | compose | library garden living_room cafe park office | nhpfm
-buy, buys, bought, buying | kaufen kaufe kaufst kauft gekauft haben | 买 买了 - | acc | goods food | market supermarket | nhpfm
+buy, buys, bought, buying | kaufen kaufe kaufst kauft gekauft haben | 买 买了 - | acc | goods food -rice | market supermarket | nhpfm
 sell, sells, sold, selling | verkaufen verkaufe verkaufst verkauft verkauft haben | 卖 卖了 - | acc | goods estate animal | market | nhpfm
 eat, eats, ate, eating | essen esse isst isst gegessen haben | 吃 吃了 - | acc | food | kitchen garden restaurant park | nhpfm
 eat, eats, ate, eating | fressen fresse frisst frisst gefressen haben | 吃 吃了 - | acc | herb | garden zoo farm | np
@@ -54,7 +54,7 @@ sleep, sleeps, slept, sleeping | schlafen schlafe schläfst schläft geschlafen 
 work, works, worked, working | arbeiten arbeite arbeitest arbeitet gearbeitet haben | 工作 工作+ - | - | | office garden hospital farm school market restaurant | nhpfm
 study, studies, studied, studying | lernen lerne lernst lernt gelernt haben | 学习 学习+ - | - | | library school university | nhpfm
 wait, waits, waited, waiting | warten warte wartest wartet gewartet haben | 等 等+ - | - | | station airport hotel street | npm
-laugh, laughs, laughed, laughing | lachen lache lachst lacht gelacht haben | 笑 笑+ - | - | | cinema school theater | nh
+laugh, laughs, laughed, laughing | lachen lache lachst lacht gelacht haben | 笑 笑+ - | - | | cinema school theater | nhp
 cry, cries, cried, crying | weinen weine weinst weint geweint haben | 哭 哭+ - | - | | bedroom school | np
 swim, swims, swam, swimming | schwimmen schwimme schwimmst schwimmt geschwommen sein | 游泳 游+泳 - | - | | lake river | nhpfmst
 dance, dances, danced, dancing | tanzen tanze tanzt tanzt getanzt haben | 跳舞 跳+舞 - | - | | garden theater restaurant street | nhpfmst

@@ -39,10 +39,13 @@ def test_several_sentences_make_several_files_and_empty_ones_none(
     assert invoke(run, text, "-o", str(tmp_path / "a.svg")) == [str(tmp_path / f"a-{n}.svg") for n in (1, 3)]
 
 
-def test_chinese_in_svg_is_text_even_without_a_font(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chinese_in_svg_is_text_even_without_a_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, more="中文")
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
     invoke(run, "中文 a\n", "-o", str(tmp_path / "a.svg"))
-    assert "中文" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert ">中</text>" in svg
+    assert ">文</text>" in svg
     with pytest.raises(NmtError, match="apt install fonts-wqy-zenhei"):
         invoke(run, "中文 a\n", "-o", str(tmp_path / "a.png"))
 

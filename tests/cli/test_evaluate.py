@@ -103,7 +103,7 @@ def test_mistakes(run: Path, tmp_path: Path) -> None:
     one.write_text("a\n", encoding="utf-8")
     with pytest.raises(NmtError, match=r"no split 'test'.*there are: valid, flickr"):
         invoke(run, "--split", "test")
-    with pytest.raises(NmtError, match=r"x\.en has 4 lines but .*one has 1|one has 1 lines but .*x\.en has 4"):
+    with pytest.raises(NmtError, match=r"x\.en has 4 lines but .*one has 1"):
         invoke(run, "--source", str(run.parents[1] / "x.en"), "--reference", str(one))
     with pytest.raises(NmtError, match="unknown tokeniser"):
         invoke(run, "--tokenize", "12a")

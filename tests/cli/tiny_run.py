@@ -14,8 +14,12 @@ SOURCE = ["a dog runs", "the cat sleeps here", "a man reads a book .", "two wome
 TARGET = ["ein Hund rennt", "die Katze schläft hier", "ein Mann liest ein Buch .", "zwei Frauen sehen den Hund"]
 
 
-def make_run(folder: Path, name: str = "tiny") -> Path:
-    """Write corpora into `folder` and a run into `folder/runs/name`; return the run's folder."""
+def make_run(folder: Path, more: str = "") -> Path:
+    """Write corpora into `folder` and a run into `folder/runs/tiny`; return the run's folder.
+
+    The vocabulary has the characters of the corpora and of `more`.
+    """
+    name = "tiny"
     for suffix, lines in (("en", SOURCE), ("de", TARGET)):
         (folder / f"x.{suffix}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     corpus = {"source": str(folder / "x.en"), "target": str(folder / "x.de")}
@@ -43,7 +47,7 @@ def make_run(folder: Path, name: str = "tiny") -> Path:
     run = folder / "runs" / name
     (run / "subword").mkdir(parents=True)
     model = run / "subword" / "joint.model"
-    subword = Subword.train(iter(SOURCE + TARGET), model, settings.subword, settings.subword.vocab_size)
+    subword = Subword.train(iter([*SOURCE, *TARGET, more]), model, settings.subword, settings.subword.vocab_size)
     meta = json.dumps({"vocabularies": Vocabularies.load(run / "subword").fingerprint})
     (run / "config.yaml").write_text(config.dump(settings), encoding="utf-8")
     for number in (1, 2):

@@ -99,7 +99,7 @@ def test_what_cannot_be_drawn() -> None:
         draw(Alignment(many, ("b",), attention(1, len(many))))
 
 
-CHINESE = Alignment(("▁Good", "</s>"), ("今", "天", "好"), attention(3, 2))
+CHINESE = Alignment(("▁Good", "天", "</s>"), ("今", "天", "好"), attention(3, 3))
 
 
 @pytest.fixture

@@ -20,13 +20,15 @@ def run(tmp_path: Path) -> Path:
     values = {"name": "my-run", "data": {"train": corpus, "valid": corpus}, "training": {"max_steps": 777}}
     (tmp_path / "config.yaml").write_text(config.dump(config.parse(values, "test")), encoding="utf-8")
     rows: list[dict[str, object]] = [{"event": "start", "step": 0, "device": "cpu", "torch_version": "9"}]
-    rows += [
-        {"event": "train", "step": s, "loss": 5 / s, "tokens_per_second": 100 * s, "seconds": 1800 * s}
-        for s in (1, 2, 3)
-    ]
     samples = [[NASTY, "Übersetzung", "Referenz"], ["only two", "items"]]
-    rows.append({"event": "valid", "step": 1, "loss": 2.5, "bleu": 30.0, "samples": samples})
-    rows.append({"event": "valid", "step": 2, "loss": 2.0, "bleu": 20.0, "samples": [["worse", "w", "w"]]})
+    for step in (1, 2, 3):
+        speed = {"tokens_per_second": 100 * step, "seconds": 1800 * step}
+        rows.append({"event": "train", "step": step, "loss": 5 / step, **speed})
+        if step < 3:
+            examples = samples if step == 1 else [["worse", "w", "w"]]
+            rows.append(
+                {"event": "valid", "step": step, "loss": 3.0 - step / 2, "bleu": 40.0 - 10 * step, "samples": examples}
+            )
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return tmp_path
 

@@ -1,0 +1,94 @@
+"""`nmt.evaluation.evaluate` with a translator whose answers are known."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from nmt import config
+from nmt.decoding.translator import Settings, Target, Translation, Translator
+from nmt.errors import NmtError
+from nmt.evaluation.evaluate import Split, as_dict, default_split, evaluate, keep, read_files, with_search
+
+SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
+
+
+class Stub:
+    """Copies the source in capitals; every token has probability 1/8."""
+
+    def translate(self, lines: Iterable[str], settings: Settings) -> Iterator[Translation]:
+        for number, line in enumerate(lines):
+            values = (math.log(1 / 8),) * (len(line.split()) + 1)
+            yield Translation(number, line, (), (Target(line.upper(), 0.0, 0.0, (), values, None, None),))
+
+    def log_probs(
+        self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int
+    ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
+        for _, target in pairs:
+            yield [], (math.log(1 / 8),) * (len(target.split()) + 1)
+
+
+STUB = cast(Translator, Stub())
+
+
+def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, Settings]:
+    corpus = {"source": "a", "target": "b"}
+    run = config.parse({"name": "x", "data": {"train": corpus, "valid": corpus, **(values or {})}}, "test")
+    return run, Settings.of(run.decoding)
+
+
+def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:
+    found = evaluate(STUB, settings_of()[1], SPLIT, "13a")
+    assert found.loss == pytest.approx(math.log(8))
+    assert found.perplexity == pytest.approx(8)
+    assert found.target_tokens == found.translated_tokens == 3 + 3, "three words and three ends"
+    assert found.hypotheses == ("A B", "", "C")
+    assert {score.name: score.value for score in found.scores}["chrF2"] == pytest.approx(100)
+
+
+def test_a_hopeless_loss_is_still_a_number() -> None:
+    found = dataclasses.replace(evaluate(STUB, settings_of()[1], SPLIT, "13a"), loss=1e6)
+    assert math.isfinite(found.perplexity)
+
+
+def test_names_of_what_is_kept(tmp_path: Path) -> None:
+    run, settings = settings_of()
+    found = evaluate(STUB, settings, SPLIT, "13a")
+
+    def name(settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT) -> str:
+        result = as_dict(dataclasses.replace(found, split=split), models, settings, "cpu fp32")
+        path = keep(found, result, tmp_path, run)
+        assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == result
+        assert path.read_bytes() == b"A B\n\nC\n"
+        return path.name
+
+    usual = name(settings)
+    assert usual == "test-step-5-beam5.txt"
+    assert name(with_search(settings, {"method": "greedy"}, {})) == "test-step-5-greedy.txt"
+    assert name(with_search(settings, {"alpha": 0.5}, {})) == "test-step-5-beam5-alpha-0.5.txt"
+    assert name(with_search(settings, {"alpha": None}, {"window": 3, "tokens_per_batch": 9})) == usual
+    assert name(settings, ("x/step-5", "y/averaged")) == "test-step-5+averaged-beam5.txt"
+    elsewhere = dataclasses.replace(SPLIT, files=("other", "files"))
+    assert name(settings, split=elsewhere) not in (usual, name(settings, ("z/step-5",)))
+    assert name(settings) == usual
+
+
+def test_default_split() -> None:
+    corpus = {"source": "a", "target": "b"}
+    assert default_split(settings_of({"test": {"test": corpus, "other": corpus}})[0]) == "test"
+    assert default_split(settings_of({"test": {"flickr": corpus}})[0]) == "flickr"
+    for tests in ({}, {"one": corpus, "two": corpus}):
+        with pytest.raises(NmtError, match="say what to evaluate on: --split"):
+            default_split(settings_of({"test": tests})[0])
+
+
+def test_names_of_files_are_safe(tmp_path: Path) -> None:
+    odd = tmp_path / "…a b$.en"
+    odd.write_text("x\n", encoding="utf-8")
+    assert read_files(odd, [odd]).name == "_a_b_.en"
+    with pytest.raises(NmtError, match="no such file"):
+        read_files(tmp_path / "none", [odd])

@@ -1,0 +1,84 @@
+"""A layer against torch's cells, a hand-computed step, and the helpers that respect lengths."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from nmt.models.recurrent import RecurrentLayer, last_real, reverse
+
+
+@pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell)])
+@torch.no_grad()
+def test_step_and_sequence_equal_torch_cells(cell, reference):
+    torch.manual_seed(0)
+    layer, other = RecurrentLayer(cell, 3, 4), reference(3, 4)
+    for name, weight in layer.network.named_parameters():
+        weight.normal_()
+        getattr(other, name.removesuffix("_l0")).copy_(weight)
+    x = torch.randn(2, 5, 3)
+    start = tuple(torch.randn(2, 4) for _ in range(layer.states))
+    state, expected = start, start if cell == "lstm" else start[0]
+    outputs = layer(x, start)
+    for t in range(5):
+        output, state = layer.step(layer.gates(x[:, t]), state)
+        expected = other(x[:, t], expected)
+        h = expected[0] if cell == "lstm" else expected
+        torch.testing.assert_close(output, h)
+        torch.testing.assert_close(outputs[:, t], h)
+
+
+@torch.no_grad()
+def test_lstm_by_hand():
+    layer = RecurrentLayer("lstm", 1, 1)
+    layer.network.weight_ih_l0.copy_(torch.tensor([[1.0], [2.0], [3.0], [4.0]]))
+    layer.network.weight_hh_l0.copy_(torch.tensor([[0.5], [0.5], [0.5], [0.5]]))
+    layer.network.bias_ih_l0.zero_()
+    output, (h, c) = layer.step(layer.gates(torch.tensor([[0.1]])), (torch.tensor([[0.2]]), torch.tensor([[0.3]])))
+
+    def squash(x):
+        return 1 / (1 + math.exp(-x))
+
+    cell = squash(0.3) * 0.3 + squash(0.2) * math.tanh(0.4)
+    assert float(c) == pytest.approx(cell, rel=1e-6)
+    assert float(h) == float(output) == pytest.approx(squash(0.5) * math.tanh(cell), rel=1e-6)
+
+
+@torch.no_grad()
+def test_gru_by_hand():
+    layer = RecurrentLayer("gru", 1, 1)
+    layer.network.weight_ih_l0.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
+    layer.network.weight_hh_l0.copy_(torch.tensor([[0.5], [0.5], [0.5]]))
+    _, (h,) = layer.step(layer.gates(torch.tensor([[0.1]])), (torch.tensor([[0.2]]),))
+    reset, update = 1 / (1 + math.exp(-0.2)), 1 / (1 + math.exp(-0.3))
+    assert float(h) == pytest.approx((1 - update) * math.tanh(0.3 + reset * 0.1) + update * 0.2, rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@torch.no_grad()
+def test_forward_to_end_gives_the_state_after_the_last_real_token(cell):
+    torch.manual_seed(0)
+    layer = RecurrentLayer(cell, 3, 4)
+    x, lengths = torch.randn(2, 5, 3), torch.tensor([3, 5])
+    output, final = layer.forward_to_end(x, lengths)
+    for i, length in enumerate(lengths.tolist()):
+        state = tuple(torch.zeros(1, 4) for _ in range(layer.states))
+        for t in range(length):
+            _, state = layer.step(layer.gates(x[i : i + 1, t]), state)
+        for part, expected in zip(final, state, strict=True):
+            torch.testing.assert_close(part[i : i + 1], expected)
+    torch.testing.assert_close(last_real(output, lengths), final[0])
+
+
+def test_gates_of_columns_add_up():
+    layer = RecurrentLayer("lstm", 5, 4)
+    nn.init.normal_(layer.network.bias_ih_l0)
+    x = torch.randn(2, 5)
+    parts = layer.gates(x[:, :2], slice(0, 2)) + layer.gates(x[:, 2:], slice(2, None))
+    torch.testing.assert_close(parts, layer.gates(x))
+
+
+def test_reverse_keeps_padding_in_place():
+    x = torch.tensor([[1, 2, 3, 0], [4, 5, 6, 7]]).unsqueeze(2)
+    assert reverse(x, torch.tensor([3, 4])).squeeze(2).tolist() == [[3, 2, 1, 0], [7, 6, 5, 4]]

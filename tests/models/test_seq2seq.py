@@ -1,0 +1,114 @@
+"""What every architecture must hold (design.md): unroll equals step, padding and neighbours change nothing."""
+
+import pytest
+import torch
+from architectures import EVERY, VOCABULARY, batch, build, name_of
+
+every_architecture = pytest.mark.parametrize("architecture", EVERY, ids=name_of)
+
+
+def unrolled(model, source, lengths, previous):
+    return model.output(model(source, lengths, previous))
+
+
+@every_architecture
+@torch.no_grad()
+def test_unroll_equals_step(architecture):
+    model = build(**architecture)
+    source, lengths, previous = batch()
+    memory = model.encode(source, lengths)
+    state = model.start(memory, 1)
+    for t, expected in enumerate(unrolled(model, source, lengths, previous).unbind(1)):
+        state, output = model.step(previous[:, t], state, memory)
+        torch.testing.assert_close(output.logits, expected, rtol=0, atol=2e-5)
+
+
+@every_architecture
+@torch.no_grad()
+def test_padding_and_neighbours_change_nothing(architecture):
+    model = build(**architecture)
+    source, lengths, previous = batch()
+    together = unrolled(model, source, lengths, previous)
+    for i, length in enumerate(lengths.tolist()):
+        alone = unrolled(model, source[i : i + 1, :length], lengths[i : i + 1], previous[i : i + 1])
+        torch.testing.assert_close(alone[0], together[i], rtol=0, atol=2e-5)
+    source[torch.arange(7) >= lengths.unsqueeze(1)] = 5
+    assert torch.equal(unrolled(model, source, lengths, previous), together)
+
+
+@every_architecture
+@torch.no_grad()
+def test_beams_are_queries_of_one_memory(architecture):
+    """Two beams that read different tokens, reordered half-way, equal two batches that read them."""
+    model = build(**architecture)
+    source, lengths, first = batch()
+    second = batch(seed=1)[2]
+    memory = model.encode(source, lengths)
+    state = model.start(memory, 2)
+    swap = torch.tensor([1, 0, 3, 2, 5, 4])
+    for t in range(5):
+        pair = torch.stack([first[:, t], second[:, t]], 1)
+        if t == 3:
+            state = state.select(swap)
+        token = pair.flip(1) if t >= 3 else pair
+        state, output = model.step(token.flatten(), state, memory)
+    logits = output.logits.view(3, 2, VOCABULARY)
+    torch.testing.assert_close(logits[:, 1], unrolled(model, source, lengths, first)[:, -1], rtol=0, atol=2e-5)
+    torch.testing.assert_close(logits[:, 0], unrolled(model, source, lengths, second)[:, -1], rtol=0, atol=2e-5)
+    torch.testing.assert_close(output.alignment.sum(1), torch.ones(6))
+
+
+@every_architecture
+@torch.no_grad()
+def test_sentences_can_leave(architecture):
+    model = build(**architecture)
+    source, lengths, previous = batch()
+    memory = model.encode(source, lengths)
+    state, _ = model.step(previous[:, 0], model.start(memory, 1), memory)
+    kept = torch.tensor([2, 1])
+    smaller = memory.select(kept)
+    assert smaller.states.shape[1] == 4
+    _, expected = model.step(previous[:, 1], state, memory)
+    _, output = model.step(previous[kept, 1], state.select(kept), smaller)
+    torch.testing.assert_close(output.logits, expected.logits[kept], rtol=0, atol=2e-5)
+
+
+@every_architecture
+def test_gradient_reaches_every_weight_and_agrees_with_differences(architecture):
+    model = build(**architecture).double()
+    source, lengths, previous = batch()
+    weights = list(model.parameters())
+    assert len(weights) == len({id(weight) for weight in weights})
+
+    def loss():
+        return unrolled(model, source, lengths, previous).log_softmax(-1)[..., 7].mean()
+
+    loss().backward()
+    draw = torch.Generator().manual_seed(3)
+    directions = [torch.randn(weight.shape, generator=draw, dtype=torch.float64) for weight in weights]
+    expected = sum((weight.grad * d).sum() for weight, d in zip(weights, directions, strict=True))
+    with torch.no_grad():
+        sides = []
+        for epsilon in (1e-5, -2e-5):
+            for weight, direction in zip(weights, directions, strict=True):
+                weight += epsilon * direction
+            sides.append(loss())
+    assert float(sides[0] - sides[1]) / 2e-5 == pytest.approx(float(expected), rel=1e-4, abs=1e-7)
+    unused = [name for name, weight in model.named_parameters() if not weight.grad.any()]
+    assert [name for name in unused if "backwards" not in name] == []
+
+
+@pytest.mark.parametrize("mask", ["step", "sentence"])
+def test_dropout_acts_in_training_only(mask):
+    model = build(dropout=0.5, word=0.2, mask=mask)
+    inputs = batch()
+    assert torch.equal(model(*inputs), model(*inputs))
+    model.train()
+    assert not torch.equal(model(*inputs), model(*inputs))
+
+
+@pytest.mark.parametrize(("tie", "tables"), [("none", 3), ("target", 2), ("all", 1)])
+def test_tying_shares_tables(tie, tables):
+    model = build(tie=tie)
+    shared = {id(t) for t in (model.source_embedding.table.weight, model.target_embedding.table.weight, model.output.weight)}
+    assert len(shared) == tables

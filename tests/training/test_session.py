@@ -1,0 +1,233 @@
+"""A whole run on a tiny corpus: it learns, it can be stopped anywhere and goes on to the bit, it guards its folder."""
+
+import json
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from nmt import config
+from nmt.errors import NmtError
+from nmt.runs import Run, find_run, read_log
+from nmt.training import trainer
+from nmt.training.session import train
+from nmt.training.trainer import Interrupted, Trainer
+
+WORDS = [f"{a}{b}" for a in "bdfgk" for b in "aeiou"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder with a corpus whose target is the source, upper case, reversed."""
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(0)
+    for name, count in (("train", 300), ("valid", 20)):
+        lines = [[draw.choice(WORDS) for _ in range(draw.randint(1, 6))] for _ in range(count)]
+        Path(f"{name}.src").write_text("".join(" ".join(line) + "\n" for line in lines))
+        Path(f"{name}.tgt").write_text("".join(" ".join(reversed(line)).upper() + "\n" for line in lines))
+    return tmp_path
+
+
+def tiny(name="run", subword=None, **training):
+    return config.parse(
+        {
+            "name": name,
+            "data": {
+                "train": {"source": "train.src", "target": "train.tgt"},
+                "valid": {"source": "valid.src", "target": "valid.tgt"},
+                "workers": 1,
+                "prepared": f"prepared-{bool(subword)}",
+            },
+            "subword": {"vocab_size": 70, "byte_fallback": False, **(subword or {})},
+            "model": {"embedding": {"size": 12}, "encoder": {"size": 12}, "decoder": {"size": 12}},
+            "training": {
+                "max_steps": 12,
+                "sentences_per_batch": 40,
+                "warmup_steps": 4,
+                "log_every": 5,
+                "validate_every": 4,
+                "save_every": 3,
+                "threads": 1,
+                **training,
+            },
+        },
+        "test",
+    )
+
+
+def run(settings, resume=False):
+    return train(settings, resume, lambda line: None)
+
+
+def untimed(log):
+    return [
+        {key: value for key, value in entry.items() if key not in ("seconds", "tokens_per_second")}
+        for entry in read_log(log)
+        if entry["event"] != "resume"
+    ]
+
+
+def stop_after(monkeypatch, step):
+    """Send SIGINT during the step after `step`."""
+    update = Trainer._update
+
+    def interrupted(self, batch):
+        if self.progress.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        update(self, batch)
+
+    monkeypatch.setattr(Trainer, "_update", interrupted)
+
+
+VARIANTS = {
+    "plain": {},
+    "fp32": {"precision": "fp32"},
+    "ema, accumulated, plateau": {
+        "ema_decay": 0.9,
+        "accumulate": 3,
+        "schedule": "plateau",
+        "plateau_patience": 1,
+        "metric": "loss",
+    },
+    "sampled, adamw": {"subword": {"sampling": 0.2}, "optimizer": "adamw", "weight_decay": 0.01},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("step", [0, 4, 8])
+def test_stopped_and_resumed_equals_never_stopped(here, monkeypatch, variant, step):
+    settings = VARIANTS[variant]
+    whole = run(tiny("whole", **settings))
+    with monkeypatch.context() as patch:
+        stop_after(patch, step)
+        with pytest.raises(Interrupted):
+            run(tiny("parts", **settings))
+    parts = run(tiny("parts", **settings), resume=True)
+    for name in ("model.safetensors", "training/optimizer.safetensors"):
+        a, b = (load_file(r.checkpoint("last") / name) for r in (whole, parts))
+        assert a.keys() == b.keys()
+        assert all((a[key] == b[key]).all() for key in a)
+    assert untimed(whole.log) == untimed(parts.log)
+    assert whole.checkpoint("best").name == parts.checkpoint("best").name
+
+
+def test_a_crash_between_saves_loses_only_what_was_not_saved(here, monkeypatch):
+    whole = run(tiny("whole"))
+    update = Trainer._update
+
+    def crash(self, batch):
+        if self.progress.step == 5:
+            raise MemoryError
+        update(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_update", crash)
+        with pytest.raises(MemoryError):
+            run(tiny("parts"))
+    leftover = here / "runs" / "parts" / "checkpoints" / ".step-6.tmp"
+    leftover.mkdir()
+    parts = run(tiny("parts"), resume=True)
+    assert untimed(whole.log) == untimed(parts.log)
+    assert not leftover.exists()
+
+
+def test_it_learns_and_is_found(here, monkeypatch):
+    monkeypatch.delenv("NMT_MODEL", raising=False)
+    with pytest.raises(NmtError, match="nmt train"):
+        find_run(None)
+    found = run(tiny(max_steps=60, learning_rate=0.02, validate_every=30, average_last=2))
+    losses = [entry["loss"] for entry in read_log(found.log) if entry["event"] == "train"]
+    assert losses[-1] < 0.8 * losses[0]
+    assert find_run(None)[:2] == (Run(Path("runs/run")), "best")
+    assert json.loads(found.finished.read_text())["step"] == 60
+    assert found.names() == ["step-57", "step-60", "averaged"] or "averaged" in found.names()
+    assert (found.folder / "report.html").is_file()
+    assert not [path for path in found.folder.rglob("*") if path.suffix in (".pt", ".pkl", ".bin")]
+
+
+def test_accumulation_gives_the_same_weights(here):
+    free = {"precision": "fp32", "max_steps": 6}
+    settings = tiny("one", **free).model_dump(mode="json")
+    settings["model"]["dropout"] = {"embedding": 0.0, "layer": 0.0, "output": 0.0}
+    one = run(config.parse(settings, "test"))
+    settings["name"], settings["training"]["accumulate"] = "four", 4
+    four = run(config.parse(settings, "test"))
+    a, b = (load_file(r.checkpoint("last") / "model.safetensors") for r in (one, four))
+    for key, weight in a.items():
+        assert abs(weight - b[key]).max() < 2e-4
+
+
+def test_early_stopping_knows_the_direction(here):
+    found = run(tiny(metric="loss", learning_rate=1e-9, patience=1, max_steps=100, clip_norm=0.0))
+    finished = json.loads(found.finished.read_text())
+    assert finished["step"] < 100 or finished["reason"] == "max_steps reached"
+    better = run(tiny("better", metric="loss", learning_rate=0.01, patience=2, max_steps=24))
+    values = [entry["loss"] for entry in read_log(better.log) if entry["event"] == "valid"]
+    assert json.loads(better.finished.read_text())["loss"] == min(values)
+
+
+def test_a_run_is_never_overwritten_unasked(here):
+    found = run(tiny(max_steps=3))
+    before = {path: path.read_bytes() for path in found.folder.rglob("*") if path.is_file()}
+    with pytest.raises(NmtError, match="--resume"):
+        run(tiny(max_steps=3))
+    with pytest.raises(NmtError, match="'seed' differs"):
+        run(config.parse({**tiny(max_steps=3).model_dump(mode="json"), "seed": 2}, "test"), resume=True)
+    assert before == {path: path.read_bytes() for path in found.folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_can_be_made_longer_without_the_corpora(here):
+    run(tiny(max_steps=3))
+    for path in here.glob("train.*"):
+        path.unlink()
+    assert run(tiny(max_steps=6), resume=True).checkpoint("last").name == "step-6"
+
+
+def test_changed_data_is_refused(here):
+    run(tiny(max_steps=3))
+    Path("train.src").write_text(Path("train.src").read_text().replace("ba", "be"))
+    from nmt.data.prepare import prepare
+
+    prepare(tiny(max_steps=6), lambda line: None)
+    with pytest.raises(NmtError, match=r"step-3 was not trained on the data in prepared-False"):
+        run(tiny(max_steps=6), resume=True)
+
+
+def test_nothing_to_resume(here):
+    with pytest.raises(NmtError, match="nothing to resume"):
+        run(tiny(), resume=True)
+
+
+def test_a_second_process_is_refused(here, monkeypatch):
+    def second(self, batch):
+        with pytest.raises(NmtError, match=f"in use by process {os.getpid()}"):
+            run(tiny(max_steps=1))
+        raise KeyError("the second was refused")
+
+    monkeypatch.setattr(Trainer, "_update", second)
+    with pytest.raises(KeyError, match="refused"):
+        run(tiny(max_steps=1))
+
+
+def test_gradients_that_are_not_finite_are_skipped_then_named(here, monkeypatch):
+    monkeypatch.setattr(trainer, "MOST_SKIPPED", 3)
+    settings = tiny(precision="fp32", max_steps=30)
+    real = trainer.cross_entropy
+
+    def broken(model, readout, target, is_real, smoothing):
+        return real(model, readout * (float("nan") if smoothing else 1.0), target, is_real, smoothing)
+
+    monkeypatch.setattr(trainer, "cross_entropy", broken)
+    with pytest.raises(NmtError, match="no finite gradient in 3 steps"):
+        run(settings)
+
+
+def test_a_damaged_checkpoint_is_named(here):
+    found = run(tiny(max_steps=3))
+    weights = found.checkpoint("last") / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(NmtError, match="model.safetensors"):
+        run(tiny(max_steps=6), resume=True)
