@@ -30,7 +30,7 @@ class Section(BaseModel):
 
 
 class Corpus(Section):
-    """Two files aligned by line number, or one TSV; each may end in .gz. Paths are relative to the working directory."""
+    """Two files aligned by line number, or one TSV, plain or gzip; paths are relative to the working directory."""
 
     source: Path | None = None
     """Text file of source sentences, one a line."""
@@ -126,7 +126,7 @@ class Subword(Section):
     user_symbols: list[str] = []
     """Strings that are always one token, e.g. <2de>."""
     training_sentences: Positive = 2_000_000
-    """Most lines, drawn evenly from the corpora, that the subword model is trained on."""
+    """Most lines, drawn evenly from the corpora, that a subword model learns from; a joint one takes half a side."""
     sampling: Probability = 0.0
     """BPE: probability of dropping a merge (BPE-dropout, Provilkov 2020). Unigram: 0 is off, else the smoothing
     exponent alpha of sampling (Kudo 2018), e.g. 0.2. Training only."""
@@ -259,7 +259,7 @@ class Training(Section):
     accumulate: Positive = 1
     """Split each optimizer step into so many forward and backward passes: same result, less memory."""
     max_tokens: Positive = 256
-    """Pairs with more subword tokens than this on a side are left out of training (counted in the log)."""
+    """Pairs with more subword tokens than this on a side, EOS not counted, are left out (and counted in the log)."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam (Kingma & Ba 2015), or AdamW with decoupled weight decay (Loshchilov & Hutter 2019)."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3

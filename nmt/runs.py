@@ -1,12 +1,12 @@
 """The folder of a run, and which one is meant when none is named.
 
-    runs/NAME/config.yaml              resolved configuration
-              subword/                 subword model(s)
-              checkpoints/step-N/      model.safetensors, meta.json, training/
-              checkpoints/best, last   text files that hold the name of a checkpoint
-              log.jsonl                one JSON object a line
-              finished.json            only once training has ended
-              report.html
+runs/NAME/config.yaml              resolved configuration
+          subword/                 subword model(s)
+          checkpoints/step-N/      model.safetensors, meta.json, training/
+          checkpoints/best, last   text files that hold the name of a checkpoint
+          log.jsonl                one JSON object a line
+          finished.json            only once training has ended
+          report.html
 """
 
 import json

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -228,6 +228,7 @@ SECTIONS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(SECTIONS)
 def test_dump_then_parse_is_the_same_config(sections: dict[str, Any]) -> None:
     first = config.parse(minimal(**sections), "test")

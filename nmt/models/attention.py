@@ -66,7 +66,7 @@ class Additive(nn.Module):
         return scores.squeeze(-1)
 
 
-SCORES = {"dot": Dot, "general": General, "additive": Additive}
+SCORES: dict[str, type[Dot | Additive]] = {"dot": Dot, "general": General, "additive": Additive}
 
 
 class Attention(nn.Module):

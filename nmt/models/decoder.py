@@ -1,11 +1,13 @@
 """The recurrent decoders: one network each for where the context goes, all with `unroll` and `step`.
 
-Axes: B sentences, K beams, T target tokens, S source tokens, E embedding width, D width, M memory width, R readout width.
+Axes: B sentences, K beams, T target tokens, S source tokens, E embedding width, D width, M memory width, R readout.
 `unroll` (training) takes all target tokens at once; `step` (search) takes one token of B * K hypotheses, whose memory
 has B rows: the beams of a sentence are queries of its one memory, as target positions are in `unroll`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +76,10 @@ class Decoder(nn.Module):
         size, memory_size = config.decoder.size, config.encoder.size
         self.embedding_size = embedding_size
         self.readout_size = readout_size
-        self.layers = nn.ModuleList(RecurrentLayer(config.decoder.cell, width, size) for width in input_sizes)
+        self.layers = cast(
+            "Sequence[RecurrentLayer]",
+            nn.ModuleList(RecurrentLayer(config.decoder.cell, width, size) for width in input_sizes),
+        )
         self.norms = nn.ModuleList(
             nn.LayerNorm(size) if config.decoder.layer_norm else nn.Identity() for _ in input_sizes
         )
@@ -90,9 +95,7 @@ class Decoder(nn.Module):
 
     def start(self, memory: Memory, beams: int) -> DecoderState:
         """Return the state before the first token of `beams` hypotheses a sentence."""
-        layers = tuple(
-            tuple(part.repeat_interleave(beams, dim=0) for part in layer) for layer in self.begin(memory)
-        )
+        layers = tuple(tuple(part.repeat_interleave(beams, dim=0) for part in layer) for layer in self.begin(memory))
         return DecoderState(layers, None)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
@@ -115,9 +118,31 @@ class Decoder(nn.Module):
         normed: Tensor = self.norms[depth](output)
         return normed
 
+    def climb(
+        self, embedded: Tensor, gates: Tensor, state: DecoderState, masks: Sequence[Tensor | None]
+    ) -> tuple[Tensor, tuple[CellState, ...]]:
+        """Take one step through all layers, each reading only the one below.
+
+        `gates` (N, G) is the share of the bottom layer's whole input, `masks` the dropout factors between layers.
+        Returns the top output (N, D) and the layers' states.
+        """
+        output, bottom = self.layers[0].step(gates, state.layers[0])
+        x = self.finish(0, output, embedded)
+        states = [bottom]
+        for depth, mask in enumerate(masks, start=1):
+            x = x if mask is None else x * mask
+            output, above = self.layers[depth].step(self.layers[depth].gates(x), state.layers[depth])
+            x = self.finish(depth, output, x)
+            states.append(above)
+        return x, tuple(states)
+
+    def no_masks(self) -> list[Tensor | None]:
+        """Return the masks of a step without dropout."""
+        return [None] * (len(self.layers) - 1)
+
     def look(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return contexts (N, M) and alignments (N, S) of N = B * K queries (N, D)."""
-        context, alignment = self.attention(query.unflatten(0, (len(memory.states), -1)), memory)
+        context, alignment = self.attention(query.view(len(memory.states), -1, query.shape[-1]), memory)
         return context.flatten(0, 1), alignment.flatten(0, 1)
 
 
@@ -126,9 +151,7 @@ class UpperLayersDecoder(Decoder):
 
     def __init__(self, config: Model, embedding_size: int, readout_size: int) -> None:
         above = config.decoder.size + config.encoder.size
-        super().__init__(
-            config, [embedding_size] + [above] * (config.decoder.layers - 1), embedding_size, readout_size
-        )
+        super().__init__(config, [embedding_size] + [above] * (config.decoder.layers - 1), embedding_size, readout_size)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """See `Decoder.unroll`."""
@@ -168,7 +191,7 @@ class NextInputDecoder(Decoder):
         return DecoderState(layers, layers[0][0].new_zeros(len(layers[0][0]), self.readout_size))
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """See `Decoder.unroll`; the embeddings' share of the gates is computed for all steps at once."""
+        """See `Decoder.unroll`; the embeddings' share of the gates is computed outside the loop."""
         batch, steps, _ = embedded.shape
         state = self.start(memory, 1)
         gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))  # (B, T, G)
@@ -184,24 +207,17 @@ class NextInputDecoder(Decoder):
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
         gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))
-        return self._advance(embedded, gates, state, memory, [None] * (len(self.layers) - 1))
+        return self._advance(embedded, gates, state, memory, self.no_masks())
 
     def _advance(
         self, embedded: Tensor, gates: Tensor, state: DecoderState, memory: Memory, masks: list[Tensor | None]
     ) -> tuple[DecoderState, Tensor, Tensor]:
         assert state.feed is not None
         gates = gates + self.layers[0].gates(state.feed, slice(self.embedding_size, None))
-        output, bottom = self.layers[0].step(gates, state.layers[0])
-        x = self.finish(0, output, embedded)
-        states = [bottom]
-        for depth, mask in enumerate(masks, start=1):
-            x = x if mask is None else x * mask
-            output, above = self.layers[depth].step(self.layers[depth].gates(x), state.layers[depth])
-            x = self.finish(depth, output, x)
-            states.append(above)
+        x, states = self.climb(embedded, gates, state, masks)
         context, alignment = self.look(x, memory)
         readout = self.read_out(x, context)
-        return DecoderState(tuple(states), readout), readout, alignment
+        return DecoderState(states, readout), readout, alignment
 
 
 class SameStepDecoder(Decoder):
@@ -212,7 +228,7 @@ class SameStepDecoder(Decoder):
         super().__init__(config, [embedding_size + config.encoder.size, *above], embedding_size, readout_size)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """See `Decoder.unroll`; the embeddings' share of the gates and the readout are computed for all steps at once."""
+        """See `Decoder.unroll`; the embeddings' share of the gates and the readouts are computed outside the loop."""
         batch, steps, _ = embedded.shape
         state = self.start(memory, 1)
         gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))  # (B, T, G)
@@ -229,8 +245,7 @@ class SameStepDecoder(Decoder):
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
         gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))
-        masks: list[Tensor | None] = [None] * (len(self.layers) - 1)
-        state, output, context, alignment = self._advance(embedded, gates, state, memory, masks)
+        state, output, context, alignment = self._advance(embedded, gates, state, memory, self.no_masks())
         return state, self.read_out(output, context), alignment
 
     def _advance(
@@ -238,15 +253,8 @@ class SameStepDecoder(Decoder):
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         context, alignment = self.look(state.layers[-1][0], memory)
         gates = gates + self.layers[0].gates(context, slice(self.embedding_size, None))
-        output, bottom = self.layers[0].step(gates, state.layers[0])
-        x = self.finish(0, output, embedded)
-        states = [bottom]
-        for depth, mask in enumerate(masks, start=1):
-            x = x if mask is None else x * mask
-            output, above = self.layers[depth].step(self.layers[depth].gates(x), state.layers[depth])
-            x = self.finish(depth, output, x)
-            states.append(above)
-        return DecoderState(tuple(states), None), x, context, alignment
+        x, states = self.climb(embedded, gates, state, masks)
+        return DecoderState(states, None), x, context, alignment
 
 
 DECODERS = {"upper_layers": UpperLayersDecoder, "next_input": NextInputDecoder, "same_step": SameStepDecoder}

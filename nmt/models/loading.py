@@ -48,9 +48,7 @@ def load_meta(checkpoint: Path) -> dict[str, object]:
     return meta
 
 
-def load_model(
-    checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device
-) -> Seq2Seq:
+def load_model(checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device) -> Seq2Seq:
     """Return the network of a checkpoint folder, ready for search."""
     with torch.device("meta"):
         model = Seq2Seq(config.model, source_size, target_size)

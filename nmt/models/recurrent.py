@@ -27,13 +27,20 @@ class RecurrentLayer(nn.Module):
         self.cell = cell
         self.size = size
         self.network: nn.RNNBase = NETWORKS[cell](input_size, size, batch_first=True)
-        nn.init.xavier_uniform_(self.network.weight_ih_l0)
-        for block in self.network.weight_hh_l0.chunk(len(self.network.weight_hh_l0) // size):
+        input_weight, state_weight, input_bias, state_bias = self.weights
+        nn.init.xavier_uniform_(input_weight)
+        for block in state_weight.chunk(len(state_weight) // size):
             nn.init.orthogonal_(block)
-        nn.init.zeros_(self.network.bias_ih_l0)
-        nn.init.zeros_(self.network.bias_hh_l0)
+        nn.init.zeros_(input_bias)
+        nn.init.zeros_(state_bias)
         if cell == "lstm":  # remember at first: forget gate bias 1 (Jozefowicz 2015)
-            nn.init.ones_(self.network.bias_ih_l0[size : 2 * size])
+            nn.init.ones_(input_bias[size : 2 * size])
+
+    @property
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the weights of input (G, I) and state (G, D), and their biases (G,)."""
+        input_weight, state_weight, input_bias, state_bias = self.network.all_weights[0]
+        return input_weight, state_weight, input_bias, state_bias
 
     @property
     def states(self) -> int:
@@ -57,13 +64,14 @@ class RecurrentLayer(nn.Module):
 
         The bias belongs to the share of the first columns.
         """
-        bias = self.network.bias_ih_l0 if not columns.start else None
-        return F.linear(x, self.network.weight_ih_l0[:, columns], bias)
+        weight, _, bias, _ = self.weights
+        return F.linear(x, weight[:, columns], None if columns.start else bias)
 
     def step(self, gates: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """Return the output (B, D) and next state from the input's `gates` (B, G) and `state`."""
         h = state[0]
-        recurrent = F.linear(h, self.network.weight_hh_l0, self.network.bias_hh_l0)
+        _, weight, _, bias = self.weights
+        recurrent = F.linear(h, weight, bias)
         if self.cell == "lstm":
             input_gate, forget_gate, candidate, output_gate = (gates + recurrent).chunk(4, dim=-1)
             c = forget_gate.sigmoid() * state[1] + input_gate.sigmoid() * candidate.tanh()

@@ -30,7 +30,7 @@ class Progress:
 
     step: int = 0
     """Optimizer steps done."""
-    position: Position = Position()
+    position: Position = field(default_factory=Position)
     """The next batch."""
     best: float | None = None
     """Best value of the chosen metric so far."""

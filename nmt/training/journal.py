@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import click
 from tqdm import tqdm
 
 from nmt.runs import read_log
@@ -46,7 +47,7 @@ class Journal:
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)
         else:
-            print(text, file=sys.stderr, flush=True)
+            click.echo(text, err=True)
 
     def advance(self) -> None:
         """Move the bar by one step."""

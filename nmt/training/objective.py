@@ -34,8 +34,9 @@ class _OutputCrossEntropy(torch.autograd.Function):
         x_gradients = []
         w_gradient = torch.zeros_like(weight) if needs_gradient else None
         b_gradient = torch.zeros_like(bias) if needs_gradient else None
-        for rows in torch.arange(len(x), device=x.device).split(max(1, CHUNK_ELEMENTS // vocabulary)):
-            chunk, expected = x[rows[0] : rows[-1] + 1], target[rows[0] : rows[-1] + 1].unsqueeze(1)
+        size = max(1, CHUNK_ELEMENTS // vocabulary)
+        for begin in range(0, len(x), size):
+            chunk, expected = x[begin : begin + size], target[begin : begin + size].unsqueeze(1)
             logits = torch.addmm(b, chunk, w.t()).float()  # (n, V)
             normalizer = logits.logsumexp(-1, keepdim=True)
             chunk_nll = (normalizer - logits.gather(1, expected)).sum()
@@ -79,7 +80,7 @@ def cross_entropy(model: Seq2Seq, readout: Tensor, target: Tensor, is_real: Tens
     kind = readout.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.output.weight.dtype
     with torch.autocast(kind, enabled=False):
-        loss, nll = _OutputCrossEntropy.apply(
+        loss, nll = _OutputCrossEntropy.apply(  # type: ignore[no-untyped-call]
             readout[is_real], model.output.weight, model.output.bias, target[is_real], smoothing, dtype
         )
     return Loss(loss, nll)

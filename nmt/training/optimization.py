@@ -18,9 +18,10 @@ def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimiz
         {"params": [weight for weight in weights if weight.dim() > 1], "weight_decay": settings.weight_decay},
         {"params": [weight for weight in weights if weight.dim() <= 1], "weight_decay": 0.0},
     ]
-    return ADAM[settings.optimizer](
+    optimizer: torch.optim.Optimizer = ADAM[settings.optimizer](
         groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True
     )
+    return optimizer
 
 
 def learning_rate(step: int, settings: Training, plateaus: int = 0) -> float:

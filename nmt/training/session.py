@@ -66,7 +66,9 @@ def train(config: Config, resume: bool, report: Report) -> Run:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
     _finish(run, trainer, reason)
-    report(f"{reason}; best {config.training.metric} {trainer.progress.best:.4g} at step {trainer.progress.best_step:,}")
+    report(
+        f"{reason}; best {config.training.metric} {trainer.progress.best:.4g} at step {trainer.progress.best_step:,}"
+    )
     report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")
     report(f"translate with: nmt translate --model {run.folder} < input.txt")
     return run

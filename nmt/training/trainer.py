@@ -212,7 +212,9 @@ class Trainer:
         )
         value = result.loss if settings.metric == "loss" else result.bleu
         assert value is not None
-        is_best = progress.best is None or (value < progress.best if settings.metric == "loss" else value > progress.best)
+        is_best = progress.best is None or (
+            value < progress.best if settings.metric == "loss" else value > progress.best
+        )
         if is_best:
             progress.best, progress.best_step, progress.misses, progress.plateau_misses = value, progress.step, 0, 0
         else:

@@ -71,8 +71,8 @@ class Phrase:
 
     @property
     def owns(self) -> bool:
-        """Whether his, her, their … can refer to the phrase without a doubt."""
-        return bool(self.natural) or self.plural
+        """Whether his, her, their … can refer to the phrase without a doubt; Chinese their is 他们的 throughout."""
+        return self.natural == "m" if self.plural else bool(self.natural)
 
     @property
     def own(self) -> str:

@@ -36,7 +36,7 @@ bake, bakes, baked, baking | backen backe backst backt gebacken haben | 烤 烤�
 cut, cuts, cut, cutting | schneiden schneide schneidest schneidet geschnitten haben | 切 切了 - | acc | bread cheese cake tomato meat carrot | kitchen | np
 carry, carries, carried, carrying | tragen trage trägst trägt getragen haben | 搬 搬了 - | acc | movable chair table | | np
 pack, packs, packed, packing | packen packe packst packt gepackt haben | 收拾 收拾了 收拾好 | acc | suitcase bag | bedroom hotel | npfmd
-put on, puts on, put on, putting on | an-ziehen ziehe ziehst zieht angezogen haben | 穿 穿上了 穿上 | acc | cloth | | pfm
+put on, puts on, put on, putting on | an-ziehen ziehe ziehst zieht angezogen haben | 穿 穿上了 穿上 | acc | cloth | | pfmd
 feed, feeds, fed, feeding | füttern füttere fütterst füttert gefüttert haben | 喂 喂了 - | acc | farm pet | farm garden | nhpfm
 photograph, photographs, photographed, photographing | fotografieren fotografiere fotografierst fotografiert fotografiert haben | 拍 拍了 - | acc | animal plant ship house | zoo garden river | nhpfm
 borrow, borrows, borrowed, borrowing | aus-leihen leihe leihst leiht ausgeliehen haben | 借 借了 - | acc | book dictionary map bicycle camera magazine | | pfm

@@ -88,6 +88,8 @@ def test_held_out_pairs_are_in_every_test_sentence_and_nowhere_else(corpus: Corp
     assert all(made.pairs & corpus.held_out for made in corpus.splits["test"])
     assert not any(made.pairs & corpus.held_out for split in ("train", "valid") for made in corpus.splits[split])
     assert [made.text.en for made in corpus.splits["test"]] == lines("test", "en")
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert f"{len(corpus.held_out)} pairs of lemmas" in readme and f"{len(CONSTRUCTIONS)} constructions" in readme
 
 
 def test_held_out_adjectives_do_not_stand_before_their_nouns_in_the_text_of_train(corpus: Corpus) -> None:

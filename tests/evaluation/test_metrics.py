@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import NmtError
@@ -92,6 +92,7 @@ def test_lowercase_forgives_case() -> None:
     assert corpus_scores(shouted, [REFERENCE], ["bleu"])[0].value < 50
 
 
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=4))
 def test_any_text_can_be_scored(lines: list[str]) -> None:
     for score in corpus_scores(lines, [lines[::-1]], METRICS):

@@ -55,7 +55,13 @@ def build(
         ),
         attention=config.Attention(score=score, scaled=scaled, size=6),
         decoder=config.Decoder(
-            cell=cell, size=8, layers=layers, context_to=context_to, start=start, residual=residual, layer_norm=layer_norm
+            cell=cell,
+            size=8,
+            layers=layers,
+            context_to=context_to,
+            start=start,
+            residual=residual,
+            layer_norm=layer_norm,
         ),
         dropout=config.Dropout(embedding=dropout, layer=dropout, output=dropout, word=word, mask=mask),
     )

@@ -110,5 +110,7 @@ def test_dropout_acts_in_training_only(mask):
 @pytest.mark.parametrize(("tie", "tables"), [("none", 3), ("target", 2), ("all", 1)])
 def test_tying_shares_tables(tie, tables):
     model = build(tie=tie)
-    shared = {id(t) for t in (model.source_embedding.table.weight, model.target_embedding.table.weight, model.output.weight)}
+    shared = {
+        id(t) for t in (model.source_embedding.table.weight, model.target_embedding.table.weight, model.output.weight)
+    }
     assert len(shared) == tables

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib import font_manager
 
@@ -60,6 +60,7 @@ def test_words_of_pieces(pieces: tuple[str, ...], words: tuple[str, ...]) -> Non
     assert of_words(Alignment(pieces, ("▁a",), attention(1, len(pieces)))).source == words
 
 
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(PIECES, PIECES, st.integers(0, 9))
 def test_each_row_keeps_its_mass_and_no_letter_is_lost(source: list[str], target: list[str], seed: int) -> None:
     pieces = Alignment(tuple(source), tuple(target), attention(len(target), len(source), seed))

@@ -143,7 +143,7 @@ def test_it_learns_and_is_found(here, monkeypatch):
     assert losses[-1] < 0.8 * losses[0]
     assert find_run(None)[:2] == (Run(Path("runs/run")), "best")
     assert json.loads(found.finished.read_text())["step"] == 60
-    assert found.names() == ["step-57", "step-60", "averaged"] or "averaged" in found.names()
+    assert found.names()[-3:] == ["step-57", "step-60", "averaged"]
     assert (found.folder / "report.html").is_file()
     assert not [path for path in found.folder.rglob("*") if path.suffix in (".pt", ".pkl", ".bin")]
 
@@ -229,5 +229,5 @@ def test_a_damaged_checkpoint_is_named(here):
     found = run(tiny(max_steps=3))
     weights = found.checkpoint("last") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(NmtError, match="model.safetensors"):
+    with pytest.raises(NmtError, match=r"model\.safetensors"):
         run(tiny(max_steps=6), resume=True)
