@@ -392,7 +392,7 @@ def load(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
     except OSError as error:
         raise NmtError(f"{path}: {error.strerror}") from None
     try:
-        values = yaml.safe_load(text)
+        values = _unshared(yaml.safe_load(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NmtError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
@@ -413,6 +413,13 @@ def parse(values: dict[str, Any], where: str) -> Config:
 def dump(config: Config) -> str:
     """Return the resolved config as YAML, every key present."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _unshared(value: Any) -> Any:
+    """Return a copy in which what a YAML anchor and its aliases share is no longer one object."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
 
 
 def _override(values: dict[str, Any], override: str) -> None:

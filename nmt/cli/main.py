@@ -50,7 +50,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; exit 0, or 1 for a user error, 2 for wrong usage, 130 when interrupted."""
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="nmt", standalone_mode=False)
     except NmtError as error:
         click.echo(f"nmt: error: {error}", err=True)
         sys.exit(1)

@@ -50,8 +50,6 @@ def load_meta(checkpoint: Path) -> dict[str, object]:
 
 def load_model(checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device) -> Seq2Seq:
     """Return the network of a checkpoint folder, ready for search."""
-    with torch.device("meta"):
-        model = Seq2Seq(config.model, source_size, target_size)
-    model = model.to_empty(device=device)
+    model = Seq2Seq(config.model, source_size, target_size).to(device)
     load_weights(model, checkpoint / "model.safetensors")
     return model.eval()

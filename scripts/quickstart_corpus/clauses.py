@@ -4,7 +4,7 @@ English keeps subject, verb, object, place, time. German puts the finite verb se
 verb at the end. Chinese puts time and place before the verb and marks aspect.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from quickstart_corpus.phrases import Phrase
@@ -234,9 +234,8 @@ class Clause:
 
     def german_um_zu(self) -> str:
         """Infinitive clause: einen Hut zu kaufen, Anna abzuholen."""
-        middle = replace(self, tense="habit").german_middle()
         zu = f"{self.verb.particle}zu{self.verb.de}" if self.verb.particle else f"zu {self.verb.de}"
-        return join(middle, zu)
+        return join(self.german_middle(), zu)
 
     # Chinese
 

@@ -145,13 +145,14 @@ def in_order_to(s: Speaker) -> Sentence:
     else:
         thing = s.single(noun)
     purpose = Clause(subject, action, "habit", thing)
-    middle = f"{purpose.german_middle()} {action.particle}zu{'' if action.particle else ' '}{action.de}".strip()
     front = replace(move, tense="habit") if tense == "past" else move
     zh_purpose = replace(purpose, tense="past") if tense == "past" else purpose
     time_en = f" {move.time.en}" if move.time else ""
     en = replace(move, time=None).english() + f" to {purpose.english_verb_phrase(action.en)}{time_en}"
     pairs = (purpose.pairs - {("subject", subject.noun, action.en)}) | move.pairs
-    return sentence(en, f"{move.german()}, um {middle}", front.chinese() + zh_purpose.chinese_predicate(), pairs)
+    return sentence(
+        en, f"{move.german()}, um {purpose.german_um_zu()}", front.chinese() + zh_purpose.chinese_predicate(), pairs
+    )
 
 
 def and_also(s: Speaker) -> Sentence:

@@ -219,10 +219,6 @@ NAMED = tuple(
 )
 
 
-def name_of(sex: Gender) -> tuple[Phrase, ...]:
-    return tuple(name for name in NAMED if name.gender == sex)
-
-
 def taking_up(phrase: Phrase) -> Phrase:
     """The subject pronoun for an earlier phrase; a German thing is er, sie or es by its gender."""
     if phrase.pronoun:

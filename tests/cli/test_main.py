@@ -1,0 +1,58 @@
+"""The command group: quick, complete, and clear about mistakes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from nmt.cli.main import COMMANDS
+
+
+def nmt(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "nmt", *arguments], capture_output=True, text=True, env=environment or None, check=False
+    )
+
+
+def test_help_imports_no_heavy_library():
+    code = (
+        "import sys; from nmt.cli.main import cli\n"
+        "cli.main(['--help'], standalone_mode=False)\n"
+        "sys.exit(bool({'torch', 'sentencepiece', 'sacrebleu', 'matplotlib', 'pydantic', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
+    done = nmt(command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: nmt {command}")
+
+
+def test_version():
+    from nmt import __version__
+
+    assert nmt("--version").stdout == f"nmt, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["trian"], 2, "No such command 'trian'"),
+        (["train"], 2, "--config"),
+        (["train", "--config", "none.yaml"], 1, "nmt: error: none.yaml: no such config file"),
+        (["translate", "--model", "nowhere"], 1, "nmt: error: nowhere: no such run folder; train one with"),
+    ],
+)
+def test_mistakes_are_one_clear_line(arguments, status, words):
+    done = nmt(*arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_completion_script():
+    assert "_nmt_completion" in nmt(_NMT_COMPLETE="bash_source").stdout
