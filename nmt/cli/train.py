@@ -1,5 +1,6 @@
 """`nmt train`."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,6 +23,6 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool) -> None:
     try:
         train(config.load(path, overrides), resume, lambda line: click.echo(line, err=True))
     except Interrupted as stopped:
-        settings = "".join(f" --set {override}" for override in overrides)
-        click.echo(f"go on with: nmt train --config {path}{settings} --resume", err=True)
+        settings = "".join(f" --set {shlex.quote(override)}" for override in overrides)
+        click.echo(f"go on with: nmt train --config {shlex.quote(str(path))}{settings} --resume", err=True)
         sys.exit(128 + stopped.number)

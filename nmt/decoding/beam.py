@@ -70,7 +70,7 @@ class _Finished:
         self.counts = self.counts[rows]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
     """Return the `n_best` best hypotheses of each sentence (fewer where there are no more), best first.
 

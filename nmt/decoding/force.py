@@ -10,7 +10,7 @@ from nmt.data.subword import BOS
 from nmt.decoding.protocol import AMemory, AState, Model
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def force(
     model: Model[AMemory, AState], source: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor
 ) -> list[tuple[float, ...]]:

@@ -15,7 +15,7 @@ from nmt.decoding.protocol import AMemory, AState, Model
 from nmt.decoding.selection import Constraints, asks_device, top
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def greedy_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
     """Return, for each sentence, the one hypothesis that takes the most probable token at each step."""
     return roll(model, sentences, options, 1, lambda log_probs, _step, _rows: top(log_probs, 1)[1].squeeze(1))

@@ -14,7 +14,7 @@ from nmt.decoding.selection import top
 from nmt.randomness import generator
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def sample(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
     """Return `n_best` independent draws of each sentence, in the order of drawing.
 

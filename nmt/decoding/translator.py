@@ -201,6 +201,7 @@ class Translator:
                 yield [*self.vocabularies.target.pieces(ids), "</s>"], answer
 
     def _precision(self) -> torch.autocast:
+        """Return the context of a whole search: it keeps the weights' bf16 copies, but not under inference mode."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
 
     def _prepare(self, window: list[str], prefixes: list[str], number: int, settings: Settings) -> list[_Line]:

@@ -1,0 +1,58 @@
+"""`nmt train` as a process: signals, exit status, what it says."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+CONFIG = """
+name: run
+data:
+  train: {source: train.src, target: train.tgt}
+  valid: {source: train.src, target: train.tgt}
+  workers: 1
+subword: {vocab_size: 40, byte_fallback: false}
+model:
+  embedding: {size: 8}
+  encoder: {size: 8}
+  decoder: {size: 8}
+training: {max_steps: 100000, sentences_per_batch: 8, log_every: 5, validate_every: 50000, save_every: 50000, threads: 1}
+"""
+
+
+def start(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "nmt", "train", "--config", "c.yaml", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, status):
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    for side in ("src", "tgt"):
+        (tmp_path / f"train.{side}").write_text("ein haus\nzwei katzen\ndrei hunde und ein baum\n" * 20)
+    running = start(tmp_path)
+    log = tmp_path / "runs" / "run" / "log.jsonl"
+    while running.poll() is None and '"train"' not in (log.read_text() if log.exists() else ""):
+        time.sleep(0.05)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (status, "")
+    assert "go on with: nmt train --config c.yaml --resume" in err
+    assert "Traceback" not in err
+
+    step = int((tmp_path / "runs/run/checkpoints/last").read_text().strip().removeprefix("step-"))
+    resumed = start(tmp_path, "--resume", "--set", f"training.max_steps={step + 3}")
+    out, err = resumed.communicate(timeout=120)
+    assert (resumed.returncode, out) == (0, "")
+    assert f"going on from step {step:,}" in err
+    assert "changed since the run began: training.max_steps 100000" in err
+    assert "translate with: nmt translate --model runs/run" in err

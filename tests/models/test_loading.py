@@ -1,0 +1,57 @@
+"""Weights come back from a file as they were, for every way of tying, or the file is named."""
+
+import pytest
+import torch
+from architectures import batch, build
+from safetensors.torch import save_model
+
+from nmt import config
+from nmt.errors import NmtError
+from nmt.models.loading import load_meta, load_model
+
+
+def settings(tie):
+    data = {"train": {"source": "a", "target": "b"}, "valid": {"source": "a", "target": "b"}}
+    sizes = {"embedding": {"size": 8, "tie": tie}, "encoder": {"size": 8, "layers": 2}, "decoder": {"size": 8}}
+    return config.parse({"name": "x", "data": data, "model": sizes}, "test")
+
+
+@pytest.mark.parametrize("tie", ["none", "target", "all"])
+@torch.no_grad()
+def test_saved_and_loaded(tmp_path, tie):
+    model = build(tie=tie)
+    save_model(model, str(tmp_path / "model.safetensors"))
+    loaded = load_model(tmp_path, settings(tie), 19, 19, torch.device("cpu"))
+    assert not loaded.training
+    assert torch.equal(loaded(*batch()), model(*batch()))
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.unlink(), "no such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "damaged"),
+        (lambda path: path.write_bytes(b"junk"), "damaged"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, spoil, words):
+    path = tmp_path / "model.safetensors"
+    save_model(build(tie="all"), str(path))
+    spoil(path)
+    with pytest.raises(NmtError, match=words) as caught:
+        load_model(tmp_path, settings("all"), 19, 19, torch.device("cpu"))
+    assert str(path) in str(caught.value)
+
+
+def test_weights_of_another_size_are_named(tmp_path):
+    save_model(build(tie="all"), str(tmp_path / "model.safetensors"))
+    with pytest.raises(NmtError, match="does not fit the configuration"):
+        load_model(tmp_path, settings("all"), 25, 25, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_a_damaged_description_is_named(tmp_path, text):
+    (tmp_path / "meta.json").write_text(text)
+    with pytest.raises(NmtError, match=r"meta\.json"):
+        load_meta(tmp_path)
