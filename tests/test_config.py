@@ -240,3 +240,10 @@ def test_dump_then_load_is_the_same_config(tmp_path: Path) -> None:
     path = tmp_path / "resolved.yaml"
     path.write_text(config.dump(first), encoding="utf-8")
     assert config.load(path) == first
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent.parent / "configs").rglob("*.yaml")), ids=lambda p: p.name
+)
+def test_shipped_configs_load_and_are_named_after_their_file(path):
+    assert config.load(path).name == path.stem
