@@ -343,7 +343,7 @@ class Decoding(Section):
     max_source_tokens: Positive = 256
     """Longer lines are cut into pieces of so many tokens, translated one by one and joined."""
     tokens_per_batch: Positive = 4096
-    """Source tokens decoded at once, padding and beams not counted."""
+    """Source tokens decoded at once, padding counted, beams not."""
     window: Positive = 4096
     """Lines that are read ahead and sorted by length; the output keeps the input's order."""
 

@@ -62,6 +62,3 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("nmt: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)

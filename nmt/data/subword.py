@@ -185,15 +185,6 @@ class Vocabularies:
         return hashlib.sha256(f"{self.source.fingerprint} {self.target.fingerprint}".encode()).hexdigest()
 
 
-def word_of_piece(pieces: Sequence[str]) -> list[int]:
-    """Return for each piece the number, from 0, of the space-separated word it belongs to."""
-    words: list[int] = []
-    for piece in pieces:
-        begins = piece.startswith(SPACE) or not words
-        words.append((words[-1] if words else -1) + begins)
-    return words
-
-
 def _check_symbols(symbols: list[str]) -> None:
     for symbol in symbols:
         if not symbol or symbol in _RESERVED or symbol != symbol.strip():

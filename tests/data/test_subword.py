@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt import config
-from nmt.data.subword import BOS, EOS, PAD, UNK, Subword, Vocabularies, word_of_piece
+from nmt.data.subword import BOS, EOS, PAD, UNK, Subword, Vocabularies
 from nmt.errors import NmtError
 
 LINES = [
@@ -67,15 +67,6 @@ def test_word_kind_is_words(models: dict[str, Subword]) -> None:
     ids = subword.encode(["the cow moos dog"])[0]
     assert ids[1:3] == [UNK, UNK]
     assert subword.decode(ids) == "the \u2047 \u2047 dog"
-    assert word_of_piece(subword.pieces(ids)) == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_pieces_know_their_word(models: dict[str, Subword], kind: str) -> None:
-    subword = models[kind]
-    words = word_of_piece(subword.pieces(subword.encode([LINES[0]])[0]))
-    assert words == sorted(words)
-    assert set(words) == set(range(len(LINES[0].split(" "))))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,9 +147,3 @@ def test_vocabularies_are_copied_whole(models: dict[str, Subword], tmp_path: Pat
 def test_a_model_can_be_sent_to_another_process(models: dict[str, Subword]) -> None:
     copy = pickle.loads(pickle.dumps(models["word"]))
     assert copy.encode(LINES) == models["word"].encode(LINES)
-
-
-def test_word_of_piece() -> None:
-    assert word_of_piece(["\u2581the", "\u2581d", "og", "s", "\u2581", "x"]) == [0, 1, 1, 1, 2, 2]
-    assert word_of_piece(["no", "mark", "\u2581a"]) == [0, 0, 1]
-    assert word_of_piece([]) == []
