@@ -16,7 +16,8 @@ fi
 
 echo
 echo "== Some sentences of the test set, and their translations"
-head -n 5 data/quickstart/test.en | tee /dev/stderr 2>/dev/null | nmt translate --model $run --quiet
+some=$(head -n 5 data/quickstart/test.en)
+paste -d '\n' <(echo "$some") <(echo "$some" | nmt translate --model $run --quiet)
 echo
 echo "== The whole test set"
 nmt evaluate --model $run --split test

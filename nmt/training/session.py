@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,7 +30,7 @@ def train(config: Config, resume: bool, report: Report) -> Run:
 
     Raises `NmtError`, and `Interrupted` once a signal has ended the run and its state is saved.
     """
-    run = Run(Path("runs") / config.name)
+    run = Run(config.run)
     is_started = (run.checkpoints / "last").exists()
     if is_started and not resume:
         raise NmtError(
@@ -65,10 +64,9 @@ def train(config: Config, resume: bool, report: Report) -> Run:
             if is_started:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
-    _finish(run, trainer, reason)
-    report(
-        f"{reason}; best {config.training.metric} {trainer.progress.best:.4g} at step {trainer.progress.best_step:,}"
-    )
+        _finish(run, trainer, reason)
+    best, metric = trainer.progress.best, config.training.metric
+    report(reason if best is None else f"{reason}; best {metric} {best:.4g} at step {trainer.progress.best_step:,}")
     report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")
     report(f"translate with: nmt translate --model {run.folder} < input.txt")
     return run
@@ -145,12 +143,12 @@ def _finish(run: Run, trainer: Trainer, reason: str) -> None:
         "seconds": round(progress.seconds, 2),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    from nmt.reports.page import write_report  # matplotlib, wanted only now
-
-    write_report(run.folder)
     temporary = run.folder / ".finished.json.tmp"
     temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     temporary.replace(run.finished)
+    from nmt.reports.page import write_report  # matplotlib, wanted only now
+
+    write_report(run.folder)
 
 
 @contextmanager

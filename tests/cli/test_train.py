@@ -19,7 +19,8 @@ model:
   embedding: {size: 8}
   encoder: {size: 8}
   decoder: {size: 8}
-training: {max_steps: 100000, sentences_per_batch: 8, log_every: 5, validate_every: 50000, save_every: 50000, threads: 1}
+training: {max_steps: 100000, sentences_per_batch: 8, log_every: 5, validate_every: 50000, save_every: 50000,
+  threads: 1}
 """
 
 
