@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from nmt.models.seq2seq import Seq2Seq
 
 CHUNK_ELEMENTS = 1 << 22
 """Most logits held at once."""
+ROWS = 64
+"""Matrix products get a multiple of so many rows: oneDNN keeps a compiled kernel for every shape it has met."""
 
 
 class _OutputCrossEntropy(torch.autograd.Function):
@@ -36,8 +39,10 @@ class _OutputCrossEntropy(torch.autograd.Function):
         b_gradient = torch.zeros_like(bias) if needs_gradient else None
         size = max(1, CHUNK_ELEMENTS // vocabulary)
         for begin in range(0, len(x), size):
-            chunk, expected = x[begin : begin + size], target[begin : begin + size].unsqueeze(1)
-            logits = torch.addmm(b, chunk, w.t()).float()  # (n, V)
+            expected = target[begin : begin + size].unsqueeze(1)
+            count = len(expected)
+            chunk = F.pad(x[begin : begin + size], (0, 0, 0, -count % ROWS))
+            logits = torch.addmm(b, chunk, w.t())[:count].float()  # (n, V)
             normalizer = logits.logsumexp(-1, keepdim=True)
             chunk_nll = (normalizer - logits.gather(1, expected)).sum()
             nll += chunk_nll
@@ -50,9 +55,9 @@ class _OutputCrossEntropy(torch.autograd.Function):
                 gradient.sub_(smoothing / vocabulary)
             gradient.scatter_add_(1, expected, gradient.new_full((1, 1), smoothing - 1).expand_as(expected))
             b_gradient += gradient.sum(0)
-            low = gradient.to(dtype)
+            low = F.pad(gradient.to(dtype), (0, 0, 0, -count % ROWS))
             w_gradient += low.t() @ chunk
-            x_gradients.append(low @ w)
+            x_gradients.append((low @ w)[:count])
         if needs_gradient:
             ctx.save_for_backward(torch.cat(x_gradients).to(readout.dtype), w_gradient, b_gradient)
         ctx.mark_non_differentiable(nll)
