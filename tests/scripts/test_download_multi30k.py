@@ -134,6 +134,7 @@ def test_passing_trouble_is_tried_again(serve: type[Server], tmp_path: Path, tro
         (403, "train.en.gz: the server answers 403"),
         (404, "has no train.en.gz .looked for raw/train.en.gz, raw/train.en, "),
     ],
+    ids=["other text", "too few lines", "cut short", "500", "403", "404"],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(
     serve: type[Server], tmp_path: Path, answer: bytes | int, message: str
