@@ -72,7 +72,7 @@ def command(**given: Any) -> None:
         wanted = room.split_names(config) if asked == "all" else [asked]
         splits = [room.read_split(config, name) for name in wanted]
     translator = load_translator(found, given["device"], given["precision"], say)
-    arithmetic = f"{translator.device.type} {'bf16' if translator.is_bf16 else 'fp32'}"
+    arithmetic = f"{translator.device.type} {translator.arithmetic}"
     models = [f"{each.config.name}/{path.name}" for each, path in found]
     results = []
     for split in splits:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from nmt.decoding.translator import Translator
-from nmt.models.device import Precision
+from nmt.models.device import Precision, keep_freed_memory
 from nmt.runs import Run, find_run
 
 
@@ -34,8 +34,8 @@ def load_translator(
     say: Callable[[str], None] = lambda line: None,
 ) -> Translator:
     """Return the translator of what `find_checkpoints` found, and `say` where it runs."""
+    keep_freed_memory()
     start = time.perf_counter()
     translator = Translator.load(found, device, precision)
-    arithmetic = "bf16" if translator.is_bf16 else "fp32"
-    say(f"loaded on {translator.device.type} in {arithmetic} in {time.perf_counter() - start:.2f} s")
+    say(f"loaded on {translator.device.type} in {translator.arithmetic} in {time.perf_counter() - start:.2f} s")
     return translator

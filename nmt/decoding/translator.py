@@ -25,8 +25,9 @@ from nmt.decoding.protocol import Model
 from nmt.decoding.search import search
 from nmt.decoding.windows import cut, live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
-from nmt.models.device import Precision, choose_device, uses_bf16
+from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device
 from nmt.models.loading import load_meta, load_model
+from nmt.models.ready import ready
 from nmt.runs import Run
 
 WITHOUT_SPACES = ("zh", "ja", "th")
@@ -119,12 +120,12 @@ class Translator:
         vocabularies: Vocabularies,
         data: config.Data,
         device: torch.device,
-        is_bf16: bool,
+        arithmetic: Arithmetic,
     ) -> None:
-        """Join the parts; `data` says how text is normalised."""
+        """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised."""
         self.vocabularies = vocabularies
         self.device = device
-        self.is_bf16 = is_bf16
+        self.arithmetic = arithmetic
         self._data = data
         self._has_spaces = data.target_language not in WITHOUT_SPACES
         self._model = model
@@ -153,15 +154,15 @@ class Translator:
                     f"{checkpoints[0][0].folder} and {run.folder} have different subword models; an ensemble needs "
                     "runs that were trained from the same prepared data"
                 )
+        arithmetic = choose_arithmetic(precision, place)
         models = [
-            load_model(checkpoint, run.config, own.source.size, own.target.size, place)
+            ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic)
             for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
         ]
-        is_bf16 = uses_bf16(precision, place)
         data = checkpoints[0][0].config.data
         if len(models) == 1:
-            return cls(models[0], vocabularies[0], data, place, is_bf16)
-        return cls(Ensemble(models), vocabularies[0], data, place, is_bf16)
+            return cls(models[0], vocabularies[0], data, place, arithmetic)
+        return cls(Ensemble(models), vocabularies[0], data, place, arithmetic)
 
     def translate(
         self, lines: Iterable[str], settings: Settings, prefixes: Iterable[str] | None = None, live: bool = False
@@ -191,18 +192,13 @@ class Translator:
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
             for rows in _batches(order, sizes, tokens_per_batch):
-                with self._precision():
-                    scores = force(
-                        self._model, *self._pad([sources[i] for i in rows]), *self._pad([targets[i] for i in rows])
-                    )
+                scores = force(
+                    self._model, *self._pad([sources[i] for i in rows]), *self._pad([targets[i] for i in rows])
+                )
                 for i, score in zip(rows, scores, strict=True):
                     answers[i] = score
             for ids, answer in zip(targets, answers, strict=True):
                 yield [*self.vocabularies.target.pieces(ids), "</s>"], answer
-
-    def _precision(self) -> torch.autocast:
-        """Return the context of a whole search: it keeps the weights' bf16 copies, but not under inference mode."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
 
     def _prepare(self, window: list[str], prefixes: list[str], number: int, settings: Settings) -> list[_Line]:
         """Normalise, encode and cut the lines, of which the first has this `number`."""
@@ -237,8 +233,7 @@ class Translator:
                 [parts[i][0].prefix if parts[i][1] == 0 else [] for i in rows],
                 [(parts[i][0].number, parts[i][1]) for i in rows],
             )
-            with self._precision():
-                answers = search(self._model, sentences, options)
+            answers = search(self._model, sentences, options)
             for i, hypotheses in zip(rows, answers, strict=True):
                 found[parts[i][0].number, parts[i][1]] = hypotheses
         for line in lines:

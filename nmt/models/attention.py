@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Attention as AttentionConfig
+from nmt.models.deferred import Linear, linear, weigh
 from nmt.models.encoder import Memory
 
 
@@ -26,7 +27,7 @@ class Dot(nn.Module):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return scores (B, T, S) of `query` (B, T, D) against `keys` (B, S, D)."""
-        return torch.bmm(query, keys.transpose(1, 2)) * self.scale
+        return linear(query, keys) * self.scale
 
 
 class General(Dot):
@@ -34,8 +35,7 @@ class General(Dot):
 
     def __init__(self, config: AttentionConfig, query_size: int, memory_size: int) -> None:
         super().__init__(config, query_size, memory_size)
-        self.key = nn.Linear(memory_size, query_size, bias=False)
-        nn.init.xavier_uniform_(self.key.weight)
+        self.key = Linear(memory_size, query_size, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
         """Return W h: (B, S, D)."""
@@ -48,11 +48,9 @@ class Additive(nn.Module):
 
     def __init__(self, config: AttentionConfig, query_size: int, memory_size: int) -> None:
         super().__init__()
-        self.query = nn.Linear(query_size, config.size, bias=False)
-        self.key = nn.Linear(memory_size, config.size)
-        self.energy = nn.Linear(config.size, 1, bias=False)
-        for linear in (self.query, self.key, self.energy):
-            nn.init.xavier_uniform_(linear.weight)
+        self.query = Linear(query_size, config.size, bias=False)
+        self.key = Linear(memory_size, config.size)
+        self.energy = Linear(config.size, 1, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
         """Return U h + b: (B, S, A)."""
@@ -85,4 +83,4 @@ class Attention(nn.Module):
         scores = self.score(query, memory.keys)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         alignment = scores.masked_fill(~memory.is_real.unsqueeze(1), -math.inf).softmax(-1)
-        return torch.bmm(alignment.to(memory.states.dtype), memory.states), alignment
+        return weigh(alignment.to(memory.states.dtype), memory.states), alignment

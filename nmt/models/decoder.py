@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nmt.config import Model
 from nmt.models.attention import Attention
+from nmt.models.deferred import Linear, deferred_gradients
 from nmt.models.dropout import SequenceDropout
 from nmt.models.encoder import Memory
 from nmt.models.recurrent import CellState, RecurrentLayer
@@ -45,12 +46,7 @@ class Start(nn.Module):
         self.size = config.decoder.size
         self.layers = config.decoder.layers
         self.states = states
-        self.bridge = (
-            nn.Linear(config.encoder.size, self.layers * states * self.size) if self.kind == "bridge" else None
-        )
-        if self.bridge is not None:
-            nn.init.xavier_uniform_(self.bridge.weight)
-            nn.init.zeros_(self.bridge.bias)
+        self.bridge = Linear(config.encoder.size, self.layers * states * self.size) if self.kind == "bridge" else None
 
     def forward(self, memory: Memory) -> tuple[CellState, ...]:
         """Return each layer's first state, (B, D) each.
@@ -66,6 +62,18 @@ class Start(nn.Module):
             return tuple(memory.final[max(0, offset + depth)] for depth in range(self.layers))
         zero = memory.states.new_zeros(len(memory.states), self.size)
         return ((zero,) * self.states,) * self.layers
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What does not change, or does not depend on the step before, in a loop over T target tokens."""
+
+    shares: Tensor
+    """(B, T, G) the embeddings' share of the bottom layer's gates."""
+    joints: list[tuple[Tensor, Tensor]]
+    """Of each layer, weight and bias of what else makes its gates."""
+    masks: list[Tensor | None]
+    """(B, T, D) dropout factors of what enters each layer but the bottom one."""
 
 
 class Decoder(nn.Module):
@@ -88,9 +96,7 @@ class Decoder(nn.Module):
             self.residual[0] = True
         self.attention = Attention(config.attention, size, memory_size)
         self.begin = Start(config, self.layers[0].states)
-        self.readout = nn.Linear(size + memory_size, readout_size)
-        nn.init.xavier_uniform_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
+        self.readout: nn.Module = Linear(size + memory_size, readout_size)
         self.dropout = SequenceDropout(config.dropout.layer, config.dropout.mask)
 
     def start(self, memory: Memory, beams: int) -> DecoderState:
@@ -108,7 +114,8 @@ class Decoder(nn.Module):
 
     def read_out(self, output: Tensor, context: Tensor) -> Tensor:
         """Return tanh(W [h; c]), Luong's attentional vector (2015, eq. 5): (..., R)."""
-        vector: Tensor = self.readout(torch.cat([output, context.to(output.dtype)], dim=-1))
+        joined = torch.cat([output, context.to(output.dtype)], dim=-1)
+        vector: Tensor = self.readout(joined)
         return vector.tanh()
 
     def finish(self, depth: int, output: Tensor, x: Tensor) -> Tensor:
@@ -118,27 +125,40 @@ class Decoder(nn.Module):
         normed: Tensor = self.norms[depth](output)
         return normed
 
-    def climb(
-        self, embedded: Tensor, gates: Tensor, state: DecoderState, masks: Sequence[Tensor | None]
-    ) -> tuple[Tensor, tuple[CellState, ...]]:
-        """Take one step through all layers, each reading only the one below.
+    def enter(
+        self, embedded: Tensor, other: Tensor, state: DecoderState, loop: Loop | None, t: int
+    ) -> tuple[Tensor, CellState]:
+        """Take the bottom layer's step, which reads `embedded` (N, E) and `other`, (N, R) or (N, M)."""
+        other = other.to(embedded.dtype)
+        if loop is None:
+            output, bottom = self.layers[0].step(torch.cat([embedded, other], -1), state.layers[0])
+        else:
+            output, bottom = self.layers[0].step(other, state.layers[0], loop.joints[0], loop.shares[:, t])
+        return self.finish(0, output, embedded), bottom
 
-        `gates` (N, G) is the share of the bottom layer's whole input, `masks` the dropout factors between layers.
-        Returns the top output (N, D) and the layers' states.
+    def climb(self, x: Tensor, state: DecoderState, loop: Loop | None, t: int) -> tuple[Tensor, tuple[CellState, ...]]:
+        """Take one step through the layers above the bottom one, each reading only the one below.
+
+        Returns the top output (N, D) and these layers' states.
         """
-        output, bottom = self.layers[0].step(gates, state.layers[0])
-        x = self.finish(0, output, embedded)
-        states = [bottom]
-        for depth, mask in enumerate(masks, start=1):
-            x = x if mask is None else x * mask
-            output, above = self.layers[depth].step(self.layers[depth].gates(x), state.layers[depth])
+        states = []
+        for depth in range(1, len(self.layers)):
+            mask = None if loop is None else loop.masks[depth - 1]
+            x = x if mask is None else x * mask[:, t]
+            joint = None if loop is None else loop.joints[depth]
+            output, above = self.layers[depth].step(x, state.layers[depth], joint)
             x = self.finish(depth, output, x)
             states.append(above)
         return x, tuple(states)
 
-    def no_masks(self) -> list[Tensor | None]:
-        """Return the masks of a step without dropout."""
-        return [None] * (len(self.layers) - 1)
+    def prepare(self, embedded: Tensor) -> Loop:
+        """Compute what a loop over the steps of `embedded` (B, T, E) needs at each of them."""
+        batch, steps, _ = embedded.shape
+        bottom, *above = self.layers
+        shares = bottom.share(embedded, slice(0, self.embedding_size))
+        joints = [bottom.joint(slice(self.embedding_size, None)), *(layer.joint() for layer in above)]
+        masks = [self.dropout.mask(batch, steps, layer.size, shares) for layer in above]
+        return Loop(shares, joints, masks)
 
     def look(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return contexts (N, M) and alignments (N, S) of N = B * K queries (N, D)."""
@@ -166,13 +186,13 @@ class UpperLayersDecoder(Decoder):
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
-        output, bottom = self.layers[0].step(self.layers[0].gates(embedded), state.layers[0])
+        output, bottom = self.layers[0].step(embedded, state.layers[0])
         x = self.finish(0, output, embedded)
         context, alignment = self.look(x, memory)
         states = [bottom]
         for depth in range(1, len(self.layers)):
             joined = torch.cat([x, context.to(x.dtype)], dim=-1)
-            output, above = self.layers[depth].step(self.layers[depth].gates(joined), state.layers[depth])
+            output, above = self.layers[depth].step(joined, state.layers[depth])
             x = self.finish(depth, output, x)
             states.append(above)
         return DecoderState(tuple(states), None), self.read_out(x, context), alignment
@@ -191,33 +211,30 @@ class NextInputDecoder(Decoder):
         return DecoderState(layers, layers[0][0].new_zeros(len(layers[0][0]), self.readout_size))
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """See `Decoder.unroll`; the embeddings' share of the gates is computed outside the loop."""
-        batch, steps, _ = embedded.shape
+        """See `Decoder.unroll`."""
         state = self.start(memory, 1)
-        gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))  # (B, T, G)
-        between = [self.dropout.mask(batch, steps, layer.size, gates) for layer in self.layers[1:]]
         readouts, alignments = [], []
-        for t in range(steps):
-            masks = [None if mask is None else mask[:, t] for mask in between]
-            state, readout, alignment = self._advance(embedded[:, t], gates[:, t], state, memory, masks)
-            readouts.append(readout)
-            alignments.append(alignment)
+        loop = self.prepare(embedded)
+        with deferred_gradients():
+            for t in range(embedded.shape[1]):
+                state, readout, alignment = self._advance(embedded[:, t], state, memory, loop, t)
+                readouts.append(readout)
+                alignments.append(alignment)
         return torch.stack(readouts, dim=1), torch.stack(alignments, dim=1)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
-        gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))
-        return self._advance(embedded, gates, state, memory, self.no_masks())
+        return self._advance(embedded, state, memory)
 
     def _advance(
-        self, embedded: Tensor, gates: Tensor, state: DecoderState, memory: Memory, masks: list[Tensor | None]
+        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor]:
         assert state.feed is not None
-        gates = gates + self.layers[0].gates(state.feed, slice(self.embedding_size, None))
-        x, states = self.climb(embedded, gates, state, masks)
+        output, bottom = self.enter(embedded, state.feed, state, loop, t)
+        x, above = self.climb(output, state, loop, t)
         context, alignment = self.look(x, memory)
         readout = self.read_out(x, context)
-        return DecoderState(states, readout), readout, alignment
+        return DecoderState((bottom, *above), readout), readout, alignment
 
 
 class SameStepDecoder(Decoder):
@@ -228,33 +245,30 @@ class SameStepDecoder(Decoder):
         super().__init__(config, [embedding_size + config.encoder.size, *above], embedding_size, readout_size)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """See `Decoder.unroll`; the embeddings' share of the gates and the readouts are computed outside the loop."""
-        batch, steps, _ = embedded.shape
+        """See `Decoder.unroll`; the readouts are computed outside the loop."""
         state = self.start(memory, 1)
-        gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))  # (B, T, G)
-        between = [self.dropout.mask(batch, steps, layer.size, gates) for layer in self.layers[1:]]
         outputs, contexts, alignments = [], [], []
-        for t in range(steps):
-            masks = [None if mask is None else mask[:, t] for mask in between]
-            state, output, context, alignment = self._advance(embedded[:, t], gates[:, t], state, memory, masks)
-            outputs.append(output)
-            contexts.append(context)
-            alignments.append(alignment)
+        loop = self.prepare(embedded)
+        with deferred_gradients():
+            for t in range(embedded.shape[1]):
+                state, output, context, alignment = self._advance(embedded[:, t], state, memory, loop, t)
+                outputs.append(output)
+                contexts.append(context)
+                alignments.append(alignment)
         return self.read_out(torch.stack(outputs, 1), torch.stack(contexts, 1)), torch.stack(alignments, 1)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
-        gates = self.layers[0].gates(embedded, slice(0, self.embedding_size))
-        state, output, context, alignment = self._advance(embedded, gates, state, memory, self.no_masks())
+        state, output, context, alignment = self._advance(embedded, state, memory)
         return state, self.read_out(output, context), alignment
 
     def _advance(
-        self, embedded: Tensor, gates: Tensor, state: DecoderState, memory: Memory, masks: list[Tensor | None]
+        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         context, alignment = self.look(state.layers[-1][0], memory)
-        gates = gates + self.layers[0].gates(context, slice(self.embedding_size, None))
-        x, states = self.climb(embedded, gates, state, masks)
-        return DecoderState(states, None), x, context, alignment
+        output, bottom = self.enter(embedded, context, state, loop, t)
+        x, above = self.climb(output, state, loop, t)
+        return DecoderState((bottom, *above), None), x, context, alignment
 
 
 DECODERS = {"upper_layers": UpperLayersDecoder, "next_input": NextInputDecoder, "same_step": SameStepDecoder}

@@ -1,14 +1,16 @@
 """One recurrent layer in one direction: a whole sequence at once, or one step, over the same weights.
 
-Axes: B sentences, T steps, I input width, D width, G gates (4D for LSTM, 3D for GRU).
+Axes: B sentences, N rows, T steps, I input width, D width, G = 4D gates.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from nmt.models.deferred import linear
 
 CellState: TypeAlias = tuple[Tensor, ...]
 """(h,) of a GRU or (h, c) of an LSTM, each (B, D)."""
@@ -16,11 +18,43 @@ CellState: TypeAlias = tuple[Tensor, ...]
 NETWORKS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
+class _LstmCell(torch.autograd.Function):
+    """What an LSTM does with its gates (N, 4D) and memory cells (N, D): few kernels forward, few back."""
+
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        candidate = gates.chunk(4, dim=-1)[2].tanh()
+        opened = gates.sigmoid()
+        input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
+        after = torch.addcmul(forget_gate * c, input_gate, candidate)
+        squashed = after.tanh()
+        ctx.save_for_backward(opened, candidate, c, squashed)
+        return output_gate * squashed, after
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        opened, candidate, c, squashed = ctx.saved_tensors
+        input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
+        h_gradient, c_gradient = gradients
+        c_gradient = torch.addcmul(c_gradient, h_gradient * output_gate, 1 - squashed * squashed)
+        outer = torch.empty_like(opened)
+        of_input, of_forget, of_candidate, of_output = outer.chunk(4, dim=-1)
+        torch.mul(c_gradient, candidate, out=of_input)
+        torch.mul(c_gradient, c, out=of_forget)
+        torch.mul(h_gradient, squashed, out=of_output)
+        outer.mul_(opened * (1 - opened))
+        torch.mul(c_gradient * input_gate, 1 - candidate * candidate, out=of_candidate)
+        return outer, c_gradient * forget_gate
+
+
 class RecurrentLayer(nn.Module):
     """An LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho 2014) layer.
 
-    `forward` is one fused call (oneDNN, cuDNN); `gates` and `step` are the same arithmetic, one step at a time.
+    `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time.
     """
+
+    product: nn.Module | None = None
+    """The gates (N, G) of [x; h] (N, I + D) in one product, in a network made ready for search."""
 
     def __init__(self, cell: str, input_size: int, size: int) -> None:
         super().__init__()
@@ -38,7 +72,7 @@ class RecurrentLayer(nn.Module):
 
     @property
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the weights of input (G, I) and state (G, D), and their biases (G,)."""
+        """Return the weights of input and state, (4D, I) and (4D, D), of a GRU (3D, …), and their biases."""
         input_weight, state_weight, input_bias, state_bias = self.network.all_weights[0]
         return input_weight, state_weight, input_bias, state_bias
 
@@ -59,28 +93,49 @@ class RecurrentLayer(nn.Module):
         padded, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
         return padded, tuple(part[0] for part in (state if isinstance(state, tuple) else (state,)))
 
-    def gates(self, x: Tensor, columns: slice = slice(None)) -> Tensor:
-        """Return the input's share of the gates (..., G) for the given columns of the input weights.
+    def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Return weight (G, I' + D) and bias (G,) that make gates of [x; h], `x` being those `columns` of the input.
 
-        The bias belongs to the share of the first columns.
+        A GRU keeps the candidate's two shares apart, as the reset gate comes between them: G = 4D for both cells.
         """
-        weight, _, bias, _ = self.weights
-        return F.linear(x, weight[:, columns], None if columns.start else bias)
-
-    def step(self, gates: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """Return the output (B, D) and next state from the input's `gates` (B, G) and `state`."""
-        h = state[0]
-        _, weight, _, bias = self.weights
-        recurrent = F.linear(h, weight, bias)
+        input_weight, state_weight, input_bias, state_bias = self.weights
+        input_weight = input_weight[:, columns]
         if self.cell == "lstm":
-            input_gate, forget_gate, candidate, output_gate = (gates + recurrent).chunk(4, dim=-1)
-            c = forget_gate.sigmoid() * state[1] + input_gate.sigmoid() * candidate.tanh()
-            h = output_gate.sigmoid() * c.tanh()
+            return torch.cat([input_weight, state_weight], 1), input_bias + state_bias
+        gates = 2 * self.size
+        weight = torch.cat([
+            torch.cat([input_weight[:gates], state_weight[:gates]], 1),
+            F.pad(input_weight[gates:], (0, self.size)),
+            F.pad(state_weight[gates:], (input_weight.shape[1], 0)),
+        ])  # fmt: skip
+        return weight, torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])
+
+    def share(self, x: Tensor, columns: slice) -> Tensor:
+        """Return what `x` (..., I'), those `columns` of the input, adds to the gates: (..., G)."""
+        product = F.linear(x, self.weights[0][:, columns])
+        return product if self.cell == "lstm" else F.pad(product, (0, self.size))
+
+    def step(
+        self, x: Tensor, state: CellState, joint: tuple[Tensor, Tensor] | None = None, share: Tensor | None = None
+    ) -> tuple[Tensor, CellState]:
+        """Return the output (N, D) and next state from `state` and the input `x` (N, I).
+
+        In a loop, `joint` comes ready, and may be that of some columns, `x`; `share` (N, G) is that of the others.
+        """
+        h = state[0]
+        both = torch.cat([x, h.to(x.dtype)], dim=-1)
+        if joint is None and self.product is not None:
+            gates = self.product(both)
+        else:
+            gates = linear(both, *(joint or self.joint()))
+        if share is not None:
+            gates = gates + share
+        if self.cell == "lstm":
+            h, c = _LstmCell.apply(gates, state[1].to(gates.dtype))  # type: ignore[no-untyped-call]
             return h, (h, c)
-        x_reset, x_update, x_new = gates.chunk(3, dim=-1)
-        h_reset, h_update, h_new = recurrent.chunk(3, dim=-1)
-        new = (x_new + (x_reset + h_reset).sigmoid() * h_new).tanh()
-        h = torch.lerp(new, h.to(new.dtype), (x_update + h_update).sigmoid())
+        reset, update, x_new, h_new = gates.chunk(4, dim=-1)
+        new = (x_new + reset.sigmoid() * h_new).tanh()
+        h = torch.lerp(new, h.to(new.dtype), update.sigmoid())
         return h, (h,)
 
     def _pack_state(self, state: CellState | None) -> Tensor | tuple[Tensor, Tensor] | None:

@@ -3,6 +3,7 @@
 Axes: N real target tokens of a batch, n those of one chunk, R readout width, V target vocabulary.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,20 +38,20 @@ class _OutputCrossEntropy(torch.autograd.Function):
         x_gradients = []
         w_gradient = torch.zeros_like(weight) if needs_gradient else None
         b_gradient = torch.zeros_like(bias) if needs_gradient else None
-        size = max(1, CHUNK_ELEMENTS // vocabulary)
+        size = _chunk_rows(len(x), vocabulary)
         for begin in range(0, len(x), size):
             expected = target[begin : begin + size].unsqueeze(1)
             count = len(expected)
             chunk = F.pad(x[begin : begin + size], (0, 0, 0, -count % ROWS))
-            logits = torch.addmm(b, chunk, w.t())[:count].float()  # (n, V)
-            normalizer = logits.logsumexp(-1, keepdim=True)
-            chunk_nll = (normalizer - logits.gather(1, expected)).sum()
+            logits = torch.addmm(b, chunk, w.t())[:count]
+            log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.promote_types(dtype, torch.float32))  # (n, V)
+            chunk_nll = -log_probs.gather(1, expected).sum()
             nll += chunk_nll
-            uniform = (normalizer.squeeze(1) - logits.mean(-1)).sum() if smoothing else 0.0
+            uniform = -log_probs.mean(-1).sum() if smoothing else 0.0
             loss += (1 - smoothing) * chunk_nll + smoothing * uniform
             if w_gradient is None or b_gradient is None:
                 continue
-            gradient = logits.sub_(normalizer).exp_()  # in place: the softmax
+            gradient = log_probs.exp_()  # in place: the softmax
             if smoothing:
                 gradient.sub_(smoothing / vocabulary)
             gradient.scatter_add_(1, expected, gradient.new_full((1, 1), smoothing - 1).expand_as(expected))
@@ -68,6 +69,12 @@ class _OutputCrossEntropy(torch.autograd.Function):
         outer = gradients[0]
         x_gradient, w_gradient, b_gradient = ctx.saved_tensors
         return x_gradient * outer.to(x_gradient.dtype), w_gradient * outer, b_gradient * outer, None, None, None
+
+
+def _chunk_rows(tokens: int, vocabulary: int) -> int:
+    """Return how many tokens to take at once: about equal shares, and none larger than `CHUNK_ELEMENTS` allows."""
+    chunks = math.ceil(tokens * vocabulary / CHUNK_ELEMENTS) or 1
+    return math.ceil(tokens / chunks / ROWS) * ROWS
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nmt.config import Config
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
-from nmt.models.device import choose_device, uses_bf16
+from nmt.models.device import choose_arithmetic, choose_device, keep_freed_memory
 from nmt.models.loading import load_meta
 from nmt.runs import Run
 from nmt.training import checkpoint
@@ -49,9 +49,10 @@ def train(config: Config, resume: bool, report: Report) -> Run:
         _open(run, config, prepared, is_started)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
+        keep_freed_memory()
         device = choose_device(config.training.device)
-        is_bf16 = uses_bf16(config.training.precision, device)
-        trainer = Trainer(config, run, prepared, device, is_bf16)
+        arithmetic = choose_arithmetic(config.training.precision, device)
+        trainer = Trainer(config, run, prepared, device, arithmetic)
         if is_started:
             trainer.resume()
             checkpoint.prune(run, run.names())
@@ -87,7 +88,7 @@ def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
     return {
         "parameters": f"{sum(weight.numel() for weight in trainer.model.parameters()):,}",
         "device": str(trainer.device),
-        "precision": "bf16" if trainer.is_bf16 else "fp32",
+        "precision": trainer.arithmetic,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "pairs": sum(len(store) for store, _ in prepared.train),

@@ -20,6 +20,7 @@ from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import Prefetch
 from nmt.data.prepare import Prepared
 from nmt.errors import NmtError
+from nmt.models.device import Arithmetic
 from nmt.models.loading import load_tensors
 from nmt.models.seq2seq import Seq2Seq
 from nmt.randomness import address
@@ -48,9 +49,17 @@ class Interrupted(Exception):
 class Trainer:
     """One run in training."""
 
-    def __init__(self, config: Config, run: Run, prepared: Prepared, device: torch.device, is_bf16: bool) -> None:
+    def __init__(
+        self, config: Config, run: Run, prepared: Prepared, device: torch.device, arithmetic: Arithmetic
+    ) -> None:
         """Build network, optimizer and batches; weights are drawn from the seed."""
-        self.config, self.settings, self.run, self.device, self.is_bf16 = config, config.training, run, device, is_bf16
+        self.config, self.settings, self.run, self.device, self.arithmetic = (
+            config,
+            config.training,
+            run,
+            device,
+            arithmetic,
+        )
         self.vocabularies, self.data = prepared.vocabularies, prepared.fingerprint
         torch.manual_seed(address(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
@@ -70,7 +79,7 @@ class Trainer:
             config.subword.sampling,
             config.subword.kind,
         )
-        self.validate = Validator(config, prepared, device, is_bf16)
+        self.validate = Validator(config, prepared, device, arithmetic)
         self.progress = Progress()
         self._sums = torch.zeros(3, dtype=torch.float64, device=device)
         self._skipped_in_a_row = 0
@@ -137,7 +146,7 @@ class Trainer:
         for number, part in enumerate(split(batch, settings.accumulate)):
             torch.manual_seed(address(self.config.seed, "dropout", step, number))
             here = on_device(part, self.device)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16):
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
                 readout = self.model(here.source, here.lengths, here.previous)
                 loss = cross_entropy(self.model, readout, here.target, here.is_real, settings.label_smoothing)
             (loss.smoothed / batch.tokens).backward()  # type: ignore[no-untyped-call]

@@ -10,6 +10,8 @@ from nmt.data.batching import eval_batches
 from nmt.data.prepare import Prepared
 from nmt.decoding.translator import Settings, Translator
 from nmt.evaluation.metrics import validation_bleu
+from nmt.models.device import Arithmetic
+from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.batch import on_device
 from nmt.training.objective import cross_entropy
@@ -32,11 +34,11 @@ class Result:
 class Validator:
     """Validates networks on the prepared validation pairs."""
 
-    def __init__(self, config: Config, prepared: Prepared, device: torch.device, is_bf16: bool) -> None:
+    def __init__(self, config: Config, prepared: Prepared, device: torch.device, arithmetic: Arithmetic) -> None:
         self._config = config
         self._prepared = prepared
         self._device = device
-        self._is_bf16 = is_bf16
+        self._arithmetic = arithmetic
 
     def __call__(self, model: Seq2Seq) -> Result:
         """Score `model`, which is left in the mode, training or not, that it was in."""
@@ -55,7 +57,7 @@ class Validator:
         tokens = 0
         for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH):
             here = on_device(batch, self._device)
-            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._is_bf16):
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
                 readout = model(here.source, here.lengths, here.previous)
                 total += cross_entropy(model, readout, here.target, here.is_real, 0.0).nll
             tokens += batch.tokens
@@ -66,7 +68,9 @@ class Validator:
         count = self._config.training.validation_sentences or len(sources)
         sources, references = sources[:count], references[:count]
         data = self._config.data
-        translator = Translator(model, self._prepared.vocabularies, data, self._device, self._is_bf16)
+        translator = Translator(
+            ready(model, self._arithmetic), self._prepared.vocabularies, data, self._device, self._arithmetic
+        )
         settings = Settings.of(self._config.decoding)
         greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
         texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]

@@ -57,7 +57,7 @@ def data(language="de"):
 
 def make(subword, model=None, language="de"):
     model = model or EchoModel(subword.size)
-    return Translator(model, Vocabularies(subword, subword), data(language), choose_device("cpu"), False)
+    return Translator(model, Vocabularies(subword, subword), data(language), choose_device("cpu"), "fp32")
 
 
 def settings(method="greedy", **rest):

@@ -22,7 +22,7 @@ def test_step_and_sequence_equal_torch_cells(cell, reference):
     state, expected = start, start if cell == "lstm" else start[0]
     outputs = layer(x, start)
     for t in range(5):
-        output, state = layer.step(layer.gates(x[:, t]), state)
+        output, state = layer.step(x[:, t], state)
         expected = other(x[:, t], expected)
         h = expected[0] if cell == "lstm" else expected
         torch.testing.assert_close(output, h)
@@ -35,7 +35,7 @@ def test_lstm_by_hand():
     layer.network.weight_ih_l0.copy_(torch.tensor([[1.0], [2.0], [3.0], [4.0]]))
     layer.network.weight_hh_l0.copy_(torch.tensor([[0.5], [0.5], [0.5], [0.5]]))
     layer.network.bias_ih_l0.zero_()
-    output, (h, c) = layer.step(layer.gates(torch.tensor([[0.1]])), (torch.tensor([[0.2]]), torch.tensor([[0.3]])))
+    output, (h, c) = layer.step(torch.tensor([[0.1]]), (torch.tensor([[0.2]]), torch.tensor([[0.3]])))
 
     def squash(x):
         return 1 / (1 + math.exp(-x))
@@ -50,7 +50,7 @@ def test_gru_by_hand():
     layer = RecurrentLayer("gru", 1, 1)
     layer.network.weight_ih_l0.copy_(torch.tensor([[1.0], [2.0], [3.0]]))
     layer.network.weight_hh_l0.copy_(torch.tensor([[0.5], [0.5], [0.5]]))
-    _, (h,) = layer.step(layer.gates(torch.tensor([[0.1]])), (torch.tensor([[0.2]]),))
+    _, (h,) = layer.step(torch.tensor([[0.1]]), (torch.tensor([[0.2]]),))
     reset, update = 1 / (1 + math.exp(-0.2)), 1 / (1 + math.exp(-0.3))
     assert float(h) == pytest.approx((1 - update) * math.tanh(0.3 + reset * 0.1) + update * 0.2, rel=1e-6)
 
@@ -65,18 +65,28 @@ def test_forward_to_end_gives_the_state_after_the_last_real_token(cell):
     for i, length in enumerate(lengths.tolist()):
         state = tuple(torch.zeros(1, 4) for _ in range(layer.states))
         for t in range(length):
-            _, state = layer.step(layer.gates(x[i : i + 1, t]), state)
+            _, state = layer.step(x[i : i + 1, t], state)
         for part, expected in zip(final, state, strict=True):
             torch.testing.assert_close(part[i : i + 1], expected)
     torch.testing.assert_close(last_real(output, lengths), final[0])
 
 
-def test_gates_of_columns_add_up():
-    layer = RecurrentLayer("lstm", 5, 4)
-    nn.init.normal_(layer.network.bias_ih_l0)
-    x = torch.randn(2, 5)
-    parts = layer.gates(x[:, :2], slice(0, 2)) + layer.gates(x[:, 2:], slice(2, None))
-    torch.testing.assert_close(parts, layer.gates(x))
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_share_and_the_joint_rest_make_a_whole_step(cell):
+    torch.manual_seed(0)
+    layer = RecurrentLayer(cell, 5, 4)
+    for weight in layer.network.parameters():
+        nn.init.normal_(weight)
+    x, state = torch.randn(2, 5), tuple(torch.randn(2, 4) for _ in range(layer.states))
+    share, joint = layer.share(x[:, :2], slice(0, 2)), layer.joint(slice(2, None))
+    output, _ = layer.step(x[:, 2:], state, joint, share)
+    torch.testing.assert_close(output, layer.step(x, state)[0])
+
+
+def test_lstm_gradient():
+    layer = RecurrentLayer("lstm", 2, 3).double()
+    x, h, c = (torch.randn(2, size, dtype=torch.float64, requires_grad=True) for size in (2, 3, 3))
+    assert torch.autograd.gradcheck(lambda *given: layer.step(given[0], given[1:])[1], (x, h, c))
 
 
 def test_reverse_keeps_padding_in_place():

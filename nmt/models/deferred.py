@@ -1,0 +1,136 @@
+"""Matrix products inside a loop over time, whose weight gradients are computed once, after the loop.
+
+Autograd would compute the gradient of a weight at every step and add it up: for a decoder of 512 units, megabytes
+written and read again for each target position, by products too small to be fast. Inside `deferred_gradients`,
+`linear` and `weigh` remember what went in and what came back at each step, and the last step back multiplies them all
+at once.
+
+Axes: B sentences, N rows, I input width, O output width, S source tokens.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+Record: TypeAlias = list[tuple[Tensor, Tensor]]
+"""(input, gradient of the output) of each step: (N, I) and (N, O), or (B, N, I) and (B, N, O)."""
+
+
+class _Collect(torch.autograd.Function):
+    """Stands between a matrix and the steps that use it: its backward runs after that of every step."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, bias: Tensor | None, record: Record) -> Tensor:
+        ctx.record = record
+        ctx.types = matrix.dtype, None if bias is None else bias.dtype
+        return matrix.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> tuple[Tensor | None, ...]:
+        if not ctx.record:
+            return None, None, None
+        over_steps = 0 if ctx.record[0][0].dim() == 2 else 1
+        x, gradient = (torch.cat(parts, dim=over_steps) for parts in zip(*ctx.record, strict=True))
+        ctx.record.clear()
+        matrix_type, bias_type = ctx.types
+        bias_gradient = None if bias_type is None else gradient.sum(0, dtype=bias_type)
+        return (x.transpose(-1, -2) @ gradient).to(matrix_type), bias_gradient, None
+
+
+class _Step(torch.autograd.Function):
+    """x @ matrix + bias, tied by `anchor` to the `_Collect` of the matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, anchor: Tensor, matrix: Tensor, bias: Tensor | None, record: Record) -> Tensor:
+        ctx.save_for_backward(x, matrix)
+        ctx.record = record
+        return _multiply(x, matrix, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, matrix = ctx.saved_tensors
+        if matrix.dim() == 2:
+            ctx.record.append((x.flatten(0, -2), gradients[0].flatten(0, -2)))
+        else:
+            ctx.record.append((x, gradients[0]))
+        return gradients[0] @ matrix.transpose(-1, -2), None, None, None, None
+
+
+class _Loop:
+    """The matrices met in one loop, each cast once, with the record of its uses."""
+
+    def __init__(self) -> None:
+        self._met: dict[object, tuple[Tensor, Tensor, Tensor | None, Record]] = {}
+        self._sources: list[Tensor] = []  # kept, so that an identity stands for one tensor
+
+    def multiply(self, x: Tensor, source: Tensor, is_transposed: bool, bias: Tensor | None, columns: slice) -> Tensor:
+        key = (id(source), is_transposed, columns.start, columns.stop)
+        if key not in self._met:
+            matrix = source[..., columns]
+            matrix = matrix.transpose(-1, -2) if is_transposed else matrix
+            kind = x.device.type
+            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else matrix.dtype
+            record: Record = []
+            anchor: Tensor = _Collect.apply(matrix, bias, record)  # type: ignore[no-untyped-call]
+            cast = None if bias is None else bias.detach().to(dtype)
+            self._met[key] = anchor, matrix.detach().to(dtype), cast, record
+            self._sources.append(source)
+        anchor, ready, cast, record = self._met[key]
+        product: Tensor = _Step.apply(x.to(ready.dtype), anchor, ready, cast, record)  # type: ignore[no-untyped-call]
+        return product
+
+
+_LOOP: ContextVar[_Loop | None] = ContextVar("loop", default=None)
+
+
+@contextmanager
+def deferred_gradients() -> Iterator[None]:
+    """Run a loop over time in this context to put off the weight gradients of `linear` and `weigh` to its end."""
+    token = _LOOP.set(_Loop() if torch.is_grad_enabled() else None)
+    try:
+        yield
+    finally:
+        _LOOP.reset(token)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, columns: slice = slice(None)) -> Tensor:
+    """Return x W' + b, (..., O), for `x` (..., I) and those `columns` of `weight` (O, I); `bias` (O,).
+
+    With three axes, sentence by sentence: (B, N, I) and (B, O, I) give (B, N, O).
+    """
+    loop = _LOOP.get()
+    if loop is not None:
+        return loop.multiply(x, weight, True, bias, columns)
+    return _multiply(x, weight[..., columns].transpose(-1, -2), bias)
+
+
+class Linear(nn.Linear):
+    """A linear map that may stand in a loop over time; drawn as Glorot & Bengio (2010) do, the bias zero."""
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew."""
+        nn.init.xavier_uniform_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x W' + b, (..., O), for `x` (..., I)."""
+        return linear(x, self.weight, self.bias)
+
+
+def weigh(shares: Tensor, states: Tensor) -> Tensor:
+    """Return the sums (B, N, O) of `states` (B, S, O), weighted by `shares` (B, N, S)."""
+    loop = _LOOP.get()
+    if loop is not None:
+        return loop.multiply(shares, states, False, None, slice(None))
+    return torch.bmm(shares, states)
+
+
+def _multiply(x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
+    if bias is not None:
+        return torch.nn.functional.linear(x, matrix.transpose(-1, -2), bias)
+    return x @ matrix

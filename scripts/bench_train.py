@@ -1,0 +1,431 @@
+"""Compare the training speed of nmt, OpenNMT-py and JoeyNMT on the processor: same text, batches and network.
+
+python scripts/bench_train.py [CONFIG ...] [--opennmt PYTHON] [--joeynmt PYTHON] [--steps 120] [--rounds 3]
+                              [--set KEY=VALUE ...] [--roofline] [--profile] [--work FOLDER] [--json FILE]
+
+Each system trains `--steps` steps in a process of its own, in turns (A B C A B C ...); its speed is that after the
+first third of the steps, without validation. The first CONFIG says what the peers build, and is also timed with
+training.precision fp32. Peers are named by the Python of their virtual environments; docs/benchmarks.md says how to
+make these. --work keeps all files and logs, and prepares the text only once.
+"""
+
+import argparse
+import functools
+import json
+import shutil
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import peers
+
+from nmt import config as schema
+from nmt.config import Config, Model
+from nmt.data import inputs
+from nmt.data.prepare import Prepared
+from nmt.errors import NmtError
+from nmt.reports.table import table
+from nmt.runs import read_log
+
+CONFIGS = [peers.ROOT / "configs" / "benchmark" / name for name in ("input-feeding.yaml", "parallel.yaml")]
+GATES = {"lstm": 4, "gru": 3}
+MATRICES = ((1024, 1024, 1024), (768, 512, 2048), (4096, 512, 8000))
+"""(rows, inner, columns) of the products that tell how fast the machine is: a square, a gate, an output layer."""
+PROFILED = 20
+"""Steps that --profile looks at."""
+
+
+# --- one run of one system -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run."""
+
+    tokens_per_second: float
+    """Target tokens, ends of sentences counted, padding not."""
+    peak_mib: float
+    parameters: int
+    precision: str
+    """fp32 or bf16."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the table."""
+
+    name: str
+    run: Callable[[Path], Measured]
+    """Trains in an empty folder."""
+    config: Config | None = None
+    """What it trains, where it is ours."""
+    measured: list[Measured] = field(default_factory=list)
+    """One for each round."""
+
+    @property
+    def label(self) -> str:
+        """Its name and arithmetic."""
+        return f"{self.name}, {self.measured[0].precision}"
+
+    @property
+    def speed(self) -> float:
+        """Median target tokens per second."""
+        return statistics.median(run.tokens_per_second for run in self.measured)
+
+
+def resolve(path: Path, overrides: Sequence[str], prepared: Path, steps: int) -> Config:
+    """Read a config, with absolute paths, to be trained for `steps` steps; it validates and saves only at the end."""
+    config = schema.load(path, overrides)
+    values = config.model_dump(mode="json")
+    for corpus in (*values["data"]["train"], values["data"]["valid"]):
+        corpus.update({key: str(Path(corpus[key]).absolute()) for key in ("source", "target", "tsv") if corpus[key]})
+    values["data"]["prepared"] = str(prepared)
+    values["training"] |= {"max_steps": steps, "validate_every": steps, "save_every": steps, "log_every": every(steps)}
+    values["training"] |= {"validation_bleu": False, "metric": "loss"}
+    return schema.parse(values, str(path))
+
+
+def every(steps: int) -> int:
+    """Return the number of steps between lines of the logs."""
+    return max(1, steps // 12)
+
+
+def train_nmt(config: Config, folder: Path) -> Measured:
+    """Train with `nmt train`."""
+    path = folder / "config.yaml"
+    path.write_text(schema.dump(config), encoding="utf-8")
+    usage = peers.run("nmt train", [sys.executable, "-m", "nmt", "train", "--config", path], folder / "nmt.log")
+    entries = read_log(folder / config.run / "log.jsonl")
+    speed = peers.speed(peers.own_windows(entries), config.training.max_steps)
+    return Measured(speed, usage.peak_mib, int(entries[0]["parameters"].replace(",", "")), entries[0]["precision"])
+
+
+def train_opennmt(python: Path, config: Config, text: peers.Text, folder: Path) -> Measured:
+    """Train with OpenNMT-py."""
+    steps, log = config.training.max_steps, folder / "opennmt.log"
+    settings = peers.opennmt_settings(config, text, folder, steps, every(steps))
+    path = peers.write_yaml(folder / "opennmt.yaml", settings)
+    usage = peers.run("OpenNMT-py", [python, "-m", "onmt.bin.train", "-config", path], log)
+    said = log.read_text(encoding="utf-8")
+    speed = peers.speed(peers.opennmt_windows(said, every(steps)), steps)
+    return Measured(speed, usage.peak_mib, peers.parameters(said), "fp32")
+
+
+def train_joeynmt(python: Path, config: Config, text: peers.Text, folder: Path) -> Measured:
+    """Train with JoeyNMT."""
+    steps, log = config.training.max_steps, folder / "joeynmt.log"
+    settings = peers.joeynmt_settings(config, text, folder, steps, every(steps))
+    path = peers.write_yaml(folder / "joeynmt.yaml", settings)
+    usage = peers.run("JoeyNMT", [python, "-m", "joeynmt", "train", path, "--skip-test"], log)
+    said = log.read_text(encoding="utf-8")
+    return Measured(peers.speed(peers.joeynmt_windows(said), steps), usage.peak_mib, peers.parameters(said), "fp32")
+
+
+def measure(systems: Sequence[System], rounds: int, work: Path) -> None:
+    """Train every system in every round, in turns."""
+    for number in range(rounds):
+        for position, system in enumerate(systems):
+            folder = work / f"system-{position}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            system.measured.append(system.run(folder))
+            say(f"round {number + 1}/{rounds}  {system.label}: {system.measured[-1].tokens_per_second:,.0f} tokens/s")
+
+
+def results(systems: Sequence[System]) -> str:
+    """Return the table; the first system is what the others are compared with."""
+    rows = [["system", "target tokens/s", "ratio", "peak MiB", "parameters"]]
+    for system in systems:
+        runs = system.measured
+        rows.append(
+            [
+                system.label,
+                peers.spread([run.tokens_per_second for run in runs]),
+                f"{system.speed / systems[0].speed:.2f}",
+                f"{statistics.median(run.peak_mib for run in runs):,.0f}",
+                f"{runs[0].parameters:,}",
+            ]
+        )
+    return table(rows, right=frozenset(range(1, len(rows[0]))))
+
+
+# --- what the machine could do ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes of a text; ends of sentences are counted as tokens."""
+
+    sentences: int
+    source_tokens: int
+    target_tokens: int
+    products: int
+    """Sum over the sentences of source tokens times target tokens."""
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> "Counts":
+        """Count the training text."""
+        sides = [
+            (store.source_lengths.astype(int) + 1, store.target_lengths.astype(int) + 1) for store, _ in prepared.train
+        ]
+        return cls(
+            sum(len(source) for source, _ in sides),
+            sum(int(source.sum()) for source, _ in sides),
+            sum(int(target.sum()) for _, target in sides),
+            sum(int((source * target).sum()) for source, target in sides),
+        )
+
+
+def arithmetic(model: Model, vocabulary: int, counts: Counts) -> dict[str, float]:
+    """Return the floating point operations of the matrix products of a training step, per target token, by part.
+
+    A weight costs 2 for each vector that it multiplies, and twice that again on the way back. Padding is not counted.
+    `vocabulary` is the target's.
+    """
+    encoder, decoder, attention, embedding = model.encoder, model.decoder, model.attention, model.embedding.size
+    directions = 2 if encoder.bidirectional else 1
+    width = encoder.size // directions
+    encoder_inputs = [embedding] + [encoder.size] * (encoder.layers - 1)
+    readout = decoder.size if model.embedding.tie == "none" else embedding
+    fed = {"next_input": readout, "same_step": encoder.size, "upper_layers": 0}[decoder.context_to]
+    above = decoder.size + (encoder.size if decoder.context_to == "upper_layers" else 0)
+    decoder_inputs = [embedding + fed] + [above] * (decoder.layers - 1)
+    key = {"dot": 0, "general": decoder.size, "additive": attention.size}[attention.score]
+    states = decoder.layers * (2 if decoder.cell == "lstm" else 1)
+    parts = {
+        "encoder": directions * GATES[encoder.cell] * width * sum(x + width for x in encoder_inputs),
+        "keys": encoder.size * key,
+        "bridge": encoder.size * states * decoder.size if decoder.start == "bridge" else 0,
+        "decoder cells": GATES[decoder.cell] * decoder.size * sum(x + decoder.size for x in decoder_inputs),
+        "query": decoder.size * attention.size if attention.score == "additive" else 0,
+        "attention": (key or decoder.size) + encoder.size,
+        "readout": (decoder.size + encoder.size) * readout,
+        "output layer": readout * vocabulary,
+    }
+    times = {
+        "encoder": counts.source_tokens,
+        "keys": counts.source_tokens,
+        "bridge": counts.sentences,
+        "attention": counts.products,
+    }
+    return {
+        name: 6 * size * times.get(name, counts.target_tokens) / counts.target_tokens
+        for name, size in parts.items()
+        if size
+    }
+
+
+def matrix_rate(precision: str) -> float:
+    """Return the most operations a second, of fp32 or bf16 matrix products, over a few shapes."""
+    import torch
+
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    best = 0.0
+    for rows, inner, columns in MATRICES:
+        a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+        began = time.perf_counter()
+        while time.perf_counter() - began < 1.0:
+            start = time.perf_counter()
+            a @ b
+            best = max(best, 2 * rows * inner * columns / (time.perf_counter() - start))
+    return best
+
+
+def roofline(system: System, counts: Counts, vocabulary: int, rate: float) -> dict[str, Any]:
+    """Return what share of the machine's matrix `rate` a system of ours reaches."""
+    assert system.config is not None
+    parts = arithmetic(system.config.model, vocabulary, counts)
+    reached = sum(parts.values()) * system.speed
+    return {"system": system.label, "parts": parts, "reached": reached, "rate": rate, "share": reached / rate}
+
+
+def roofline_line(line: dict[str, Any]) -> str:
+    """Return `roofline` as a line of text."""
+    parts = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in line["parts"].items())
+    return (
+        f"{line['system']}: {sum(line['parts'].values()) / 1e6:.1f} MFLOP a target token ({parts}); "
+        f"{line['reached'] / 1e9:,.0f} of {line['rate'] / 1e9:,.0f} GFLOP/s, {line['share']:.0%}"
+    )
+
+
+# --- where the time goes ---------------------------------------------------------------------------------------------
+
+
+def profile(request: dict[str, Any]) -> dict[str, Any]:
+    """Return milliseconds a step of the parts, and [name, milliseconds, calls] a step of torch's operators."""
+    import torch
+    from torch.profiler import ProfilerActivity
+
+    from nmt.data.batching import Position
+    from nmt.models.device import choose_arithmetic, choose_device
+    from nmt.runs import Run
+    from nmt.training import trainer as module
+
+    config = schema.load(Path(request["config"]))
+    device = choose_device("cpu")
+    arithmetic = choose_arithmetic(config.training.precision, device)
+    trainer = module.Trainer(config, Run(Path(request["folder"])), Prepared.open(config.prepared), device, arithmetic)
+    spent: dict[str, float] = defaultdict(float)
+
+    def timed(owner: Any, name: str, part: str) -> None:
+        inner = getattr(owner, name)
+
+        @functools.wraps(inner)
+        def outer(*arguments: Any, **rest: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return inner(*arguments, **rest)
+            finally:
+                spent[part] += time.perf_counter() - began
+
+        setattr(owner, name, outer)
+
+    timed(trainer.model, "encode", "encoder")
+    timed(trainer.model.decoder, "unroll", "decoder")
+    timed(module, "cross_entropy", "output, loss")
+    timed(torch.Tensor, "backward", "backward")
+    timed(torch.nn.utils, "clip_grad_norm_", "clip, optimizer")
+    timed(trainer.optimizer, "step", "clip, optimizer")
+
+    stream = trainer.batches.run_from(Position())
+    batches = [next(stream)[0] for _ in range(PROFILED)]
+    for batch in batches:  # every shape once
+        trainer._update(batch)
+    spent.clear()
+    began = time.perf_counter()
+    for batch in batches:
+        trainer._update(batch)
+    total = time.perf_counter() - began
+    parts = {**spent, "rest": total - sum(spent.values()), "together": total}
+    with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as record:
+        for batch in batches:
+            trainer._update(batch)
+    costs = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)[:10]
+    return {
+        "system": f"{config.name}, {arithmetic}",
+        "parts": {name: seconds / PROFILED * 1e3 for name, seconds in parts.items()},
+        "operators": [[c.key, c.self_cpu_time_total / PROFILED / 1e3, c.count / PROFILED] for c in costs],
+    }
+
+
+def profile_tables(found: dict[str, Any]) -> str:
+    """Return `profile` as two tables."""
+    total = found["parts"]["together"]
+    parts = [[f"{found['system']}: part", "ms a step", "share"]]
+    parts += [[name, f"{ms:.1f}", f"{ms / total:.0%}"] for name, ms in found["parts"].items()]
+    operators = [["operator", "ms a step", "calls a step"]]
+    operators += [[name, f"{ms:.1f}", f"{calls:,.0f}"] for name, ms, calls in found["operators"]]
+    return "\n\n".join(table(rows, right=frozenset((1, 2))) for rows in (parts, operators))
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def say(line: str) -> None:
+    """Tell how it goes."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configs", nargs="*", type=Path, metavar="CONFIG", help="default: those of configs/benchmark")
+    parser.add_argument("--opennmt", type=Path, metavar="PYTHON", help="bin/python of a virtual environment")
+    parser.add_argument("--joeynmt", type=Path, metavar="PYTHON", help="bin/python of a virtual environment")
+    parser.add_argument("--steps", type=int, default=120, help="of each run (default 120)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each system (default 3)")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--roofline", action="store_true", help="tell what share of the machine's arithmetic is used")
+    parser.add_argument("--profile", action="store_true", help="tell where the time of a step goes")
+    parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    given = parser.parse_args()
+    if given.steps < 3 or given.rounds < 1:
+        parser.error("--steps must be at least 3, --rounds at least 1")
+    return given
+
+
+def compare(given: argparse.Namespace, work: Path) -> None:
+    """Measure what is asked for and print it."""
+    peers.check_output(given.json)
+    opennmt, joeynmt = peers.peer_python(given.opennmt), peers.peer_python(given.joeynmt)
+    paths = given.configs or CONFIGS
+    configs = [resolve(path, given.overrides, work / "prepared", given.steps) for path in paths]
+    for path, config in zip(paths, configs, strict=True):
+        if inputs.settings(config) != inputs.settings(configs[0]):
+            raise NmtError(f"{path}: 'data' and 'subword' must be those of {paths[0]}; all systems read the same text")
+    if opennmt or joeynmt:
+        peers.check_shared(configs[0], str(paths[0]))
+        if configs[0].training.sentences_per_batch is None:
+            raise NmtError(f"{paths[0]}: set training.sentences_per_batch, which the peers know too")
+    preparing = work / "prepare.yaml"
+    preparing.write_text(schema.dump(configs[0]), encoding="utf-8")
+    peers.run(
+        "nmt preprocess",
+        [sys.executable, "-m", "nmt", "preprocess", "--config", preparing],
+        work / "prepare.log",
+    )
+    prepared = Prepared.open(work / "prepared")
+    text = peers.write_text(prepared, work / "text")
+
+    systems = []
+    if opennmt is not None:
+        systems.append(System("OpenNMT-py", functools.partial(train_opennmt, opennmt, configs[0], text)))
+    if joeynmt is not None:
+        systems.append(System("JoeyNMT", functools.partial(train_joeynmt, joeynmt, configs[0], text)))
+    exact = configs[0].model_copy(update={"training": configs[0].training.model_copy(update={"precision": "fp32"})})
+    for config in (exact, *configs):
+        systems.append(System(f"nmt {config.name}", functools.partial(train_nmt, config), config))
+    measure(systems, given.rounds, work)
+    print(results(systems))
+    record: dict[str, Any] = {
+        "systems": [{"system": s.label, "runs": [asdict(run) for run in s.measured]} for s in systems]
+    }
+
+    if given.roofline:
+        ours = [system for system in systems if system.config is not None]
+        rates = {
+            precision: peers.ask("matrix rate", Path(sys.executable), __file__, "matrix_rate", precision, work)[0]
+            for precision in {system.measured[0].precision for system in ours}
+        }
+        counts = Counts.of(prepared)
+        record["roofline"] = [
+            roofline(system, counts, prepared.vocabularies.target.size, rates[system.measured[0].precision])
+            for system in ours
+        ]
+        print("", *map(roofline_line, record["roofline"]), sep="\n")
+    if given.profile:
+        record["profile"] = []
+        for config in configs:
+            path = work / "profile.yaml"
+            path.write_text(schema.dump(config), encoding="utf-8")
+            request = {"config": str(path), "folder": str(work / "profile")}
+            found, _ = peers.ask("profile", Path(sys.executable), __file__, "profile", request, work)
+            record["profile"].append(found)
+            print(f"\n{profile_tables(found)}")
+    if given.json is not None:
+        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Run the command line; return 1 after telling in one line what the user can mend."""
+    given = options()
+    try:
+        with peers.workspace(given.work) as work:
+            compare(given, work)
+    except NmtError as error:
+        say(f"bench_train: error: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        peers.answer({"matrix_rate": matrix_rate, "profile": profile})
+    else:
+        sys.exit(main())

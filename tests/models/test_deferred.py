@@ -1,0 +1,66 @@
+"""Gradients put off to the end of a loop equal those of autograd."""
+
+import torch
+
+from nmt.models.deferred import deferred_gradients, linear, weigh
+
+
+def run(weight, bias, states, x):
+    """A loop that uses a part of one weight, another whole, and the states of each sentence both ways."""
+    total = x.new_zeros(())
+    for _ in range(3):
+        scores = linear(linear(x, weight, bias, slice(1, 4)).unsqueeze(1), states)
+        x = weigh(scores.softmax(-1), states).squeeze(1)[:, :3].tanh()
+        total = total + (x * x).sum()
+    return total
+
+
+def inputs(dtype):
+    torch.manual_seed(0)
+    shapes = (4, 5), (4,), (2, 6, 4), (2, 3)
+    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
+
+
+def test_equal_to_autograd():
+    plain, deferred = inputs(torch.float64), inputs(torch.float64)
+    run(*plain).backward()
+    with deferred_gradients():
+        loss = run(*deferred)
+    loss.backward()
+    for one, other in zip(plain, deferred, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_backward_twice_gives_the_same():
+    given = inputs(torch.float64)
+    with deferred_gradients():
+        loss = run(*given)
+    first = torch.autograd.grad(loss, given, retain_graph=True)
+    second = torch.autograd.grad(loss, given)
+    torch.testing.assert_close(first, second)
+
+
+def test_a_product_without_influence_has_no_gradient():
+    given = inputs(torch.float64)
+    with deferred_gradients():
+        linear(given[3], given[0], None, slice(1, 4))
+    (given[3] * 2).sum().backward()
+    assert given[0].grad is None
+
+
+def test_autocast_gives_the_weight_its_own_type():
+    given = inputs(torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16), deferred_gradients():
+        loss = run(*given)
+    loss.backward()
+    exact = inputs(torch.float32)
+    run(*exact).backward()
+    assert given[0].grad.dtype == torch.float32
+    torch.testing.assert_close(given[0].grad, exact[0].grad, rtol=0.1, atol=0.1)
+
+
+def test_without_gradients_nothing_is_recorded():
+    given = inputs(torch.float64)
+    with torch.no_grad(), deferred_gradients():
+        loss = run(*given)
+    torch.testing.assert_close(loss, run(*given).detach())
