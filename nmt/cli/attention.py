@@ -29,7 +29,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--font", type=FILE, help="Font file for characters that matplotlib's own font lacks, such as Chinese.")
 @click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
 def command(
     models: tuple[Path, ...],
     checkpoint: str | None,
@@ -39,7 +39,7 @@ def command(
     font: Path | None,
     beam_size: int | None,
     device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["auto", "fp32", "bf16"],
+    precision: Literal["auto", "fp32", "bf16", "int8"],
 ) -> None:
     """Translate each line and draw where the decoder looked: source as columns, target as rows.
 

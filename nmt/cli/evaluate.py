@@ -35,7 +35,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
 @click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
 @click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Where results are kept; default RUN/evaluations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(**given: Any) -> None:

@@ -21,7 +21,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--per-token", is_flag=True, help="One JSON object a line: log_prob, tokens, token_log_probs.")
 @click.option("--tokens-per-batch", type=click.IntRange(1), help="Tokens scored at once.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but errors.")
 def command(
     models: tuple[Path, ...],
@@ -32,7 +32,7 @@ def command(
     per_token: bool,
     tokens_per_batch: int | None,
     device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["auto", "fp32", "bf16"],
+    precision: Literal["auto", "fp32", "bf16", "int8"],
     quiet: bool,
 ) -> None:
     """Print the natural log of p(target | source) of each pair, one number a line."""

@@ -52,7 +52,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
 @click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but errors.")
 def command(**given: Any) -> None:
     """Translate stdin or a file, one line out for each line in.

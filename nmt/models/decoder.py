@@ -96,7 +96,7 @@ class Decoder(nn.Module):
             self.residual[0] = True
         self.attention = Attention(config.attention, size, memory_size)
         self.begin = Start(config, self.layers[0].states)
-        self.readout: nn.Module = Linear(size + memory_size, readout_size)
+        self.readout = Linear(size + memory_size, readout_size)
         self.dropout = SequenceDropout(config.dropout.layer, config.dropout.mask)
 
     def start(self, memory: Memory, beams: int) -> DecoderState:

@@ -8,8 +8,8 @@ import torch
 
 from nmt.errors import NmtError
 
-Precision = Literal["auto", "fp32", "bf16"]
-Arithmetic = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+Arithmetic = Literal["fp32", "bf16", "int8"]
 
 
 def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -20,7 +20,12 @@ def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 
 def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
-    """Return in what matrix products run: auto takes bfloat16 where the hardware has the instructions."""
+    """Return in what matrix products run: auto takes bfloat16 where the hardware has the instructions.
+
+    Raises `NmtError` where int8, which is for search on a processor, is asked of what cannot do it.
+    """
+    if precision == "int8" and (device.type != "cpu" or not hasattr(torch.ops.onednn, "qlinear_pointwise")):
+        raise NmtError("--precision int8 needs --device cpu and a torch with oneDNN; use bf16 or fp32")
     if precision != "auto":
         return precision
     if device.type == "cuda":

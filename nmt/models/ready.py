@@ -13,28 +13,71 @@ from nmt.models.device import Arithmetic
 from nmt.models.recurrent import RecurrentLayer
 from nmt.models.seq2seq import Seq2Seq
 
+LEVELS = 127
+"""Largest magnitude of a quantised number."""
+
 
 class Product(nn.Module):
     """x W' + b."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
-        self.weight = nn.Buffer(weight.detach().contiguous())
-        self.bias = nn.Buffer(bias.detach())
+        self.weight = weight.detach().contiguous()
+        self.bias = bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product (N, O) of `x` (N, I)."""
         return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
+class Int8Product(nn.Module):
+    """x W' + b by 8-bit integers: a scale for each row of W (O, I), and one for each row of x, found as it comes.
+
+    The integers are summed exactly and each row of x is scaled on its own, so that a hypothesis does not depend on
+    its neighbours. Where |x| <= `bound` is known, the scale is fixed. oneDNN multiplies unsigned by signed bytes
+    fastest: x is shifted by 128.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, bound: float | None = None) -> None:
+        super().__init__()
+        scale = weight.abs().amax(1).clamp(min=1e-12) / LEVELS  # (O,)
+        integers = (weight / scale.unsqueeze(1)).round().to(torch.int8)
+        self.weight = torch.ops.onednn.qlinear_prepack(integers, None)
+        self.scale = scale
+        self.zero = torch.zeros(len(scale), dtype=torch.int64)
+        self.bias = bias
+        self.bound = bound
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the product (N, O) of `x` (N, I), float32."""
+        if self.bound is not None:
+            scale = self.bound / LEVELS
+            return self._multiply((x / scale + 128.5).to(torch.uint8), scale, self.bias)
+        largest = x.abs().amax(-1, keepdim=True).clamp_(min=1e-12)  # (N, 1)
+        product = self._multiply((x * (LEVELS / largest) + 128.5).to(torch.uint8), 1.0 / LEVELS, None)
+        return torch.addcmul(self.bias, product, largest)
+
+    def _multiply(self, x: Tensor, scale: float, bias: Tensor | None) -> Tensor:
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+            x, scale, 128, self.weight, self.scale, self.zero, bias, 1.0, 0, torch.float32, "none", [], ""
+        )
+        return product
+
+
 @torch.no_grad()
 def ready(model: Seq2Seq, arithmetic: Arithmetic) -> Seq2Seq:
-    """Return a copy of `model` for search, which needs no autocast; the original stays as it is."""
-    copied = copy.deepcopy(model).eval()
-    copied.requires_grad_(False)
+    """Return a copy of `model` for search, which needs no autocast; the original stays as it is.
+
+    With int8 the matrices of the decoder's step are quantised, and all else is float32.
+    """
+    copied = copy.deepcopy(model).eval().requires_grad_(False)
     if arithmetic == "bf16":
         copied.to(torch.bfloat16)
-    for layer in copied.decoder.layers:
-        assert isinstance(layer, RecurrentLayer)
-        layer.product = Product(*layer.joint())
+    layers = [layer for layer in copied.decoder.layers if isinstance(layer, RecurrentLayer)]
+    for layer in layers:
+        layer.product = (Int8Product if arithmetic == "int8" else Product)(*layer.joint())
+    if arithmetic == "int8":
+        readout, output = copied.decoder.readout, copied.output
+        copied.decoder.add_module("readout", Int8Product(readout.weight, readout.bias))
+        copied.add_module("output", Int8Product(output.weight, output.bias, bound=1.0))  # of a tanh
     return copied

@@ -141,7 +141,16 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
     sources = ["the cat sat", "on a mat", "sat the on mat a cat"]
     for name, texts in (("s", sources), ("t", targets)):
         (tmp_path / name).write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-    forced = ["--prefix-file", tmp_path / "t", "--max-length-ratio", 1e-9, "--format", "json", "--input", tmp_path / "s"]
+    forced = [
+        "--prefix-file",
+        tmp_path / "t",
+        "--max-length-ratio",
+        1e-9,
+        "--format",
+        "json",
+        "--input",
+        tmp_path / "s",
+    ]
     found = [json.loads(line)["hypotheses"][0] for line in call(run, *forced)[0].split("\n")[:-1]]
     assert [hypothesis["text"] for hypothesis in found] == targets
     files = ["--source", tmp_path / "s", "--target", tmp_path / "t"]
