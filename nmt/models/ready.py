@@ -52,7 +52,8 @@ class Int8Product(nn.Module):
         """Return the product (N, O) of `x` (N, I), float32."""
         if self.bound is not None:
             scale = self.bound / LEVELS
-            return self._multiply((x / scale + 128.5).to(torch.uint8), scale, self.bias)
+            bias = self.bias + 0.0 * x.sum()  # integers would hide what is not a number
+            return self._multiply((x / scale + 128.5).to(torch.uint8), scale, bias)
         largest = x.abs().amax(-1, keepdim=True).clamp_(min=1e-12)  # (N, 1)
         product = self._multiply((x * (LEVELS / largest) + 128.5).to(torch.uint8), 1.0 / LEVELS, None)
         return torch.addcmul(self.bias, product, largest)

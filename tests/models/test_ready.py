@@ -1,0 +1,75 @@
+"""A network made ready for search says what the network says, in the arithmetic asked for."""
+
+import pytest
+import torch
+from architectures import EVERY, VOCABULARY, build, name_of
+from torch.nn import functional as F
+
+from nmt.errors import NmtError
+from nmt.models.device import choose_arithmetic
+from nmt.models.ready import Int8Product, ready
+
+HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
+needs_int8 = pytest.mark.skipif(not HAS_INT8, reason="this torch has no oneDNN")
+
+
+def step(model):
+    """Return the logits of the second step of a batch."""
+    source, lengths = torch.tensor([[4, 5, 6, 3], [7, 8, 3, 0]]), torch.tensor([4, 3])
+    memory = model.encode(source, lengths)
+    state = model.start(memory, 2)
+    state, _ = model.step(torch.full((4,), 2), state, memory)
+    return model.step(torch.tensor([5, 6, 7, 8]), state, memory)[1].logits
+
+
+@pytest.mark.parametrize("architecture", EVERY, ids=name_of)
+@torch.no_grad()
+def test_every_architecture(architecture):
+    model = build(**architecture).eval()
+    expected = step(model)
+    torch.testing.assert_close(step(ready(model, "fp32")), expected)
+    spread = float(expected.std())
+    torch.testing.assert_close(step(ready(model, "bf16")), expected, rtol=0, atol=0.15 * spread)
+    if HAS_INT8:
+        torch.testing.assert_close(step(ready(model, "int8")), expected, rtol=0, atol=0.15 * spread)
+
+
+def test_the_original_is_left_alone():
+    model = build().train()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    ready(model, "bf16")
+    assert model.training and all(weight.requires_grad for weight in model.parameters())
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+@needs_int8
+@pytest.mark.parametrize("bound", [None, 1.0])
+def test_int8_product(bound):
+    torch.manual_seed(0)
+    weight, bias, x = torch.randn(VOCABULARY, 40), torch.randn(VOCABULARY), torch.rand(6, 40) * 2 - 1
+    product = Int8Product(weight, bias, bound)
+    expected = F.linear(x, weight, bias)
+    assert float((product(x) - expected).norm() / expected.norm()) < 0.01
+    assert torch.equal(product(x)[2:3], product(x[2:3])), "a row does not depend on its neighbours"
+    torch.testing.assert_close(product(torch.zeros(1, 40)), bias.unsqueeze(0))
+
+
+@needs_int8
+@pytest.mark.parametrize("bound", [None, 1.0])
+def test_int8_does_not_hide_what_is_not_a_number(bound):
+    product = Int8Product(torch.randn(5, 16), torch.zeros(5), bound)
+    assert product(torch.full((2, 16), torch.nan)).isnan().all()
+
+
+@needs_int8
+def test_int8_rows_of_any_size():
+    weight, bias = torch.randn(5, 16), torch.zeros(5)
+    x = torch.randn(3, 16) * torch.tensor([[1e-6], [1.0], [1e6]])
+    expected = F.linear(x, weight)
+    error = (Int8Product(weight, bias)(x) - expected).norm(dim=1) / expected.norm(dim=1)
+    assert float(error.max()) < 0.03
+
+
+def test_int8_is_for_the_processor():
+    with pytest.raises(NmtError, match="--device cpu"):
+        choose_arithmetic("int8", torch.device("cuda"))
