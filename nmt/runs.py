@@ -2,6 +2,7 @@
 
 runs/NAME/config.yaml              resolved configuration
           subword/                 subword model(s)
+          lexicon.safetensors      which target tokens a source token becomes
           checkpoints/step-N/      model.safetensors, meta.json, training/
           checkpoints/best, last   text files that hold the name of a checkpoint
           log.jsonl                one JSON object a line
@@ -43,6 +44,11 @@ class Run:
     def checkpoints(self) -> Path:
         """Folder of the checkpoints."""
         return self.folder / "checkpoints"
+
+    @property
+    def lexicon(self) -> Path:
+        """Target tokens for source tokens, for `--shortlist`."""
+        return self.folder / "lexicon.safetensors"
 
     @property
     def log(self) -> Path:

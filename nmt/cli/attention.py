@@ -64,7 +64,7 @@ def command(
     found = find_checkpoints(models, checkpoint, say)
     settings = Settings.of(found[0][0].config.decoding)
     search = dataclasses.replace(settings.search, with_alignment=True, beam_size=beam_size or settings.search.beam_size)
-    translator = load_translator(found, device, precision, say)
+    translator = load_translator(found, device, precision, say=say)
     for translation in translator.translate(lines, dataclasses.replace(settings, search=search)):
         number = translation.number + 1
         alignment = of_translation(translation, translator.vocabularies, level == "word")

@@ -34,6 +34,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token.")
 @click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
 @click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
+@click.option(
+    "--shortlist", type=click.IntRange(0, 64), metavar="N",
+    help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. Faster.",
+)  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
 @click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Where results are kept; default RUN/evaluations.")
@@ -71,8 +75,9 @@ def command(**given: Any) -> None:
         asked = given["split"] or room.default_split(config)
         wanted = room.split_names(config) if asked == "all" else [asked]
         splits = [room.read_split(config, name) for name in wanted]
-    translator = load_translator(found, given["device"], given["precision"], say)
-    arithmetic = f"{translator.device.type} {translator.arithmetic}"
+    shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
+    translator = load_translator(found, given["device"], given["precision"], shortlist, say)
+    arithmetic = f"{translator.device.type} {translator.arithmetic}" + f", shortlist {shortlist}" * bool(shortlist)
     models = [f"{each.config.name}/{path.name}" for each, path in found]
     results = []
     for split in splits:

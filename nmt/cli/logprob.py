@@ -43,7 +43,7 @@ def command(
 
     say = (lambda line: None) if quiet else functools.partial(click.echo, err=True)
     found = find_checkpoints(models, checkpoint, say)
-    translator = load_translator(found, device, precision, say)
+    translator = load_translator(found, device, precision, say=say)
     pairs = read_pairs(Corpus(source=source, target=target))
     budget = tokens_per_batch or found[0][0].config.decoding.tokens_per_batch
     log_prob_stream(translator, pairs, budget, output, per_token)

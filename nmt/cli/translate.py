@@ -51,6 +51,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--prefix-file", type=FILE, help="What each translation must begin with, a line each.")
 @click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
 @click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
+@click.option(
+    "--shortlist", type=click.IntRange(0, 64), metavar="N",
+    help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. Faster.",
+)  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but errors.")
@@ -73,7 +77,10 @@ def command(**given: Any) -> None:
     prefixes: Iterator[str] | None = None if given["prefix"] is None else itertools.repeat(given["prefix"])
     if given["prefix_file"] is not None:
         prefixes = read_lines(given["prefix_file"])
-    translator = load_translator(found, given["device"], given["precision"], say or _silent)
+    shortlist = found[0][0].config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
+    if shortlist and (given["prefix"] is not None or given["prefix_file"] is not None):
+        raise NmtError("--shortlist and a prefix exclude each other, as a prefix may be of any words")
+    translator = load_translator(found, given["device"], given["precision"], shortlist, say or _silent)
     translate_stream(
         translator, settings, given["source"], prefixes, given["output"], given["form"], given["alignments"], say
     )

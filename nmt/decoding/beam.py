@@ -20,7 +20,7 @@ from nmt.data.subword import BOS, EOS
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
 from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device
+from nmt.decoding.selection import Constraints, asks_device, read
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
     longest = torch.tensor([divisors[n] for n in constraints.limits], dtype=torch.float64, device=device)
     beta = options.coverage_penalty
 
-    memory = model.encode(sentences.source, sentences.lengths)
+    memory = read(model, sentences)
     state = model.start(memory, 1)
     token = torch.full((batch,), BOS, device=device)
     totals = torch.zeros((batch, 1), dtype=torch.float64, device=device)  # (B, K) log-probability, -inf: none
@@ -98,6 +98,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
         state, output = model.step(token, state, memory)
         log_probs = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)  # (B * K, V)
         values, tokens = constraints.candidates(log_probs, step, width, beams)  # (B * K, C)
+        tokens = tokens if output.tokens is None else output.tokens[tokens]
         joined = (totals.flatten().unsqueeze(1) + values).view(len(alive), -1)  # (B, K * C)
         best, order = joined.sort(dim=1, descending=True, stable=True)
         totals, order = best[:, :beams], order[:, :beams]

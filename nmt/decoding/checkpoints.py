@@ -31,11 +31,12 @@ def load_translator(
     found: Sequence[tuple[Run, Path]],
     device: Literal["auto", "cpu", "cuda"],
     precision: Precision,
+    shortlist: int = 0,
     say: Callable[[str], None] = lambda line: None,
 ) -> Translator:
     """Return the translator of what `find_checkpoints` found, and `say` where it runs."""
     keep_freed_memory()
     start = time.perf_counter()
-    translator = Translator.load(found, device, precision)
+    translator = Translator.load(found, device, precision, shortlist)
     say(f"loaded on {translator.device.type} in {translator.arithmetic} in {time.perf_counter() - start:.2f} s")
     return translator

@@ -52,6 +52,11 @@ class Ensemble(Generic[AMemory, AState]):
         """Encode with each model."""
         return EnsembleMemory(tuple(model.encode(source, lengths) for model in self.models))
 
+    def restrict(self, memory: EnsembleMemory[AMemory], tokens: Tensor, is_allowed: Tensor) -> EnsembleMemory[AMemory]:
+        """Restrict each model."""
+        pairs = zip(self.models, memory.parts, strict=True)
+        return EnsembleMemory(tuple(model.restrict(part, tokens, is_allowed) for model, part in pairs))
+
     def start(self, memory: EnsembleMemory[AMemory], beams: int) -> EnsembleState[AState]:
         """Start each model."""
         pairs = zip(self.models, memory.parts, strict=True)
@@ -68,4 +73,4 @@ class Ensemble(Generic[AMemory, AState]):
         log_probs = torch.stack([torch.log_softmax(o.logits, -1, dtype=torch.float32) for _, o in answers])  # (E, N, V)
         alignment = torch.stack([o.alignment.float() for _, o in answers]).mean(0)
         logits = log_probs.logsumexp(0) - math.log(len(answers))
-        return EnsembleState(tuple(own for own, _ in answers)), StepOutput(logits, alignment)
+        return EnsembleState(tuple(own for own, _ in answers)), StepOutput(logits, alignment, answers[0][1].tokens)

@@ -12,7 +12,7 @@ from nmt.data.subword import BOS, EOS
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
 from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device, top
+from nmt.decoding.selection import Constraints, asks_device, read, top
 
 
 @torch.no_grad()
@@ -39,7 +39,7 @@ def roll(
     tokens = torch.full((batch * beams, size), EOS, device=device)
     values = torch.zeros((batch * beams, size), device=device)
     alignments: list[tuple[Tensor, Tensor]] = []  # of each step: rows (N,), attention (N, S)
-    memory = model.encode(sentences.source, sentences.lengths)
+    memory = read(model, sentences)
     state = model.start(memory, beams)
     rows = torch.arange(batch * beams, device=device)
     token = torch.full_like(rows, BOS)
@@ -52,6 +52,7 @@ def roll(
         constraints.ban(log_probs, step)
         token = choose(log_probs, step, rows)
         value = log_probs.gather(1, token.unsqueeze(1)).squeeze(1)
+        token = token if output.tokens is None else output.tokens[token]
         if forced is not None and true is not None:
             token = torch.where(forced >= 0, forced, token)
             value = torch.where(forced >= 0, true, value)

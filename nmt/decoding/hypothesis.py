@@ -45,6 +45,8 @@ class Sentences:
     """Target ids that each translation must begin with; empty for none."""
     addresses: Sequence[tuple[int, ...]] = ()
     """Of each sentence's random draws, e.g. its line number in the whole input; empty for its row."""
+    shortlist: tuple[Tensor, Tensor] | None = None
+    """Target tokens (U,), PAD to EOS first, and which of them each sentence may generate, (B, U); None for all."""
 
 
 @dataclass(frozen=True)

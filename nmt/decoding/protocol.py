@@ -43,6 +43,10 @@ class Output(Protocol):
     def alignment(self) -> Tensor:
         """(N, S) attention over the source."""
 
+    @property
+    def tokens(self) -> Tensor | None:
+        """(V,) target id of each column of `logits`, PAD to EOS first; None where they are 0, 1, 2, …"""
+
 
 @dataclass(frozen=True)
 class StepOutput:
@@ -50,6 +54,7 @@ class StepOutput:
 
     logits: Tensor
     alignment: Tensor
+    tokens: Tensor | None = None
 
 
 AMemory = TypeVar("AMemory", bound=Memory)
@@ -61,6 +66,9 @@ class Model(Protocol[AMemory, AState]):
 
     def encode(self, source: Tensor, lengths: Tensor) -> AMemory:
         """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens."""
+
+    def restrict(self, memory: AMemory, tokens: Tensor, is_allowed: Tensor) -> AMemory:
+        """Return `memory` for `tokens` (U,) alone, PAD to EOS first, of which a sentence `is_allowed` (B, U) some."""
 
     def start(self, memory: AMemory, beams: int) -> AState:
         """Return the state of `beams` empty hypotheses a sentence."""

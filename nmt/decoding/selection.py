@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nmt.data.subword import BOS, EOS, PAD, UNK
 from nmt.decoding.hypothesis import Options, Sentences
+from nmt.decoding.protocol import AMemory, AState, Model
 
 BLOCK = 32
 
@@ -38,6 +39,12 @@ def _order(values: Tensor, ids: Tensor) -> Tensor:
     bits = (values + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal 0.0
     ascending = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
     return (ascending.long() << 32) - ids
+
+
+def read(model: Model[AMemory, AState], sentences: Sentences) -> AMemory:
+    """Return the encoded sentences, restricted to their shortlist where they have one."""
+    memory = model.encode(sentences.source, sentences.lengths)
+    return memory if sentences.shortlist is None else model.restrict(memory, *sentences.shortlist)
 
 
 def asks_device(device: torch.device, step: int) -> bool:

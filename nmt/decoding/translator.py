@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from nmt import config
+from nmt.data.lexicon import Lexicon
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import EOS, PAD, Vocabularies
 from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
@@ -28,6 +29,7 @@ from nmt.errors import NmtError
 from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device
 from nmt.models.loading import load_meta, load_model
 from nmt.models.ready import ready
+from nmt.models.shortlist import Shortlister
 from nmt.runs import Run
 
 WITHOUT_SPACES = ("zh", "ja", "th")
@@ -121,6 +123,7 @@ class Translator:
         data: config.Data,
         device: torch.device,
         arithmetic: Arithmetic,
+        shortlister: Shortlister | None = None,
     ) -> None:
         """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised."""
         self.vocabularies = vocabularies
@@ -129,6 +132,7 @@ class Translator:
         self._data = data
         self._has_spaces = data.target_language not in WITHOUT_SPACES
         self._model = model
+        self._shortlister = shortlister
 
     @classmethod
     def load(
@@ -136,8 +140,9 @@ class Translator:
         checkpoints: Sequence[tuple[Run, Path]],
         device: Literal["auto", "cpu", "cuda"] = "auto",
         precision: Precision = "auto",
+        shortlist: int = 0,
     ) -> "Translator":
-        """Load one checkpoint folder of a run, or several as an ensemble.
+        """Load one checkpoint folder of a run, or several as an ensemble; `shortlist` as in `config.Decoding`.
 
         Raises `NmtError` where their subword models differ.
         """
@@ -155,14 +160,18 @@ class Translator:
                     "runs that were trained from the same prepared data"
                 )
         arithmetic = choose_arithmetic(precision, place)
+        shortlister = None
+        if shortlist:
+            lexicon = Lexicon.load(checkpoints[0][0].lexicon)
+            shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(place)
         models = [
             ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic)
             for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
         ]
         data = checkpoints[0][0].config.data
         if len(models) == 1:
-            return cls(models[0], vocabularies[0], data, place, arithmetic)
-        return cls(Ensemble(models), vocabularies[0], data, place, arithmetic)
+            return cls(models[0], vocabularies[0], data, place, arithmetic, shortlister)
+        return cls(Ensemble(models), vocabularies[0], data, place, arithmetic, shortlister)
 
     def translate(
         self, lines: Iterable[str], settings: Settings, prefixes: Iterable[str] | None = None, live: bool = False
@@ -232,6 +241,7 @@ class Translator:
                 [int(settings.max_length_ratio * len(ids[i])) + settings.max_length_extra for i in rows],
                 [parts[i][0].prefix if parts[i][1] == 0 else [] for i in rows],
                 [(parts[i][0].number, parts[i][1]) for i in rows],
+                None if self._shortlister is None else self._shortlister(source),
             )
             answers = search(self._model, sentences, options)
             for i, hypotheses in zip(rows, answers, strict=True):

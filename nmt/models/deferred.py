@@ -117,6 +117,17 @@ class Linear(nn.Linear):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor) -> "Linear":
+        """Return the map of a given `weight` (O, I) and `bias` (O,), which do not learn."""
+        made = cls(weight.shape[1], weight.shape[0], device="meta")
+        made.weight, made.bias = (nn.Parameter(part.detach(), requires_grad=False) for part in (weight, bias))
+        return made
+
+    def columns(self, wanted: Tensor) -> "Linear":
+        """Return the map to the outputs `wanted` (U,) only."""
+        return Linear.of(self.weight[wanted], self.bias[wanted])
+
     def forward(self, x: Tensor) -> Tensor:
         """Return x W' + b, (..., O), for `x` (..., I)."""
         return linear(x, self.weight, self.bias)

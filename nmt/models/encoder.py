@@ -12,6 +12,7 @@ from nmt.config import Dropout
 from nmt.config import Encoder as EncoderConfig
 from nmt.models.dropout import SequenceDropout
 from nmt.models.recurrent import CellState, RecurrentLayer, last_real, reverse
+from nmt.models.shortlist import Shortlist
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Memory:
     """(B, S) bool, True on real tokens, False on padding."""
     final: tuple[CellState, ...]
     """Bottom to top, each layer's state after its last real token, both directions concatenated: (B, M) each."""
+    shortlist: Shortlist | None = None
+    """Which target tokens may be generated; None for all."""
 
     def select(self, rows: Tensor) -> "Memory":
         """Return the sentences `rows` (int64 or bool), trimmed to their longest."""
@@ -36,6 +39,7 @@ class Memory:
             self.keys[rows, :longest],
             is_real[:, :longest],
             tuple(tuple(part[rows] for part in layer) for layer in self.final),
+            None if self.shortlist is None else self.shortlist.select(rows),
         )
 
 

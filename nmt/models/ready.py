@@ -7,27 +7,14 @@ import copy
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from nmt.models.deferred import Linear
 from nmt.models.device import Arithmetic
 from nmt.models.recurrent import RecurrentLayer
 from nmt.models.seq2seq import Seq2Seq
 
 LEVELS = 127
 """Largest magnitude of a quantised number."""
-
-
-class Product(nn.Module):
-    """x W' + b."""
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.weight = weight.detach().contiguous()
-        self.bias = bias.detach()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the product (N, O) of `x` (N, I)."""
-        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
 class Int8Product(nn.Module):
@@ -38,15 +25,24 @@ class Int8Product(nn.Module):
     fastest: x is shifted by 128.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, bound: float | None = None) -> None:
+    def __init__(self, integers: Tensor, scale: Tensor, bias: Tensor, bound: float | None = None) -> None:
         super().__init__()
-        scale = weight.abs().amax(1).clamp(min=1e-12) / LEVELS  # (O,)
-        integers = (weight / scale.unsqueeze(1)).round().to(torch.int8)
-        self.weight = torch.ops.onednn.qlinear_prepack(integers, None)
+        self.integers = integers
         self.scale = scale
-        self.zero = torch.zeros(len(scale), dtype=torch.int64)
         self.bias = bias
         self.bound = bound
+        self.packed = torch.ops.onednn.qlinear_prepack(integers, None)
+        self.zero = torch.zeros(len(scale), dtype=torch.int64)
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, bound: float | None = None) -> "Int8Product":
+        """Quantise `weight` (O, I)."""
+        scale = weight.abs().amax(1).clamp(min=1e-12) / LEVELS  # (O,)
+        return cls((weight / scale.unsqueeze(1)).round().to(torch.int8), scale, bias, bound)
+
+    def columns(self, wanted: Tensor) -> "Int8Product":
+        """Return the product that makes the columns `wanted` of this one's."""
+        return Int8Product(self.integers[wanted], self.scale[wanted], self.bias[wanted], self.bound)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product (N, O) of `x` (N, I), float32."""
@@ -60,7 +56,7 @@ class Int8Product(nn.Module):
 
     def _multiply(self, x: Tensor, scale: float, bias: Tensor | None) -> Tensor:
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            x, scale, 128, self.weight, self.scale, self.zero, bias, 1.0, 0, torch.float32, "none", [], ""
+            x, scale, 128, self.packed, self.scale, self.zero, bias, 1.0, 0, torch.float32, "none", [], ""
         )
         return product
 
@@ -76,9 +72,9 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic) -> Seq2Seq:
         copied.to(torch.bfloat16)
     layers = [layer for layer in copied.decoder.layers if isinstance(layer, RecurrentLayer)]
     for layer in layers:
-        layer.product = (Int8Product if arithmetic == "int8" else Product)(*layer.joint())
+        layer.product = Int8Product.of(*layer.joint()) if arithmetic == "int8" else Linear.of(*layer.joint())
+    readout, output = copied.decoder.readout, copied.output
     if arithmetic == "int8":
-        readout, output = copied.decoder.readout, copied.output
-        copied.decoder.add_module("readout", Int8Product(readout.weight, readout.bias))
-        copied.add_module("output", Int8Product(output.weight, output.bias, bound=1.0))  # of a tanh
+        copied.decoder.add_module("readout", Int8Product.of(readout.weight, readout.bias))
+        copied.add_module("output", Int8Product.of(output.weight, output.bias, bound=1.0))  # of a tanh
     return copied

@@ -3,6 +3,7 @@
 Axes: B sentences, K beams, S source tokens, T target tokens, R readout width, V target vocabulary.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 
 from nmt.config import Model
 from nmt.models.decoder import DECODERS, Decoder, DecoderState
+from nmt.models.deferred import Linear
 from nmt.models.dropout import SequenceDropout
 from nmt.models.embedding import TokenEmbedding, embedding_table
 from nmt.models.encoder import Encoder, Memory
+from nmt.models.shortlist import Shortlist
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class StepOutput:
     """(N, V) float32, unnormalised log-probabilities of the next token."""
     alignment: Tensor
     """(N, S) float32, attention over the source."""
+    tokens: Tensor | None = None
+    """(V,) target id of each column of `logits`; None where they are 0, 1, 2, …"""
 
 
 class Seq2Seq(nn.Module):
@@ -39,7 +44,7 @@ class Seq2Seq(nn.Module):
         self.target_embedding = TokenEmbedding(target_table, config.dropout)
         self.encoder = Encoder(config.encoder, config.dropout, width, config.decoder.start == "last")
         self.decoder: Decoder = DECODERS[config.decoder.context_to](config, width, readout_size)
-        self.output = nn.Linear(readout_size, target_size)
+        self.output = Linear(readout_size, target_size)
         if config.embedding.tie == "none":
             nn.init.normal_(self.output.weight, std=readout_size**-0.5)
         else:
@@ -52,6 +57,10 @@ class Seq2Seq(nn.Module):
         states, final = self.encoder(self.source_embedding(source), lengths)
         is_real = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
         return Memory(states, self.decoder.attention.keys(states), is_real, final)
+
+    def restrict(self, memory: Memory, tokens: Tensor, is_allowed: Tensor) -> Memory:
+        """Return `memory` for generating only target `tokens` (U,), of which each sentence `is_allowed` (B, U) some."""
+        return dataclasses.replace(memory, shortlist=Shortlist(tokens, is_allowed, self.output.columns(tokens)))
 
     def forward(self, source: Tensor, lengths: Tensor, previous: Tensor) -> Tensor:
         """Return readouts (B, T, R) for the `previous` tokens (B, T), BOS first; `self.output` makes them logits."""
@@ -67,4 +76,9 @@ class Seq2Seq(nn.Module):
         """Read the previous `token` (B * K,), BOS first, and predict the next; K follows from the rows of `memory`."""
         embedded = self.target_embedding(token.unsqueeze(1)).squeeze(1)
         state, readout, alignment = self.decoder.step(embedded, state, memory)
-        return state, StepOutput(self.output(readout).float(), alignment)
+        shortlist = memory.shortlist
+        if shortlist is None:
+            return state, StepOutput(self.output(readout).float(), alignment)
+        logits = shortlist.output(readout).float().view(len(shortlist.is_allowed), -1, len(shortlist.tokens))
+        logits = logits.masked_fill(~shortlist.is_allowed.unsqueeze(1), -torch.inf).flatten(0, 1)
+        return state, StepOutput(logits, alignment, shortlist.tokens)

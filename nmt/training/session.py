@@ -12,6 +12,7 @@ import torch
 
 from nmt import config as schema
 from nmt.config import Config
+from nmt.data.lexicon import learn_lexicon
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
@@ -47,6 +48,8 @@ def train(config: Config, resume: bool, report: Report) -> Run:
         is_prepared = is_started and (config.prepared / "prepared.json").is_file()
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
         _open(run, config, prepared, is_started)
+        if not run.lexicon.exists():
+            learn_lexicon(prepared).save(run.lexicon)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()

@@ -47,7 +47,7 @@ def test_the_original_is_left_alone():
 def test_int8_product(bound):
     torch.manual_seed(0)
     weight, bias, x = torch.randn(VOCABULARY, 40), torch.randn(VOCABULARY), torch.rand(6, 40) * 2 - 1
-    product = Int8Product(weight, bias, bound)
+    product = Int8Product.of(weight, bias, bound)
     expected = F.linear(x, weight, bias)
     assert float((product(x) - expected).norm() / expected.norm()) < 0.01
     assert torch.equal(product(x)[2:3], product(x[2:3])), "a row does not depend on its neighbours"
@@ -57,7 +57,7 @@ def test_int8_product(bound):
 @needs_int8
 @pytest.mark.parametrize("bound", [None, 1.0])
 def test_int8_does_not_hide_what_is_not_a_number(bound):
-    product = Int8Product(torch.randn(5, 16), torch.zeros(5), bound)
+    product = Int8Product.of(torch.randn(5, 16), torch.zeros(5), bound)
     assert product(torch.full((2, 16), torch.nan)).isnan().all()
 
 
@@ -66,7 +66,7 @@ def test_int8_rows_of_any_size():
     weight, bias = torch.randn(5, 16), torch.zeros(5)
     x = torch.randn(3, 16) * torch.tensor([[1e-6], [1.0], [1e6]])
     expected = F.linear(x, weight)
-    error = (Int8Product(weight, bias)(x) - expected).norm(dim=1) / expected.norm(dim=1)
+    error = (Int8Product.of(weight, bias)(x) - expected).norm(dim=1) / expected.norm(dim=1)
     assert float(error.max()) < 0.03
 
 

@@ -1,0 +1,48 @@
+"""The output layer over a few target tokens: those that a lexicon finds for the sentences of a batch.
+
+Axes: B sentences, S source tokens, V source vocabulary, W target vocabulary, U target tokens of the batch.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nmt.data.lexicon import Lexicon
+from nmt.data.subword import BOS, EOS, PAD, UNK
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """What a batch may generate."""
+
+    tokens: Tensor
+    """(U,) int64 target ids, ascending; PAD, UNK, BOS and EOS are the first four."""
+    is_allowed: Tensor
+    """(B, U) bool, True on the tokens that the lexicon finds for the sentence itself, whatever its neighbours are."""
+    output: nn.Module
+    """Makes the logits (N, U) of readouts (N, R)."""
+
+    def select(self, rows: Tensor) -> "Shortlist":
+        """Return the shortlist of the sentences `rows`."""
+        return Shortlist(self.tokens, self.is_allowed[rows], self.output)
+
+
+class Shortlister(nn.Module):
+    """Finds the target tokens of a source."""
+
+    def __init__(self, lexicon: Lexicon, size: int, target_size: int) -> None:
+        """Keep the `size` best candidates of each source token."""
+        super().__init__()
+        self.candidates = nn.Buffer(torch.from_numpy(lexicon.candidates[:, :size]).long())  # (V, size)
+        always = torch.tensor([PAD, UNK, BOS, EOS])
+        self.always = nn.Buffer(torch.cat([always, torch.from_numpy(lexicon.common).long()]))
+        self.target_size = target_size
+
+    def forward(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `Shortlist.tokens` and `Shortlist.is_allowed` for `source` (B, S)."""
+        table = torch.zeros(len(source), self.target_size, dtype=torch.bool, device=source.device)  # (B, W)
+        table.scatter_(1, self.candidates[source].flatten(1), True)
+        table[:, self.always] = True
+        tokens = table.any(0).nonzero().squeeze(1)
+        return tokens, table[:, tokens]
