@@ -77,12 +77,12 @@ def command(**given: Any) -> None:
         splits = [room.read_split(config, name) for name in wanted]
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
     translator = load_translator(found, given["device"], given["precision"], shortlist, say)
-    arithmetic = f"{translator.device.type} {translator.arithmetic}" + f", shortlist {shortlist}" * bool(shortlist)
+    arithmetic = f"{translator.device.type} {translator.arithmetic}"
     models = [f"{each.config.name}/{path.name}" for each, path in found]
     results = []
     for split in splits:
         evaluation = room.evaluate(translator, settings, split, tokenize, given["lowercase"])
-        result = room.as_dict(evaluation, models, settings, arithmetic)
+        result = room.as_dict(evaluation, models, settings, shortlist, arithmetic)
         path = room.keep(evaluation, result, given["output"] or run.folder / "evaluations", config)
         results.append(result | {"hypotheses": str(path)})
         if hint := advice(evaluation.hypotheses, split.references[0], tokenize):

@@ -45,12 +45,14 @@ class Lexicon:
         temporary.replace(path)
 
     @classmethod
-    def load(cls, path: Path) -> "Lexicon":
-        """Read a lexicon; raises `NmtError` where it is missing or damaged."""
+    def load(cls, path: Path, source_size: int, target_size: int) -> "Lexicon":
+        """Read the lexicon of vocabularies of those sizes; raises `NmtError` where it is missing or damaged."""
         try:
             tensors = load_file(path)
             lexicon = cls(tensors["candidates"].astype(np.int32), tensors["common"].astype(np.int32))
-            if lexicon.candidates.ndim != 2 or lexicon.common.ndim != 1:
+            is_whole = lexicon.candidates.shape == (source_size, CANDIDATES) and lexicon.common.ndim == 1
+            ids = np.concatenate([lexicon.candidates.ravel(), lexicon.common])
+            if not is_whole or ids.min() < 0 or ids.max() >= target_size:
                 raise ValueError
         except FileNotFoundError:
             raise NmtError(

@@ -162,8 +162,8 @@ class Translator:
         arithmetic = choose_arithmetic(precision, place)
         shortlister = None
         if shortlist:
-            lexicon = Lexicon.load(checkpoints[0][0].lexicon)
-            shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(place)
+            sizes = vocabularies[0].source.size, vocabularies[0].target.size
+            shortlister = Shortlister(Lexicon.load(checkpoints[0][0].lexicon, *sizes), shortlist, sizes[1]).to(place)
         models = [
             ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic)
             for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)

@@ -126,10 +126,13 @@ def evaluate(
     return Evaluation(split, tuple(hypotheses), total / max(1, count), count, tuple(scores), seconds, tokens)
 
 
-def as_dict(evaluation: Evaluation, models: Sequence[str], settings: Settings, arithmetic: str) -> dict[str, Any]:
+def as_dict(
+    evaluation: Evaluation, models: Sequence[str], settings: Settings, shortlist: int, arithmetic: str
+) -> dict[str, Any]:
     """Return what is printed as JSON and kept beside the hypotheses.
 
-    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `arithmetic` is such as `cpu bf16`.
+    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `shortlist` is as in `config.Decoding`;
+    `arithmetic` is such as `cpu bf16`.
     """
     split = evaluation.split
     rows = zip(split.source, evaluation.hypotheses, split.references[0], strict=True)
@@ -137,7 +140,7 @@ def as_dict(evaluation: Evaluation, models: Sequence[str], settings: Settings, a
         "split": split.name,
         "files": list(split.files),
         "models": list(models),
-        "search": search_settings(settings),
+        "search": {**search_settings(settings), "shortlist": shortlist},
         "sentences": len(split.source),
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
@@ -170,11 +173,11 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
-    usual = search_settings(Settings.of(config.decoding))
+    usual = {**search_settings(Settings.of(config.decoding)), "shortlist": config.decoding.shortlist}
     other = {k: v for k, v in result["search"].items() if k not in ("method", "beam_size") and v != usual[k]}
     if other:
         name += "".join(f"-{key.replace('_', '-')}-{value}" for key, value in sorted(other.items())).lower()
-    identity = {key: result[key] for key in ("files", "models", "search")}
+    identity = {key: result[key] for key in ("files", "models", "search", "arithmetic")}
     if _is_other(folder / f"{name}.json", identity):
         name += "-" + hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
     contents = {

@@ -74,9 +74,16 @@ def test_other_settings_and_files_never_overwrite(run: Path, tmp_path: Path) -> 
     options = ["--output", str(tmp_path / "kept")]
     from_file = ["--source", str(other), "--reference", str(other)]
     asked = [[], ["--alpha", "0.5"], ["--greedy"], ["--checkpoint", "last"], ["--min-length", "3"], from_file]
+    asked += [["--shortlist", "1"], ["--precision", "bf16"]]
     files = {str(evaluated(run, *options, *extra)[0]["hypotheses"]) for extra in asked}
     assert len(files) == len(asked)
     assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".txt", ".json"}
+
+
+def test_a_shortlist_of_one_token(run: Path) -> None:
+    (whole,), (result,) = evaluated(run), evaluated(run, "--forbid-unknown", "--shortlist", "1")
+    assert len(set("".join(lines(result["hypotheses"])))) <= 1 < len(set("".join(lines(whole["hypotheses"]))))
+    assert result["loss"] == whole["loss"], "the probability of a reference is over the whole vocabulary"
 
 
 def test_several_references_and_splits(run: Path) -> None:

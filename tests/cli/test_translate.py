@@ -168,6 +168,8 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
         (["--greedy", "--sample"], "--greedy and --sample"),
         (["--greedy", "--beam-size", 4], "--greedy and --beam-size"),
         (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file"),
+        (["--prefix", "a", "--shortlist", 4], "--shortlist and a prefix"),
+        (["--shortlist", 4], "no lexicon; nmt train --resume writes one"),
         (["--n-best", 9], "--beam-size of at least 9"),
         (["--checkpoint", "step-9"], "step-9"),
         (["--input", "missing.txt"], "missing.txt"),

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_model
 
 from nmt import config
+from nmt.data.lexicon import CANDIDATES, Lexicon
 from nmt.data.subword import Subword, Vocabularies
 from nmt.models.seq2seq import Seq2Seq
 
@@ -56,6 +58,8 @@ def make_run(folder: Path, more: str = "") -> Path:
         checkpoint.mkdir(parents=True)
         save_model(Seq2Seq(settings.model, subword.size, subword.size), str(checkpoint / "model.safetensors"))
         (checkpoint / "meta.json").write_text(meta, encoding="utf-8")
+    candidates = np.full((subword.size, CANDIDATES), subword.size - 1, np.int32)
+    Lexicon(candidates, np.empty(0, np.int32)).save(run / "lexicon.safetensors")
     (run / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")
     (run / "checkpoints" / "last").write_text("step-2\n", encoding="utf-8")
     return run

@@ -60,7 +60,7 @@ def test_names_of_what_is_kept(tmp_path: Path) -> None:
     found = evaluate(STUB, settings, SPLIT, "13a")
 
     def name(settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT) -> str:
-        result = as_dict(dataclasses.replace(found, split=split), models, settings, "cpu fp32")
+        result = as_dict(dataclasses.replace(found, split=split), models, settings, 0, "cpu fp32")
         path = keep(found, result, tmp_path, run)
         assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == result
         assert path.read_bytes() == b"A B\n\nC\n"

@@ -145,6 +145,7 @@ def test_it_learns_and_is_found(here, monkeypatch):
     assert json.loads(found.finished.read_text())["step"] == 60
     assert found.names()[-3:] == ["step-57", "step-60", "averaged"]
     assert (found.folder / "report.html").is_file()
+    assert found.lexicon.is_file()
     assert not [path for path in found.folder.rglob("*") if path.suffix in (".pt", ".pkl", ".bin")]
 
 

@@ -1,0 +1,85 @@
+"""The lexicon learnt from prepared pairs knows the words of a made-up language; it is read back whole or not at all."""
+
+import random
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from nmt import config
+from nmt.data import lexicon as room
+from nmt.data.lexicon import CANDIDATES, Lexicon, learn_lexicon
+from nmt.data.prepare import prepare
+from nmt.data.subword import EOS
+from nmt.errors import NmtError
+
+WORDS = [f"w{chr(97 + i)}" for i in range(20)]
+
+
+def prepared(folder, **subword):
+    """Prepare pairs where each word `wx` becomes `vx`, in another order, beside an `und` that belongs to none."""
+    draw = random.Random(0)
+    sources = [draw.sample(WORDS, draw.randint(2, 7)) for _ in range(400)]
+    targets = [[*(word.replace("w", "v") for word in sorted(words)), "und"] for words in sources]
+    for name, lines in (("s", sources), ("t", targets)):
+        (folder / name).write_text("".join(" ".join(line) + "\n" for line in lines), encoding="utf-8")
+    corpus = {"source": str(folder / "s"), "target": str(folder / "t")}
+    values = {
+        "name": "small",
+        "data": {"train": corpus, "valid": corpus, "prepared": str(folder / "prepared"), "workers": 1},
+        "subword": {"kind": "word", "vocab_size": 40, "joint": False, "byte_fallback": False, **subword},
+    }
+    return prepare(config.parse(values, "test"), lambda line: None)
+
+
+def best(lexicon, vocabularies, word):
+    [[token]] = vocabularies.source.encode([word])
+    return vocabularies.target.decode([int(lexicon.candidates[token, 0])])
+
+
+def test_each_word_becomes_its_own(tmp_path):
+    made = prepared(tmp_path)
+    lexicon = learn_lexicon(made)
+    for word in WORDS:
+        assert best(lexicon, made.vocabularies, word) == word.replace("w", "v")
+    assert made.vocabularies.target.decode([int(lexicon.common[0])]) == "und"
+    assert lexicon.candidates.shape == (made.vocabularies.source.size, CANDIDATES)
+    of_end = made.vocabularies.target.decode([int(lexicon.candidates[EOS, 0])])
+    assert of_end == "und", "what belongs to no word belongs to the empty one"
+
+
+def test_pairs_kept_as_text(tmp_path):
+    made = prepared(tmp_path, kind="bpe", sampling=0.1, vocab_size=80)
+    assert made.train[0][0].is_text
+    lexicon = learn_lexicon(made)
+    whole = [w for w in WORDS if [len(ids) for ids in made.vocabularies.source.encode([w])] == [1]]
+    assert len(whole) > 10 and all(best(lexicon, made.vocabularies, w) == w.replace("w", "v") for w in whole)
+
+
+def test_a_part_of_a_large_corpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "MOST_LINKS", 4000)
+    made = prepared(tmp_path)
+    assert len(room._pairs(made)[1]) < 200
+    right = [best(learn_lexicon(made), made.vocabularies, w) == w.replace("w", "v") for w in WORDS]
+    assert sum(right) > 15
+
+
+def test_kept_and_read(tmp_path):
+    made = prepared(tmp_path)
+    learnt, path = learn_lexicon(made), tmp_path / "lexicon.safetensors"
+    sizes = made.vocabularies.source.size, made.vocabularies.target.size
+    with pytest.raises(NmtError, match="no lexicon"):
+        Lexicon.load(path, *sizes)
+    learnt.save(path)
+    found = Lexicon.load(path, *sizes)
+    assert np.array_equal(found.candidates, learnt.candidates) and np.array_equal(found.common, learnt.common)
+    with pytest.raises(NmtError, match="damaged"):
+        Lexicon.load(path, sizes[0] + 1, sizes[1])
+    with pytest.raises(NmtError, match="damaged"):
+        Lexicon.load(path, sizes[0], int(found.common.max()))
+    save_file({"common": found.common}, path)
+    with pytest.raises(NmtError, match="damaged"):
+        Lexicon.load(path, *sizes)
+    path.write_bytes(b"nothing")
+    with pytest.raises(NmtError, match="damaged"):
+        Lexicon.load(path, *sizes)
