@@ -67,7 +67,7 @@ class EncoderLayer(nn.Module):
 
     @staticmethod
     def _read(layer: RecurrentLayer, x: Tensor, lengths: Tensor, with_cells: bool) -> tuple[Tensor, CellState]:
-        if with_cells and layer.states > 1:  # the fused call keeps no memory cells on the way
+        if with_cells:
             return layer.forward_to_end(x, lengths)
         output = layer(x)
         return output, (last_real(output, lengths),)

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.models.deferred import linear
 
@@ -16,6 +15,8 @@ CellState: TypeAlias = tuple[Tensor, ...]
 """(h,) of a GRU or (h, c) of an LSTM, each (B, D)."""
 
 NETWORKS = {"lstm": nn.LSTM, "gru": nn.GRU}
+_SHUT = 1e4
+"""Its sigmoid is exactly 1, and that of its negative exactly 0."""
 
 
 class _LstmCell(torch.autograd.Function):
@@ -87,11 +88,23 @@ class RecurrentLayer(nn.Module):
         return output
 
     def forward_to_end(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, CellState]:
-        """Return outputs (B, T, D) and the state after each sentence's last real token (`lengths`, (B,))."""
-        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        output, state = self.network(packed)
-        padded, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
-        return padded, tuple(part[0] for part in (state if isinstance(state, tuple) else (state,)))
+        """Return outputs (B, T, D) and the state after each sentence's last real token (`lengths`, (B,)).
+
+        The fused call gives memory cells after the last step only. So padding is marked by an input of its own, which
+        shuts the input gate and opens the forget gate: the memory stays as the last real token left it.
+        """
+        if self.cell == "gru":
+            output = self(x)
+            return output, (last_real(output, lengths),)
+        input_weight, *others = self.weights
+        is_padding = torch.arange(x.shape[1], device=x.device) >= lengths.unsqueeze(1)
+        x = torch.cat([x, is_padding.unsqueeze(2).to(x.dtype)], dim=-1)
+        mark = input_weight.new_zeros(4, self.size, 1)
+        mark[0], mark[1] = -_SHUT, _SHUT
+        weights = [torch.cat([input_weight, mark.flatten(0, 1)], dim=1), *others]
+        zero = x.new_zeros(1, len(x), self.size)
+        output, _, c = torch.lstm(x, (zero, zero), weights, True, 1, 0.0, self.training, False, True)
+        return output, (last_real(output, lengths), c[0])
 
     def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Return weight (G, I' + D) and bias (G,) that make gates of [x; h], `x` being those `columns` of the input.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,20 @@ def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimiz
         groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True
     )
     return optimizer
+
+
+def clipped_step(optimizer: torch.optim.Optimizer, norm: Tensor, clip_norm: float) -> None:
+    """Take a step with gradients of total `norm`, scaled down to `clip_norm` where it is larger; 0 clips never.
+
+    The kernel that takes the step scales as well, which saves a pass over all gradients; on a GPU, which is not waited
+    for, it also leaves the weights alone where `norm` is not finite.
+    """
+    excess = (norm / (clip_norm or math.inf)).clamp(min=1.0)
+    on_cpu = norm.device.type == "cpu"
+    kernel: Any = optimizer  # torch.amp.GradScaler sets the same two
+    kernel.grad_scale = None if on_cpu and float(excess) == 1.0 else excess
+    kernel.found_inf = None if on_cpu else (~norm.isfinite()).float()
+    optimizer.step()
 
 
 def learning_rate(step: int, settings: Training, plateaus: int = 0) -> float:

@@ -30,7 +30,7 @@ from nmt.training.batch import on_device, split
 from nmt.training.checkpoint import Progress
 from nmt.training.journal import Journal, clock
 from nmt.training.objective import cross_entropy
-from nmt.training.optimization import MovingAverage, build_optimizer, learning_rate, mean_weights
+from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
 from nmt.training.validation import Result, Validator
 
 MOST_SKIPPED = 20
@@ -152,10 +152,11 @@ class Trainer:
             (loss.smoothed / batch.tokens).backward()  # type: ignore[no-untyped-call]
             self._sums[0] += loss.smoothed.detach()
             self._sums[1] += loss.nll
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or math.inf)
+        gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
         self._sums[2] += norm
         if self.device.type != "cpu" or self._is_finite(norm):
-            self.optimizer.step()
+            clipped_step(self.optimizer, norm, settings.clip_norm)
         progress.step = step
         progress.since = [progress.since[0] + batch.tokens, progress.since[1] + 1]
         if self.average is not None:

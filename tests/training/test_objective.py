@@ -19,6 +19,7 @@ class Output:
 @pytest.mark.parametrize("chunk", [1, 50, 1 << 20])
 def test_equals_torch_on_real_tokens(monkeypatch, smoothing, chunk):
     monkeypatch.setattr(objective, "CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(objective, "SLICE_ELEMENTS", chunk)
     model = Output(5, 11)
     readout = torch.randn(3, 4, 5, requires_grad=True)
     target = torch.randint(0, 11, (3, 4))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nmt.config import Training
-from nmt.training.optimization import MovingAverage, build_optimizer, learning_rate, mean_weights
+from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
 
 COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
 
@@ -37,6 +37,24 @@ def test_biases_are_not_decayed():
     optimizer.step()
     torch.testing.assert_close(model.weight, before.weight * (1 - 0.1 * 0.5))
     assert torch.equal(model.bias, before.bias)
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5, 1e6])
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_clipping_within_the_step(name, clip_norm):
+    ours, theirs = nn.Linear(3, 4), nn.Linear(3, 4)
+    theirs.load_state_dict(ours.state_dict())
+    settings = Training(optimizer=name, weight_decay=0.1, learning_rate=0.1, epsilon=1.0)
+    optimizers = [build_optimizer(model, settings) for model in (ours, theirs)]
+    for scale in (1.0, 100.0, 0.01):
+        for model in (ours, theirs):
+            torch.manual_seed(0)
+            for weight in model.parameters():
+                weight.grad = scale * torch.randn_like(weight)
+        clipped_step(optimizers[0], torch.nn.utils.get_total_norm([w.grad for w in ours.parameters()]), clip_norm)
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), clip_norm or torch.inf)
+        optimizers[1].step()
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-4, atol=1e-5)
 
 
 def test_moving_average_follows_the_weights():
