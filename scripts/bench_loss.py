@@ -51,8 +51,7 @@ def fused(output: nn.Linear, readout: Tensor, target: Tensor, smoothing: float) 
 def ours(output: nn.Linear, readout: Tensor, target: Tensor, smoothing: float) -> Tensor:
     """What `nmt train` does."""
     model = SimpleNamespace(output=output)
-    is_real = torch.ones(1, len(target), dtype=torch.bool)
-    return cross_entropy(model, readout.unsqueeze(0), target.unsqueeze(0), is_real, smoothing).smoothed  # type: ignore[arg-type]
+    return cross_entropy(model, readout.unsqueeze(0), target, torch.arange(len(target)), smoothing).smoothed  # type: ignore[arg-type]
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy of whole logits": whole, "linear_cross_entropy": fused, "nmt": ours}

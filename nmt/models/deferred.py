@@ -24,21 +24,26 @@ class _Collect(torch.autograd.Function):
     """Stands between a matrix and the steps that use it: its backward runs after that of every step."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, bias: Tensor | None, record: Record) -> Tensor:
+    def forward(ctx: Any, matrix: Tensor, bias: Tensor | None, record: Record, is_transposed: bool) -> Tensor:
         ctx.record = record
+        ctx.is_transposed = is_transposed
         ctx.types = matrix.dtype, None if bias is None else bias.dtype
         return matrix.new_zeros(())
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.record:
-            return None, None, None
+            return None, None, None, None
         over_steps = 0 if ctx.record[0][0].dim() == 2 else 1
         x, gradient = (torch.cat(parts, dim=over_steps) for parts in zip(*ctx.record, strict=True))
         ctx.record.clear()
         matrix_type, bias_type = ctx.types
         bias_gradient = None if bias_type is None else gradient.sum(0, dtype=bias_type)
-        return (x.transpose(-1, -2) @ gradient).to(matrix_type), bias_gradient, None
+        if ctx.is_transposed:  # laid out as the weight is, whose gradient then needs no copy
+            matrix_gradient = (gradient.transpose(-1, -2) @ x).to(matrix_type).transpose(-1, -2)
+        else:
+            matrix_gradient = (x.transpose(-1, -2) @ gradient).to(matrix_type)
+        return matrix_gradient, bias_gradient, None, None
 
 
 class _Step(torch.autograd.Function):
@@ -75,7 +80,7 @@ class _Loop:
             kind = x.device.type
             dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else matrix.dtype
             record: Record = []
-            anchor: Tensor = _Collect.apply(matrix, bias, record)  # type: ignore[no-untyped-call]
+            anchor: Tensor = _Collect.apply(matrix, bias, record, is_transposed)  # type: ignore[no-untyped-call]
             cast = None if bias is None else bias.detach().to(dtype)
             self._met[key] = anchor, matrix.detach().to(dtype), cast, record
             self._sources.append(source)

@@ -1,4 +1,7 @@
-"""A batch of numpy arrays as the tensors that a step reads. Axes: B sentences, S source tokens, T target tokens."""
+"""A batch of numpy arrays as the tensors that a step reads.
+
+Axes: B sentences, S source tokens, T target tokens, N real target tokens.
+"""
 
 from dataclasses import dataclass
 
@@ -24,8 +27,8 @@ class DeviceBatch:
     """(B, T) BOS and all target tokens but the last: what the decoder has read."""
     target: Tensor
     """(B, T) what it must predict, EOS last."""
-    is_real: Tensor
-    """(B, T) bool, True where `target` is no padding."""
+    real: Tensor
+    """(N,) where `target`, its rows end to end, is no padding: a GPU is not asked, so nobody waits for it."""
 
 
 EVEN = 2
@@ -42,10 +45,10 @@ def on_device(batch: Batch, device: torch.device) -> DeviceBatch:
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
     source, lengths = move(batch.source), move(batch.source_lengths)
-    target, target_lengths = move(batch.target), move(batch.target_lengths)
+    target = move(batch.target)
     previous = torch.cat([target.new_full((len(target), 1), BOS), target[:, :-1]], dim=1)
-    is_real = torch.arange(target.shape[1], device=device) < target_lengths.unsqueeze(1)
-    return DeviceBatch(source, lengths, previous, target, is_real)
+    is_real = np.arange(target.shape[1]) < batch.target_lengths[:, None]
+    return DeviceBatch(source, lengths, previous, target, move(np.flatnonzero(is_real)))
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:

@@ -109,12 +109,17 @@ class Loss:
     """Negative log-likelihood, without smoothing or gradient."""
 
 
-def cross_entropy(model: Seq2Seq, readout: Tensor, target: Tensor, is_real: Tensor, smoothing: float) -> Loss:
-    """Score `target` (B, T) under the readouts (B, T, R), on real tokens (`is_real`, (B, T)) only."""
+def cross_entropy(model: Seq2Seq, readout: Tensor, target: Tensor, real: Tensor, smoothing: float) -> Loss:
+    """Score `target` (B, T) under the readouts (B, T, R), at the positions `real` (N,) of their rows end to end."""
     kind = readout.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.output.weight.dtype
     with torch.autocast(kind, enabled=False):
         loss, nll = _OutputCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            readout[is_real], model.output.weight, model.output.bias, target[is_real], smoothing, dtype
+            readout.flatten(0, 1)[real],
+            model.output.weight,
+            model.output.bias,
+            target.flatten()[real],
+            smoothing,
+            dtype,
         )
     return Loss(loss, nll)

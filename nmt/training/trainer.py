@@ -148,7 +148,7 @@ class Trainer:
             here = on_device(part, self.device)
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
                 readout = self.model(here.source, here.lengths, here.previous)
-                loss = cross_entropy(self.model, readout, here.target, here.is_real, settings.label_smoothing)
+                loss = cross_entropy(self.model, readout, here.target, here.real, settings.label_smoothing)
             (loss.smoothed / batch.tokens).backward()  # type: ignore[no-untyped-call]
             self._sums[0] += loss.smoothed.detach()
             self._sums[1] += loss.nll

@@ -59,7 +59,7 @@ class Validator:
             here = on_device(batch, self._device)
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
                 readout = model(here.source, here.lengths, here.previous)
-                total += cross_entropy(model, readout, here.target, here.is_real, 0.0).nll
+                total += cross_entropy(model, readout, here.target, here.real, 0.0).nll
             tokens += batch.tokens
         return float(total) / max(1, tokens)
 

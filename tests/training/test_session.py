@@ -218,8 +218,8 @@ def test_gradients_that_are_not_finite_are_skipped_then_named(here, monkeypatch)
     settings = tiny(precision="fp32", max_steps=30)
     real = trainer.cross_entropy
 
-    def broken(model, readout, target, is_real, smoothing):
-        return real(model, readout * (float("nan") if smoothing else 1.0), target, is_real, smoothing)
+    def broken(model, readout, target, real_tokens, smoothing):
+        return real(model, readout * (float("nan") if smoothing else 1.0), target, real_tokens, smoothing)
 
     monkeypatch.setattr(trainer, "cross_entropy", broken)
     with pytest.raises(NmtError, match="no finite gradient in 3 steps"):
