@@ -112,9 +112,12 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     """
     from nmt.decoding.hypothesis import Options
     from nmt.decoding.translator import Settings, Translator
+    from nmt.models.device import keep_freed_memory
 
     run = Run.open(Path(request["run"]))
-    translator = Translator.load([(run, Path(request["checkpoint"]))], "cpu", request["precision"])
+    checkpoint = Path(request["checkpoint"])
+    keep_freed_memory()
+    translator = Translator.load([(run, checkpoint)], "cpu", request["precision"], request["shortlist"])
     lines, result = request["lines"], {}
     for name, options in {BEAM: Options(beam_size=5), GREEDY: Options(method="greedy")}.items():
         settings = dataclasses.replace(Settings.of(run.config.decoding), search=options)
@@ -136,17 +139,19 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def nmt_system(task: Task, precision: str, single: int) -> System:
-    """Return our system in an arithmetic."""
-    name = f"nmt {precision}"
+def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0) -> System:
+    """Return our system in an arithmetic, with a shortlist of so many words for each word or none."""
+    name = f"nmt {precision}" + f", shortlist {shortlist}" * bool(shortlist)
     request = {
         "run": str(task.run.folder.absolute()),
         "checkpoint": str(task.checkpoint.absolute()),
         "precision": precision,
+        "shortlist": shortlist,
         "lines": task.lines,
         "single": {BEAM: single},
     }
     shared = ["--model", str(task.checkpoint.absolute()), "--precision", precision, "--device", "cpu", *PENALTIES]
+    shared += ["--shortlist", str(shortlist)]
     files = ["--input", str(task.work / "source.txt"), "--output", str(task.work / "nmt.txt")]
 
     def translate() -> dict[str, dict[str, Any]]:
@@ -353,6 +358,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--lines", type=int, metavar="N", help="translate only the first N")
     parser.add_argument("--single", type=int, default=100, metavar="N", help="so many one by one (default 100)")
     parser.add_argument("--precision", nargs="+", choices=precisions(), default=precisions(), help="default: all")
+    parser.add_argument(
+        "--shortlist", type=int, default=0, metavar="N", help="also the last precision with a shortlist"
+    )
     parser.add_argument("--tokenize", choices=TOKENIZERS, default="none", help="sacreBLEU's (default none)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each system (default 3)")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")
@@ -396,6 +404,8 @@ def compare(given: argparse.Namespace, work: Path) -> None:
         peers.check_shared(task.config, str(task.run.config_file))
         systems.append(opennmt_system(task, python, given.single))
     systems += [nmt_system(task, precision, given.single) for precision in given.precision]
+    if given.shortlist:
+        systems.append(nmt_system(task, given.precision[-1], given.single, given.shortlist))
     measure(systems, given.rounds)
     found = figures(systems, task, given.tokenize)
     print(results(found))

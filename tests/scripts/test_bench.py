@@ -1,5 +1,6 @@
 """The parts of scripts/bench_train.py and bench_translate.py that need no peer: logs, arithmetic, weights, tables."""
 
+import argparse
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import bench_gpu  # noqa: E402
 import bench_train  # noqa: E402
 import bench_translate  # noqa: E402
 import peers  # noqa: E402
@@ -226,3 +228,15 @@ def test_a_mistake_is_told_in_one_line(
     assert script.main() == 1  # type: ignore[attr-defined]
     said = capsys.readouterr()
     assert message in said.err and said.err.count("\n") == 1 and not said.out
+
+
+def test_training_and_search_on_made_up_text(tmp_path: Path) -> None:
+    sizes = [f"model.{part}.size=16" for part in ("embedding", "encoder", "decoder", "attention")]
+    overrides = ["subword.vocab_size=60", "training.sentences_per_batch=4", "training.precision=fp32", *sizes]
+    given = argparse.Namespace(
+        config=bench_gpu.CONFIG, device="cpu", steps=1, lines=6, batch=3, overrides=overrides, json=None
+    )
+    found = bench_gpu.measure(given, tmp_path)
+    assert found["training"]["tokens_per_second"] > found["training"]["target_tokens_per_second"] > 0
+    assert set(found["search"]) == {"greedy", "beam 5"} and min(found["search"].values()) > 0
+    assert "search, beam 5, target" in bench_gpu.results(found)
