@@ -11,7 +11,6 @@ sentences; as the network is untrained, every translation is cut at the length o
 import argparse
 import dataclasses
 import itertools
-import json
 import random
 import sys
 import time
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import console
 import peers
 import torch
 
@@ -29,7 +29,6 @@ from nmt.data.batching import Position
 from nmt.data.prepare import Prepared, prepare
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.translator import Settings, Translator
-from nmt.errors import NmtError
 from nmt.models.device import Arithmetic, choose_arithmetic, choose_device, keep_freed_memory
 from nmt.models.ready import ready
 from nmt.reports.table import table
@@ -129,12 +128,11 @@ def measure_search(translator: Translator, config: Config, lines: list[str], bat
 
 def measure(given: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Train, then translate."""
-    peers.check_output(given.json)
     device = choose_device(given.device)
     config = resolve(given.config, given.overrides, work, given.steps)
     arithmetic: Arithmetic = choose_arithmetic(config.training.precision, device)
     keep_freed_memory()
-    prepare(config, lambda line: print(line, file=sys.stderr))
+    prepare(config, console.say)
     prepared = Prepared.open(config.prepared)
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, given.steps)
@@ -163,7 +161,7 @@ def results(found: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Run the command line; return 1 after telling in one line what the user can mend."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="?", type=Path, default=CONFIG)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cuda")
@@ -174,16 +172,15 @@ def main() -> int:
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     given = parser.parse_args()
-    try:
-        with peers.workspace(given.work) as work:
-            found = measure(given, work)
-    except NmtError as error:
-        print(f"bench_gpu: error: {error}", file=sys.stderr)
-        return 1
-    print(results(found))
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return 0
+
+    def work() -> None:
+        console.check_output(given.json)
+        with console.workspace(given.work) as folder:
+            found = measure(given, folder)
+        print(results(found))
+        console.write_json(given.json, found)
+
+    return console.conclude("bench_gpu", work)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ make these. --work keeps all files and logs, and prepares the text only once.
 
 import argparse
 import functools
-import json
 import shutil
 import statistics
 import sys
@@ -22,7 +21,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import console
 import peers
+from console import say
 
 from nmt import config as schema
 from nmt.config import Config, Model
@@ -330,11 +331,6 @@ def profile_tables(found: dict[str, Any]) -> str:
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
-def say(line: str) -> None:
-    """Tell how it goes."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -356,7 +352,6 @@ def options() -> argparse.Namespace:
 
 def compare(given: argparse.Namespace, work: Path) -> None:
     """Measure what is asked for and print it."""
-    peers.check_output(given.json)
     opennmt, joeynmt = peers.peer_python(given.opennmt), peers.peer_python(given.joeynmt)
     paths = given.configs or CONFIGS
     configs = [resolve(path, given.overrides, work / "prepared", given.steps) for path in paths]
@@ -412,20 +407,19 @@ def compare(given: argparse.Namespace, work: Path) -> None:
             found, _ = peers.ask("profile", Path(sys.executable), __file__, "profile", request, work)
             record["profile"].append(found)
             print(f"\n{profile_tables(found)}")
-    if given.json is not None:
-        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    console.write_json(given.json, record)
 
 
 def main() -> int:
-    """Run the command line; return 1 after telling in one line what the user can mend."""
+    """Run the command line."""
     given = options()
-    try:
-        with peers.workspace(given.work) as work:
-            compare(given, work)
-    except NmtError as error:
-        say(f"bench_train: error: {error}")
-        return 1
-    return 0
+
+    def work() -> None:
+        console.check_output(given.json)
+        with console.workspace(given.work) as folder:
+            compare(given, folder)
+
+    return console.conclude("bench_train", work)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ says how to make it.
 import argparse
 import dataclasses
 import functools
-import json
 import statistics
 import sys
 import time
@@ -23,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import console
 import peers
+from console import say
 
 from nmt.config import Config
 from nmt.data.corpus import read_pairs
@@ -334,11 +335,6 @@ def results(found: Sequence[dict[str, Any]]) -> str:
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
-def say(line: str) -> None:
-    """Tell how it goes."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def precisions() -> list[str]:
     """Return what `nmt translate --precision` offers, but `auto`, which is one of the others."""
     from nmt.cli.translate import command
@@ -396,7 +392,6 @@ def open_task(given: argparse.Namespace, work: Path) -> Task:
 
 def compare(given: argparse.Namespace, work: Path) -> None:
     """Measure what is asked for and print it."""
-    peers.check_output(given.json)
     python = peers.peer_python(given.opennmt)
     task = open_task(given, work)
     systems = []
@@ -409,20 +404,19 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     measure(systems, given.rounds)
     found = figures(systems, task, given.tokenize)
     print(results(found))
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    console.write_json(given.json, found)
 
 
 def main() -> int:
-    """Run the command line; return 1 after telling in one line what the user can mend."""
+    """Run the command line."""
     given = options()
-    try:
-        with peers.workspace(given.work) as work:
-            compare(given, work)
-    except NmtError as error:
-        say(f"bench_translate: error: {error}")
-        return 1
-    return 0
+
+    def work() -> None:
+        console.check_output(given.json)
+        with console.workspace(given.work) as folder:
+            compare(given, folder)
+
+    return console.conclude("bench_translate", work)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import console
+
 from nmt import config as schema
 from nmt.data.lines import read_lines
 from nmt.errors import NmtError
@@ -88,7 +90,7 @@ def results(found: list[dict[str, Any]]) -> str:
 
 
 def main() -> int:
-    """Run the command line; return 1 after telling in one line what the user can mend."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("--vary", nargs="+", required=True, metavar="KEY=VALUE", help="the settings to compare")
@@ -99,15 +101,14 @@ def main() -> int:
     parser.add_argument("--checkpoint", default="best")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     given = parser.parse_args()
-    try:
+
+    def work() -> None:
+        console.check_output(given.json)
         found = compare(given)
-    except NmtError as error:
-        print(f"compare_seeds: error: {error}", file=sys.stderr)
-        return 1
-    print(results(found))
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return 0
+        print(results(found))
+        console.write_json(given.json, found)
+
+    return console.conclude("compare_seeds", work)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,8 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -115,26 +113,6 @@ def peer_python(path: Path | None) -> Path | None:
     if path is not None and not (path.is_file() and os.access(path, os.X_OK)):
         raise NmtError(f"{path}: no such Python; give bin/python of the peer's virtual environment")
     return None if path is None else path.absolute()
-
-
-def check_output(path: Path | None) -> None:
-    """Raise `NmtError` where a file could not be written, before hours of measuring."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise NmtError(f"{path}: no such folder; make it, or choose another --json")
-
-
-@contextmanager
-def workspace(folder: Path | None) -> Iterator[Path]:
-    """Give the absolute path of `folder`, made where missing, or of a temporary one."""
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="nmt-bench-") as name:
-            yield Path(name)
-    else:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise NmtError(f"{folder}: cannot be made: {error.strerror}") from None
-        yield folder.absolute()
 
 
 # --- the peers' files ------------------------------------------------------------------------------------------------

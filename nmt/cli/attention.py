@@ -7,17 +7,13 @@ from typing import Literal
 
 import click
 
+from nmt.cli import options
+from nmt.cli.options import FILE
 from nmt.errors import NmtError
-
-FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option(
-    "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
-    help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default as in nmt translate.",
-)  # fmt: skip
-@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@options.model
 @click.option("--input", "-i", "source", type=FILE, help="Sentences to translate and draw, one a line; default stdin.")
 @click.option(
     "--output", "-o", type=FILE, default=Path("attention"), show_default=True,
@@ -27,9 +23,8 @@ FILE = click.Path(path_type=Path)
     "--level", type=click.Choice(["word", "piece"]), default="word", show_default=True, help="What is a cell."
 )
 @click.option("--font", type=FILE, help="Font file for characters that matplotlib's own font lacks, such as Chinese.")
-@click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
+@options.beam_size
+@options.machine
 def command(
     models: tuple[Path, ...],
     checkpoint: str | None,

@@ -2,20 +2,16 @@
 
 import functools
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-FILE = click.Path(path_type=Path)
+from nmt.cli import options
+from nmt.cli.options import FILE
 
 
 @click.command()
-@click.option(
-    "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
-    help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default as in nmt translate.",
-)  # fmt: skip
-@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@options.model
 @click.option("--split", help="valid, a name under data.test, or all; default test.")
 @click.option("--source", "-s", type=FILE, help="Evaluate on this file in place of a split.")
 @click.option(
@@ -23,23 +19,8 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--tokenize", "-tok", help="sacreBLEU's tokeniser; default that of the target language. See nmt score.")
 @click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU and chrF.")
-@click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
-@click.option("--greedy", is_flag=True, help="Take the most probable token at each step.")
-@click.option("--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by.")
-@click.option("--alpha", type=float, help="Exponent of the length penalty.")
-@click.option("--coverage-penalty", type=float, help="Beta of GNMT's coverage penalty; 0 is off.")
-@click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens.")
-@click.option("--max-length-ratio", type=float, help="Most target tokens for each source token.")
-@click.option("--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to.")
-@click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token.")
-@click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
-@click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
-@click.option(
-    "--shortlist", type=click.IntRange(0, 64), metavar="N",
-    help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. Faster.",
-)  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
+@options.search
+@options.machine
 @click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Where results are kept; default RUN/evaluations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(**given: Any) -> None:

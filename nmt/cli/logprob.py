@@ -6,23 +6,19 @@ from typing import Literal
 
 import click
 
-FILE = click.Path(path_type=Path)
+from nmt.cli import options
+from nmt.cli.options import FILE
 
 
 @click.command()
-@click.option(
-    "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
-    help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default as in nmt translate.",
-)  # fmt: skip
-@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@options.model
 @click.option("--source", "-s", type=FILE, required=True, help="Source sentences, plain or .gz.")
 @click.option("--target", "-t", type=FILE, required=True, help="Their translations, line by line.")
 @click.option("--output", "-o", type=FILE, help="Where to write; default stdout.")
 @click.option("--per-token", is_flag=True, help="One JSON object a line: log_prob, tokens, token_log_probs.")
 @click.option("--tokens-per-batch", type=click.IntRange(1), help="Tokens scored at once.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but errors.")
+@options.machine
+@options.quiet
 def command(
     models: tuple[Path, ...],
     checkpoint: str | None,

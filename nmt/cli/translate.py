@@ -4,60 +4,39 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nmt.cli import options
+from nmt.cli.options import FILE
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
     from nmt.config import Decoding
     from nmt.decoding.translator import Settings
 
-FILE = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option(
-    "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
-    help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default: $NMT_MODEL, else the "
-    "newest finished run under runs/.",
-)  # fmt: skip
-@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@options.model
 @click.option("--input", "-i", "source", type=FILE, help="Text to translate, plain or .gz; default stdin.")
 @click.option("--output", "-o", type=FILE, help="Where to write; default stdout. Appears only when complete.")
-@click.option("--beam-size", "-b", type=int, help="Hypotheses kept; 1 is greedy.")
-@click.option("--greedy", is_flag=True, help="Take the most probable token at each step.")
+@options.search
 @click.option("--sample", is_flag=True, help="Draw each token at random.")
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 sharpens what is drawn from.")
 @click.option("--top-k", type=int, default=0, help="Draw from the K most probable tokens; 0 from all.")
 @click.option("--top-p", type=float, default=1.0, help="Draw from the fewest tokens of this probability; 1 from all.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the draws.")
-@click.option("--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by.")
-@click.option("--alpha", type=float, help="Exponent of the length penalty.")
-@click.option("--coverage-penalty", type=float, help="Beta of GNMT's coverage penalty; 0 is off.")
-@click.option("--min-length", type=int, default=0, help="Fewest target tokens.")
-@click.option("--max-length-ratio", type=float, help="Most target tokens for each source token.")
 @click.option("--n-best", "-n", type=int, default=1, show_default=True, help="Translations printed for each line.")
 @click.option("--format", "form", type=click.Choice(["text", "moses", "json"]), default="text", show_default=True)
 @click.option(
     "--alignments", type=FILE, metavar="FILE|-",
     help="Write word alignments, source-target, here; - puts them on the line itself, after |||.",
 )  # fmt: skip
-@click.option("--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to.")
-@click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token.")
 @click.option("--prefix", help="What each translation must begin with.")
 @click.option("--prefix-file", type=FILE, help="What each translation must begin with, a line each.")
-@click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once.")
-@click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length.")
-@click.option(
-    "--shortlist", type=click.IntRange(0, 64), metavar="N",
-    help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. Faster.",
-)  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True)
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but errors.")
+@options.machine
+@options.quiet
 def command(**given: Any) -> None:
     """Translate stdin or a file, one line out for each line in.
 

@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path)
+
+
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return one decorator that adds `options`, in this order in the help text."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+model = together(
+    click.option(
+        "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
+        help="Run folder, or a checkpoint folder inside one; several make an ensemble. Default: $NMT_MODEL, else the "
+        "newest finished run under runs/.",
+    ),
+    click.option("--checkpoint", help="best, last, averaged or step-N; default best."),
+)  # fmt: skip
+
+beam_size = click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
+
+search = together(
+    beam_size,
+    click.option("--greedy", is_flag=True, help="Take the most probable token at each step."),
+    click.option(
+        "--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by."
+    ),
+    click.option("--alpha", type=float, help="Exponent of the length penalty."),
+    click.option("--coverage-penalty", type=float, help="Beta of GNMT's coverage penalty; 0 is off."),
+    click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens."),
+    click.option("--max-length-ratio", type=float, help="Most target tokens for each source token."),
+    click.option(
+        "--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to."
+    ),
+    click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token."),
+    click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once."),
+    click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length."),
+    click.option(
+        "--shortlist", type=click.IntRange(0, 64), metavar="N",
+        help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. Faster.",
+    ),
+)  # fmt: skip
+
+machine = together(
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option(
+        "--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True,
+        help="Of matrix products; auto is bf16 where the hardware has it, int8 is for search on a processor.",
+    ),
+)  # fmt: skip
+
+quiet = click.option("--quiet", "-q", is_flag=True, help="Say nothing on stderr but errors.")

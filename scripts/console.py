@@ -1,0 +1,52 @@
+"""What the scripts that measure share: where they write, what they say, and how they end."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nmt.errors import NmtError
+
+
+def say(line: str) -> None:
+    """Tell how it goes."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def check_output(path: Path | None) -> None:
+    """Raise `NmtError` where a file could not be written, before hours of measuring."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise NmtError(f"{path}: no such folder; make it, or choose another --json")
+
+
+@contextmanager
+def workspace(folder: Path | None) -> Iterator[Path]:
+    """Give the absolute path of `folder`, made where missing, or of a temporary one."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="nmt-bench-") as name:
+            yield Path(name)
+    else:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NmtError(f"{folder}: cannot be made: {error.strerror}") from None
+        yield folder.absolute()
+
+
+def write_json(path: Path | None, found: Any) -> None:
+    """Write all figures, where a file is asked for."""
+    if path is not None:
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def conclude(name: str, work: Callable[[], None]) -> int:
+    """Do the work of a script; return 1 after telling in one line what the user can mend."""
+    try:
+        work()
+    except NmtError as error:
+        say(f"{name}: error: {error}")
+        return 1
+    return 0
