@@ -12,12 +12,10 @@ says how to make it.
 
 import argparse
 import dataclasses
-import functools
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,81 +23,23 @@ import click
 import console
 import peers
 from console import say
+from ctranslate2_peer import ctranslate2_system
+from opennmt_peer import opennmt_system
+from translation_task import BEAM, GREEDY, SEARCHES, Round, System, Task
 
-from nmt.config import Config
 from nmt.data.corpus import read_pairs
-from nmt.data.lines import normalize, read_lines
-from nmt.data.subword import EOS, PAD, UNK, Subword, Vocabularies
+from nmt.data.lines import read_lines
+from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import TOKENIZERS, corpus_scores
+from nmt.evaluation.metrics import TOKENIZERS
 from nmt.reports.table import table
 from nmt.runs import Run, find_run
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
-SEARCHES = BEAM, GREEDY = "beam 5", "greedy"
 NMT_SEARCHES = {BEAM: ["--beam-size", "5"], GREEDY: ["--greedy"]}
-OPENNMT_SEARCHES = {BEAM: ["-beam_size", "5"], GREEDY: ["-beam_size", "1"]}
 PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty", "0"]
-OPENNMT_SPECIALS = {"<blank>": PAD, "<unk>": UNK, "<s>": 2, "</s>": EOS}
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is translated, and with what."""
-
-    run: Run
-    checkpoint: Path
-    config: Config
-    vocabularies: Vocabularies
-    lines: list[str]
-    references: list[str] | None
-    work: Path
-
-    def segmented(self) -> list[str]:
-        """Return the lines as pieces, the end of the sentence included: OpenNMT-py's sources have none of their own."""
-        ids = self.vocabularies.source.encode([normalize(line, self.config.data) for line in self.lines])
-        return [" ".join([*self.vocabularies.source.pieces(line), "</s>"]) for line in ids]
-
-    def bleu(self, pieces: Sequence[Sequence[str]], tokenize: str) -> float | None:
-        """Return BLEU of translations, None without references."""
-        if self.references is None:
-            return None
-        subword = self.vocabularies.target
-        known = {piece: i for i, piece in enumerate(subword.pieces(range(subword.size)))}
-        texts = [subword.decode([known.get(piece, UNK) for piece in line]) for line in pieces]
-        return corpus_scores(texts, [self.references], ["bleu"], tokenize)[0].value
-
-
-@dataclass(frozen=True)
-class Round:
-    """One turn of one system."""
-
-    found: dict[str, dict[str, Any]]
-    """What `translate_with_nmt` or its like answered, by search."""
-    processes: dict[str, peers.Usage]
-    """What the whole command took, by search."""
-
-
-@dataclass(frozen=True)
-class System:
-    """One row of the table."""
-
-    name: str
-    translate: Callable[[], dict[str, dict[str, Any]]]
-    """Translates in a process of its own, with every search."""
-    command: Callable[[str], peers.Usage]
-    """Runs the system's own command with a search."""
-    rounds: list[Round] = field(default_factory=list)
-
-    def median(self, value: Callable[[Round], float]) -> float:
-        """Return the median of `value` over the rounds."""
-        return statistics.median(map(value, self.rounds))
-
-    def rate(self, search: str) -> float:
-        """Return target tokens a second."""
-        return self.median(lambda turn: sum(map(len, turn.found[search]["pieces"])) / turn.found[search]["seconds"])
 
 
 # --- ours ------------------------------------------------------------------------------------------------------------
@@ -165,105 +105,6 @@ def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0) -> S
         return peers.run(name, line, task.work / "nmt.log")
 
     return System(name, translate, command)
-
-
-# --- OpenNMT-py ------------------------------------------------------------------------------------------------------
-
-
-def opennmt_weights(
-    weights: "dict[str, Tensor]", source: Sequence[int], target: Sequence[int]
-) -> "tuple[dict[str, Tensor], dict[str, Tensor]]":
-    """Return our weights as OpenNMT-py's, those of the network and of its generator.
-
-    `source` and `target` give our id for each entry of its vocabularies. Its attention scores (W q) . h where ours
-    scores q . (W h), and its readout reads [c; h] where ours reads [h; c].
-    """
-    import torch
-
-    rows = {"source": torch.tensor(source), "target": torch.tensor(target)}
-    model = {
-        "encoder.embeddings.make_embedding.emb_luts.0.weight": weights["source_embedding.table.weight"][rows["source"]],
-        "decoder.embeddings.make_embedding.emb_luts.0.weight": weights["target_embedding.table.weight"][rows["target"]],
-        "decoder.attn.linear_in.weight": weights["decoder.attention.score.key.weight"].t().contiguous(),
-    }
-    for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-        model[f"encoder.rnn.{kind}_l0"] = weights[f"encoder.layers.0.forwards.network.{kind}_l0"]
-        model[f"encoder.rnn.{kind}_l0_reverse"] = weights[f"encoder.layers.0.backwards.network.{kind}_l0"]
-        model[f"decoder.rnn.layers.0.{kind}"] = weights[f"decoder.layers.0.network.{kind}_l0"]
-    readout = weights["decoder.readout.weight"]
-    width = model["decoder.rnn.layers.0.weight_hh"].shape[1]
-    model["decoder.attn.linear_out.weight"] = torch.cat([readout[:, width:], readout[:, :width]], dim=1)
-    model["decoder.attn.linear_out.bias"] = weights["decoder.readout.bias"]
-    generator = {name: weights[f"output.{name}"][rows["target"]] for name in ("weight", "bias")}
-    return model, generator
-
-
-def our_ids(tokens: Sequence[str], subword: Subword) -> list[int]:
-    """Return our id for each of OpenNMT-py's vocabulary entries; raises `NmtError` where one is not ours."""
-    known = {piece: i for i, piece in enumerate(subword.pieces(range(subword.size)))} | OPENNMT_SPECIALS
-    if len(tokens) != subword.size or not known.keys() >= set(tokens):
-        raise NmtError(f"OpenNMT-py made {len(tokens):,} vocabulary entries of our {subword.size:,}, or others")
-    return [known[token] for token in tokens]
-
-
-def convert(request: dict[str, str]) -> None:
-    """Overwrite all weights of the OpenNMT-py checkpoint `template` with those of ours, and write it to `output`."""
-    import torch
-    from safetensors.torch import load_file
-
-    vocabularies = Vocabularies.load(Path(request["subword"]))
-    checkpoint = torch.load(request["template"], weights_only=False)
-    words = checkpoint["vocab"]
-    source, target = our_ids(words["src"], vocabularies.source), our_ids(words["tgt"], vocabularies.target)
-    model, generator = opennmt_weights(load_file(request["weights"]), source, target)
-    for name, tensor in {**checkpoint["model"], **checkpoint["generator"]}.items():
-        ours = {**model, **generator}.get(name)
-        if ours is None or ours.shape != tensor.shape:
-            raise NmtError(f"OpenNMT-py's weight {name} {tuple(tensor.shape)} has no like in ours")
-    torch.save({**checkpoint, "model": model, "generator": generator, "optim": None}, request["output"])
-
-
-def opennmt_checkpoint(task: Task, python: Path, segmented: Sequence[str]) -> Path:
-    """Let OpenNMT-py make a checkpoint of the same network, and put our weights into it."""
-    peers.write_vocabularies(task.work, task.vocabularies.source, task.vocabularies.target)
-    for side in ("source", "target"):
-        (task.work / f"train.{side}").write_text(f"{segmented[0]}\n", encoding="utf-8")
-    text = peers.Text(task.work, 1, task.vocabularies.source.size, task.vocabularies.target.size)
-    settings = {**peers.opennmt_settings(task.config, text, task.work, 1, 1), "batch_size": 1}
-    path = peers.write_yaml(task.work / "template.yaml", settings)
-    peers.run("OpenNMT-py", [python, "-m", "onmt.bin.train", "-config", path], task.work / "template.log")
-    output = task.work / "opennmt.pt"
-    request = {
-        "template": str(task.work / "model_step_1.pt"),
-        "subword": str(task.run.subword.absolute()),
-        "weights": str((task.checkpoint / "model.safetensors").absolute()),
-        "output": str(output),
-    }
-    peers.ask("conversion", Path(sys.executable), __file__, "convert", request, task.work)
-    return output
-
-
-def opennmt_system(task: Task, python: Path, single: int) -> System:
-    """Return OpenNMT-py with our weights."""
-    segmented = task.segmented()
-    checkpoint = opennmt_checkpoint(task, python, segmented)
-    source = task.work / "source.pieces"
-    source.write_text("".join(f"{line}\n" for line in segmented), encoding="utf-8")
-    shared = ["-model", str(checkpoint), "-src", str(source), "-output", str(task.work / "opennmt.txt")]
-    shared += ["-batch_size", "64", "-length_penalty", "avg", "-max_length_ratio", "2"]
-    searches = {name: [*shared, *arguments] for name, arguments in OPENNMT_SEARCHES.items()}
-    ask = functools.partial(peers.ask, "OpenNMT-py", python, peers.__file__)
-
-    def translate() -> dict[str, dict[str, Any]]:
-        request = {"lines": segmented, "searches": searches, "single": {BEAM: single}}
-        found: dict[str, dict[str, Any]]
-        found, _ = ask("translate_with_opennmt", request, task.work)
-        return found
-
-    def command(search: str) -> peers.Usage:
-        return ask("opennmt_command", searches[search], task.work)[1]
-
-    return System("OpenNMT-py fp32", translate, command)
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -349,6 +190,8 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, metavar="RUN", help="run folder, or a checkpoint in one")
     parser.add_argument("--opennmt", type=Path, metavar="PYTHON", help="bin/python of a virtual environment")
+    parser.add_argument("--ctranslate2", type=Path, metavar="PYTHON", help="bin/python of a virtual environment")
+    parser.add_argument("--transformer", type=Path, metavar="FILE", help="what transformer_peer.py trained")
     parser.add_argument("--source", type=Path, metavar="FILE", help="text (default: the first test set of the run)")
     parser.add_argument("--reference", type=Path, metavar="FILE", help="its translation; without it there is no BLEU")
     parser.add_argument("--lines", type=int, metavar="N", help="translate only the first N")
@@ -362,6 +205,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     given = parser.parse_args()
+    if (given.ctranslate2 is None) != (given.transformer is None):
+        parser.error("--ctranslate2 and --transformer are given together")
     if given.rounds < 1 or given.single < 1 or (given.lines is not None and given.lines < 1):
         parser.error("--rounds, --single and --lines must be at least 1")
     return given
@@ -392,7 +237,7 @@ def open_task(given: argparse.Namespace, work: Path) -> Task:
 
 def compare(given: argparse.Namespace, work: Path) -> None:
     """Measure what is asked for and print it."""
-    python = peers.peer_python(given.opennmt)
+    python, other = peers.peer_python(given.opennmt), peers.peer_python(given.ctranslate2)
     task = open_task(given, work)
     systems = []
     if python is not None:
@@ -401,6 +246,8 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     systems += [nmt_system(task, precision, given.single) for precision in given.precision]
     if given.shortlist:
         systems.append(nmt_system(task, given.precision[-1], given.single, given.shortlist))
+    if other is not None:
+        systems.append(ctranslate2_system(task, other, given.transformer, given.single))
     measure(systems, given.rounds)
     found = figures(systems, task, given.tokenize)
     print(results(found))
@@ -421,6 +268,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        peers.answer({"translate_with_nmt": translate_with_nmt, "convert": convert})
+        peers.answer({"translate_with_nmt": translate_with_nmt})
     else:
         sys.exit(main())

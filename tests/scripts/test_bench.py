@@ -15,7 +15,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import bench_gpu  # noqa: E402
 import bench_train  # noqa: E402
 import bench_translate  # noqa: E402
+import opennmt_peer  # noqa: E402
 import peers  # noqa: E402
+import translation_task  # noqa: E402
 
 from nmt import config as schema  # noqa: E402
 from nmt.config import Config, Model  # noqa: E402
@@ -139,7 +141,7 @@ def test_converted_weights_compute_the_same_in_opennmt() -> None:
     for weight in network.parameters():
         torch.nn.init.normal_(weight, std=0.5)
     to_source, to_target = torch.randperm(11), torch.randperm(13)  # our id of each entry of its vocabularies
-    model, generator = bench_translate.opennmt_weights(network.state_dict(), to_source.tolist(), to_target.tolist())
+    model, generator = opennmt_peer.opennmt_weights(network.state_dict(), to_source.tolist(), to_target.tolist())
     source, previous = torch.tensor([4, 10, 5, 3]), torch.tensor([2, 7, 12])
     with torch.no_grad():
         readout = network(source.unsqueeze(0), torch.tensor([4]), previous.unsqueeze(0))
@@ -169,9 +171,9 @@ def test_the_peers_read_the_same_pieces_from_a_vocabulary_that_has_them_all(tmp_
     for i, line in enumerate(lines):
         assert line.split(" ") == subword.pieces(prepared.train[0][0].pair(i)[1])
         assert set(line.split(" ")) <= set(vocabulary)
-    assert bench_translate.our_ids(["<unk>", "<blank>", "<s>", "</s>", *vocabulary], subword)[:5] == [1, 0, 2, 3, 4]
+    assert opennmt_peer.our_ids(["<unk>", "<blank>", "<s>", "</s>", *vocabulary], subword)[:5] == [1, 0, 2, 3, 4]
     with pytest.raises(NmtError, match="of our"):
-        bench_translate.our_ids(vocabulary, subword)
+        opennmt_peer.our_ids(vocabulary, subword)
 
 
 def test_training_table_compares_with_its_first_system() -> None:
@@ -187,12 +189,12 @@ def test_training_table_compares_with_its_first_system() -> None:
 
 
 def test_translation_table_tells_which_lines_are_the_same() -> None:
-    def system(name: str, first: str, log_prob: float) -> bench_translate.System:
+    def system(name: str, first: str, log_prob: float) -> translation_task.System:
         found = {"seconds": 2.0, "single": [0.1], "pieces": [[first], ["b", "c", "d"]], "log_probs": [-1.0, log_prob]}
         usage = peers.Usage(3.0, 100.0)
-        searches = bench_translate.SEARCHES
-        turn = bench_translate.Round(dict.fromkeys(searches, found), dict.fromkeys(searches, usage))
-        return bench_translate.System(name, dict, lambda search: usage, [turn])
+        searches = translation_task.SEARCHES
+        turn = translation_task.Round(dict.fromkeys(searches, found), dict.fromkeys(searches, usage))
+        return translation_task.System(name, dict, lambda search: usage, [turn])
 
     task = SimpleNamespace(bleu=lambda pieces, tokenize: None)
     figures = bench_translate.figures([system("peer", "a", -2.0), system("nmt", "A", -2.25)], task, "none")
