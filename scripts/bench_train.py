@@ -23,10 +23,11 @@ from typing import Any
 
 import console
 import peers
+import roofline
 from console import say
 
 from nmt import config as schema
-from nmt.config import Config, Model
+from nmt.config import Config
 from nmt.data import inputs
 from nmt.data.prepare import Prepared
 from nmt.errors import NmtError
@@ -34,9 +35,6 @@ from nmt.reports.table import table
 from nmt.runs import read_log
 
 CONFIGS = [peers.ROOT / "configs" / "benchmark" / name for name in ("input-feeding.yaml", "parallel.yaml")]
-GATES = {"lstm": 4, "gru": 3}
-MATRICES = ((1024, 1024, 1024), (768, 512, 2048), (4096, 512, 8000))
-"""(rows, inner, columns) of the products that tell how fast the machine is: a square, a gate, an output layer."""
 PROFILED = 20
 """Steps that --profile looks at."""
 
@@ -153,108 +151,6 @@ def results(systems: Sequence[System]) -> str:
             ]
         )
     return table(rows, right=frozenset(range(1, len(rows[0]))))
-
-
-# --- what the machine could do ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Sizes of a text; ends of sentences are counted as tokens."""
-
-    sentences: int
-    source_tokens: int
-    target_tokens: int
-    products: int
-    """Sum over the sentences of source tokens times target tokens."""
-
-    @classmethod
-    def of(cls, prepared: Prepared) -> "Counts":
-        """Count the training text."""
-        sides = [
-            (store.source_lengths.astype(int) + 1, store.target_lengths.astype(int) + 1) for store, _ in prepared.train
-        ]
-        return cls(
-            sum(len(source) for source, _ in sides),
-            sum(int(source.sum()) for source, _ in sides),
-            sum(int(target.sum()) for _, target in sides),
-            sum(int((source * target).sum()) for source, target in sides),
-        )
-
-
-def arithmetic(model: Model, vocabulary: int, counts: Counts) -> dict[str, float]:
-    """Return the floating point operations of the matrix products of a training step, per target token, by part.
-
-    A weight costs 2 for each vector that it multiplies, and twice that again on the way back. Padding is not counted.
-    `vocabulary` is the target's.
-    """
-    encoder, decoder, attention, embedding = model.encoder, model.decoder, model.attention, model.embedding.size
-    directions = 2 if encoder.bidirectional else 1
-    width = encoder.size // directions
-    encoder_inputs = [embedding] + [encoder.size] * (encoder.layers - 1)
-    readout = decoder.size if model.embedding.tie == "none" else embedding
-    fed = {"next_input": readout, "same_step": encoder.size, "upper_layers": 0}[decoder.context_to]
-    above = decoder.size + (encoder.size if decoder.context_to == "upper_layers" else 0)
-    decoder_inputs = [embedding + fed] + [above] * (decoder.layers - 1)
-    key = {"dot": 0, "general": decoder.size, "additive": attention.size}[attention.score]
-    states = decoder.layers * (2 if decoder.cell == "lstm" else 1)
-    parts = {
-        "encoder": directions * GATES[encoder.cell] * width * sum(x + width for x in encoder_inputs),
-        "keys": encoder.size * key,
-        "bridge": encoder.size * states * decoder.size if decoder.start == "bridge" else 0,
-        "decoder cells": GATES[decoder.cell] * decoder.size * sum(x + decoder.size for x in decoder_inputs),
-        "query": decoder.size * attention.size if attention.score == "additive" else 0,
-        "attention": (key or decoder.size) + encoder.size,
-        "readout": (decoder.size + encoder.size) * readout,
-        "output layer": readout * vocabulary,
-    }
-    times = {
-        "encoder": counts.source_tokens,
-        "keys": counts.source_tokens,
-        "bridge": counts.sentences,
-        "attention": counts.products,
-    }
-    return {
-        name: 6 * size * times.get(name, counts.target_tokens) / counts.target_tokens
-        for name, size in parts.items()
-        if size
-    }
-
-
-def matrix_rate(precision: str) -> float:
-    """Return the most operations a second, of fp32 or bf16 matrix products, over a few shapes."""
-    import torch
-
-    from nmt.models.device import keep_freed_memory
-
-    keep_freed_memory()
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    best = 0.0
-    for rows, inner, columns in MATRICES:
-        a, b = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
-        began = time.perf_counter()
-        while time.perf_counter() - began < 1.0:
-            start = time.perf_counter()
-            a @ b
-            best = max(best, 2 * rows * inner * columns / (time.perf_counter() - start))
-    return best
-
-
-def roofline(system: System, counts: Counts, vocabulary: int, rate: float) -> dict[str, Any]:
-    """Return what share of the machine's matrix `rate` a system of ours reaches."""
-    assert system.config is not None
-    parts = arithmetic(system.config.model, vocabulary, counts)
-    reached = sum(parts.values()) * system.speed
-    return {"system": system.label, "parts": parts, "reached": reached, "rate": rate, "share": reached / rate}
-
-
-def roofline_line(line: dict[str, Any]) -> str:
-    """Return `roofline` as a line of text."""
-    parts = ", ".join(f"{name} {size / 1e6:.2f}" for name, size in line["parts"].items())
-    return (
-        f"{line['system']}: {sum(line['parts'].values()) / 1e6:.1f} MFLOP a target token ({parts}); "
-        f"{line['reached'] / 1e9:,.0f} of {line['rate'] / 1e9:,.0f} GFLOP/s, {line['share']:.0%}"
-    )
 
 
 # --- where the time goes ---------------------------------------------------------------------------------------------
@@ -389,15 +285,25 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     if given.roofline:
         ours = [system for system in systems if system.config is not None]
         rates = {
-            precision: peers.ask("matrix rate", Path(sys.executable), __file__, "matrix_rate", precision, work)[0]
+            precision: peers.ask(
+                "matrix rate", Path(sys.executable), roofline.__file__, "matrix_rate", precision, work
+            )[0]
             for precision in {system.measured[0].precision for system in ours}
         }
-        counts = Counts.of(prepared)
+        counts = roofline.Counts.of(prepared)
         record["roofline"] = [
-            roofline(system, counts, prepared.vocabularies.target.size, rates[system.measured[0].precision])
+            roofline.roofline(
+                system.label,
+                system.config.model,
+                system.speed,
+                counts,
+                prepared.vocabularies.target.size,
+                rates[system.measured[0].precision],
+            )
             for system in ours
+            if system.config is not None
         ]
-        print("", *map(roofline_line, record["roofline"]), sep="\n")
+        print("", *map(roofline.roofline_line, record["roofline"]), sep="\n")
     if given.profile:
         record["profile"] = []
         for config in configs:
@@ -424,6 +330,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        peers.answer({"matrix_rate": matrix_rate, "profile": profile})
+        peers.answer({"profile": profile})
     else:
         sys.exit(main())

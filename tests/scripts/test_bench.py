@@ -17,6 +17,7 @@ import bench_train  # noqa: E402
 import bench_translate  # noqa: E402
 import opennmt_peer  # noqa: E402
 import peers  # noqa: E402
+import roofline  # noqa: E402
 import translation_task  # noqa: E402
 
 from nmt import config as schema  # noqa: E402
@@ -83,7 +84,7 @@ MODELS = [
 @pytest.mark.parametrize("values", MODELS)
 def test_arithmetic_counts_every_matrix_of_the_network(values: dict[str, object]) -> None:
     model = Model.model_validate({"embedding": {"size": 24}, **values})
-    one_token = bench_train.Counts(sentences=1, source_tokens=1, target_tokens=1, products=0)
+    one_token = roofline.Counts(sentences=1, source_tokens=1, target_tokens=1, products=0)
     network = Seq2Seq(model, 11, 13)
     tables = {id(network.source_embedding.table.weight), id(network.target_embedding.table.weight)}
     tables -= {id(network.output.weight)}
@@ -92,13 +93,13 @@ def test_arithmetic_counts_every_matrix_of_the_network(values: dict[str, object]
         for name, weight in network.named_parameters()
         if weight.dim() == 2 and id(weight) not in tables and "energy" not in name
     ]
-    assert sum(bench_train.arithmetic(model, 13, one_token).values()) == 6 * sum(sizes)
+    assert sum(roofline.arithmetic(model, 13, one_token).values()) == 6 * sum(sizes)
 
 
 def test_arithmetic_of_attention_is_per_pair_of_source_and_target_token() -> None:
     model = Model.model_validate({"encoder": {"size": 16}, "decoder": {"size": 20}})
-    counts = bench_train.Counts(sentences=2, source_tokens=5, target_tokens=10, products=26)
-    parts = bench_train.arithmetic(model, 13, counts)
+    counts = roofline.Counts(sentences=2, source_tokens=5, target_tokens=10, products=26)
+    parts = roofline.arithmetic(model, 13, counts)
     assert parts["attention"] == 6 * (20 + 16) * 26 / 10
     assert parts["keys"] == 6 * 20 * 16 * 5 / 10
     assert parts["bridge"] == 6 * 16 * 4 * 20 * 2 / 10
