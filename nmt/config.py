@@ -239,6 +239,8 @@ class Model(Section):
                 f"attention.score dot needs encoder.size ({self.encoder.size}) equal to decoder.size "
                 f"({self.decoder.size}); or use score: general"
             )
+        if self.decoder.start == "last" and self.encoder.cell != self.decoder.cell:
+            raise ValueError("decoder.start last needs the same cell in encoder and decoder; or use start: bridge")
         if self.decoder.start == "last" and self.encoder.size != self.decoder.size:
             raise ValueError(
                 f"decoder.start last needs encoder.size ({self.encoder.size}) equal to decoder.size "

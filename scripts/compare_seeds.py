@@ -3,12 +3,13 @@
 python scripts/compare_seeds.py CONFIG --vary training.precision=fp32 training.precision=bf16 [--seeds 1 2 3]
                                 [--set KEY=VALUE ...] [--split test] [--tokenize none] [--checkpoint best] [--json FILE]
 
-Each run is runs/NAME-VALUE-seedN; finished ones are not trained again, interrupted ones go on. Each is scored with the
-config's own search. Of every seed, the first setting is the baseline of a paired bootstrap test (Koehn 2004).
+Each run is runs/NAME-KEY-VALUE-seedN; finished ones are not trained again, interrupted ones go on. Each is scored with
+the config's own search. Of every seed, the first setting is the baseline of a paired bootstrap test (Koehn 2004).
 """
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from nmt.errors import NmtError
 from nmt.evaluation.evaluate import read_split
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.reports.table import table
-from nmt.runs import RUNS
+from nmt.runs import RUNS, Run
 
 
 def nmt(*arguments: str) -> str:
@@ -37,8 +38,12 @@ def nmt(*arguments: str) -> str:
 def train(path: Path, name: str, seed: int, overrides: list[str]) -> Path:
     """Train unless that is done, and return the run's folder."""
     run = RUNS / name
-    if not (run / "finished.json").exists():
-        settings = [f"--set={text}" for text in (*overrides, f"name={name}", f"seed={seed}")]
+    values = [*overrides, f"name={name}", f"seed={seed}"]
+    if (run / "finished.json").exists():
+        if Run(run).config != schema.load(path, values):
+            raise NmtError(f"{run}: trained with other settings; remove it, or change the name in {path}")
+    else:
+        settings = [f"--set={text}" for text in values]
         resume = ["--resume"] if (run / "checkpoints" / "last").exists() else []
         nmt("train", "--config", str(path), *settings, *resume)
     return run
@@ -47,13 +52,15 @@ def train(path: Path, name: str, seed: int, overrides: list[str]) -> Path:
 def compare(given: argparse.Namespace) -> list[dict[str, Any]]:
     """Train and score every setting with every seed; seed by seed, so that a pair is there early."""
     config = schema.load(given.config, given.overrides)
-    shared = [*given.overrides, f"data.prepared={config.prepared}"]
+    shared = list(given.overrides)
+    if not any(setting.startswith(("data.", "subword.")) for setting in given.vary):
+        shared.append(f"data.prepared={config.prepared}")
     references = [list(lines) for lines in read_split(config, given.split).references]
     found = []
     for seed in given.seeds:
         systems, scores = [], []
         for setting in given.vary:
-            name = f"{config.name}-{setting.split('=', 1)[1]}-seed{seed}"
+            name = f"{config.name}-{re.sub('[^A-Za-z0-9._-]+', '-', setting)}-seed{seed}"
             run = train(given.config, name, seed, [*shared, setting])
             asked = ["--split", given.split, "--tokenize", given.tokenize, "--checkpoint", given.checkpoint]
             [result] = json.loads(nmt("evaluate", "--model", str(run), *asked, "--json"))

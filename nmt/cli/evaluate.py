@@ -91,9 +91,11 @@ def _table(results: list[dict[str, Any]]) -> str:
     search = results[0]["search"]
     method = "greedy" if search["method"] == "greedy" else f"beam {search['beam_size']}"
     penalty = f"length penalty {search['length_penalty']}, alpha {search['alpha']:g}"
+    penalty += f", coverage penalty {search['coverage_penalty']:g}"
+    penalty += f", shortlist {search['shortlist']}" if search["shortlist"] else ""
     notes = [
         ("model", " + ".join(results[0]["models"])),
-        ("search", f"{method}, {penalty}, coverage penalty {search['coverage_penalty']:g}, {results[0]['arithmetic']}"),
+        ("search", f"{method}, {penalty}, {results[0]['arithmetic']}"),
         *((score["name"], score["signature"]) for score in results[0]["scores"]),
         *(("kept in", result["hypotheses"]) for result in results),
     ]

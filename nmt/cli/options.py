@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,6 +8,21 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Finite(click.FloatRange):
+    """A float that is a number and not too large to count with."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__(least, 1e6)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType.convert`."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
 
 FILE = click.Path(path_type=Path)
 
@@ -39,10 +55,10 @@ search = together(
     click.option(
         "--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by."
     ),
-    click.option("--alpha", type=float, help="Exponent of the length penalty."),
-    click.option("--coverage-penalty", type=float, help="Beta of GNMT's coverage penalty; 0 is off."),
+    click.option("--alpha", type=Finite(0.0), help="Exponent of the length penalty."),
+    click.option("--coverage-penalty", type=Finite(0.0), help="Beta of GNMT's coverage penalty; 0 is off."),
     click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens."),
-    click.option("--max-length-ratio", type=float, help="Most target tokens for each source token."),
+    click.option("--max-length-ratio", type=Finite(0.0), help="Most target tokens for each source token."),
     click.option(
         "--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to."
     ),

@@ -57,8 +57,10 @@ def command(**given: Any) -> None:
     if given["prefix_file"] is not None:
         prefixes = read_lines(given["prefix_file"])
     shortlist = found[0][0].config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
-    if shortlist and (given["prefix"] is not None or given["prefix_file"] is not None):
-        raise NmtError("--shortlist and a prefix exclude each other, as a prefix may be of any words")
+    if prefixes is not None:  # which may be of any words
+        if given["shortlist"]:
+            raise NmtError("--shortlist and a prefix exclude each other, as a prefix may be of any words")
+        shortlist = 0
     translator = load_translator(found, given["device"], given["precision"], shortlist, say or _silent)
     translate_stream(
         translator, settings, given["source"], prefixes, given["output"], given["form"], given["alignments"], say

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from nmt.data.prepare import Prepared
-from nmt.data.subword import EOS
+from nmt.data.store import Store
+from nmt.data.subword import EOS, Vocabularies
 from nmt.errors import NmtError
 
 CANDIDATES = 64
@@ -22,9 +23,13 @@ CANDIDATES = 64
 COMMON = 128
 """Target tokens, the most frequent ones, that any source may become."""
 MOST_LINKS = 4_000_000
-"""Links that are learnt from; of a larger corpus pairs are taken evenly."""
+"""Links that are learnt from; of a larger corpus pairs are taken evenly, and then those with rare source tokens."""
+LONGEST = 1 << 16
+"""Most links of a pair; one with more is left out."""
+LEAST = 3
+"""Pairs with each source token, where the corpus has so many."""
 _ITERATIONS = 4
-_CHUNK = 10_000
+_CHUNK = 2_000
 
 Ints = npt.NDArray[Any]
 
@@ -38,28 +43,32 @@ class Lexicon:
     common: npt.NDArray[np.int32]
     """(at most COMMON,) the most frequent target tokens, the most frequent first."""
 
-    def save(self, path: Path) -> None:
-        """Write the lexicon to `path`, whole or not at all."""
+    def save(self, path: Path, vocabularies: Vocabularies) -> None:
+        """Write the lexicon to `path`, whole or not at all, with the fingerprint of its vocabularies."""
         temporary = path.with_name(f".{path.name}.tmp")
-        save_file({"candidates": self.candidates, "common": self.common}, temporary)
+        tensors = {"candidates": self.candidates, "common": self.common}
+        save_file(tensors, temporary, metadata={"vocabularies": vocabularies.fingerprint})
         temporary.replace(path)
 
     @classmethod
-    def load(cls, path: Path, source_size: int, target_size: int) -> "Lexicon":
-        """Read the lexicon of vocabularies of those sizes; raises `NmtError` where it is missing or damaged."""
+    def load(cls, path: Path, vocabularies: Vocabularies) -> "Lexicon":
+        """Read the lexicon of `vocabularies`; raises `NmtError` where it is missing, damaged or of others."""
         try:
-            tensors = load_file(path)
-            lexicon = cls(tensors["candidates"].astype(np.int32), tensors["common"].astype(np.int32))
-            is_whole = lexicon.candidates.shape == (source_size, CANDIDATES) and lexicon.common.ndim == 1
-            ids = np.concatenate([lexicon.candidates.ravel(), lexicon.common])
-            if not is_whole or ids.min() < 0 or ids.max() >= target_size:
-                raise ValueError
+            with safe_open(path, framework="np") as file:
+                fingerprint = (file.metadata() or {}).get("vocabularies")
+                shapes = [file.get_slice(name).get_shape() for name in ("candidates", "common")]
+                if shapes[0] != [vocabularies.source.size, CANDIDATES] or len(shapes[1]) != 1 or shapes[1][0] > COMMON:
+                    raise ValueError
+                lexicon = cls(file.get_tensor("candidates"), file.get_tensor("common"))
+            for ids in (lexicon.candidates, lexicon.common):
+                if ids.dtype != np.int32 or ids.min(initial=0) < 0 or ids.max(initial=0) >= vocabularies.target.size:
+                    raise ValueError
         except FileNotFoundError:
-            raise NmtError(
-                f"{path}: no lexicon; nmt train --resume writes one, or translate without --shortlist"
-            ) from None
-        except (SafetensorError, OSError, KeyError, ValueError):
-            raise NmtError(f"{path}: damaged; remove it and let nmt train --resume write it again") from None
+            raise NmtError(f"{path}: this run has no lexicon; translate with --shortlist 0") from None
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError):
+            raise NmtError(f"{path}: damaged, or of another vocabulary; translate with --shortlist 0") from None
+        if fingerprint != vocabularies.fingerprint:
+            raise NmtError(f"{path}: of another vocabulary than the run's; translate with --shortlist 0")
         return lexicon
 
 
@@ -77,35 +86,57 @@ def learn_lexicon(prepared: Prepared) -> Lexicon:
         rank = np.arange(len(words)) - np.searchsorted(words, words)
         kept = rank < CANDIDATES
         candidates[words[kept], rank[kept]] = translations[kept]
+    if prepared.vocabularies.is_joint:  # what was never translated may be a name
+        never = np.flatnonzero((candidates == EOS).all(1))
+        candidates[never, 0] = never
     return Lexicon(candidates, common.astype(np.int32))
 
 
 def _pairs(prepared: Prepared) -> tuple[Ints, Ints, Ints, Ints]:
     """Return ids end to end and sizes of source, each with EOS for the empty word, and of target."""
-    links = sum(
-        int(((store.source_lengths.astype(np.int64) + 1) * store.target_lengths).sum()) for store, _ in prepared.train
-    )
-    stride = max(1, -(-links // MOST_LINKS))
-    parts: list[tuple[Ints, Ints, Ints, Ints]] = []
+    usable = []
+    links = 0
     for store, _ in prepared.train:
-        chosen = np.arange(0, len(store), stride)
-        for begin in range(0, len(chosen), _CHUNK):
-            rows = chosen[begin : begin + _CHUNK]
-            if store.is_text:
-                sides = (prepared.vocabularies.source, "source"), (prepared.vocabularies.target, "target")
-                (source, source_sizes), (target, target_sizes) = (
-                    _flat(subword.encode(store.texts(side, rows))) for subword, side in sides
-                )
-            else:
-                (source, source_sizes), (target, target_sizes) = (
-                    store.gather(side, rows) for side in ("source", "target")
-                )
-            parts.append((np.insert(source, np.cumsum(source_sizes), EOS), source_sizes + 1, target, target_sizes))
+        of_pair = (store.source_lengths.astype(np.int64) + 1) * store.target_lengths
+        usable.append(np.flatnonzero((of_pair > 0) & (of_pair <= LONGEST)))
+        links += int(of_pair[usable[-1]].sum())
+    stride = max(1, -(-links // MOST_LINKS))
+    seen = np.zeros(prepared.vocabularies.source.size, np.int64)  # pairs so far with each source token
+    room = MOST_LINKS
+    parts: list[tuple[Ints, Ints, Ints, Ints]] = []
+    for start in range(stride):  # the even sample first, then all others
+        is_even = start == 0
+        for (store, _), rows in zip(prepared.train, usable, strict=True):
+            for begin in range(start, len(rows), stride * _CHUNK):
+                here = rows[begin : begin + stride * _CHUNK : stride]
+                source, source_sizes = _side(prepared, store, "source", here)
+                if not is_even:
+                    firsts = np.cumsum(source_sizes) - source_sizes
+                    is_wanted = np.minimum.reduceat(seen[source], firsts) < LEAST if len(here) else np.empty(0, bool)
+                    here = here[is_wanted]
+                    if not len(here):
+                        continue
+                    source, source_sizes = _side(prepared, store, "source", here)
+                target, target_sizes = _side(prepared, store, "target", here)
+                parts.append((np.insert(source, np.cumsum(source_sizes), EOS), source_sizes + 1, target, target_sizes))
+                seen += np.bincount(source, minlength=len(seen))
+                room -= 0 if is_even else int(((source_sizes + 1) * target_sizes).sum())
+                if room <= 0:
+                    return _joined(parts)
+    return _joined(parts)
+
+
+def _joined(parts: list[tuple[Ints, Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints, Ints]:
     joined = [np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True)] or [np.empty(0, np.int64)] * 4
     return joined[0], joined[1], joined[2], joined[3]
 
 
-def _flat(lines: list[list[int]]) -> tuple[Ints, Ints]:
+def _side(prepared: Prepared, store: Store, side: str, rows: Ints) -> tuple[Ints, Ints]:
+    """Return one side of some pairs end to end, and the size of each."""
+    if not store.is_text:
+        return store.gather(side, rows)
+    subword = prepared.vocabularies.source if side == "source" else prepared.vocabularies.target
+    lines = subword.encode(store.texts(side, rows))
     return np.array([token for line in lines for token in line], np.int64), np.array([len(line) for line in lines])
 
 

@@ -162,8 +162,8 @@ class Translator:
         arithmetic = choose_arithmetic(precision, place)
         shortlister = None
         if shortlist:
-            sizes = vocabularies[0].source.size, vocabularies[0].target.size
-            shortlister = Shortlister(Lexicon.load(checkpoints[0][0].lexicon, *sizes), shortlist, sizes[1]).to(place)
+            lexicon = Lexicon.load(checkpoints[0][0].lexicon, vocabularies[0])
+            shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(place)
         models = [
             ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic)
             for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
@@ -181,6 +181,8 @@ class Translator:
         With `live`, what has arrived is translated as soon as nothing more comes. `prefixes` are what each translation
         must begin with.
         """
+        if prefixes is not None and self._shortlister is not None:
+            raise NmtError("a translator with a shortlist takes no prefixes, which may be of any words")
         windows = live_windows(lines, settings.window) if live else read_windows(lines, settings.window)
         remaining = None if prefixes is None else iter(prefixes)
         number = 0

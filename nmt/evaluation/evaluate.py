@@ -177,9 +177,9 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     other = {k: v for k, v in result["search"].items() if k not in ("method", "beam_size") and v != usual[k]}
     if other:
         name += "".join(f"-{key.replace('_', '-')}-{value}" for key, value in sorted(other.items())).lower()
-    identity = {key: result[key] for key in ("files", "models", "search", "arithmetic")}
+    identity = _identity(result)
     if _is_other(folder / f"{name}.json", identity):
-        name += "-" + hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:6]
+        name += "-" + hashlib.sha256(identity.encode()).hexdigest()[:6]
     contents = {
         ".txt": "".join(f"{line}\n" for line in evaluation.hypotheses),
         ".json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
@@ -195,15 +195,20 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     return folder / f"{name}.txt"
 
 
-def _is_other(path: Path, identity: dict[str, Any]) -> bool:
+def _identity(result: dict[str, Any]) -> str:
+    """Return what tells one evaluation from another."""
+    wanted = {key: result[key] for key in ("files", "models", "search", "arithmetic")}
+    return json.dumps({**wanted, "signatures": [score["signature"] for score in result["scores"]]}, sort_keys=True)
+
+
+def _is_other(path: Path, identity: str) -> bool:
     """Tell whether `path` holds the result of another evaluation."""
     try:
-        there = json.loads(path.read_text(encoding="utf-8"))
+        return _identity(json.loads(path.read_text(encoding="utf-8"))) != identity
     except FileNotFoundError:
         return False
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
         return True
-    return not isinstance(there, dict) or {key: there.get(key) for key in identity} != identity
 
 
 def with_search(settings: Settings, search: dict[str, Any], rest: dict[str, Any]) -> Settings:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Attention as AttentionConfig
-from nmt.models.deferred import Linear, linear, weigh
+from nmt.models.deferred import Linear, as_weighed, linear, weigh
 from nmt.models.encoder import Memory
 
 
@@ -23,7 +23,7 @@ class Dot(nn.Module):
 
     def keys(self, states: Tensor) -> Tensor:
         """Return the states (B, S, M) themselves."""
-        return states
+        return as_weighed(states)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return scores (B, T, S) of `query` (B, T, D) against `keys` (B, S, D)."""
@@ -39,8 +39,7 @@ class General(Dot):
 
     def keys(self, states: Tensor) -> Tensor:
         """Return W h: (B, S, D)."""
-        projected: Tensor = self.key(states)
-        return projected
+        return as_weighed(self.key(states))
 
 
 class Additive(nn.Module):

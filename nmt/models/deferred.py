@@ -110,7 +110,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, columns: slice
     loop = _LOOP.get()
     if loop is not None:
         return loop.multiply(x, weight, True, bias, columns)
-    return _multiply(x, weight[..., columns].transpose(-1, -2), bias)
+    matrix = weight[..., columns].transpose(-1, -2)
+    return _by_sentence(x, matrix) if matrix.dim() == 3 else _multiply(x, matrix, bias)
 
 
 class Linear(nn.Linear):
@@ -143,10 +144,30 @@ def weigh(shares: Tensor, states: Tensor) -> Tensor:
     loop = _LOOP.get()
     if loop is not None:
         return loop.multiply(shares, states, False, None, slice(None))
-    return torch.bmm(shares, states)
+    return _by_sentence(shares, states)
+
+
+def as_weighed(states: Tensor) -> Tensor:
+    """Return `states` (B, S, O) in the type in which `weigh`, or `linear` by sentence, will take them at every step."""
+    return _wide(states) if states.device.type == "cpu" and not torch.is_grad_enabled() else states
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _multiply(x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     if bias is not None:
         return torch.nn.functional.linear(x, matrix.transpose(-1, -2), bias)
     return x @ matrix
+
+
+def _by_sentence(x: Tensor, matrices: Tensor) -> Tensor:
+    """Return the products (B, N, O) of `x` (B, N, I) and `matrices` (B, I, O); on a processor never in bfloat16.
+
+    oneDNN would compile a product for every pair of lengths, and keep a thousand of them, 0.7 MB each.
+    """
+    if x.device.type != "cpu":
+        return x @ matrices
+    with torch.autocast("cpu", enabled=False):
+        return _wide(x) @ _wide(matrices)

@@ -3,6 +3,8 @@
 Axes: B sentences, N rows, T steps, I input width, D width, G = 4D gates.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
@@ -54,13 +56,14 @@ class RecurrentLayer(nn.Module):
     `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time.
     """
 
-    product: nn.Module | None = None
+    product: nn.Module | None
     """The gates (N, G) of [x; h] (N, I + D) in one product, in a network made ready for search."""
 
     def __init__(self, cell: str, input_size: int, size: int) -> None:
         super().__init__()
         self.cell = cell
         self.size = size
+        self.product = None
         self.network: nn.RNNBase = NETWORKS[cell](input_size, size, batch_first=True)
         input_weight, state_weight, input_bias, state_bias = self.weights
         nn.init.xavier_uniform_(input_weight)
@@ -84,7 +87,9 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, x: Tensor, start: CellState | None = None) -> Tensor:
         """Return the outputs (B, T, D) over `x` (B, T, I), from the state `start` or from zero."""
-        output: Tensor = self.network(x, self._pack_state(start))[0]
+        with self._type(x) as dtype:
+            state = None if start is None else tuple(part.to(dtype) for part in start)
+            output: Tensor = self.network(x.to(dtype), self._pack_state(state))[0]
         return output
 
     def forward_to_end(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, CellState]:
@@ -103,7 +108,9 @@ class RecurrentLayer(nn.Module):
         mark[0], mark[1] = -_SHUT, _SHUT
         weights = [torch.cat([input_weight, mark.flatten(0, 1)], dim=1), *others]
         zero = x.new_zeros(1, len(x), self.size)
-        output, _, c = torch.lstm(x, (zero, zero), weights, True, 1, 0.0, self.training, False, True)
+        with self._type(x) as dtype:
+            state = zero.to(dtype), zero.to(dtype)
+            output, _, c = torch.lstm(x.to(dtype), state, weights, True, 1, 0.0, self.training, False, True)
         return output, (last_real(output, lengths), c[0])
 
     def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
@@ -150,6 +157,18 @@ class RecurrentLayer(nn.Module):
         new = (x_new + reset.sigmoid() * h_new).tanh()
         h = torch.lerp(new, h.to(new.dtype), update.sigmoid())
         return h, (h,)
+
+    @contextmanager
+    def _type(self, x: Tensor) -> Iterator[torch.dtype]:
+        """Give the type for the input `x` of a fused call, within which autocast does what is right for it.
+
+        On a GPU autocast would run it in float16, whatever it is set to; there it runs in the type of its weights.
+        """
+        if x.device.type == "cuda":
+            with torch.autocast("cuda", enabled=False):
+                yield self.weights[0].dtype
+        else:
+            yield x.dtype
 
     def _pack_state(self, state: CellState | None) -> Tensor | tuple[Tensor, Tensor] | None:
         if state is None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nmt.config import Model
 from nmt.models.decoder import DECODERS, Decoder, DecoderState
-from nmt.models.deferred import Linear
+from nmt.models.deferred import Linear, as_weighed
 from nmt.models.dropout import SequenceDropout
 from nmt.models.embedding import TokenEmbedding, embedding_table
 from nmt.models.encoder import Encoder, Memory
@@ -56,7 +56,7 @@ class Seq2Seq(nn.Module):
         """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens."""
         states, final = self.encoder(self.source_embedding(source), lengths)
         is_real = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
-        return Memory(states, self.decoder.attention.keys(states), is_real, final)
+        return Memory(as_weighed(states), self.decoder.attention.keys(states), is_real, final)
 
     def restrict(self, memory: Memory, tokens: Tensor, is_allowed: Tensor) -> Memory:
         """Return `memory` for generating only target `tokens` (U,), of which each sentence `is_allowed` (B, U) some."""

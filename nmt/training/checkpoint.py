@@ -44,8 +44,8 @@ class Progress:
     """Validations without improvement since the last plateau."""
     seconds: float = 0.0
     """Time trained, over all sessions."""
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    """Smoothed loss, NLL and gradient norm summed since the last line of the log."""
+    sums: list[float] = field(default_factory=list)
+    """What the trainer sums between two lines of the log."""
     since: list[int] = field(default_factory=lambda: [0, 0])
     """Target tokens and steps since the last line of the log."""
     skipped: int = 0

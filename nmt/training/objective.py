@@ -30,11 +30,17 @@ class _OutputCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, readout: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, dtype: torch.dtype
+        ctx: Any,
+        readout: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        smoothing: float,
+        dtype: torch.dtype,
+        needs_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
         vocabulary = len(weight)
         x, w, b = readout.to(dtype), weight.to(dtype), bias.to(dtype)
-        needs_gradient = any(ctx.needs_input_grad)
         sums = torch.zeros(2, device=x.device, dtype=torch.promote_types(dtype, torch.float32))
         x_gradients = []
         w_gradient = torch.zeros_like(weight) if needs_gradient else None
@@ -62,7 +68,7 @@ class _OutputCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         outer = gradients[0]
         x_gradient, w_gradient, b_gradient = ctx.saved_tensors
-        return x_gradient * outer.to(x_gradient.dtype), w_gradient * outer, b_gradient * outer, None, None, None
+        return x_gradient * outer.to(x_gradient.dtype), w_gradient * outer, b_gradient * outer, None, None, None, None
 
 
 def _score(logits: Tensor, expected: Tensor, smoothing: float, b_gradient: Tensor | None) -> Tensor:
@@ -121,5 +127,6 @@ def cross_entropy(model: Seq2Seq, readout: Tensor, target: Tensor, real: Tensor,
             target.flatten()[real],
             smoothing,
             dtype,
+            torch.is_grad_enabled(),  # within `forward` it never is
         )
     return Loss(loss, nll)

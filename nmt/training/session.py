@@ -48,8 +48,8 @@ def train(config: Config, resume: bool, report: Report) -> Run:
         is_prepared = is_started and (config.prepared / "prepared.json").is_file()
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
         _open(run, config, prepared, is_started)
-        if not run.lexicon.exists():
-            learn_lexicon(prepared).save(run.lexicon)
+        if not is_started or not run.lexicon.exists():
+            learn_lexicon(prepared).save(run.lexicon, prepared.vocabularies)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()

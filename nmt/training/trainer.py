@@ -36,6 +36,8 @@ from nmt.training.validation import Result, Validator
 MOST_SKIPPED = 20
 """Steps in a row without a finite gradient after which training gives up."""
 DEFAULT_TOKENS = 4096
+SUMS = 5
+"""Smoothed loss, NLL, gradient norm, target tokens and number of the steps that were taken since the last log line."""
 
 
 class Interrupted(Exception):
@@ -81,7 +83,7 @@ class Trainer:
         )
         self.validate = Validator(config, prepared, device, arithmetic)
         self.progress = Progress()
-        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
+        self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
         self._skipped_in_a_row = 0
         self._stop: int | None = None
 
@@ -99,7 +101,8 @@ class Trainer:
         last = self.run.checkpoint("last")
         averaged = None if self.average is None else self.average.averaged
         self.progress = checkpoint.restore(last, self.model, averaged, self.optimizer)
-        self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
+        if len(self.progress.sums) == SUMS:
+            self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
 
     def train(self, journal: Journal) -> str:
         """Train to the end and return why it ended; raises `Interrupted` after saving where a signal came."""
@@ -143,6 +146,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, settings, progress.plateaus)
         self.optimizer.zero_grad(set_to_none=True)
+        losses = torch.zeros(2, dtype=torch.float64, device=self.device)
         for number, part in enumerate(split(batch, settings.accumulate)):
             torch.manual_seed(address(self.config.seed, "dropout", step, number))
             here = on_device(part, self.device)
@@ -150,11 +154,11 @@ class Trainer:
                 readout = self.model(here.source, here.lengths, here.previous)
                 loss = cross_entropy(self.model, readout, here.target, here.real, settings.label_smoothing)
             (loss.smoothed / batch.tokens).backward()  # type: ignore[no-untyped-call]
-            self._sums[0] += loss.smoothed.detach()
-            self._sums[1] += loss.nll
+            losses += torch.stack([loss.smoothed.detach(), loss.nll])
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        self._sums[2] += norm
+        counts = losses.new_full((1,), batch.tokens), losses.new_ones(1)
+        self._sums += torch.cat([losses, norm.double().view(1), *counts]).where(norm.isfinite(), 0.0)
         if self.device.type != "cpu" or self._is_finite(norm):
             clipped_step(self.optimizer, norm, settings.clip_norm)
         progress.step = step
@@ -166,43 +170,48 @@ class Trainer:
         if math.isfinite(float(norm)):
             self._skipped_in_a_row = 0
             return True
-        self.progress.skipped += 1
         self._skipped_in_a_row += 1
-        self._sums.nan_to_num_(0.0, 0.0, 0.0)
         if self._skipped_in_a_row >= MOST_SKIPPED:
-            raise NmtError(
-                f"{self.run.folder}: no finite gradient in {MOST_SKIPPED} steps, up to step {self.progress.step}; "
-                "lower training.learning_rate or set training.precision to fp32, and --resume"
-            )
+            raise self._diverged()
         return False
+
+    def _diverged(self) -> NmtError:
+        resume = ", and --resume" if self.run.names() else ""
+        return NmtError(
+            f"{self.run.folder}: no finite gradient in {MOST_SKIPPED} steps, up to step {self.progress.step}; "
+            f"lower training.learning_rate or set training.precision to fp32{resume}"
+        )
 
     def _log(self, journal: Journal, marked: tuple[float, int, int]) -> tuple[float, int, int]:
         progress = self.progress
         now, (tokens, steps) = time.monotonic(), progress.since
-        smoothed, nll, norm = self._sums.tolist()
-        if not math.isfinite(nll):
-            raise NmtError(
-                f"{self.run.folder}: the loss is not finite at step {progress.step}; lower training.learning_rate, "
-                "and --resume"
-            )
+        smoothed, nll, norm, taken_tokens, taken = self._sums.tolist()
+        self._sums.zero_()
+        progress.since = [0, 0]
+        if skipped := steps - round(taken):
+            progress.skipped += skipped
+            journal.say(f"{skipped} of {steps} steps skipped before step {progress.step:,}: no finite gradient")
+        if taken == 0:
+            if steps >= MOST_SKIPPED:
+                raise self._diverged()
+            return now, progress.step, 0
         elapsed = max(1e-9, now - marked[0])
         speed = (tokens - marked[2]) / elapsed
-        loss = nll / max(1, tokens)
+        loss = nll / taken_tokens
         journal.write(
             "train",
             step=progress.step,
             epoch=progress.position.epoch,
             loss=loss,
-            smoothed_loss=smoothed / max(1, tokens),
+            smoothed_loss=smoothed / taken_tokens,
             learning_rate=self.optimizer.param_groups[0]["lr"],
-            gradient_norm=norm / max(1, steps),
+            gradient_norm=norm / taken,
             tokens=tokens,
+            **({"skipped": skipped} if skipped else {}),
             tokens_per_second=round(speed, 1),
             seconds=round(progress.seconds, 2),
         )
         journal.show(progress.step, loss, speed, elapsed / max(1, progress.step - marked[1]))
-        self._sums.zero_()
-        progress.since = [0, 0]
         return now, progress.step, 0
 
     def _judge(self, result: Result, journal: Journal) -> bool:

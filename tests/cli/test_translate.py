@@ -169,7 +169,7 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
         (["--greedy", "--beam-size", 4], "--greedy and --beam-size"),
         (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file"),
         (["--prefix", "a", "--shortlist", 4], "--shortlist and a prefix"),
-        (["--shortlist", 4], "no lexicon; nmt train --resume writes one"),
+        (["--shortlist", 4], "no lexicon; translate with --shortlist 0"),
         (["--n-best", 9], "--beam-size of at least 9"),
         (["--checkpoint", "step-9"], "step-9"),
         (["--input", "missing.txt"], "missing.txt"),
@@ -179,6 +179,12 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
 def test_mistakes_are_named(run, arguments, message):
     with pytest.raises(NmtError, match=message):
         call(run, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [["--max-length-ratio", "inf"], ["--alpha", "nan"], ["--coverage-penalty", "-1"]])
+def test_numbers_without_sense_are_refused(run, arguments):
+    result = CliRunner().invoke(translate.command, ["--model", str(run), *arguments], input=b"a\n")
+    assert result.exit_code == 2 and arguments[0] in result.stderr
 
 
 def test_a_failed_translation_leaves_the_output_alone(run, tmp_path):

@@ -10,7 +10,7 @@ from nmt import config
 from nmt.data import lexicon as room
 from nmt.data.lexicon import CANDIDATES, Lexicon, learn_lexicon
 from nmt.data.prepare import prepare
-from nmt.data.subword import EOS
+from nmt.data.subword import EOS, Vocabularies
 from nmt.errors import NmtError
 
 WORDS = [f"w{chr(97 + i)}" for i in range(20)]
@@ -59,27 +59,51 @@ def test_pairs_kept_as_text(tmp_path):
 def test_a_part_of_a_large_corpus(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "MOST_LINKS", 4000)
     made = prepared(tmp_path)
-    assert len(room._pairs(made)[1]) < 200
+    source, sizes, *_ = room._pairs(made)
+    assert len(sizes) < 200
     right = [best(learn_lexicon(made), made.vocabularies, w) == w.replace("w", "v") for w in WORDS]
     assert sum(right) > 15
+    monkeypatch.setattr(room, "MOST_LINKS", 300)
+    source, sizes, *_ = room._pairs(made)
+    counts = np.bincount(source, minlength=made.vocabularies.source.size)
+    assert len(sizes) < 40 and (counts[4:] >= room.LEAST).mean() > 0.8, "rare words are looked for"
+
+
+def test_a_word_without_a_translation_may_be_a_name(tmp_path):
+    made = prepared(tmp_path, joint=True, vocab_size=60)
+    assert made.vocabularies.is_joint
+    [[token]] = made.vocabularies.source.encode(["vb"])  # of the target only
+    assert learn_lexicon(made).candidates[token, 0] == token
 
 
 def test_kept_and_read(tmp_path):
     made = prepared(tmp_path)
     learnt, path = learn_lexicon(made), tmp_path / "lexicon.safetensors"
-    sizes = made.vocabularies.source.size, made.vocabularies.target.size
+    vocabularies = made.vocabularies
     with pytest.raises(NmtError, match="no lexicon"):
-        Lexicon.load(path, *sizes)
-    learnt.save(path)
-    found = Lexicon.load(path, *sizes)
+        Lexicon.load(path, vocabularies)
+    learnt.save(path, vocabularies)
+    found = Lexicon.load(path, vocabularies)
     assert np.array_equal(found.candidates, learnt.candidates) and np.array_equal(found.common, learnt.common)
+    swapped = Vocabularies(vocabularies.target, vocabularies.source)
+    with pytest.raises(NmtError, match="another vocabulary"):
+        Lexicon.load(path, swapped)
+    metadata = {"vocabularies": vocabularies.fingerprint}
+    for candidates, common in (
+        (found.candidates, found.common + vocabularies.target.size),
+        (found.candidates - 5, found.common),
+        (found.candidates[:-1], found.common),
+        (found.candidates[:, 0], found.common),
+        (found.candidates.astype(np.float32), found.common),
+        (found.candidates.astype(np.int64) + (1 << 32), found.common),
+        (found.candidates, np.zeros(1000, np.int32)),
+    ):
+        save_file({"candidates": np.ascontiguousarray(candidates), "common": common}, path, metadata)
+        with pytest.raises(NmtError, match="damaged"):
+            Lexicon.load(path, vocabularies)
+    save_file({"common": found.common}, path, metadata)
     with pytest.raises(NmtError, match="damaged"):
-        Lexicon.load(path, sizes[0] + 1, sizes[1])
-    with pytest.raises(NmtError, match="damaged"):
-        Lexicon.load(path, sizes[0], int(found.common.max()))
-    save_file({"common": found.common}, path)
-    with pytest.raises(NmtError, match="damaged"):
-        Lexicon.load(path, *sizes)
+        Lexicon.load(path, vocabularies)
     path.write_bytes(b"nothing")
     with pytest.raises(NmtError, match="damaged"):
-        Lexicon.load(path, *sizes)
+        Lexicon.load(path, vocabularies)

@@ -37,8 +37,11 @@ def test_settings_and_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         config=Path("tiny.yaml"), vary=vary, seeds=[3], overrides=[], split="test", tokenize="13a", checkpoint="best"
     )
     first, second = compare_seeds.compare(given)
-    assert (tmp_path / "runs" / "tiny-fp32-seed3" / "finished.json").exists()
+    assert (tmp_path / "runs" / "tiny-training.precision-fp32-seed3" / "finished.json").exists()
     assert first["bleu"] == second["bleu"] and second["lines_of_the_first"] == 1.0
     assert "over 2 seeds" in compare_seeds.results([first, second])
+    given.overrides = ["training.max_steps=3"]
+    with pytest.raises(NmtError, match="trained with other settings"):
+        compare_seeds.compare(given)
     with pytest.raises(NmtError, match="failed with status 1"):
         compare_seeds.train(Path("missing.yaml"), "new", 1, [])

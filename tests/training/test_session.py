@@ -222,8 +222,21 @@ def test_gradients_that_are_not_finite_are_skipped_then_named(here, monkeypatch)
         return real(model, readout * (float("nan") if smoothing else 1.0), target, real_tokens, smoothing)
 
     monkeypatch.setattr(trainer, "cross_entropy", broken)
-    with pytest.raises(NmtError, match="no finite gradient in 3 steps"):
+    with pytest.raises(NmtError, match=r"no finite gradient in 3 steps.*fp32$"):
         run(settings)
+
+
+def test_a_step_that_is_skipped_leaves_no_trace_in_the_loss(here, monkeypatch):
+    real, calls = trainer.cross_entropy, []
+
+    def broken(model, readout, target, real_tokens, smoothing):
+        calls.append(smoothing)
+        return real(model, readout * (float("nan") if len(calls) == 2 else 1.0), target, real_tokens, smoothing)
+
+    monkeypatch.setattr(trainer, "cross_entropy", broken)
+    found = run(tiny(precision="fp32", max_steps=4, validate_every=4, log_every=4))
+    [entry] = [entry for entry in read_log(found.log) if entry["event"] == "train"]
+    assert entry["skipped"] == 1 and 1.0 < entry["loss"] < 5.0
 
 
 def test_a_damaged_checkpoint_is_named(here):
