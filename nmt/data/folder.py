@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -49,8 +49,9 @@ def _locked(path: Path) -> Iterator[None]:
             break
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
-                break
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock), path.stat()):
+                    break
         except BaseException:
             os.close(lock)
             raise
