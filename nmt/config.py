@@ -340,7 +340,8 @@ class Decoding(Section):
     """Beta of GNMT's coverage penalty (Wu 2016, eq. 14); 0 is off."""
     shortlist: Annotated[int, Field(ge=0, le=64)] = 0
     """Generate only what the run's lexicon holds for the source: so many target tokens for each source token, besides
-    the most frequent ones. Faster, and about the same translations; 0 allows the whole vocabulary."""
+    the most frequent ones; scores are then over these. Costs some quality, and saves time only where the vocabulary is
+    large; 0 allows the whole vocabulary."""
     max_length_ratio: Annotated[float, Field(gt=0)] = 2.0
     """A translation has at most this many times the source's tokens, plus `max_length_extra`."""
     max_length_extra: NotNegative = 20

@@ -26,7 +26,7 @@ import torch
 from nmt import config as schema
 from nmt.config import Config
 from nmt.data.batching import Position
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepare import prepare
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.translator import Settings, Translator
 from nmt.models.device import Arithmetic, choose_arithmetic, choose_device, keep_freed_memory
@@ -132,8 +132,7 @@ def measure(given: argparse.Namespace, work: Path) -> dict[str, Any]:
     config = resolve(given.config, given.overrides, work, given.steps)
     arithmetic: Arithmetic = choose_arithmetic(config.training.precision, device)
     keep_freed_memory()
-    prepare(config, console.say)
-    prepared = Prepared.open(config.prepared)
+    prepared = prepare(config, console.say)
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, given.steps)
     translator = Translator(ready(trainer.model, arithmetic), prepared.vocabularies, config.data, device, arithmetic)
@@ -160,8 +159,15 @@ def results(found: dict[str, Any]) -> str:
     return "\n".join([*notes, table(rows, right=frozenset([1]))])
 
 
-def main() -> int:
-    """Run the command line."""
+def report(given: argparse.Namespace, work: Path) -> None:
+    """Measure, and print and keep what was found."""
+    found = measure(given, work)
+    print(results(found))
+    console.write_json(given.json, found)
+
+
+def options() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", nargs="?", type=Path, default=CONFIG)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cuda")
@@ -171,17 +177,8 @@ def main() -> int:
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
-    given = parser.parse_args()
-
-    def work() -> None:
-        console.check_output(given.json)
-        with console.workspace(given.work) as folder:
-            found = measure(given, folder)
-        print(results(found))
-        console.write_json(given.json, found)
-
-    return console.conclude("bench_gpu", work)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(console.compare("bench_gpu", report, options()))

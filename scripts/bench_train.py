@@ -316,20 +316,8 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     console.write_json(given.json, record)
 
 
-def main() -> int:
-    """Run the command line."""
-    given = options()
-
-    def work() -> None:
-        console.check_output(given.json)
-        with console.workspace(given.work) as folder:
-            compare(given, folder)
-
-    return console.conclude("bench_train", work)
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         peers.answer({"profile": profile})
     else:
-        sys.exit(main())
+        sys.exit(console.compare("bench_train", compare, options()))

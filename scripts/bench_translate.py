@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import console
@@ -34,9 +34,6 @@ from nmt.errors import NmtError
 from nmt.evaluation.metrics import TOKENIZERS
 from nmt.reports.table import table
 from nmt.runs import Run, find_run
-
-if TYPE_CHECKING:
-    pass
 
 NMT_SEARCHES = {BEAM: ["--beam-size", "5"], GREEDY: ["--greedy"]}
 PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty", "0"]
@@ -254,20 +251,8 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     console.write_json(given.json, found)
 
 
-def main() -> int:
-    """Run the command line."""
-    given = options()
-
-    def work() -> None:
-        console.check_output(given.json)
-        with console.workspace(given.work) as folder:
-            compare(given, folder)
-
-    return console.conclude("bench_translate", work)
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         peers.answer({"translate_with_nmt": translate_with_nmt})
     else:
-        sys.exit(main())
+        sys.exit(console.compare("bench_translate", compare, options()))

@@ -1,5 +1,6 @@
 """What the scripts that measure share: where they write, what they say, and how they end."""
 
+import argparse
 import json
 import sys
 import tempfile
@@ -40,6 +41,17 @@ def write_json(path: Path | None, found: Any) -> None:
     """Write all figures, where a file is asked for."""
     if path is not None:
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def compare(name: str, work: Callable[[argparse.Namespace, Path], None], given: argparse.Namespace) -> int:
+    """Do `work` in the folder of --work, once it is known that --json can be written; return as `conclude` does."""
+
+    def in_folder() -> None:
+        check_output(given.json)
+        with workspace(given.work) as folder:
+            work(given, folder)
+
+    return conclude(name, in_folder)
 
 
 def conclude(name: str, work: Callable[[], None]) -> int:

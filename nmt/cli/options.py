@@ -67,7 +67,8 @@ search = together(
     click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length."),
     click.option(
         "--shortlist", type=click.IntRange(0, 64), metavar="N",
-        help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. Faster.",
+        help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. "
+        "Saves time where the vocabulary is large.",
     ),
 )  # fmt: skip
 

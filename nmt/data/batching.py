@@ -157,10 +157,10 @@ class Batches:
             if self._sampling:
                 lines = [line for store, rows in parts for line in store.texts(side, rows)]
                 seed = address(self._seed, "subword", side, epoch, window)
-                sides.append(_Side.of(subword.sample(lines, self._sampling, seed)))
+                sides.append(Side.of(subword.sample(lines, self._sampling, seed)))
             else:
-                read = [_read_ids(store, side, rows, subword) for store, rows in parts]
-                sides.append(_Side(np.concatenate([s.ids for s in read]), np.concatenate([s.lengths for s in read])))
+                read = [read_ids(store, side, rows, subword) for store, rows in parts]
+                sides.append(Side(np.concatenate([s.ids for s in read]), np.concatenate([s.lengths for s in read])))
         return _Pairs(*sides)
 
 
@@ -172,12 +172,12 @@ def eval_batches(store: Store, tokens_per_batch: int) -> Iterator[tuple[Batch, I
     rows = np.lexsort((store.source_lengths, store.target_lengths))
     for cut in _cut(np.asarray(store.target_lengths, np.int64)[rows] + 1, tokens_per_batch):
         here = rows[cut]
-        pairs = _Pairs(_read_ids(store, "source", here, None), _read_ids(store, "target", here, None))
+        pairs = _Pairs(read_ids(store, "source", here, None), read_ids(store, "target", here, None))
         order = pairs.by_source(np.arange(len(here)))
         yield pairs.batch(order), here[order]
 
 
-class _Side:
+class Side:
     """Sentences end to end: `ids` of them all and the `lengths` of each, EOS not included."""
 
     def __init__(self, ids: npt.NDArray[np.integer], lengths: Ints) -> None:
@@ -185,7 +185,7 @@ class _Side:
         self._starts = np.cumsum(self.lengths) - self.lengths
 
     @classmethod
-    def of(cls, sentences: list[list[int]]) -> "_Side":
+    def of(cls, sentences: list[list[int]]) -> "Side":
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         return cls(np.fromiter(chain.from_iterable(sentences), np.int64, int(lengths.sum())), lengths)
 
@@ -204,8 +204,8 @@ class _Side:
 class _Pairs:
     """Pairs in memory, and how they make batches."""
 
-    source: _Side
-    target: _Side
+    source: Side
+    target: Side
 
     def cut(self, tokens: int | None, sentences: int | None, draw: np.random.Generator) -> list[Ints]:
         """Group pairs of similar lengths into batches of `tokens` target tokens or of `sentences`."""
@@ -246,9 +246,9 @@ def _even_budget(lengths: Ints, budget: int) -> int:
     return lowest + bisect_left(range(lowest, budget), -least, key=lambda b: -len(_cut(lengths, b)))
 
 
-def _read_ids(store: Store, side: str, rows: Ints, subword: Subword | None) -> _Side:
-    """Read token ids, or segment text plainly with `subword`."""
+def read_ids(store: Store, side: str, rows: Ints, subword: Subword | None) -> Side:
+    """Read one side of the pairs `rows`; a store of text is segmented plainly with `subword`."""
     if store.is_text:
         assert subword is not None
-        return _Side.of(subword.encode(store.texts(side, rows)))
-    return _Side(*store.gather(side, rows))
+        return Side.of(subword.encode(store.texts(side, rows)))
+    return Side(*store.gather(side, rows))

@@ -4,6 +4,7 @@ Axes: V source vocabulary, W target vocabulary, N candidates of a source token, 
 that stand in one pair).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from nmt.data.batching import Side, read_ids
 from nmt.data.prepare import Prepared
 from nmt.data.store import Store
 from nmt.data.subword import EOS, Vocabularies
@@ -94,6 +96,21 @@ def learn_lexicon(prepared: Prepared) -> Lexicon:
 
 def _pairs(prepared: Prepared) -> tuple[Ints, Ints, Ints, Ints]:
     """Return ids end to end and sizes of source, each with EOS for the empty word, and of target."""
+    parts = []
+    room = MOST_LINKS
+    for store, rows, source, is_even in _sample(prepared):
+        target = read_ids(store, "target", rows, prepared.vocabularies.target)
+        sizes = source.lengths + 1
+        parts.append((np.insert(source.ids, np.cumsum(source.lengths), EOS), sizes, target.ids, target.lengths))
+        room -= 0 if is_even else int((sizes * target.lengths).sum())
+        if room <= 0:
+            break
+    joined = [np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True)] or [np.empty(0, np.int64)] * 4
+    return joined[0], joined[1], joined[2], joined[3]
+
+
+def _sample(prepared: Prepared) -> Iterator[tuple[Store, Ints, Side, bool]]:
+    """Yield pairs of a store and their source: first an even sample, then those of the others with rare tokens."""
     usable = []
     links = 0
     for store, _ in prepared.train:
@@ -101,43 +118,21 @@ def _pairs(prepared: Prepared) -> tuple[Ints, Ints, Ints, Ints]:
         usable.append(np.flatnonzero((of_pair > 0) & (of_pair <= LONGEST)))
         links += int(of_pair[usable[-1]].sum())
     stride = max(1, -(-links // MOST_LINKS))
-    seen = np.zeros(prepared.vocabularies.source.size, np.int64)  # pairs so far with each source token
-    room = MOST_LINKS
-    parts: list[tuple[Ints, Ints, Ints, Ints]] = []
-    for start in range(stride):  # the even sample first, then all others
-        is_even = start == 0
+    subword = prepared.vocabularies.source
+    seen = np.zeros(subword.size, np.int64)  # each source token so far
+    for start in range(stride):
         for (store, _), rows in zip(prepared.train, usable, strict=True):
             for begin in range(start, len(rows), stride * _CHUNK):
                 here = rows[begin : begin + stride * _CHUNK : stride]
-                source, source_sizes = _side(prepared, store, "source", here)
-                if not is_even:
-                    firsts = np.cumsum(source_sizes) - source_sizes
-                    is_wanted = np.minimum.reduceat(seen[source], firsts) < LEAST if len(here) else np.empty(0, bool)
-                    here = here[is_wanted]
+                source = read_ids(store, "source", here, subword)
+                if start > 0:
+                    firsts = np.cumsum(source.lengths) - source.lengths
+                    here = here[np.minimum.reduceat(seen[source.ids], firsts) < LEAST]
                     if not len(here):
                         continue
-                    source, source_sizes = _side(prepared, store, "source", here)
-                target, target_sizes = _side(prepared, store, "target", here)
-                parts.append((np.insert(source, np.cumsum(source_sizes), EOS), source_sizes + 1, target, target_sizes))
-                seen += np.bincount(source, minlength=len(seen))
-                room -= 0 if is_even else int(((source_sizes + 1) * target_sizes).sum())
-                if room <= 0:
-                    return _joined(parts)
-    return _joined(parts)
-
-
-def _joined(parts: list[tuple[Ints, Ints, Ints, Ints]]) -> tuple[Ints, Ints, Ints, Ints]:
-    joined = [np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True)] or [np.empty(0, np.int64)] * 4
-    return joined[0], joined[1], joined[2], joined[3]
-
-
-def _side(prepared: Prepared, store: Store, side: str, rows: Ints) -> tuple[Ints, Ints]:
-    """Return one side of some pairs end to end, and the size of each."""
-    if not store.is_text:
-        return store.gather(side, rows)
-    subword = prepared.vocabularies.source if side == "source" else prepared.vocabularies.target
-    lines = subword.encode(store.texts(side, rows))
-    return np.array([token for line in lines for token in line], np.int64), np.array([len(line) for line in lines])
+                    source = read_ids(store, "source", here, subword)
+                seen += np.bincount(source.ids, minlength=len(seen))
+                yield store, here, source, start == 0
 
 
 def _model_1(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nmt.config import Dropout
 from nmt.config import Encoder as EncoderConfig
 from nmt.models.dropout import SequenceDropout
-from nmt.models.recurrent import CellState, RecurrentLayer, last_real, reverse
+from nmt.models.recurrent import CellState, RecurrentLayer, reverse
 from nmt.models.shortlist import Shortlist
 
 
@@ -56,21 +56,14 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor, with_cells: bool) -> tuple[Tensor, CellState]:
         """Return outputs (B, S, M) and the final state, its memory cell too where `with_cells`."""
-        output, final = self._read(self.forwards, x, lengths, with_cells)
+        output, final = self.forwards.forward_to_end(x, lengths, with_cells)
         if self.backwards is not None:
-            backward, last = self._read(self.backwards, reverse(x, lengths), lengths, with_cells)
+            backward, last = self.backwards.forward_to_end(reverse(x, lengths), lengths, with_cells)
             output = torch.cat([output, reverse(backward, lengths)], dim=-1)
             final = tuple(torch.cat(parts, dim=-1) for parts in zip(final, last, strict=True))
         if self.residual:
             output = output + x
         return self.norm(output), final
-
-    @staticmethod
-    def _read(layer: RecurrentLayer, x: Tensor, lengths: Tensor, with_cells: bool) -> tuple[Tensor, CellState]:
-        if with_cells:
-            return layer.forward_to_end(x, lengths)
-        output = layer(x)
-        return output, (last_real(output, lengths),)
 
 
 class Encoder(nn.Module):

@@ -92,13 +92,14 @@ class RecurrentLayer(nn.Module):
             output: Tensor = self.network(x.to(dtype), self._pack_state(state))[0]
         return output
 
-    def forward_to_end(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, CellState]:
+    def forward_to_end(self, x: Tensor, lengths: Tensor, with_cells: bool = True) -> tuple[Tensor, CellState]:
         """Return outputs (B, T, D) and the state after each sentence's last real token (`lengths`, (B,)).
 
-        The fused call gives memory cells after the last step only. So padding is marked by an input of its own, which
-        shuts the input gate and opens the forget gate: the memory stays as the last real token left it.
+        Without `with_cells` the state of an LSTM is (h,) only, which costs nothing. The fused call gives memory cells
+        after the last step only. So padding is marked by an input of its own, which shuts the input gate and opens the
+        forget gate: the memory stays as the last real token left it.
         """
-        if self.cell == "gru":
+        if self.cell == "gru" or not with_cells:
             output = self(x)
             return output, (last_real(output, lengths),)
         input_weight, *others = self.weights

@@ -103,6 +103,8 @@ class Trainer:
         self.progress = checkpoint.restore(last, self.model, averaged, self.optimizer)
         if len(self.progress.sums) == SUMS:
             self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
+        else:  # saved by an older version, which summed something else
+            self.progress.since = [0, 0]
 
     def train(self, journal: Journal) -> str:
         """Train to the end and return why it ended; raises `Interrupted` after saving where a signal came."""

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import bench_gpu  # noqa: E402
 import bench_train  # noqa: E402
 import bench_translate  # noqa: E402
+import console  # noqa: E402
 import opennmt_peer  # noqa: E402
 import peers  # noqa: E402
 import roofline  # noqa: E402
@@ -228,7 +229,7 @@ def test_a_mistake_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["script", *arguments])
-    assert script.main() == 1  # type: ignore[attr-defined]
+    assert console.compare("script", script.compare, script.options()) == 1  # type: ignore[attr-defined]
     said = capsys.readouterr()
     assert message in said.err and said.err.count("\n") == 1 and not said.out
 
