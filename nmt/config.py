@@ -42,6 +42,9 @@ class Corpus(Section):
     """Column of the TSV that holds the source, counted from 1; further columns are ignored."""
     target_column: Positive = 2
     """Column of the TSV that holds the target."""
+    tag: Annotated[str, Field(pattern=r"^\S+$")] | None = None
+    """Token put before every source sentence, e.g. <2de> in a model of several directions (Johnson 2017); it must be
+    one of `subword.user_symbols`."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Passes over this corpus in one epoch: 2 sees every pair twice, 0.5 half of the pairs, another half next epoch."""
 
@@ -127,6 +130,9 @@ class Subword(Section):
     """Strings that are always one token, e.g. <2de>."""
     training_sentences: Positive = 2_000_000
     """Most lines, drawn evenly from the corpora, that a subword model learns from; a joint one takes half a side."""
+    reuse: Path | None = None
+    """Take the subword models of this run, prepared data or folder in place of learning, e.g. to go on training on
+    other text; what is learned is then ignored."""
     sampling: Probability = 0.0
     """BPE: probability of dropping a merge (BPE-dropout, Provilkov 2020). Unigram: 0 is off, else the smoothing
     exponent alpha of sampling (Kudo 2018), e.g. 0.2. Training only."""
@@ -140,7 +146,8 @@ class Subword(Section):
         return self
 
 
-Cell = Literal["lstm", "gru"]
+Kind = Literal["recurrent", "transformer"]
+Cell = Literal["lstm", "gru", "rnn"]
 
 
 class Embedding(Section):
@@ -150,62 +157,172 @@ class Embedding(Section):
     """Width of source and target embeddings."""
     tie: Literal["none", "target", "all"] = "target"
     """Share weights: `target` = target embedding and output layer (Press & Wolf 2017); `all` = the source's too."""
+    source_vectors: Path | None = None
+    """Word vectors that the source embeddings start from, as text: word2vec's or GloVe's format, plain or gzip."""
+    target_vectors: Path | None = None
+    """The same for the target embeddings."""
+
+    @model_validator(mode="after")
+    def _one_table(self) -> "Self":
+        if self.tie == "all" and self.source_vectors and self.target_vectors:
+            raise ValueError("with 'tie: all' there is one table: give 'source_vectors' or 'target_vectors', not both")
+        return self
 
 
 class Encoder(Section):
-    """The recurrent encoder."""
+    """What reads the source."""
 
+    kind: Kind = "recurrent"
+    """recurrent, or transformer (Vaswani 2017)."""
     cell: Cell = "lstm"
-    """Recurrent cell."""
+    """Recurrent cell; rnn is the plain tanh cell (Elman 1990)."""
     layers: Positive = 1
-    """Number of recurrent layers."""
+    """Number of layers."""
     size: Positive = 512
-    """Width of a layer's output; a bidirectional layer gives each direction half of it."""
-    bidirectional: bool = True
-    """Read the source in both directions in every layer and concatenate."""
+    """Width of a layer's output; with merge concat each direction has half of it."""
+    bidirectional: bool | Positive = True
+    """Read the source in both directions in every layer; a number: in so many of the lowest layers (Wu 2016)."""
+    merge: Literal["concat", "sum", "mul", "average"] = "concat"
+    """How the two directions become one output, and their final states one state."""
+    reverse: bool = False
+    """Read the source from its end to its beginning (Sutskever 2014)."""
+    summary: Literal["last", "mean", "max"] = "last"
+    """The sentence as one vector, for `start: bridge` and `context_to: every_step`: the top layer's final state, or the
+    mean or maximum of its outputs."""
     residual: bool = False
     """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
+    heads: Positive = 8
+    """Attention heads (transformer)."""
+    feed_forward: Positive = 1024
+    """Width of the hidden layer of a feed-forward block (transformer)."""
+
+    @property
+    def layers_both_ways(self) -> int:
+        """Number of layers, from the lowest, that read in both directions."""
+        if isinstance(self.bidirectional, bool):
+            return self.layers if self.bidirectional else 0
+        return self.bidirectional
 
     @model_validator(mode="after")
-    def _even(self) -> "Self":
-        if self.bidirectional and self.size % 2:
-            raise ValueError(f"'size' {self.size} must be even for a bidirectional encoder")
+    def _possible(self) -> "Self":
+        if self.kind == "transformer":
+            _only_of(
+                self, "transformer", ["cell", "bidirectional", "merge", "reverse", "residual", "layer_norm"], self.heads
+            )
+            return self
+        _only_of(self, "recurrent", ["heads", "feed_forward"])
+        if self.layers_both_ways > self.layers:
+            raise ValueError(f"'bidirectional' {self.bidirectional} is more than 'layers' {self.layers}")
+        if self.layers_both_ways and self.merge == "concat" and self.size % 2:
+            raise ValueError(f"'size' {self.size} must be even for a bidirectional encoder, or choose another 'merge'")
+        if not self.layers_both_ways and self.merge != "concat":
+            raise ValueError(f"'merge: {self.merge}' needs 'bidirectional: true'")
+        if self.layers_both_ways and self.reverse:
+            raise ValueError("'reverse' is for an encoder of one direction: set 'bidirectional: false'")
         return self
 
 
 class Attention(Section):
     """How the decoder looks at the source."""
 
-    score: Literal["additive", "dot", "general"] = "general"
-    """additive: v' tanh(W q + U h) (Bahdanau 2015); dot: q'h; general: q'W h (Luong 2015)."""
+    score: Literal["none", "additive", "concat", "dot", "general", "location"] = "general"
+    """additive: v' tanh(W q + U h) (Bahdanau 2015), which Luong (2015) calls concat; dot: q'h, general: q'W h,
+    location: W q, by position alone (Luong 2015); none: the decoder sees the sentence's summary only."""
     scaled: bool = False
     """Divide dot and general scores by the square root of the width (Vaswani 2017)."""
     size: Positive = 512
-    """Width of the hidden layer of the additive score."""
+    """Width of the hidden layer of the additive score and of a predicted centre; of several heads, all together."""
+    heads: Positive = 1
+    """Attentions side by side, scored by dot (Vaswani 2017) or additive (Chen 2018)."""
+    local: Literal["none", "monotonic", "predictive"] = "none"
+    """Look only at a window of the source, about the target's own position or a predicted one (Luong 2015)."""
+    window: Positive = 10
+    """Tokens on each side of the centre of local attention."""
+    positions: Positive = 257
+    """Source positions that the location score tells apart; what lies further is not looked at."""
+    coverage: bool = False
+    """The additive score also sees how much attention each source token has had (See 2017)."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Self":
+        if self.score in ("none", "location") and (self.heads > 1 or self.local != "none"):
+            raise ValueError(f"'score: {self.score}' goes with neither 'heads' nor 'local'")
+        if self.heads > 1 and self.score not in ("dot", "additive"):
+            raise ValueError(f"several 'heads' are scored by dot or additive, not {self.score}")
+        if self.heads > 1 and self.size % self.heads:
+            raise ValueError(f"'size' {self.size} must be a multiple of 'heads' {self.heads}")
+        if self.heads > 1 and self.local != "none":
+            raise ValueError("'local' goes with one head only")
+        if self.scaled and (self.score not in ("dot", "general") or self.heads > 1):
+            raise ValueError("'scaled' is for the score dot or general with one head; several heads always scale")
+        if self.coverage and (self.score not in ("additive", "concat") or self.heads > 1):
+            raise ValueError("'coverage' needs 'score: additive' with one head")
+        return self
 
 
 class Decoder(Section):
-    """The recurrent decoder."""
+    """What writes the target."""
 
+    kind: Kind = "recurrent"
+    """recurrent, or transformer (Vaswani 2017)."""
     cell: Cell = "lstm"
-    """Recurrent cell."""
+    """Recurrent cell; rnn is the plain tanh cell (Elman 1990)."""
     layers: Positive = 2
-    """Number of recurrent layers."""
+    """Number of layers."""
     size: Positive = 512
     """Width of each layer."""
-    context_to: Literal["upper_layers", "next_input", "same_step"] = "upper_layers"
-    """Where the attention's context goes besides the output: upper_layers = the bottom layer queries, the layers above
-    read it (GNMT v2; parallel in time); next_input = input feeding (Luong 2015); same_step = the previous state
-    queries, this step's cell reads it (Bahdanau 2015)."""
+    context_to: Literal["upper_layers", "output", "next_input", "same_step", "start", "every_step"] = "upper_layers"
+    """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers
+    above read it (GNMT v2; parallel in time); output = nowhere (Luong 2015; parallel in time); next_input = input
+    feeding (Luong 2015); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015). Without
+    attention: start = the first state only (Sutskever 2014); every_step = every step and the output read the summary
+    (Cho 2014)."""
+    feedback: bool = True
+    """Each step reads the previous target token."""
     residual: bool = False
     """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
-    start: Literal["bridge", "last", "zero"] = "bridge"
-    """First state: `bridge` = tanh of a learned projection of the encoder's final states, `last` = these as they are
-    (the widths must agree), `zero`."""
+    start: Literal["bridge", "last", "mean", "zero"] = "bridge"
+    """First state: `bridge` = tanh of a learned projection of the encoder's summary; `last` = the encoder's final
+    states, `mean` = the mean of its outputs, as they are (the widths must agree); `zero`."""
+    readout: Literal["tanh", "deep", "maxout", "none"] = "tanh"
+    """What the output layer reads, of state h, context c and previous token e: tanh(W [h; c]) (Luong 2015); deep =
+    tanh(W [h; c; e]) (Pascanu 2014); maxout = the larger of each two units of W [h; c; e] (Bahdanau 2015); none =
+    [h; c] itself."""
+    copy_source: bool = False
+    """Pointer-generator: a token may also be copied from where the attention looks (See 2017)."""
+    heads: Positive = 8
+    """Attention heads (transformer)."""
+    feed_forward: Positive = 1024
+    """Width of the hidden layer of a feed-forward block (transformer)."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Self":
+        if self.kind == "transformer":
+            others = ["cell", "context_to", "feedback", "residual", "layer_norm", "start", "readout", "copy_source"]
+            _only_of(self, "transformer", others, self.heads)
+            return self
+        _only_of(self, "recurrent", ["heads", "feed_forward"])
+        if not self.feedback and self.context_to in ("start", "output", "upper_layers"):
+            raise ValueError(
+                f"without 'feedback' the bottom layer has nothing to read where the context goes to {self.context_to}; "
+                "choose context_to every_step, next_input or same_step"
+            )
+        if self.context_to == "start" and self.start == "zero":
+            raise ValueError("'context_to: start' with 'start: zero' tells the decoder nothing of the source")
+        return self
+
+
+def _only_of(section: "Encoder | Decoder", kind: str, foreign: list[str], heads: int = 1) -> None:
+    """Refuse keys that mean nothing for this `kind`."""
+    for key in foreign:
+        if getattr(section, key) != type(section).model_fields[key].default:
+            raise ValueError(f"'{key}' means nothing with 'kind: {kind}'; leave it out")
+    if section.size % heads or (kind == "transformer" and section.size % 2):
+        raise ValueError(f"'size' {section.size} must be even and a multiple of 'heads' {heads}")
 
 
 class Dropout(Section):
@@ -232,21 +349,76 @@ class Model(Section):
     decoder: Decoder = Decoder()
     dropout: Dropout = Dropout()
 
+    @property
+    def is_transformer(self) -> bool:
+        """Whether the decoder is a Transformer."""
+        return self.decoder.kind == "transformer"
+
+    @property
+    def context_size(self) -> int:
+        """Width of what the decoder's steps know of the source."""
+        return 0 if self.decoder.context_to == "start" else self.encoder.size
+
+    @property
+    def read_size(self) -> int:
+        """Width of what the decoder reads of the previous token."""
+        return self.embedding.size if self.decoder.feedback else 0
+
+    @property
+    def readout_size(self) -> int:
+        """Width of what the output layer reads."""
+        if self.is_transformer:
+            return self.decoder.size
+        if self.decoder.readout == "none":
+            return self.decoder.size + self.context_size
+        return self.decoder.size if self.embedding.tie == "none" else self.embedding.size
+
     @model_validator(mode="after")
     def _fits(self) -> "Self":
-        if self.attention.score == "dot" and self.encoder.size != self.decoder.size:
+        for name, part in (("encoder", self.encoder), ("decoder", self.decoder)):
+            if part.kind == "transformer" and part.size != self.embedding.size:
+                raise ValueError(
+                    f"a transformer {name} needs embedding.size ({self.embedding.size}) equal to {name}.size "
+                    f"({part.size})"
+                )
+        if self.embedding.tie != "none" and self.readout_size != self.embedding.size:
             raise ValueError(
-                f"attention.score dot needs encoder.size ({self.encoder.size}) equal to decoder.size "
-                f"({self.decoder.size}); or use score: general"
+                f"embedding.tie {self.embedding.tie} needs an output layer that reads embedding.size "
+                f"({self.embedding.size}) units, not {self.readout_size}; use tie: none"
             )
-        if self.decoder.start == "last" and self.encoder.cell != self.decoder.cell:
-            raise ValueError("decoder.start last needs the same cell in encoder and decoder; or use start: bridge")
-        if self.decoder.start == "last" and self.encoder.size != self.decoder.size:
-            raise ValueError(
-                f"decoder.start last needs encoder.size ({self.encoder.size}) equal to decoder.size "
-                f"({self.decoder.size}); or use start: bridge"
-            )
+        if self.is_transformer:
+            if self.attention != Attention():
+                raise ValueError("attention.*: a transformer decoder has attention of its own; leave this section out")
+            return self
+        self._fits_recurrent()
         return self
+
+    def _fits_recurrent(self) -> None:
+        encoder, attention, decoder = self.encoder, self.attention, self.decoder
+        sizes = f"needs encoder.size ({encoder.size}) equal to decoder.size ({decoder.size})"
+        if (attention.score == "none") != (decoder.context_to in ("start", "every_step")):
+            if attention.score == "none":
+                raise ValueError(
+                    f"decoder.context_to {decoder.context_to} needs attention; with attention.score none use start or "
+                    "every_step"
+                )
+            raise ValueError(f"decoder.context_to {decoder.context_to} is for attention.score none")
+        if attention.score == "dot" and attention.heads == 1 and encoder.size != decoder.size:
+            raise ValueError(f"attention.score dot {sizes}; or use score: general")
+        if attention.coverage and decoder.context_to in ("output", "upper_layers"):
+            raise ValueError(
+                "attention.coverage needs one step after the other: decoder.context_to next_input or same_step"
+            )
+        if decoder.copy_source and attention.score == "none":
+            raise ValueError("decoder.copy_source needs attention: choose an attention.score")
+        if decoder.copy_source and attention.local == "predictive":
+            raise ValueError("decoder.copy_source needs attention that sums to 1, which local: predictive does not")
+        if decoder.start in ("last", "mean") and encoder.size != decoder.size:
+            raise ValueError(f"decoder.start {decoder.start} {sizes}; or use start: bridge")
+        if decoder.start == "last" and encoder.kind == "transformer":
+            raise ValueError("decoder.start last needs a recurrent encoder; or use start: bridge or mean")
+        if decoder.start == "last" and encoder.cell != decoder.cell:
+            raise ValueError("decoder.start last needs the same cell in encoder and decoder; or use start: bridge")
 
 
 class Training(Section):
@@ -287,6 +459,27 @@ class Training(Section):
     """Largest L2 norm of the gradient; 0 does not clip."""
     label_smoothing: Probability = 0.1
     """Probability mass spread over the whole vocabulary (Szegedy 2016)."""
+    r_drop: Annotated[float, Field(ge=0)] = 0.0
+    """Read each batch twice, with other dropout, and bring both predictions together with this weight (R-Drop, Liang
+    2021), e.g. 5; 0 is off."""
+    coverage_loss: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the loss on attention to what has had attention, where `model.attention.coverage` is on (See 2017)."""
+    teacher_forcing: Literal["always", "linear", "exponential", "inverse_sigmoid"] = "always"
+    """Scheduled sampling (Bengio 2015): how the share of true previous tokens falls, the others being drawn from the
+    model: 1 - step / k, k^step or k / (k + exp(step / k)), k being `teacher_decay`."""
+    teacher_decay: Annotated[float, Field(gt=0)] = 10_000.0
+    """k of `teacher_forcing`: a number of steps; for exponential just below 1."""
+    teacher_floor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """The share of true previous tokens never falls below this."""
+    objective: Literal["likelihood", "risk"] = "likelihood"
+    """likelihood, or the expected loss of sentence BLEU over sampled translations, of a trained model (Shen 2016)."""
+    risk_samples: Annotated[int, Field(ge=2)] = 10
+    """Translations drawn for each source with `objective: risk`; the reference is one more."""
+    risk_sharpness: Annotated[float, Field(gt=0)] = 0.005
+    """Exponent alpha of the probabilities that the risk is weighed by."""
+    init_from: Path | None = None
+    """Begin with the weights of this run or checkpoint, whose network and subword model must be the same (see
+    `subword.reuse`)."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the matrix products; weights stay fp32. auto = bf16 where the processor or GPU has it."""
     ema_decay: Probability = 0.0
@@ -320,6 +513,13 @@ class Training(Section):
             raise ValueError("give 'tokens_per_batch' or 'sentences_per_batch', not both")
         if self.metric == "bleu" and not self.validation_bleu:
             raise ValueError("'metric: bleu' needs 'validation_bleu: true'")
+        if self.teacher_forcing == "exponential" and self.teacher_decay >= 1:
+            raise ValueError(f"'teacher_forcing: exponential' needs 'teacher_decay' below 1, not {self.teacher_decay}")
+        if self.objective == "risk":
+            if self.init_from is None:
+                raise ValueError("'objective: risk' is for a trained model: name its run in 'init_from'")
+            if self.r_drop or self.teacher_forcing != "always":
+                raise ValueError("'objective: risk' goes with neither 'r_drop' nor 'teacher_forcing'")
         if self.average_last > self.keep_last:
             raise ValueError(f"'average_last' {self.average_last} needs 'keep_last' of at least as many")
         if self.weight_decay and self.optimizer == "adam" and self.weight_decay > 0.1:
@@ -348,8 +548,8 @@ class Decoding(Section):
     """See `max_length_ratio`."""
     max_source_tokens: Positive = 256
     """Longer lines are cut into pieces of so many tokens, translated one by one and joined."""
-    tokens_per_batch: Positive = 4096
-    """Source tokens decoded at once, padding counted, beams not."""
+    tokens_per_batch: Positive = 8192
+    """Source tokens decoded at once, once for each hypothesis, padding counted."""
     window: Positive = 4096
     """Lines that are read ahead and sorted by length; the output keeps the input's order."""
 
@@ -371,6 +571,22 @@ class Config(Section):
     def _agrees(self) -> "Self":
         if self.model.embedding.tie == "all" and not self.subword.joint:
             raise ValueError("model.embedding.tie all needs subword.joint: true")
+        if self.model.decoder.copy_source and not self.subword.joint:
+            raise ValueError("model.decoder.copy_source needs subword.joint: true")
+        if self.model.decoder.copy_source and self.training.r_drop:
+            raise ValueError("training.r_drop does not go with model.decoder.copy_source")
+        if self.model.decoder.copy_source and self.decoding.shortlist:
+            raise ValueError("decoding.shortlist does not go with model.decoder.copy_source, which may copy any word")
+        if self.model.attention.score == "none" and self.decoding.coverage_penalty:
+            raise ValueError("decoding.coverage_penalty needs attention, and model.attention.score is none")
+        if self.model.attention.score == "location" and self.model.attention.positions <= self.training.max_tokens:
+            raise ValueError(
+                f"model.attention.positions {self.model.attention.positions} must be more than training.max_tokens "
+                f"{self.training.max_tokens}, for the end of the sentence"
+            )
+        for corpus in [*self.data.train, self.data.valid, *self.data.test.values()]:
+            if corpus.tag and corpus.tag not in self.subword.user_symbols:
+                raise ValueError(f"the tag {corpus.tag} of a corpus is missing from subword.user_symbols")
         return self
 
     @property
@@ -418,7 +634,11 @@ def parse(values: dict[str, Any], where: str) -> Config:
 
 def dump(config: Config) -> str:
     """Return the resolved config as YAML, every key present."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    values = config.model_dump(mode="json")
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    if yaml.safe_load(text) == values:
+        return text
+    return yaml.safe_dump(values, sort_keys=False)  # some line separators are read back only where they are escaped
 
 
 def _unshared(value: Any) -> Any:

@@ -51,8 +51,8 @@ def test_frozen(file: Path) -> None:
         (minimal(model={"encoder": {"layer": 2}}), "model.encoder: unknown key 'layer'; did you mean 'layers'?"),
         (minimal(training={"max_step": 2}), "training: unknown key 'max_step'; did you mean 'max_steps'?"),
         (
-            minimal(model={"attention": {"qqq": 2}}),
-            "model.attention: unknown key 'qqq'; known keys: score, scaled, size",
+            minimal(model={"embedding": {"qqq": 2}}),
+            "model.embedding: unknown key 'qqq'; known keys: size, tie, source_vectors, target_vectors",
         ),
         (
             with_data(train=[{**CORPUS, "wieght": 2}]),
@@ -82,7 +82,7 @@ def test_unknown_and_missing_keys(values: dict[str, Any], message: str) -> None:
         (minimal(training={"learning_rate": float("nan")}), "training.learning_rate"),
         (minimal(training={"betas": [0.9, 0.9, 0.9]}), "training.betas"),
         (minimal(model={"dropout": {"layer": 1.0}}), "model.dropout.layer"),
-        (minimal(model={"decoder": {"cell": "rnn"}}), "model.decoder.cell"),
+        (minimal(model={"decoder": {"cell": "qrnn"}}), "model.decoder.cell"),
         (minimal(model=3), "model"),
         (minimal(seed=-1), "seed"),
         (minimal(name="../up"), "name"),

@@ -63,7 +63,7 @@ search = together(
         "--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to."
     ),
     click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token."),
-    click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens translated at once."),
+    click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens decoded at once, times the beam."),
     click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length."),
     click.option(
         "--shortlist", type=click.IntRange(0, 64), metavar="N",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     "--alignments", type=FILE, metavar="FILE|-",
     help="Write word alignments, source-target, here; - puts them on the line itself, after |||.",
 )  # fmt: skip
+@click.option("--tag", help="Put this token before each line, e.g. <2de> for a model of several directions.")
 @click.option("--prefix", help="What each translation must begin with.")
 @click.option("--prefix-file", type=FILE, help="What each translation must begin with, a line each.")
 @options.machine
@@ -77,7 +78,7 @@ def _settings(given: dict[str, Any], decoding: "Decoding") -> "Settings":
     search: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
     search["method"] = "greedy" if given["greedy"] else "sample" if given["sample"] else "beam"
     search["with_alignment"] = given["alignments"] is not None or given["form"] == "json"
-    names = ["max_length_ratio", "tokens_per_batch", "window", "replace_unknown"]
+    names = ["max_length_ratio", "tokens_per_batch", "window", "replace_unknown", "tag"]
     rest = {name: given[name] for name in names if given[name] is not None}
     return dataclasses.replace(settings, search=dataclasses.replace(settings.search, **search), **rest)
 

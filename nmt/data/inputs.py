@@ -9,6 +9,7 @@ from typing import Any
 from nmt.config import Config
 from nmt.data.corpus import paths
 from nmt.data.lines import open_binary
+from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 
 _BLOCK = 1 << 20
@@ -31,6 +32,8 @@ def settings(config: Config) -> dict[str, Any]:
     data = config.data.model_dump(mode="json", include={"train", "valid", "normalization", "filters"})
     data |= config.data.model_dump(include={"collapse_whitespace", "lowercase"})
     subword = config.subword.model_dump(mode="json") | {"sampling": config.subword.sampling > 0}
+    if config.subword.reuse is not None:
+        subword["reuse"] = Vocabularies.find(config.subword.reuse, config.subword.joint).fingerprint
     return {"format": _FORMAT, "data": data, "subword": subword}
 
 

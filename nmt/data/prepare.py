@@ -186,8 +186,13 @@ def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
 
 
 def _learn_all(config: Config, pieces: list[Piece], folder: Path, workers: Workers, report: Report) -> Vocabularies:
-    """Learn the subword models into `folder`."""
+    """Learn the subword models into `folder`, or copy those that are to be reused."""
     subword = config.subword
+    if subword.reuse is not None:
+        vocabularies = Vocabularies.find(subword.reuse, subword.joint)
+        vocabularies.copy_to(folder)
+        report(f"vocabulary: that of {subword.reuse}")
+        return vocabularies
     train = [piece for piece in pieces if piece.corpus != _VALID]
     size = subword.vocab_size
     models: list[tuple[str, tuple[int, ...], int]] = [("joint", (0, 1), size)]

@@ -23,6 +23,7 @@ _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")
 # SentencePiece cuts the work in as many parts as threads, and its sums depend on the parts.
 _TRAINING_THREADS = 4
 _LONGEST_LINE = 1 << 16
+_FEW_LINES = 16
 _seeding = threading.Lock()
 
 
@@ -95,6 +96,8 @@ class Subword:
         if self.kind == "word":
             known = self._id_of_word
             return [[known.get(word, UNK) for word in line.split(" ")] if line else [] for line in lines]
+        if len(lines) < _FEW_LINES:  # a list would cost a thread
+            return [self._processor.encode(line) for line in lines]
         ids: list[list[int]] = self._processor.encode(lines, num_threads=1)
         return ids
 
@@ -162,6 +165,18 @@ class Vocabularies:
             model = Subword.load(joint)
             return cls(model, model)
         return cls(Subword.load(folder / "source.model"), Subword.load(folder / "target.model"))
+
+    @classmethod
+    def find(cls, place: Path, is_joint: bool) -> "Vocabularies":
+        """Read the models of a run, of prepared data or of any folder.
+
+        Raises `NmtError` where none are there, or a joint one where two are wanted, or the reverse.
+        """
+        folder = place / "subword" if (place / "subword").is_dir() else place
+        names = ["joint.model"] if is_joint else ["source.model", "target.model"]
+        if not all((folder / name).is_file() for name in names):
+            raise NmtError(f"subword.reuse: {place} has no {' and '.join(names)}; see also subword.joint")
+        return cls.load(folder)
 
     @property
     def is_joint(self) -> bool:

@@ -20,7 +20,7 @@ from nmt.data.subword import BOS, EOS
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
 from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device, read
+from nmt.decoding.selection import Constraints, asks_device, log_probs_of, read, remaining
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
     for step in range(constraints.last_step + 1):
         width = totals.shape[1]
         state, output = model.step(token, state, memory)
-        log_probs = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)  # (B * K, V)
+        log_probs = log_probs_of(output.logits)  # (B * K, V)
         values, tokens = constraints.candidates(log_probs, step, width, beams)  # (B * K, C)
         tokens = tokens if output.tokens is None else output.tokens[tokens]
         joined = (totals.flatten().unsqueeze(1) + values).view(len(alive), -1)  # (B, K * C)
@@ -128,10 +128,10 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
 
         rows = torch.arange(len(alive), device=device).unsqueeze(1) * width + parents
         if asks_device(device, step):
-            going = (~is_done).nonzero().squeeze(1)
-            if len(going) == 0:
+            going = remaining(is_done)
+            if going is not None and len(going) == 0:
                 break
-            if len(going) < len(alive):
+            if going is not None:
                 results.put(alive, finished, torch.arange(len(alive), device=device))
                 memory = memory.select(going)
                 covered = covered[going, :, : memory.is_real.shape[1]]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nmt.data.subword import BOS
 from nmt.decoding.protocol import AMemory, AState, Model
+from nmt.decoding.selection import log_probs_of
 
 
 @torch.no_grad()
@@ -25,7 +26,7 @@ def force(
     for step in range(target.shape[1]):
         state, output = model.step(token, state, memory)
         token = target[:, step]
-        log_probs = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)  # (B, V)
+        log_probs = log_probs_of(output.logits)  # (B, V)
         values.append(log_probs.gather(1, token.unsqueeze(1)).squeeze(1))
     table = torch.stack(values, 1).double().tolist()  # (B, T)
     return [tuple(row[:length]) for row, length in zip(table, target_lengths.tolist(), strict=True)]

@@ -12,7 +12,7 @@ from nmt.data.subword import BOS, EOS
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
 from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device, read, top
+from nmt.decoding.selection import Constraints, asks_device, log_probs_of, read, remaining, top
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def roll(
     is_done = torch.zeros_like(rows, dtype=torch.bool)
     for step in range(size):
         state, output = model.step(token, state, memory)
-        log_probs = torch.log_softmax(output.logits, dim=-1, dtype=torch.float32)  # (N, V)
+        log_probs = log_probs_of(output.logits)  # (N, V)
         forced = constraints.forced(step, beams)
         true = None if forced is None else log_probs.gather(1, forced.clamp(min=0).unsqueeze(1)).squeeze(1)
         constraints.ban(log_probs, step)
@@ -63,10 +63,10 @@ def roll(
             alignments.append((rows, output.alignment.float()))
         is_done = is_done | (token == EOS)
         if asks_device(device, step):
-            going = (~is_done.view(-1, beams).all(1)).nonzero().squeeze(1)
-            if len(going) == 0:
+            going = remaining(is_done.view(-1, beams).all(1))
+            if going is not None and len(going) == 0:
                 break
-            if len(going) * beams < len(rows):
+            if going is not None:
                 memory = memory.select(going)
                 constraints.keep(going)
                 hypotheses = (going.unsqueeze(1) * beams + torch.arange(beams, device=device)).flatten()

@@ -76,6 +76,11 @@ class Options:
     seed: int = 1
     """Seed of the draws."""
 
+    @property
+    def hypotheses(self) -> int:
+        """Hypotheses of a sentence that are kept at once."""
+        return {"beam": self.beam_size, "greedy": 1, "sample": self.n_best}[self.method]
+
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; raises `NmtError`."""
         if self.beam_size < 1 or self.n_best < 1:

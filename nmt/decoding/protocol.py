@@ -37,7 +37,7 @@ class Output(Protocol):
 
     @property
     def logits(self) -> Tensor:
-        """(N, V) unnormalised log-probabilities of the next token."""
+        """(N, V) unnormalised log-probabilities of the next token, which search may overwrite."""
 
     @property
     def alignment(self) -> Tensor:

@@ -11,6 +11,8 @@ from nmt.decoding.hypothesis import Options, Sentences
 from nmt.decoding.protocol import AMemory, AState, Model
 
 BLOCK = 32
+TOGETHER = 8
+"""Sentences that leave a batch at once."""
 
 
 def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -41,6 +43,13 @@ def _order(values: Tensor, ids: Tensor) -> Tensor:
     return (ascending.long() << 32) - ids
 
 
+def log_probs_of(logits: Tensor) -> Tensor:
+    """Return the natural logs of the probabilities of `logits` (N, V), float32, written over them where they are."""
+    if logits.dtype != torch.float32:
+        return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    return torch.log_softmax(logits, dim=-1, out=logits)
+
+
 def read(model: Model[AMemory, AState], sentences: Sentences) -> AMemory:
     """Return the encoded sentences, restricted to their shortlist where they have one."""
     memory = model.encode(sentences.source, sentences.lengths)
@@ -50,6 +59,22 @@ def read(model: Model[AMemory, AState], sentences: Sentences) -> AMemory:
 def asks_device(device: torch.device, step: int) -> bool:
     """Return whether to ask at `step` which sentences are done: a GPU must be waited for, so only every 8 steps."""
     return device.type == "cpu" or step % 8 == 7
+
+
+def remaining(is_done: Tensor) -> Tensor | None:
+    """Return the rows of a batch (B,) that stay, in their order: none where all are done; None where all stay.
+
+    Above `TOGETHER` sentences some that are done stay, so that their number is a multiple of it: oneDNN compiles and
+    keeps a product for every number of rows that it meets.
+    """
+    going = int((~is_done).sum())
+    stay = going if going <= TOGETHER else -(-going // TOGETHER) * TOGETHER
+    if going == 0:
+        return is_done.new_empty(0, dtype=torch.int64)
+    if stay >= len(is_done):
+        return None
+    kept = torch.sort(is_done.to(torch.uint8), stable=True)[1][:stay]
+    return kept.sort()[0]
 
 
 class Constraints:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nmt import config
 from nmt.data.lexicon import Lexicon
 from nmt.data.lines import normalize, one_line
-from nmt.data.subword import EOS, PAD, Vocabularies
+from nmt.data.subword import EOS, PAD, SPACE, Vocabularies
 from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.force import force
@@ -44,10 +44,12 @@ class Settings:
     max_length_ratio: float = 2.0
     max_length_extra: int = 20
     max_source_tokens: int = 256
-    tokens_per_batch: int = 4096
+    tokens_per_batch: int = 8192
     window: int = 4096
     replace_unknown: bool = False
     """Copy the source word that an unknown target word attends to."""
+    tag: str = ""
+    """Token put before each line that is not empty, e.g. <2de>; see `config.Corpus`."""
 
     @classmethod
     def of(cls, decoding: config.Decoding) -> "Settings":
@@ -107,7 +109,12 @@ class _Line:
     words: list[int]
     """The word of `source` that each piece comes from."""
     prefix: list[int]
+    tag: list[int]
     slices: list[slice]
+
+    def part(self, index: int) -> list[int]:
+        """Return the ids of one of the `slices`, after the tag."""
+        return [*self.tag, *self.ids[self.slices[index]]]
 
 
 EMPTY = Target("", 0.0, 0.0, (), (), (), None)
@@ -124,8 +131,12 @@ class Translator:
         device: torch.device,
         arithmetic: Arithmetic,
         shortlister: Shortlister | None = None,
+        has_attention: bool = True,
     ) -> None:
-        """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised."""
+        """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised.
+
+        Without attention no alignment can be asked for.
+        """
         self.vocabularies = vocabularies
         self.device = device
         self.arithmetic = arithmetic
@@ -133,6 +144,7 @@ class Translator:
         self._has_spaces = data.target_language not in WITHOUT_SPACES
         self._model = model
         self._shortlister = shortlister
+        self._has_attention = has_attention
 
     @classmethod
     def load(
@@ -165,13 +177,16 @@ class Translator:
             lexicon = Lexicon.load(checkpoints[0][0].lexicon, vocabularies[0])
             shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(place)
         models = [
-            ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic)
+            ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic, False)
             for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
         ]
-        data = checkpoints[0][0].config.data
-        if len(models) == 1:
-            return cls(models[0], vocabularies[0], data, place, arithmetic, shortlister)
-        return cls(Ensemble(models), vocabularies[0], data, place, arithmetic, shortlister)
+        if shortlist and any(model.copy_gate for model in models):
+            raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")
+        joined = models[0] if len(models) == 1 else Ensemble(models)
+        has_attention = all(model.has_attention for model in models)
+        return cls(
+            joined, vocabularies[0], checkpoints[0][0].config.data, place, arithmetic, shortlister, has_attention
+        )
 
     def translate(
         self, lines: Iterable[str], settings: Settings, prefixes: Iterable[str] | None = None, live: bool = False
@@ -181,6 +196,12 @@ class Translator:
         With `live`, what has arrived is translated as soon as nothing more comes. `prefixes` are what each translation
         must begin with.
         """
+        asked = settings.search
+        if not self._has_attention and (asked.with_alignment or asked.coverage_penalty or settings.replace_unknown):
+            raise NmtError(
+                "this model has no attention (model.attention.score none): it gives no alignments, replaces no unknown "
+                "words and knows no coverage penalty"
+            )
         if prefixes is not None and self._shortlister is not None:
             raise NmtError("a translator with a shortlist takes no prefixes, which may be of any words")
         windows = live_windows(lines, settings.window) if live else read_windows(lines, settings.window)
@@ -216,7 +237,10 @@ class Translator:
         printable = [one_line(line) for line in window]
         normal = [normalize(line, self._data) for line in printable]
         encoded = self.vocabularies.source.encode(normal)
-        starts = self.vocabularies.target.encode([normalize(one_line(prefix), self._data) for prefix in prefixes])
+        starts: list[list[int]] = [[] for _ in prefixes]
+        if any(prefixes):
+            starts = self.vocabularies.target.encode([normalize(one_line(prefix), self._data) for prefix in prefixes])
+        tag = self._tag(settings.tag)
         lines = []
         for offset, (ids, prefix) in enumerate(zip(encoded, starts, strict=True)):
             source = printable[offset]
@@ -224,18 +248,27 @@ class Translator:
             raw = raw_numbers(source, normal[offset], lambda word: normalize(word, self._data))
             numbers = [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []
             slices = cut(pieces, settings.max_source_tokens) if ids else []
-            lines.append(_Line(number + offset, source, ids, pieces, numbers, prefix, slices))
+            lines.append(_Line(number + offset, source, ids, pieces, numbers, prefix, tag, slices))
         return lines
+
+    def _tag(self, tag: str) -> list[int]:
+        """Return the ids of a tag; raises `NmtError` where the model does not know it."""
+        ids = self.vocabularies.source.encode([tag])[0] if tag else []
+        if tag and tag not in (piece.removeprefix(SPACE) for piece in self.vocabularies.source.pieces(ids)):
+            known = ", ".join(dict.fromkeys(corpus.tag for corpus in self._data.train if corpus.tag)) or "none"
+            raise NmtError(f"--tag {tag}: this model was not trained with it; its tags are: {known}")
+        return ids
 
     def _translate_window(self, lines: list[_Line], settings: Settings) -> Iterator[Translation]:
         """Translate the pieces of all lines in batches of like length and join them again."""
         parts = [(line, index) for line in lines for index in range(len(line.slices))]
-        ids = [line.ids[line.slices[index]] for line, index in parts]
+        ids = [line.part(index) for line, index in parts]
         order = sorted(range(len(parts)), key=lambda i: len(ids[i]), reverse=True)
         found: dict[tuple[int, int], list[Hypothesis]] = {}
         with_alignment = settings.search.with_alignment or settings.replace_unknown
         options = dataclasses.replace(settings.search, with_alignment=with_alignment)
-        for rows in _batches(order, [len(part) + 1 for part in ids], settings.tokens_per_batch):
+        sizes = [(len(part) + 1) * options.hypotheses for part in ids]
+        for rows in _batches(order, sizes, settings.tokens_per_batch):
             source, lengths = self._pad([ids[i] for i in rows])
             sentences = Sentences(
                 source,
@@ -267,10 +300,13 @@ class Translator:
         """Return the translation of a line from those of its pieces."""
         between = " " if self._has_spaces else ""
         text = ""
+        attention: NDArray[np.float32] | None = None
         links: list[tuple[int, int]] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
             numbers = word_numbers(self.vocabularies.target.pieces(hypothesis.tokens))
             attention = hypothesis.alignment
+            if attention is not None:
+                attention = attention[:, len(line.tag) :]
             if settings.replace_unknown and attention is not None:
                 copies = copied_words(hypothesis.tokens, attention, line.words[part], words(line.source))
                 added = replace_unknown(hypothesis.tokens, self.vocabularies.target, copies, numbers, self._has_spaces)
@@ -292,7 +328,7 @@ class Translator:
             tokens=tuple(token for h in hypotheses for token in h.tokens),
             token_log_probs=tuple(value for h in hypotheses for value in h.token_log_probs),
             words=tuple(links) if wanted else None,
-            attention=hypotheses[0].alignment if wanted and len(hypotheses) == 1 else None,
+            attention=attention if wanted and len(hypotheses) == 1 else None,
         )
 
 

@@ -1,7 +1,7 @@
 """BLEU (Papineni 2002), chrF (Popović 2015) and TER (Snover 2006) as sacreBLEU (Post 2018) computes them."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +108,15 @@ def corpus_scores(
 def validation_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> float:
     """Return BLEU, 0 to 100, with the tokeniser of the language: the number training watches."""
     return corpus_scores(hypotheses, [references], ["bleu"], default_tokenizer(target_language))[0].value
+
+
+def sentence_scorer(target_language: str) -> Callable[[str, str], float]:
+    """Return a function that gives the BLEU, 0 to 100, of one hypothesis against one reference.
+
+    Smoothed as sacreBLEU does by default, and of no more than the n-grams that fit in.
+    """
+    metric = BLEU(tokenize=default_tokenizer(target_language), effective_order=True)
+    return lambda hypothesis, reference: float(metric.sentence_score(hypothesis, [reference]).score)
 
 
 Named = tuple[str, Sequence[str]]

@@ -5,7 +5,7 @@ Axes: B sentences, K beams, T target tokens, S source tokens, E embedding width,
 has B rows: the beams of a sentence are queries of its one memory, as target positions are in `unroll`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,32 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Model
-from nmt.models.attention import Attention
+from nmt.models.attention import Attention, MultiHeadAttention, build_attention
 from nmt.models.deferred import Linear, deferred_gradients
 from nmt.models.dropout import SequenceDropout
-from nmt.models.encoder import Memory
-from nmt.models.recurrent import CellState, RecurrentLayer
-
-
-@dataclass(frozen=True)
-class DecoderState:
-    """What a hypothesis has read so far; N = B * K rows, those of a sentence together."""
-
-    layers: tuple[CellState, ...]
-    """State of each layer, bottom to top, (N, D) each."""
-    feed: Tensor | None
-    """(N, R) the previous readout, with input feeding."""
-
-    def select(self, rows: Tensor) -> "DecoderState":
-        """Return the hypotheses `rows` (int64 or bool)."""
-        return DecoderState(
-            tuple(tuple(part[rows] for part in layer) for layer in self.layers),
-            None if self.feed is None else self.feed[rows],
-        )
+from nmt.models.encoder import summarize
+from nmt.models.recurrent import CellState, RecurrentLayer, squash
+from nmt.models.state import DecoderState, Memory
 
 
 class Start(nn.Module):
-    """The decoder's first state from the encoder's final states."""
+    """The decoder's first state from the encoded source."""
 
     def __init__(self, config: Model, states: int) -> None:
         super().__init__()
@@ -51,17 +35,21 @@ class Start(nn.Module):
     def forward(self, memory: Memory) -> tuple[CellState, ...]:
         """Return each layer's first state, (B, D) each.
 
-        A bridge reads the top encoder layer's last output; `last` copies the layers one to one from the top, and a
-        decoder deeper than the encoder starts its lowest layers from the encoder's lowest.
+        A bridge reads the summary; `mean` gives every layer the mean of the encoder's outputs; `last` copies the layers
+        one to one from the top, and a decoder deeper than the encoder starts its lowest layers from the encoder's
+        lowest.
         """
         if self.bridge is not None:
-            parts = self.bridge(memory.final[-1][0]).tanh().chunk(self.layers * self.states, dim=-1)
+            parts = self.bridge(memory.summary).tanh().chunk(self.layers * self.states, dim=-1)
             return tuple(tuple(parts[i : i + self.states]) for i in range(0, len(parts), self.states))
         if self.kind == "last":
             offset = len(memory.final) - self.layers
             return tuple(memory.final[max(0, offset + depth)] for depth in range(self.layers))
-        zero = memory.states.new_zeros(len(memory.states), self.size)
-        return ((zero,) * self.states,) * self.layers
+        zero = memory.summary.new_zeros(len(memory.summary), self.size)
+        h = zero
+        if self.kind == "mean":
+            h = summarize("mean", memory.states, (), memory.is_real.sum(1)).to(memory.summary.dtype)
+        return ((h, *[zero] * (self.states - 1)),) * self.layers
 
 
 @dataclass(frozen=True)
@@ -77,13 +65,13 @@ class Loop:
 
 
 class Decoder(nn.Module):
-    """What the three arrangements share: layers, attention, start and readout."""
+    """What all arrangements share: layers, attention, start and readout."""
 
-    def __init__(self, config: Model, input_sizes: list[int], embedding_size: int, readout_size: int) -> None:
+    def __init__(self, config: Model, input_sizes: list[int]) -> None:
         super().__init__()
-        size, memory_size = config.decoder.size, config.encoder.size
-        self.embedding_size = embedding_size
-        self.readout_size = readout_size
+        size = config.decoder.size
+        self.embedding_size = config.read_size
+        self.readout_size = config.readout_size
         self.layers = cast(
             "Sequence[RecurrentLayer]",
             nn.ModuleList(RecurrentLayer(config.decoder.cell, width, size) for width in input_sizes),
@@ -92,17 +80,33 @@ class Decoder(nn.Module):
             nn.LayerNorm(size) if config.decoder.layer_norm else nn.Identity() for _ in input_sizes
         )
         self.residual = [depth > 0 and config.decoder.residual for depth in range(len(input_sizes))]
-        if config.decoder.residual and embedding_size == size:
+        if config.decoder.residual and self.embedding_size == size:
             self.residual[0] = True
-        self.attention = Attention(config.attention, size, memory_size)
+        self.attention: Attention | MultiHeadAttention | None = None
+        if config.attention.score != "none":
+            self.attention = build_attention(config.attention, size, config.encoder.size)
+        self.has_coverage = config.attention.coverage
         self.begin = Start(config, self.layers[0].states)
-        self.readout = Linear(size + memory_size, readout_size)
+        self.readout_kind = config.decoder.readout
+        self.readout = None
+        if self.readout_kind != "none":
+            width = size + config.context_size + (self.embedding_size if self.readout_kind != "tanh" else 0)
+            pieces = 2 if self.readout_kind == "maxout" else 1
+            self.readout = Linear(width, pieces * self.readout_size)
         self.dropout = SequenceDropout(config.dropout.layer, config.dropout.mask)
+
+    def keys(self, states: Tensor) -> tuple[Tensor, ...]:
+        """Return what `Memory.keys` holds for `states` (B, S, M)."""
+        return () if self.attention is None else self.attention.keys(states)
 
     def start(self, memory: Memory, beams: int) -> DecoderState:
         """Return the state before the first token of `beams` hypotheses a sentence."""
         layers = tuple(tuple(part.repeat_interleave(beams, dim=0) for part in layer) for layer in self.begin(memory))
-        return DecoderState(layers, None)
+        coverage = None
+        if self.has_coverage:
+            kind = torch.promote_types(memory.states.dtype, torch.float32)
+            coverage = torch.zeros(len(layers[0][0]), memory.states.shape[1], device=memory.states.device, dtype=kind)
+        return DecoderState(layers, coverage=coverage)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return readouts (B, T, R) and alignments (B, T, S) for the embedded previous tokens (B, T, E)."""
@@ -112,11 +116,20 @@ class Decoder(nn.Module):
         """Return next state, readout (N, R) and alignment (N, S) for the embedded previous token (N, E)."""
         raise NotImplementedError
 
-    def read_out(self, output: Tensor, context: Tensor) -> Tensor:
-        """Return tanh(W [h; c]), Luong's attentional vector (2015, eq. 5): (..., R)."""
-        joined = torch.cat([output, context.to(output.dtype)], dim=-1)
-        vector: Tensor = self.readout(joined)
-        return vector.tanh()
+    def read_out(self, output: Tensor, context: Tensor | None, embedded: Tensor) -> Tensor:
+        """Return what the output layer reads, (..., R), of output h, context c and embedded previous token e.
+
+        `tanh`: tanh(W [h; c]), Luong's attentional vector (2015, eq. 5); `deep`: tanh(W [h; c; e]) (Pascanu 2014);
+        `maxout`: the larger of each two units of W [h; c; e] (Bahdanau 2015, appendix A.2.2); `none`: [h; c] itself.
+        """
+        parts = [output] if context is None else [output, context.to(output.dtype)]
+        if self.readout is None:
+            return torch.cat(parts, dim=-1)
+        if self.readout_kind == "tanh":
+            vector: Tensor = self.readout(torch.cat(parts, dim=-1))
+            return squash(vector)
+        vector = self.readout(torch.cat([*parts, embedded.to(output.dtype)], dim=-1))
+        return squash(vector) if self.readout_kind == "deep" else vector.view(*vector.shape[:-1], -1, 2).amax(-1)
 
     def finish(self, depth: int, output: Tensor, x: Tensor) -> Tensor:
         """Apply layer `depth`'s residual connection and normalisation."""
@@ -151,6 +164,15 @@ class Decoder(nn.Module):
             states.append(above)
         return x, tuple(states)
 
+    def stack(self, x: Tensor, embedded: Tensor, memory: Memory) -> Tensor:
+        """Return the top outputs (B, T, D) of layers that read only the one below, and the bottom one `x` (B, T, …)."""
+        start = self.begin(memory)
+        x = self.finish(0, self.layers[0](x, start[0]), embedded)
+        for depth in range(1, len(self.layers)):
+            x = self.dropout(x)
+            x = self.finish(depth, self.layers[depth](x, start[depth]), x)
+        return x
+
     def prepare(self, embedded: Tensor) -> Loop:
         """Compute what a loop over the steps of `embedded` (B, T, E) needs at each of them."""
         batch, steps, _ = embedded.shape
@@ -160,55 +182,128 @@ class Decoder(nn.Module):
         masks = [self.dropout.mask(batch, steps, layer.size, shares) for layer in above]
         return Loop(shares, joints, masks)
 
-    def look(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return contexts (N, M) and alignments (N, S) of N = B * K queries (N, D)."""
-        context, alignment = self.attention(query.view(len(memory.states), -1, query.shape[-1]), memory)
-        return context.flatten(0, 1), alignment.flatten(0, 1)
+    def look(self, query: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return contexts (N, M), alignments (N, S) and the next coverage of N = B * K queries (N, D)."""
+        assert self.attention is not None
+        batch, longest = memory.is_real.shape
+        position = torch.full((1,), state.position, device=query.device)
+        coverage = None if state.coverage is None else state.coverage[:, :longest]
+        context, alignment = self.attention(
+            query.view(batch, -1, query.shape[-1]),
+            memory,
+            position,
+            None if coverage is None else coverage.view(batch, -1, longest),
+        )
+        alignment = alignment.flatten(0, 1)
+        return context.flatten(0, 1), alignment, None if coverage is None else coverage + alignment
+
+
+class PlainDecoder(Decoder):
+    """No attention: the sentence's summary is the first state only (Sutskever 2014), or read at every step (Cho 2014).
+
+    No step depends on what the one before made of the source, so training needs no loop over time.
+    """
+
+    def __init__(self, config: Model) -> None:
+        above = [config.decoder.size] * (config.decoder.layers - 1)
+        super().__init__(config, [config.read_size + config.context_size, *above])
+        self.reads_summary = config.decoder.context_to == "every_step"
+
+    def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """See `Decoder.unroll`; the alignments are even."""
+        context = None
+        x = embedded
+        if self.reads_summary:
+            context = memory.summary.unsqueeze(1).expand(-1, embedded.shape[1], -1)
+            x = torch.cat([embedded, context.to(embedded.dtype)], dim=-1)
+        x = self.stack(x, embedded, memory)
+        return self.read_out(x, context, embedded), self._even(memory, embedded.shape[1])
+
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
+        """See `Decoder.step`."""
+        beams = len(embedded) // len(memory.summary)
+        context = memory.summary.repeat_interleave(beams, dim=0) if self.reads_summary else None
+        other = embedded[:, :0] if context is None else context
+        output, bottom = self.enter(embedded, other, state, None, 0)
+        x, above = self.climb(output, state, None, 0)
+        state = DecoderState((bottom, *above), position=state.position + 1)
+        return state, self.read_out(x, context, embedded), self._even(memory, beams).flatten(0, 1)
+
+    @staticmethod
+    def _even(memory: Memory, queries: int) -> Tensor:
+        share = memory.is_real / memory.is_real.sum(1, keepdim=True)  # (B, S)
+        return share.unsqueeze(1).expand(-1, queries, -1)
+
+
+class OutputDecoder(Decoder):
+    """The top layer queries, only the readout reads the context (Luong 2015, section 3): no loop in training."""
+
+    def __init__(self, config: Model) -> None:
+        above = [config.decoder.size] * (config.decoder.layers - 1)
+        super().__init__(config, [config.read_size, *above])
+
+    def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """See `Decoder.unroll`."""
+        assert self.attention is not None
+        x = self.stack(embedded, embedded, memory)
+        context, alignment = self.attention(x, memory, torch.arange(x.shape[1], device=x.device))
+        return self.read_out(x, context, embedded), alignment
+
+    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
+        """See `Decoder.step`."""
+        output, bottom = self.enter(embedded, embedded[:, :0], state, None, 0)
+        x, above = self.climb(output, state, None, 0)
+        context, alignment, _ = self.look(x, memory, state)
+        state = DecoderState((bottom, *above), position=state.position + 1)
+        return state, self.read_out(x, context, embedded), alignment
 
 
 class UpperLayersDecoder(Decoder):
     """The bottom layer queries, the layers above read the context (GNMT v2): no loop over time in training."""
 
-    def __init__(self, config: Model, embedding_size: int, readout_size: int) -> None:
+    def __init__(self, config: Model) -> None:
         above = config.decoder.size + config.encoder.size
-        super().__init__(config, [embedding_size] + [above] * (config.decoder.layers - 1), embedding_size, readout_size)
+        super().__init__(config, [config.read_size] + [above] * (config.decoder.layers - 1))
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """See `Decoder.unroll`."""
+        assert self.attention is not None
         start = self.begin(memory)
         x = self.finish(0, self.layers[0](embedded, start[0]), embedded)
-        context, alignment = self.attention(x, memory)
+        context, alignment = self.attention(x, memory, torch.arange(x.shape[1], device=x.device))
         for depth in range(1, len(self.layers)):
             x = self.dropout(x)
             joined = torch.cat([x, context.to(x.dtype)], dim=-1)
             x = self.finish(depth, self.layers[depth](joined, start[depth]), x)
-        return self.read_out(x, context), alignment
+        return self.read_out(x, context, embedded), alignment
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
         output, bottom = self.layers[0].step(embedded, state.layers[0])
         x = self.finish(0, output, embedded)
-        context, alignment = self.look(x, memory)
+        context, alignment, _ = self.look(x, memory, state)
         states = [bottom]
         for depth in range(1, len(self.layers)):
             joined = torch.cat([x, context.to(x.dtype)], dim=-1)
             output, above = self.layers[depth].step(joined, state.layers[depth])
             x = self.finish(depth, output, x)
             states.append(above)
-        return DecoderState(tuple(states), None), self.read_out(x, context), alignment
+        state = DecoderState(tuple(states), position=state.position + 1)
+        return state, self.read_out(x, context, embedded), alignment
 
 
 class NextInputDecoder(Decoder):
     """Input feeding: the readout joins the next step's input (Luong 2015, section 3.3)."""
 
-    def __init__(self, config: Model, embedding_size: int, readout_size: int) -> None:
+    def __init__(self, config: Model) -> None:
         above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [embedding_size + readout_size, *above], embedding_size, readout_size)
+        super().__init__(config, [config.read_size + config.readout_size, *above])
 
     def start(self, memory: Memory, beams: int) -> DecoderState:
         """See `Decoder.start`; the first feed is zero."""
-        layers = super().start(memory, beams).layers
-        return DecoderState(layers, layers[0][0].new_zeros(len(layers[0][0]), self.readout_size))
+        state = super().start(memory, beams)
+        h = state.layers[0][0]
+        return DecoderState(state.layers, h.new_zeros(len(h), self.readout_size), state.coverage)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """See `Decoder.unroll`."""
@@ -232,17 +327,17 @@ class NextInputDecoder(Decoder):
         assert state.feed is not None
         output, bottom = self.enter(embedded, state.feed, state, loop, t)
         x, above = self.climb(output, state, loop, t)
-        context, alignment = self.look(x, memory)
-        readout = self.read_out(x, context)
-        return DecoderState((bottom, *above), readout), readout, alignment
+        context, alignment, coverage = self.look(x, memory, state)
+        readout = self.read_out(x, context, embedded)
+        return DecoderState((bottom, *above), readout, coverage, state.position + 1), readout, alignment
 
 
 class SameStepDecoder(Decoder):
     """The previous state queries, this step's bottom layer reads the context (Bahdanau 2015, section 3.1)."""
 
-    def __init__(self, config: Model, embedding_size: int, readout_size: int) -> None:
+    def __init__(self, config: Model) -> None:
         above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [embedding_size + config.encoder.size, *above], embedding_size, readout_size)
+        super().__init__(config, [config.read_size + config.encoder.size, *above])
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """See `Decoder.unroll`; the readouts are computed outside the loop."""
@@ -255,20 +350,29 @@ class SameStepDecoder(Decoder):
                 outputs.append(output)
                 contexts.append(context)
                 alignments.append(alignment)
-        return self.read_out(torch.stack(outputs, 1), torch.stack(contexts, 1)), torch.stack(alignments, 1)
+        readouts = self.read_out(torch.stack(outputs, 1), torch.stack(contexts, 1), embedded)
+        return readouts, torch.stack(alignments, 1)
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
         state, output, context, alignment = self._advance(embedded, state, memory)
-        return state, self.read_out(output, context), alignment
+        return state, self.read_out(output, context, embedded), alignment
 
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
-        context, alignment = self.look(state.layers[-1][0], memory)
+        context, alignment, coverage = self.look(state.layers[-1][0], memory, state)
         output, bottom = self.enter(embedded, context, state, loop, t)
         x, above = self.climb(output, state, loop, t)
-        return DecoderState((bottom, *above), None), x, context, alignment
+        state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
+        return state, x, context, alignment
 
 
-DECODERS = {"upper_layers": UpperLayersDecoder, "next_input": NextInputDecoder, "same_step": SameStepDecoder}
+DECODERS: dict[str, Callable[[Model], Decoder]] = {
+    "start": PlainDecoder,
+    "every_step": PlainDecoder,
+    "output": OutputDecoder,
+    "upper_layers": UpperLayersDecoder,
+    "next_input": NextInputDecoder,
+    "same_step": SameStepDecoder,
+}

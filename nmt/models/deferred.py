@@ -111,7 +111,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, columns: slice
     if loop is not None:
         return loop.multiply(x, weight, True, bias, columns)
     matrix = weight[..., columns].transpose(-1, -2)
-    return _by_sentence(x, matrix) if matrix.dim() == 3 else _multiply(x, matrix, bias)
+    return by_sentence(x, matrix) if matrix.dim() == 3 else _multiply(x, matrix, bias)
 
 
 class Linear(nn.Linear):
@@ -144,7 +144,7 @@ def weigh(shares: Tensor, states: Tensor) -> Tensor:
     loop = _LOOP.get()
     if loop is not None:
         return loop.multiply(shares, states, False, None, slice(None))
-    return _by_sentence(shares, states)
+    return by_sentence(shares, states)
 
 
 def as_weighed(states: Tensor) -> Tensor:
@@ -162,12 +162,14 @@ def _multiply(x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     return x @ matrix
 
 
-def _by_sentence(x: Tensor, matrices: Tensor) -> Tensor:
+def by_sentence(x: Tensor, matrices: Tensor) -> Tensor:
     """Return the products (B, N, O) of `x` (B, N, I) and `matrices` (B, I, O); on a processor never in bfloat16.
 
     oneDNN would compile a product for every pair of lengths, and keep a thousand of them, 0.7 MB each.
     """
     if x.device.type != "cpu":
         return x @ matrices
+    if not torch.is_autocast_enabled("cpu"):
+        return _wide(x) @ _wide(matrices)
     with torch.autocast("cpu", enabled=False):
         return _wide(x) @ _wide(matrices)

@@ -1,9 +1,9 @@
 """The recurrent encoder: source vectors to what the decoder may look at.
 
-Axes: B sentences, S source tokens, E embedding width, M encoder width, A key width.
+Axes: B sentences, S source tokens, E embedding width, M encoder width.
 """
 
-from dataclasses import dataclass
+import math
 
 import torch
 from torch import Tensor, nn
@@ -11,46 +11,18 @@ from torch import Tensor, nn
 from nmt.config import Dropout
 from nmt.config import Encoder as EncoderConfig
 from nmt.models.dropout import SequenceDropout
-from nmt.models.recurrent import CellState, RecurrentLayer, reverse
-from nmt.models.shortlist import Shortlist
-
-
-@dataclass(frozen=True)
-class Memory:
-    """An encoded source."""
-
-    states: Tensor
-    """(B, S, M) top layer at every source token."""
-    keys: Tensor
-    """(B, S, A) what the attention compares its query with, projected once."""
-    is_real: Tensor
-    """(B, S) bool, True on real tokens, False on padding."""
-    final: tuple[CellState, ...]
-    """Bottom to top, each layer's state after its last real token, both directions concatenated: (B, M) each."""
-    shortlist: Shortlist | None = None
-    """Which target tokens may be generated; None for all."""
-
-    def select(self, rows: Tensor) -> "Memory":
-        """Return the sentences `rows` (int64 or bool), trimmed to their longest."""
-        is_real = self.is_real[rows]
-        longest = int(is_real.sum(1).max()) if len(is_real) else 0
-        return Memory(
-            self.states[rows, :longest],
-            self.keys[rows, :longest],
-            is_real[:, :longest],
-            tuple(tuple(part[rows] for part in layer) for layer in self.final),
-            None if self.shortlist is None else self.shortlist.select(rows),
-        )
+from nmt.models.recurrent import CellState, RecurrentLayer, last_real, reverse
 
 
 class EncoderLayer(nn.Module):
     """One layer, reading forward or both ways; padding never reaches a real token."""
 
-    def __init__(self, config: EncoderConfig, input_size: int) -> None:
+    def __init__(self, config: EncoderConfig, input_size: int, is_bidirectional: bool) -> None:
         super().__init__()
-        size = config.size // 2 if config.bidirectional else config.size
+        size = config.size // 2 if is_bidirectional and config.merge == "concat" else config.size
+        self.merge = config.merge
         self.forwards = RecurrentLayer(config.cell, input_size, size)
-        self.backwards = RecurrentLayer(config.cell, input_size, size) if config.bidirectional else None
+        self.backwards = RecurrentLayer(config.cell, input_size, size) if is_bidirectional else None
         self.residual = config.residual and input_size == config.size
         self.norm = nn.LayerNorm(config.size) if config.layer_norm else nn.Identity()
 
@@ -59,27 +31,53 @@ class EncoderLayer(nn.Module):
         output, final = self.forwards.forward_to_end(x, lengths, with_cells)
         if self.backwards is not None:
             backward, last = self.backwards.forward_to_end(reverse(x, lengths), lengths, with_cells)
-            output = torch.cat([output, reverse(backward, lengths)], dim=-1)
-            final = tuple(torch.cat(parts, dim=-1) for parts in zip(final, last, strict=True))
+            output = self._merged(output, reverse(backward, lengths))
+            final = tuple(self._merged(*parts) for parts in zip(final, last, strict=True))
         if self.residual:
             output = output + x
         return self.norm(output), final
 
+    def _merged(self, forward: Tensor, backward: Tensor) -> Tensor:
+        if self.merge == "concat":
+            return torch.cat([forward, backward], dim=-1)
+        if self.merge == "mul":
+            return forward * backward
+        total = forward + backward
+        return total / 2 if self.merge == "average" else total
+
 
 class Encoder(nn.Module):
-    """A stack of recurrent layers."""
+    """A stack of recurrent layers, the lowest of which may read both ways (Wu 2016, section 3.2)."""
 
     def __init__(self, config: EncoderConfig, dropout: Dropout, input_size: int, with_cells: bool) -> None:
         super().__init__()
         sizes = [input_size] + [config.size] * (config.layers - 1)
-        self.layers = nn.ModuleList(EncoderLayer(config, size) for size in sizes)
+        both_ways = config.layers_both_ways
+        self.layers = nn.ModuleList(EncoderLayer(config, size, depth < both_ways) for depth, size in enumerate(sizes))
         self.dropout = SequenceDropout(dropout.layer, dropout.mask)
         self.with_cells = with_cells
+        self.reversed = config.reverse
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, tuple[CellState, ...]]:
         """Return the top layer's outputs (B, S, M) over `x` (B, S, E) and each layer's final state."""
         finals = []
+        x = reverse(x, lengths) if self.reversed else x
         for depth, layer in enumerate(self.layers):
             x, final = layer(self.dropout(x) if depth else x, lengths, self.with_cells)
             finals.append(final)
+        x = reverse(x, lengths) if self.reversed else x
         return self.dropout(x), tuple(finals)
+
+
+def summarize(kind: str, states: Tensor, final: tuple[CellState, ...], lengths: Tensor) -> Tensor:
+    """Return each sentence as one vector (B, M).
+
+    `states` (B, S, M) are the top layer's; `kind` takes their mean or maximum over the real tokens, `lengths` (B,), or
+    the `last`: the top layer's final state, of a Transformer that at the end of the sentence.
+    """
+    if kind == "last":
+        return final[-1][0] if final else last_real(states, lengths)
+    is_padding = (torch.arange(states.shape[1], device=states.device) >= lengths.unsqueeze(1)).unsqueeze(2)
+    if kind == "max":
+        return states.masked_fill(is_padding, -math.inf).amax(1)
+    return states.masked_fill(is_padding, 0.0).sum(1) / lengths.unsqueeze(1).to(states.dtype)

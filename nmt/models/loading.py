@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import load_model as fill_model
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from nmt.config import Config
 from nmt.errors import NmtError
@@ -50,6 +52,21 @@ def load_meta(checkpoint: Path) -> dict[str, object]:
 
 def load_model(checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device) -> Seq2Seq:
     """Return the network of a checkpoint folder, ready for search."""
-    model = Seq2Seq(config.model, source_size, target_size).to(device)
+    with _Undrawn():
+        model = Seq2Seq(config.model, source_size, target_size).to(device)
     load_weights(model, checkpoint / "model.safetensors")
     return model.eval()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves the memory of weights as it is where they would be drawn, which takes longer than reading them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Take the place of `func`."""
+        if func in (nn.init.normal_, nn.init.uniform_, torch.Tensor.normal_, torch.Tensor.uniform_):
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        if func is torch.linalg.qr:
+            return args[0], args[0]
+        return func(*args, **(kwargs or {}))

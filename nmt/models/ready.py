@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.models.deferred import Linear
-from nmt.models.device import Arithmetic
+from nmt.models.device import Arithmetic, choose_arithmetic
 from nmt.models.recurrent import RecurrentLayer
 from nmt.models.seq2seq import Seq2Seq
 
@@ -45,13 +45,16 @@ class Int8Product(nn.Module):
         return Int8Product(self.integers[wanted], self.scale[wanted], self.bias[wanted], self.bound)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the product (N, O) of `x` (N, I), float32."""
+        """Return the product (..., O) of `x` (..., I), float32."""
+        return self._by_rows(x.flatten(0, -2)).view(*x.shape[:-1], len(self.scale))
+
+    def _by_rows(self, x: Tensor) -> Tensor:
         if self.bound is not None:
             scale = self.bound / LEVELS
             bias = self.bias + 0.0 * x.sum()  # integers would hide what is not a number
-            return self._multiply((x / scale + 128.5).to(torch.uint8), scale, bias)
+            return self._multiply(_bytes(x / scale + 128.5), scale, bias)
         largest = x.abs().amax(-1, keepdim=True).clamp_(min=1e-12)  # (N, 1)
-        product = self._multiply((x * (LEVELS / largest) + 128.5).to(torch.uint8), 1.0 / LEVELS, None)
+        product = self._multiply(_bytes(x * (LEVELS / largest) + 128.5), 1.0 / LEVELS, None)
         return torch.addcmul(self.bias, product, largest)
 
     def _multiply(self, x: Tensor, scale: float, bias: Tensor | None) -> Tensor:
@@ -61,20 +64,37 @@ class Int8Product(nn.Module):
         return product
 
 
+def _bytes(x: Tensor) -> Tensor:
+    """Return the whole part of numbers from 0 to 255; by way of 16 bits, as torch has no fast kernel for 8."""
+    return x.to(torch.int16).to(torch.uint8)
+
+
 @torch.no_grad()
-def ready(model: Seq2Seq, arithmetic: Arithmetic) -> Seq2Seq:
+def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True) -> Seq2Seq:
     """Return a copy of `model` for search, which needs no autocast; the original stays as it is.
 
-    With int8 the matrices of the decoder's step are quantised, and all else is float32.
+    Without `is_copied` it is `model` itself that changes. With int8 the matrices of the decoder's step are quantised;
+    what reads the source is in bfloat16 where the processor has it, and all else is float32.
     """
-    copied = copy.deepcopy(model).eval().requires_grad_(False)
+    copied = (copy.deepcopy(model) if is_copied else model).eval().requires_grad_(False)
     if arithmetic == "bf16":
         copied.to(torch.bfloat16)
-    layers = [layer for layer in copied.decoder.layers if isinstance(layer, RecurrentLayer)]
-    for layer in layers:
-        layer.product = Int8Product.of(*layer.joint()) if arithmetic == "int8" else Linear.of(*layer.joint())
-    readout, output = copied.decoder.readout, copied.output
+    product = Int8Product.of if arithmetic == "int8" else Linear.of
+    for layer in copied.decoder.layers:
+        if isinstance(layer, RecurrentLayer):
+            layer.product = product(*layer.joint())
+        elif arithmetic == "int8":
+            for part, name in layer.products():
+                weights = getattr(part, name)
+                part.add_module(name, Int8Product.of(weights.weight, weights.bias))
     if arithmetic == "int8":
-        copied.decoder.add_module("readout", Int8Product.of(readout.weight, readout.bias))
-        copied.add_module("output", Int8Product.of(output.weight, output.bias, bound=1.0))  # of a tanh
+        readout, output = copied.decoder.readout, copied.output
+        if readout is not None:
+            copied.decoder.add_module("readout", Int8Product.of(readout.weight, readout.bias))
+        copied.add_module("output", Int8Product.of(output.weight, output.bias, copied.readout_bound))
+        if choose_arithmetic("auto", output.weight.device) == "bf16":
+            copied.encoder.to(torch.bfloat16)
+            for name, part in copied.decoder.named_modules():
+                if isinstance(part, Linear) and name.split(".")[-1] in ("key", "value", "bridge"):
+                    part.to(torch.bfloat16)
     return copied

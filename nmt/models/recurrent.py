@@ -1,9 +1,9 @@
 """One recurrent layer in one direction: a whole sequence at once, or one step, over the same weights.
 
-Axes: B sentences, N rows, T steps, I input width, D width, G = 4D gates.
+Axes: B sentences, N rows, T steps, I input width, D width, G gates: 4D, of a plain RNN D.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -14,11 +14,31 @@ from torch.nn import functional as F
 from nmt.models.deferred import linear
 
 CellState: TypeAlias = tuple[Tensor, ...]
-"""(h,) of a GRU or (h, c) of an LSTM, each (B, D)."""
+"""(h,) of an RNN or GRU, (h, c) of an LSTM, each (B, D)."""
 
-NETWORKS = {"lstm": nn.LSTM, "gru": nn.GRU}
+NETWORKS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 _SHUT = 1e4
 """Its sigmoid is exactly 1, and that of its negative exactly 0."""
+
+
+def squash(x: Tensor) -> Tensor:
+    """Return tanh(x).
+
+    On a processor as 2 sigmoid(2x) - 1 where no gradient is wanted: torch's tanh takes four times as long there.
+    """
+    if x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_grad_enabled():
+        return x.tanh()
+    return (x * 2.0).sigmoid_().mul_(2.0).sub_(1.0)
+
+
+def _lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+    """Return h and c after, (N, D) each, of an LSTM's `gates` (N, 4D) and `c` (N, D), and what led there."""
+    candidate = squash(gates.chunk(4, dim=-1)[2])
+    opened = gates.sigmoid()
+    input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
+    after = torch.addcmul(forget_gate * c, input_gate, candidate)
+    squashed = squash(after)
+    return output_gate * squashed, after, opened, candidate, squashed
 
 
 class _LstmCell(torch.autograd.Function):
@@ -26,13 +46,9 @@ class _LstmCell(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        candidate = gates.chunk(4, dim=-1)[2].tanh()
-        opened = gates.sigmoid()
-        input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
-        after = torch.addcmul(forget_gate * c, input_gate, candidate)
-        squashed = after.tanh()
+        h, after, opened, candidate, squashed = _lstm_cell(gates, c)
         ctx.save_for_backward(opened, candidate, c, squashed)
-        return output_gate * squashed, after
+        return h, after
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,7 +67,7 @@ class _LstmCell(torch.autograd.Function):
 
 
 class RecurrentLayer(nn.Module):
-    """An LSTM (Hochreiter & Schmidhuber 1997) or GRU (Cho 2014) layer.
+    """A layer of LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho 2014) or tanh RNN (Elman 1990) cells.
 
     `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time.
     """
@@ -76,7 +92,7 @@ class RecurrentLayer(nn.Module):
 
     @property
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the weights of input and state, (4D, I) and (4D, D), of a GRU (3D, …), and their biases."""
+        """Return the weights of input and state, (4D, I) and (4D, D), and their biases; 3D of a GRU, D of an RNN."""
         input_weight, state_weight, input_bias, state_bias = self.network.all_weights[0]
         return input_weight, state_weight, input_bias, state_bias
 
@@ -99,7 +115,7 @@ class RecurrentLayer(nn.Module):
         after the last step only. So padding is marked by an input of its own, which shuts the input gate and opens the
         forget gate: the memory stays as the last real token left it.
         """
-        if self.cell == "gru" or not with_cells:
+        if self.cell != "lstm" or not with_cells:
             output = self(x)
             return output, (last_real(output, lengths),)
         input_weight, *others = self.weights
@@ -117,11 +133,11 @@ class RecurrentLayer(nn.Module):
     def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Return weight (G, I' + D) and bias (G,) that make gates of [x; h], `x` being those `columns` of the input.
 
-        A GRU keeps the candidate's two shares apart, as the reset gate comes between them: G = 4D for both cells.
+        A GRU keeps the candidate's two shares apart, as the reset gate comes between them, and has G = 4D too.
         """
         input_weight, state_weight, input_bias, state_bias = self.weights
         input_weight = input_weight[:, columns]
-        if self.cell == "lstm":
+        if self.cell != "gru":
             return torch.cat([input_weight, state_weight], 1), input_bias + state_bias
         gates = 2 * self.size
         weight = torch.cat([
@@ -134,7 +150,7 @@ class RecurrentLayer(nn.Module):
     def share(self, x: Tensor, columns: slice) -> Tensor:
         """Return what `x` (..., I'), those `columns` of the input, adds to the gates: (..., G)."""
         product = F.linear(x, self.weights[0][:, columns])
-        return product if self.cell == "lstm" else F.pad(product, (0, self.size))
+        return F.pad(product, (0, self.size)) if self.cell == "gru" else product
 
     def step(
         self, x: Tensor, state: CellState, joint: tuple[Tensor, Tensor] | None = None, share: Tensor | None = None
@@ -152,10 +168,17 @@ class RecurrentLayer(nn.Module):
         if share is not None:
             gates = gates + share
         if self.cell == "lstm":
-            h, c = _LstmCell.apply(gates, state[1].to(gates.dtype))  # type: ignore[no-untyped-call]
+            c = state[1].to(gates.dtype)
+            if torch.is_grad_enabled():
+                h, c = _LstmCell.apply(gates, c)  # type: ignore[no-untyped-call]
+            else:
+                h, c, *_ = _lstm_cell(gates, c)
             return h, (h, c)
+        if self.cell == "rnn":
+            h = squash(gates)
+            return h, (h,)
         reset, update, x_new, h_new = gates.chunk(4, dim=-1)
-        new = (x_new + reset.sigmoid() * h_new).tanh()
+        new = squash(x_new + reset.sigmoid() * h_new)
         h = torch.lerp(new, h.to(new.dtype), update.sigmoid())
         return h, (h,)
 

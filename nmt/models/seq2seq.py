@@ -10,12 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Model
-from nmt.models.decoder import DECODERS, Decoder, DecoderState
+from nmt.models.copying import CopyGate
+from nmt.models.decoder import DECODERS, Decoder
 from nmt.models.deferred import Linear, as_weighed
 from nmt.models.dropout import SequenceDropout
 from nmt.models.embedding import TokenEmbedding, embedding_table
-from nmt.models.encoder import Encoder, Memory
+from nmt.models.encoder import Encoder, summarize
 from nmt.models.shortlist import Shortlist
+from nmt.models.state import DecoderState, Memory
+from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class StepOutput:
     """(V,) target id of each column of `logits`; None where they are 0, 1, 2, …"""
 
 
+@dataclass(frozen=True)
+class Unrolled:
+    """What all steps of B sentences give."""
+
+    readout: Tensor
+    """(B, T, R) what the output layer reads."""
+    alignment: Tensor
+    """(B, T, S) attention over the source."""
+
+
 class Seq2Seq(nn.Module):
     """Encoder, attention, decoder and output layer as `config.Model` composes them."""
 
@@ -39,46 +52,64 @@ class Seq2Seq(nn.Module):
         width = config.embedding.size
         target_table = embedding_table(target_size, width)
         source_table = target_table if config.embedding.tie == "all" else embedding_table(source_size, width)
-        readout_size = config.decoder.size if config.embedding.tie == "none" else width
         self.source_embedding = TokenEmbedding(source_table, config.dropout)
         self.target_embedding = TokenEmbedding(target_table, config.dropout)
-        self.encoder = Encoder(config.encoder, config.dropout, width, config.decoder.start == "last")
-        self.decoder: Decoder = DECODERS[config.decoder.context_to](config, width, readout_size)
-        self.output = Linear(readout_size, target_size)
+        self.encoder: Encoder | TransformerEncoder
+        if config.encoder.kind == "transformer":
+            self.encoder = TransformerEncoder(config)
+        else:
+            self.encoder = Encoder(config.encoder, config.dropout, width, config.decoder.start == "last")
+        self.decoder: Decoder | TransformerDecoder
+        if config.decoder.kind == "transformer":
+            self.decoder = TransformerDecoder(config)
+        else:
+            self.decoder = DECODERS[config.decoder.context_to](config)
+        self.read_size = config.read_size
+        self.summary_kind = config.encoder.summary
+        self.has_attention = config.is_transformer or config.attention.score != "none"
+        self.has_coverage = config.attention.coverage
+        self.readout_bound = 1.0 if config.decoder.readout in ("tanh", "deep") and not config.is_transformer else None
+        self.output = Linear(config.readout_size, target_size)
         if config.embedding.tie == "none":
-            nn.init.normal_(self.output.weight, std=readout_size**-0.5)
+            nn.init.normal_(self.output.weight, std=config.readout_size**-0.5)
         else:
             self.output.weight = target_table.weight
         nn.init.zeros_(self.output.bias)
+        self.copy_gate = CopyGate(config.readout_size) if config.decoder.copy_source else None
         self.dropout = SequenceDropout(config.dropout.output, config.dropout.mask)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens."""
-        states, final = self.encoder(self.source_embedding(source), lengths)
+        embedded = self.source_embedding(source)
+        states, final = self.encoder(embedded.to(next(self.encoder.parameters()).dtype), lengths)
         is_real = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
-        return Memory(as_weighed(states), self.decoder.attention.keys(states), is_real, final)
+        summary = summarize(self.summary_kind, states, final, lengths)
+        return Memory(as_weighed(states), self.decoder.keys(states), is_real, final, summary, source)
 
     def restrict(self, memory: Memory, tokens: Tensor, is_allowed: Tensor) -> Memory:
         """Return `memory` for generating only target `tokens` (U,), of which each sentence `is_allowed` (B, U) some."""
         return dataclasses.replace(memory, shortlist=Shortlist(tokens, is_allowed, self.output.columns(tokens)))
 
-    def forward(self, source: Tensor, lengths: Tensor, previous: Tensor) -> Tensor:
-        """Return readouts (B, T, R) for the `previous` tokens (B, T), BOS first; `self.output` makes them logits."""
-        readout, _ = self.decoder.unroll(self.target_embedding(previous), self.encode(source, lengths))
-        dropped: Tensor = self.dropout(readout)
-        return dropped
+    def forward(self, source: Tensor, lengths: Tensor, previous: Tensor) -> Unrolled:
+        """Return readouts and alignments for the `previous` tokens (B, T), BOS first; `self.output` makes logits."""
+        embedded = self.target_embedding(previous)[..., : self.read_size]
+        readout, alignment = self.decoder.unroll(embedded, self.encode(source, lengths))
+        return Unrolled(self.dropout(readout), alignment)
 
     def start(self, memory: Memory, beams: int) -> DecoderState:
         """Return the state of `beams` empty hypotheses a sentence, B * K rows, those of a sentence together."""
-        return self.decoder.start(memory, beams)
+        return self.decoder.start(memory, beams).to(self.target_embedding.table.weight.dtype)
 
     def step(self, token: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, StepOutput]:
         """Read the previous `token` (B * K,), BOS first, and predict the next; K follows from the rows of `memory`."""
-        embedded = self.target_embedding(token.unsqueeze(1)).squeeze(1)
+        embedded = self.target_embedding(token.unsqueeze(1)).squeeze(1)[..., : self.read_size]
         state, readout, alignment = self.decoder.step(embedded, state, memory)
         shortlist = memory.shortlist
         if shortlist is None:
-            return state, StepOutput(self.output(readout).float(), alignment)
+            logits = self.output(readout).float()
+            if self.copy_gate is not None:
+                logits = self.copy_gate.mix(logits, readout, alignment, memory.source)
+            return state, StepOutput(logits, alignment)
         logits = shortlist.output(readout).float().view(len(shortlist.is_allowed), -1, len(shortlist.tokens))
         logits = logits.masked_fill(~shortlist.is_allowed.unsqueeze(1), -torch.inf).flatten(0, 1)
         return state, StepOutput(logits, alignment, shortlist.tokens)

@@ -117,7 +117,7 @@ def _kind(annotation: Any, metadata: typing.Sequence[Any] = ()) -> str:
     if origin is Literal:
         return " | ".join(f"`{value}`" for value in arguments)
     if origin in (typing.Union, types.UnionType):
-        return _kind(next(a for a in arguments if a is not type(None)), metadata)
+        return " | ".join(_kind(a, metadata) for a in arguments if a is not type(None))
     if origin is list:
         return f"list of {_plural(arguments[0])}"
     if origin is dict:

@@ -1,132 +1,72 @@
-"""Label-smoothed cross-entropy straight from the readouts, without ever holding the logits of a whole batch.
+"""What a training step minimises on a batch.
 
-Axes: N real target tokens of a batch, n those of one chunk, R readout width, V target vocabulary.
+Axes: B sentences, S source tokens, T target tokens, N real target tokens of the batch, R readout width.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from nmt.models.seq2seq import Seq2Seq
-
-CHUNK_ELEMENTS = 1 << 23
-"""Most logits held at once."""
-SLICE_ELEMENTS = 1 << 19
-"""Most of them in float32 at once on a processor, whose cache then holds them from one operation to the next."""
-ROWS = 64
-"""Matrix products get a multiple of so many rows: oneDNN keeps a compiled kernel for every shape it has met."""
-
-
-class _OutputCrossEntropy(torch.autograd.Function):
-    """Loss and gradient of output layer and softmax in one pass over chunks of tokens.
-
-    The gradient of the logits, softmax(z) - (1 - e) onehot - e / V, is known as soon as the logits are, so it takes
-    their place, is folded into the gradients of readout, weight and bias at once, and is forgotten.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        readout: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        target: Tensor,
-        smoothing: float,
-        dtype: torch.dtype,
-        needs_gradient: bool,
-    ) -> tuple[Tensor, Tensor]:
-        vocabulary = len(weight)
-        x, w, b = readout.to(dtype), weight.to(dtype), bias.to(dtype)
-        sums = torch.zeros(2, device=x.device, dtype=torch.promote_types(dtype, torch.float32))
-        x_gradients = []
-        w_gradient = torch.zeros_like(weight) if needs_gradient else None
-        b_gradient = torch.zeros_like(bias) if needs_gradient else None
-        size = _chunk_rows(len(x), vocabulary)
-        for begin in range(0, len(x), size):
-            expected = target[begin : begin + size].unsqueeze(1)
-            count = len(expected)
-            chunk = F.pad(x[begin : begin + size], (0, 0, 0, -count % ROWS))
-            logits = torch.addmm(b, chunk, w.t())  # (n, V)
-            sums += _score(logits[:count], expected, smoothing, b_gradient)
-            if w_gradient is None:
-                continue
-            gradient = logits
-            gradient[count:] = 0.0
-            w_gradient += gradient.t() @ chunk
-            x_gradients.append((gradient @ w)[:count])
-        if needs_gradient:
-            ctx.save_for_backward(torch.cat(x_gradients).to(readout.dtype), w_gradient, b_gradient)
-        nll = sums[0]
-        ctx.mark_non_differentiable(nll)
-        return (1 - smoothing) * nll + smoothing * sums[1], nll
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        outer = gradients[0]
-        x_gradient, w_gradient, b_gradient = ctx.saved_tensors
-        return x_gradient * outer.to(x_gradient.dtype), w_gradient * outer, b_gradient * outer, None, None, None, None
-
-
-def _score(logits: Tensor, expected: Tensor, smoothing: float, b_gradient: Tensor | None) -> Tensor:
-    """Return the sums (2,) over tokens of -log p of the `expected` tokens (n, 1), and of its mean over all tokens.
-
-    Where `b_gradient` (V,) is given, what `logits` (n, V) add to it is added, and their gradient takes their place.
-    """
-    rows = _slice_rows(logits)
-    vocabulary = logits.shape[1]
-    sums = []
-    for part, tokens in zip(torch.split(logits, rows), torch.split(expected, rows), strict=True):
-        log_probs = torch.log_softmax(part, dim=-1, dtype=torch.promote_types(part.dtype, torch.float32))
-        nll = -log_probs.gather(1, tokens).sum()
-        sums.append(torch.stack([nll, -log_probs.sum() / vocabulary if smoothing else nll]))
-        if b_gradient is None:
-            continue
-        gradient = log_probs.exp_()  # in place: the softmax
-        if smoothing:
-            gradient.sub_(smoothing / vocabulary)
-        gradient.scatter_add_(1, tokens, gradient.new_full((1, 1), smoothing - 1).expand_as(tokens))
-        b_gradient += gradient.sum(0)
-        part.copy_(gradient)
-    return torch.stack(sums).sum(0)
-
-
-def _chunk_rows(tokens: int, vocabulary: int) -> int:
-    """Return how many tokens to take at once: about equal shares, and none larger than `CHUNK_ELEMENTS` allows."""
-    chunks = math.ceil(tokens * vocabulary / CHUNK_ELEMENTS) or 1
-    return math.ceil(tokens / chunks / ROWS) * ROWS
-
-
-def _slice_rows(logits: Tensor) -> int:
-    """Return how many rows of a chunk to take at once."""
-    return max(1, SLICE_ELEMENTS // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
+from nmt.config import Training
+from nmt.models.seq2seq import Seq2Seq, Unrolled
+from nmt.training.batch import DeviceBatch
+from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
 
 
 @dataclass(frozen=True)
 class Loss:
     """Sums over the real target tokens of a batch, in nats."""
 
-    smoothed: Tensor
+    minimised: Tensor
     """What training minimises; a scalar with gradient."""
     nll: Tensor
     """Negative log-likelihood, without smoothing or gradient."""
 
 
-def cross_entropy(model: Seq2Seq, readout: Tensor, target: Tensor, real: Tensor, smoothing: float) -> Loss:
-    """Score `target` (B, T) under the readouts (B, T, R), at the positions `real` (N,) of their rows end to end."""
-    kind = readout.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.output.weight.dtype
-    with torch.autocast(kind, enabled=False):
-        loss, nll = _OutputCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            readout.flatten(0, 1)[real],
-            model.output.weight,
-            model.output.bias,
-            target.flatten()[real],
-            smoothing,
-            dtype,
-            torch.is_grad_enabled(),  # within `forward` it never is
-        )
-    return Loss(loss, nll)
+def likelihood_loss(model: Seq2Seq, batch: DeviceBatch, settings: Training) -> Loss:
+    """Return the label-smoothed cross-entropy of the batch, with what else `settings` adds to it.
+
+    R-Drop reads the batch twice with other dropout; coverage adds its loss (See 2017, eq. 12 and 13).
+    """
+    passes = 2 if settings.r_drop else 1
+    unrolled = [model(batch.source, batch.lengths, batch.previous) for _ in range(passes)]
+    loss = cross_entropy(model, unrolled, batch, settings.label_smoothing, settings.r_drop)
+    if settings.coverage_loss and model.has_coverage:
+        repeated = torch.stack([coverage_loss(each.alignment, batch) for each in unrolled]).mean()
+        loss = Loss(loss.minimised + settings.coverage_loss * repeated, loss.nll)
+    return loss
+
+
+def cross_entropy(
+    model: Seq2Seq, unrolled: list[Unrolled], batch: DeviceBatch, smoothing: float = 0.0, divergence: float = 0.0
+) -> Loss:
+    """Return the cross-entropy of the target under one pass, or the mean of two and what they are apart."""
+    readouts = [each.readout.flatten(0, 1)[batch.real] for each in unrolled]
+    target = batch.target.flatten()[batch.real]
+    if model.copy_gate is None:
+        return Loss(*output_cross_entropy(model.output, readouts, target, smoothing, divergence))
+    log_prob, mean = copying_log_probs(model, unrolled[0], batch)
+    nll = -log_prob.sum()
+    return Loss((1 - smoothing) * nll - smoothing * mean.sum(), nll.detach())
+
+
+def copying_log_probs(model: Seq2Seq, unrolled: Unrolled, batch: DeviceBatch) -> tuple[Tensor, Tensor]:
+    """Return log p of each real target token, (N,), and the mean over the vocabulary of what is generated, (N,)."""
+    readout = unrolled.readout.flatten(0, 1)[batch.real]
+    target = batch.target.flatten()[batch.real]
+    log_prob, mean = token_log_probs(model.output, readout, target)
+    if model.copy_gate is None:
+        return log_prob, mean
+    alignment = unrolled.alignment.flatten(0, 1)[batch.real]
+    source = batch.source[batch.real // batch.target.shape[1]]  # (N, S)
+    return model.copy_gate.log_prob(log_prob, readout, alignment, source, target), mean
+
+
+def coverage_loss(alignment: Tensor, batch: DeviceBatch) -> Tensor:
+    """Return the sum over real target tokens of sum_s min(a_t,s, c_t,s): attention to what has had attention.
+
+    `alignment` (B, T, S); c_t is the sum of the alignments before t.
+    """
+    covered = alignment.cumsum(1) - alignment
+    return torch.minimum(alignment, covered).sum(-1).flatten()[batch.real].sum()

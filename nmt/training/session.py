@@ -20,6 +20,7 @@ from nmt.models.device import choose_arithmetic, choose_device, keep_freed_memor
 from nmt.models.loading import load_meta
 from nmt.runs import Run
 from nmt.training import checkpoint
+from nmt.training.beginning import begin
 from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
 
@@ -59,6 +60,9 @@ def train(config: Config, resume: bool, report: Report) -> Run:
         if is_started:
             trainer.resume()
             checkpoint.prune(run, run.names())
+        else:
+            begin(trainer.model, config, prepared, report)
+            trainer.restart_average()
         with Journal(run.log, trainer.progress.step, config.training.max_steps) as journal:
             facts = _facts(trainer, prepared)
             if not facts["left_out"]:

@@ -5,6 +5,7 @@ going on needs besides the tensors.
 """
 
 import copy
+import dataclasses
 import math
 import signal
 import time
@@ -20,24 +21,27 @@ from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import Prefetch
 from nmt.data.prepare import Prepared
 from nmt.errors import NmtError
+from nmt.evaluation.metrics import sentence_scorer
 from nmt.models.device import Arithmetic
 from nmt.models.loading import load_tensors
 from nmt.models.seq2seq import Seq2Seq
 from nmt.randomness import address
 from nmt.runs import Run
 from nmt.training import checkpoint
-from nmt.training.batch import on_device, split
+from nmt.training.batch import DeviceBatch, on_device, split
 from nmt.training.checkpoint import Progress
+from nmt.training.feeding import sampled_previous, teacher_share
 from nmt.training.journal import Journal, clock
-from nmt.training.objective import cross_entropy
+from nmt.training.objective import Loss, likelihood_loss
 from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
+from nmt.training.risk import risk_loss
 from nmt.training.validation import Result, Validator
 
 MOST_SKIPPED = 20
 """Steps in a row without a finite gradient after which training gives up."""
 DEFAULT_TOKENS = 4096
 SUMS = 5
-"""Smoothed loss, NLL, gradient norm, target tokens and number of the steps that were taken since the last log line."""
+"""Minimised loss, NLL, gradient norm, target tokens and number of the steps that were taken since the last log line."""
 
 
 class Interrupted(Exception):
@@ -81,6 +85,7 @@ class Trainer:
             config.subword.sampling,
             config.subword.kind,
         )
+        self._score = sentence_scorer(config.data.target_language)
         self.validate = Validator(config, prepared, device, arithmetic)
         self.progress = Progress()
         self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
@@ -95,6 +100,11 @@ class Trainer:
         averaged = self.average.averaged
         assert isinstance(averaged, Seq2Seq)
         return averaged
+
+    def restart_average(self) -> None:
+        """Let the moving average begin at the weights as they are now."""
+        if self.average is not None:
+            self.average.averaged.load_state_dict(self.model.state_dict())
 
     def resume(self) -> None:
         """Go on from the last checkpoint."""
@@ -153,10 +163,9 @@ class Trainer:
             torch.manual_seed(address(self.config.seed, "dropout", step, number))
             here = on_device(part, self.device)
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
-                readout = self.model(here.source, here.lengths, here.previous)
-                loss = cross_entropy(self.model, readout, here.target, here.real, settings.label_smoothing)
-            (loss.smoothed / batch.tokens).backward()  # type: ignore[no-untyped-call]
-            losses += torch.stack([loss.smoothed.detach(), loss.nll])
+                loss = self._loss(here, step, number)
+            (loss.minimised / batch.tokens).backward()  # type: ignore[no-untyped-call]
+            losses += torch.stack([loss.minimised.detach(), loss.nll])
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         counts = losses.new_full((1,), batch.tokens), losses.new_ones(1)
@@ -167,6 +176,15 @@ class Trainer:
         progress.since = [progress.since[0] + batch.tokens, progress.since[1] + 1]
         if self.average is not None:
             self.average.update(step)
+
+    def _loss(self, batch: DeviceBatch, step: int, number: int) -> Loss:
+        settings, seed = self.settings, address(self.config.seed, "samples", step, number)
+        if settings.objective == "risk":
+            return risk_loss(self.model, batch, settings, self.vocabularies.target, self._score, seed)
+        share = teacher_share(step, settings)
+        if share < 1.0:
+            batch = dataclasses.replace(batch, previous=sampled_previous(self.model, batch, share, seed))
+        return likelihood_loss(self.model, batch, settings)
 
     def _is_finite(self, norm: torch.Tensor) -> bool:
         if math.isfinite(float(norm)):

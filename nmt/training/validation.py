@@ -58,8 +58,8 @@ class Validator:
         for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH):
             here = on_device(batch, self._device)
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-                readout = model(here.source, here.lengths, here.previous)
-                total += cross_entropy(model, readout, here.target, here.real, 0.0).nll
+                unrolled = model(here.source, here.lengths, here.previous)
+                total += cross_entropy(model, [unrolled], here).nll
             tokens += batch.tokens
         return float(total) / max(1, tokens)
 

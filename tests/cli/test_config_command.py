@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from nmt.cli.config import command
-from nmt.config import load, parse
+from nmt.config import Decoder, load, parse
 from nmt.errors import NmtError
 
 
@@ -51,7 +51,7 @@ def test_keys(file: str) -> None:
     assert run("keys", "training.max_steps").startswith(
         "training.max_steps  (integer > 0; default 10000)\n    Optimizer"
     )
-    assert run("keys", "model.decoder").count("model.decoder.") == 7
+    assert run("keys", "model.decoder").count("model.decoder.") == len(Decoder.model_fields)
     assert run("keys").count("\n") > 100
     with pytest.raises(NmtError, match=r"no key 'model.decodr'; did you mean 'model.decoder'\?"):
         run("keys", "model.decodr")

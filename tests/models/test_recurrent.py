@@ -9,7 +9,7 @@ from torch import nn
 from nmt.models.recurrent import RecurrentLayer, last_real, reverse
 
 
-@pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell)])
+@pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("rnn", nn.RNNCell)])
 @torch.no_grad()
 def test_step_and_sequence_equal_torch_cells(cell, reference):
     torch.manual_seed(0)
@@ -55,7 +55,16 @@ def test_gru_by_hand():
     assert float(h) == pytest.approx((1 - update) * math.tanh(0.3 + reset * 0.1) + update * 0.2, rel=1e-6)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@torch.no_grad()
+def test_rnn_by_hand():
+    layer = RecurrentLayer("rnn", 1, 1)
+    layer.network.weight_ih_l0.fill_(2.0)
+    layer.network.weight_hh_l0.fill_(0.5)
+    output, (h,) = layer.step(torch.tensor([[0.1]]), (torch.tensor([[0.2]]),))
+    assert float(h) == float(output) == pytest.approx(math.tanh(0.2 + 0.1), rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @torch.no_grad()
 def test_forward_to_end_gives_the_state_after_the_last_real_token(cell):
     torch.manual_seed(0)
@@ -71,7 +80,7 @@ def test_forward_to_end_gives_the_state_after_the_last_real_token(cell):
     torch.testing.assert_close(last_real(output, lengths), final[0])
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_share_and_the_joint_rest_make_a_whole_step(cell):
     torch.manual_seed(0)
     layer = RecurrentLayer(cell, 5, 4)

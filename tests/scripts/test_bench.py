@@ -146,8 +146,8 @@ def test_converted_weights_compute_the_same_in_opennmt() -> None:
     model, generator = opennmt_peer.opennmt_weights(network.state_dict(), to_source.tolist(), to_target.tolist())
     source, previous = torch.tensor([4, 10, 5, 3]), torch.tensor([2, 7, 12])
     with torch.no_grad():
-        readout = network(source.unsqueeze(0), torch.tensor([4]), previous.unsqueeze(0))
-        ours = network.output(readout)[0]
+        unrolled = network(source.unsqueeze(0), torch.tensor([4]), previous.unsqueeze(0))
+        ours = network.output(unrolled.readout)[0]
         theirs = opennmt_logits(model, generator, to_source.argsort()[source], to_target.argsort()[previous])
     torch.testing.assert_close(theirs, ours[:, to_target], atol=1e-5, rtol=1e-5)
 

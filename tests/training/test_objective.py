@@ -1,56 +1,81 @@
-"""The chunked loss against torch's cross-entropy."""
+"""The losses against what torch, or a formula spelled out, makes of the same numbers."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from nmt.training import objective
+from nmt.training import cross_entropy
+from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
 
 
-class Output:
-    """The part of a network that the loss reads."""
-
-    def __init__(self, width, vocabulary):
-        torch.manual_seed(0)
-        self.output = torch.nn.Linear(width, vocabulary)
+def layer(width, vocabulary):
+    torch.manual_seed(0)
+    return torch.nn.Linear(width, vocabulary)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("chunk", [1, 50, 1 << 20])
-def test_equals_torch_on_real_tokens(monkeypatch, smoothing, chunk):
-    monkeypatch.setattr(objective, "CHUNK_ELEMENTS", chunk)
-    monkeypatch.setattr(objective, "SLICE_ELEMENTS", chunk)
-    model = Output(5, 11)
-    readout = torch.randn(3, 4, 5, requires_grad=True)
-    target = torch.randint(0, 11, (3, 4))
-    is_real = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
-    real = is_real.flatten().nonzero().squeeze(1)
-    weights = [readout, model.output.weight, model.output.bias]
+def test_equals_torch(monkeypatch, smoothing, chunk):
+    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(cross_entropy, "SLICE_ELEMENTS", chunk)
+    output = layer(5, 11)
+    readout, target = torch.randn(70, 5, requires_grad=True), torch.randint(0, 11, (70,))
+    weights = [readout, output.weight, output.bias]
+    loss, nll = output_cross_entropy(output, [readout], target, smoothing, 0.0)
+    ours = torch.autograd.grad(3.0 * loss, weights)
+    expected = F.cross_entropy(output(readout), target, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(nll, F.cross_entropy(output(readout), target, reduction="sum"))
+    for a, b in zip(ours, torch.autograd.grad(3.0 * expected, weights), strict=True):
+        torch.testing.assert_close(a, b)
 
-    loss = objective.cross_entropy(model, readout, target, real, smoothing)
-    ours = torch.autograd.grad(3.0 * loss.smoothed, weights)
 
-    logits = model.output(readout)[is_real]
-    expected = F.cross_entropy(logits, target[is_real], label_smoothing=smoothing, reduction="sum")
-    theirs = torch.autograd.grad(3.0 * expected, weights)
-    torch.testing.assert_close(loss.smoothed, expected)
-    torch.testing.assert_close(loss.nll, F.cross_entropy(logits, target[is_real], reduction="sum"))
-    for a, b in zip(ours, theirs, strict=True):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("chunk", [1, 50, 1 << 20])
+def test_r_drop(monkeypatch, smoothing, chunk):
+    """Half of Liang (2021), eq. 4: the mean cross-entropy, and alpha / 4 times both divergences."""
+    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(cross_entropy, "SLICE_ELEMENTS", chunk)
+    output = layer(5, 11)
+    one, two, target = torch.randn(70, 5), torch.randn(70, 5), torch.randint(0, 11, (70,))
+    weights = [one.requires_grad_(), two.requires_grad_(), output.weight, output.bias]
+    loss, nll = output_cross_entropy(output, [one, two], target, smoothing, 5.0)
+    ours = torch.autograd.grad(loss, weights)
+    p, q = output(one).log_softmax(-1), output(two).log_softmax(-1)
+    both = [F.cross_entropy(x, target, label_smoothing=smoothing, reduction="sum") for x in (p, q)]
+    apart = F.kl_div(p, q, log_target=True, reduction="sum") + F.kl_div(q, p, log_target=True, reduction="sum")
+    expected = sum(both) / 2 + 5.0 / 4 * apart
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(
+        nll, (F.nll_loss(p, target, reduction="sum") + F.nll_loss(q, target, reduction="sum")) / 2
+    )
+    for a, b in zip(ours, torch.autograd.grad(expected, weights), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_token_log_probs(monkeypatch):
+    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 1)
+    output = layer(5, 11)
+    readout, target = torch.randn(70, 5, requires_grad=True), torch.randint(0, 11, (70,))
+    weigh = torch.randn(70)
+    log_prob, mean = token_log_probs(output, readout, target)
+    table = output(readout).log_softmax(-1)
+    torch.testing.assert_close(log_prob, table[torch.arange(70), target])
+    torch.testing.assert_close(mean, table.mean(1))
+    ours, theirs = ((weigh * x).sum() for x in (log_prob, table[torch.arange(70), target]))
+    for a, b in zip(*(torch.autograd.grad(x, [readout, output.weight]) for x in (ours, theirs)), strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_bf16_is_close():
-    model = Output(32, 50)
-    readout, target = torch.randn(4, 6, 32), torch.randint(0, 50, (4, 6))
-    real = torch.arange(24)
-    exact = objective.cross_entropy(model, readout, target, real, 0.1)
+    output, readout, target = layer(32, 50), torch.randn(24, 32), torch.randint(0, 50, (24,))
+    exact, _ = output_cross_entropy(output, [readout], target, 0.1, 0.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        low = objective.cross_entropy(model, readout, target, real, 0.1)
-    torch.testing.assert_close(low.smoothed, exact.smoothed, rtol=5e-3, atol=0)
+        low, _ = output_cross_entropy(output, [readout], target, 0.1, 0.0)
+    torch.testing.assert_close(low, exact, rtol=5e-3, atol=0)
 
 
 def test_no_gradient_wanted():
-    model = Output(5, 11)
     with torch.no_grad():
-        loss = objective.cross_entropy(model, torch.randn(1, 2, 5), torch.tensor([[1, 2]]), torch.arange(2), 0.0)
-    assert not loss.smoothed.requires_grad
+        loss, _ = output_cross_entropy(layer(5, 11), [torch.randn(2, 5)], torch.tensor([1, 2]), 0.0, 0.0)
+    assert not loss.requires_grad

@@ -1,5 +1,7 @@
 """A whole run on a tiny corpus: it learns, it can be stopped anywhere and goes on to the bit, it guards its folder."""
 
+import dataclasses
+import itertools
 import json
 import os
 import random
@@ -213,27 +215,28 @@ def test_a_second_process_is_refused(here, monkeypatch):
         run(tiny(max_steps=1))
 
 
+def break_losses(monkeypatch, is_broken):
+    """Make the training losses of some calls, counted from 1, not a number."""
+    real, calls = trainer.likelihood_loss, itertools.count(1)
+
+    def broken(model, batch, settings):
+        loss = real(model, batch, settings)
+        factor = float("nan") if is_broken(next(calls)) else 1.0
+        return dataclasses.replace(loss, minimised=loss.minimised * factor, nll=loss.nll * factor)
+
+    monkeypatch.setattr(trainer, "likelihood_loss", broken)
+
+
 def test_gradients_that_are_not_finite_are_skipped_then_named(here, monkeypatch):
     monkeypatch.setattr(trainer, "MOST_SKIPPED", 3)
     settings = tiny(precision="fp32", max_steps=30)
-    real = trainer.cross_entropy
-
-    def broken(model, readout, target, real_tokens, smoothing):
-        return real(model, readout * (float("nan") if smoothing else 1.0), target, real_tokens, smoothing)
-
-    monkeypatch.setattr(trainer, "cross_entropy", broken)
+    break_losses(monkeypatch, lambda call: True)
     with pytest.raises(NmtError, match=r"no finite gradient in 3 steps.*fp32$"):
         run(settings)
 
 
 def test_a_step_that_is_skipped_leaves_no_trace_in_the_loss(here, monkeypatch):
-    real, calls = trainer.cross_entropy, []
-
-    def broken(model, readout, target, real_tokens, smoothing):
-        calls.append(smoothing)
-        return real(model, readout * (float("nan") if len(calls) == 2 else 1.0), target, real_tokens, smoothing)
-
-    monkeypatch.setattr(trainer, "cross_entropy", broken)
+    break_losses(monkeypatch, lambda call: call == 2)
     found = run(tiny(precision="fp32", max_steps=4, validate_every=4, log_every=4))
     [entry] = [entry for entry in read_log(found.log) if entry["event"] == "train"]
     assert entry["skipped"] == 1 and 1.0 < entry["loss"] < 5.0

@@ -1,0 +1,48 @@
+"""Word vectors in the text format of word2vec (Mikolov 2013) and GloVe (Pennington 2014).
+
+Axes: V vocabulary, E embedding width.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt.data.lines import read_lines
+from nmt.data.subword import EOS, SPACE, Subword
+from nmt.errors import NmtError
+
+
+def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the ids of the tokens that have a vector in the file, and these vectors (…, `size`).
+
+    A line is a word and its numbers, separated by spaces; word2vec's first line, of two numbers, is passed over. A
+    token that begins a word is looked up without its mark U+2581, another one as it is only where the whole vocabulary
+    is of words. Of words given twice the first counts. Raises `NmtError` for a line of another width.
+    """
+    wanted: dict[str, int] = {}
+    for i, piece in enumerate(subword.pieces(range(subword.size))):
+        if i > EOS and piece.startswith(SPACE):
+            wanted.setdefault(piece.removeprefix(SPACE), i)
+    ids, rows = [], []
+    for number, line in enumerate(read_lines(path), start=1):
+        word, *values = line.rstrip(" ").split(" ")
+        if number == 1 and len(values) == 1 and size != 1:
+            continue
+        if len(values) != size:
+            raise NmtError(
+                f"{path}: line {number:,} has {len(values)} numbers after its word, model.embedding.size is {size}"
+            )
+        token = wanted.pop(word, None)
+        if token is None:
+            continue
+        try:
+            vector = np.array(values, np.float32)
+        except ValueError:
+            raise NmtError(f"{path}: line {number:,}: '{word}' is not followed by {size} numbers") from None
+        if not np.isfinite(vector).all():
+            raise NmtError(f"{path}: line {number:,}: the vector of '{word}' is not finite")
+        ids.append(token)
+        rows.append(vector)
+    table = np.stack(rows) if rows else np.empty((0, size), np.float32)
+    return np.array(ids, np.int64), table

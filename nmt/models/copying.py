@@ -1,0 +1,48 @@
+"""The pointer-generator (See 2017, section 2.2): a token is generated, or copied from where the attention looks.
+
+Source and target share one vocabulary. A word that it lacks is copied as UNK, and gets its name from the source when
+unknown words are replaced. Axes: B sentences, K beams, N rows, S source tokens, T target tokens, V vocabulary.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.models.deferred import Linear
+
+
+class CopyGate(nn.Module):
+    """p_gen = sigmoid(w . readout + b), eq. 8: the readout stands for context, state and input."""
+
+    def __init__(self, readout_size: int) -> None:
+        super().__init__()
+        self.gate = Linear(readout_size, 1)
+
+    def log_shares(self, readout: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the natural logs of p_gen and of 1 - p_gen, (..., 1) each, for readouts (..., R)."""
+        score = self.gate(readout)
+        score = score.to(torch.promote_types(score.dtype, torch.float32))
+        return F.logsigmoid(score), F.logsigmoid(-score)
+
+    def mix(self, logits: Tensor, readout: Tensor, alignment: Tensor, source: Tensor) -> Tensor:
+        """Return the natural log of p_gen p_vocabulary + (1 - p_gen) p_copy, eq. 9: (N, V).
+
+        `logits` (N, V) and `readout` (N, R) are of N = B * K hypotheses with the `alignment` (N, S) over the sentences
+        `source` (B, S).
+        """
+        generate, copy = self.log_shares(readout)
+        probs = (logits.log_softmax(-1) + generate).exp()  # (N, V)
+        shares = (alignment * copy.exp()).to(probs.dtype)
+        copies = source.repeat_interleave(len(probs) // len(source), dim=0)
+        return probs.scatter_add(1, copies, shares).log()
+
+    def log_prob(self, log_prob: Tensor, readout: Tensor, alignment: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Return the natural log-probability (N,) of N target tokens under the mixture.
+
+        `log_prob` (N,) is theirs under the vocabulary alone; `readout` (N, R), `alignment` and `source` (N, S) and
+        `target` (N,) are of the same rows.
+        """
+        generate, copy = self.log_shares(readout)
+        copied = (alignment * (source == target.unsqueeze(1))).sum(1)  # (N,)
+        tiny = torch.finfo(copied.dtype).tiny
+        return torch.logaddexp(log_prob + generate.squeeze(1), copied.clamp(min=tiny).log() + copy.squeeze(1))

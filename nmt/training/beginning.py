@@ -1,0 +1,57 @@
+"""What a new run's weights are before the first step, where they are not drawn: another run's, or word vectors."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt.config import Config
+from nmt.data.prepare import Prepared
+from nmt.data.subword import Vocabularies
+from nmt.data.vectors import read_vectors
+from nmt.errors import NmtError
+from nmt.models.loading import load_meta, load_weights
+from nmt.models.seq2seq import Seq2Seq
+from nmt.runs import find_run
+
+Report = Callable[[str], None]
+
+
+def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) -> None:
+    """Fill `model` from `training.init_from`, or its embeddings from word vectors, where the config asks for them."""
+    if config.training.init_from is not None:
+        _from_run(model, config, config.training.init_from, prepared.vocabularies, report)
+        return
+    for side in ("source", "target"):
+        path: Path | None = getattr(config.model.embedding, f"{side}_vectors")
+        if path is None:
+            continue
+        ids, vectors = read_vectors(path, getattr(prepared.vocabularies, side), config.model.embedding.size)
+        table = getattr(model, f"{side}_embedding").table.weight
+        with torch.no_grad():
+            table[torch.from_numpy(ids).to(table.device)] = torch.from_numpy(vectors).to(table.device)
+        report(f"{path}: vectors for {len(ids):,} of {len(table):,} {side} tokens")
+
+
+def _network(config: Config) -> dict[str, Any]:
+    """Return what of the section `model` the shapes and the meaning of the weights depend on."""
+    return config.model.model_dump(
+        mode="json", exclude={"dropout": True, "embedding": {"source_vectors", "target_vectors"}}
+    )
+
+
+def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabularies, report: Report) -> None:
+    run, name, _ = find_run(place)
+    checkpoint = run.checkpoint(name)
+    if load_meta(checkpoint).get("vocabularies") != vocabularies.fingerprint:
+        raise NmtError(
+            f"training.init_from: {checkpoint} has another subword model than {config.prepared}; set "
+            f"subword.reuse: {run.folder} and run nmt preprocess again"
+        )
+    if _network(run.config) != _network(config):
+        raise NmtError(
+            f"training.init_from: the network of {run.config_file} is not that of this config; copy its section 'model'"
+        )
+    load_weights(model, checkpoint / "model.safetensors")
+    report(f"beginning with the weights of {checkpoint}")

@@ -1,0 +1,138 @@
+"""Every architecture the schema allows, in a tiny size."""
+
+import itertools
+
+import torch
+
+from nmt import config
+from nmt.models.seq2seq import Seq2Seq
+
+VOCABULARY = 19
+PLACES = ("upper_layers", "output", "next_input", "same_step")
+PLAIN = [
+    {"cell": cell, "score": score, "context_to": context_to}
+    for cell, score, context_to in itertools.product(("lstm", "gru"), ("additive", "dot", "general"), PLACES)
+]
+VARIED = [
+    {"cell": cell, "context_to": context_to, **more}
+    for cell in ("lstm", "gru")
+    for context_to in PLACES
+    for more in (
+        {"layers": 1, "start": "zero", "tie": "none"},
+        {"layers": 3, "start": "last", "bidirectional": False, "residual": True},
+        {"layers": 3, "start": "last", "residual": True, "layer_norm": True, "scaled": True},
+        {"layers": 2, "layer_norm": True, "tie": "target", "mask": "sentence"},
+    )
+]
+WITHOUT_ATTENTION = [
+    {"score": "none", "context_to": context_to, "cell": cell, **more}
+    for context_to in ("start", "every_step")
+    for cell in ("lstm", "gru", "rnn")
+    for more in (
+        {},
+        {"layers": 1, "summary": "mean", "readout": "maxout", "tie": "none"},
+        {"layers": 3, "start": "last", "bidirectional": False, "reverse": True, "residual": True},
+        {"start": "mean", "summary": "max", "readout": "none", "tie": "none"},
+    )
+]
+MORE = [
+    {"cell": "rnn", "context_to": "upper_layers"},
+    {"cell": "rnn", "context_to": "next_input", "start": "last"},
+    {"cell": "rnn", "context_to": "same_step", "layers": 1},
+    *(
+        {"merge": merge, "cell": cell, "start": "last"}
+        for merge in ("sum", "mul", "average")
+        for cell in ("lstm", "gru")
+    ),
+    {"bidirectional": 1, "start": "last", "residual": True},
+    {"bidirectional": False, "reverse": True, "context_to": "next_input"},
+    {"summary": "mean"},
+    {"summary": "max", "cell": "gru"},
+    {"start": "mean", "context_to": "same_step"},
+    {"score": "none", "context_to": "every_step", "feedback": False},
+    {"context_to": "next_input", "feedback": False, "readout": "deep"},
+    *({"readout": kind, "context_to": to, "tie": "none"} for kind in ("deep", "maxout", "none") for to in PLACES),
+    *({"score": "location", "context_to": to} for to in PLACES),
+    *(
+        {"score": score, "local": local, "window": 2, "context_to": to}
+        for score in ("concat", "dot", "general")
+        for local in ("monotonic", "predictive")
+        for to in PLACES
+    ),
+    *({"score": score, "heads": 2, "context_to": to} for score in ("additive", "dot") for to in PLACES),
+    {"score": "additive", "coverage": True, "context_to": "next_input"},
+    {"score": "concat", "coverage": True, "context_to": "same_step", "copy_source": True},
+    {"copy_source": True, "readout": "deep"},
+    {"copy_source": True, "score": "dot", "heads": 2, "context_to": "next_input"},
+    {"copy_source": True, "score": "general", "local": "monotonic"},
+    {"encoder": "transformer", "decoder": "transformer"},
+    {"encoder": "transformer", "decoder": "transformer", "layers": 1, "tie": "none"},
+    {"encoder": "transformer", "summary": "mean", "context_to": "next_input"},
+    {"decoder": "transformer", "cell": "gru"},
+]
+EVERY = PLAIN + VARIED + WITHOUT_ATTENTION + MORE
+
+
+def name_of(architecture):
+    return "-".join(str(value) for value in architecture.values())
+
+
+SECTIONS = {
+    "encoder": ("bidirectional", "merge", "reverse", "summary"),
+    "attention": ("score", "scaled", "heads", "local", "window", "coverage"),
+    "decoder": ("context_to", "start", "readout", "feedback", "copy_source"),
+    "both": ("cell", "residual", "layer_norm"),
+}
+
+
+def parts_of(layers=2, tie="all", mask="step", dropout=0.0, word=0.0, encoder="recurrent", decoder="recurrent", **more):
+    """Return the section `model` of a network of 8 units a layer; `more` are keys of its sections by their names."""
+
+    def given(section):
+        keys = SECTIONS[section]
+        return {key: more[key] for key in keys if key in more}
+
+    sizes = {"size": 8, "heads": 2, "feed_forward": 12}
+    kinds = [{"kind": kind, **(sizes if kind == "transformer" else {"size": 8})} for kind in (encoder, decoder)]
+    both = [given("both") if kind == "recurrent" else {} for kind in (encoder, decoder)]
+    attention = {"size": 6, **given("attention")} if decoder == "recurrent" else {}
+    assert set(more) <= {key for keys in SECTIONS.values() for key in keys}
+    return config.Model(
+        embedding=config.Embedding(size=8, tie=tie),
+        encoder=config.Encoder(layers=2, **kinds[0], **both[0], **given("encoder")),
+        attention=config.Attention(**attention),
+        decoder=config.Decoder(layers=layers, **kinds[1], **both[1], **given("decoder")),
+        dropout=config.Dropout(embedding=dropout, layer=dropout, output=dropout, word=word, mask=mask),
+    )
+
+
+def build(vocabulary=VOCABULARY, spread=0.5, **architecture):
+    """Return the network of `parts_of`, its weights drawn far from zero."""
+    parts = parts_of(**architecture)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = Seq2Seq(parts, vocabulary, vocabulary)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.normal_(std=spread)
+    return model.eval()
+
+
+def batch(seed=0):
+    """Return sources (3, 7), their lengths, and previous target tokens (3, 5)."""
+    draw = torch.Generator().manual_seed(seed)
+    source = torch.randint(4, VOCABULARY, (3, 7), generator=draw)
+    lengths = torch.tensor([7, 4, 2])
+    source[torch.arange(7) >= lengths.unsqueeze(1)] = 0
+    return source, lengths, torch.randint(2, VOCABULARY, (3, 5), generator=draw)
+
+
+def unrolled_logits(model, source, lengths, previous):
+    """Return what the steps call logits: (B, T, V)."""
+    found = model(source, lengths, previous)
+    logits = model.output(found.readout)
+    if model.copy_gate is None:
+        return logits
+    copied = source.repeat_interleave(previous.shape[1], dim=0)
+    rows = (part.flatten(0, 1) for part in (logits, found.readout, found.alignment))
+    return model.copy_gate.mix(*rows, copied).view(logits.shape)

@@ -1,0 +1,60 @@
+"""How directions are merged, which layers read both ways, and what stands for the whole sentence."""
+
+import pytest
+import torch
+
+from nmt import config
+from nmt.models.encoder import Encoder, EncoderLayer, summarize
+
+X, LENGTHS = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([5, 3])
+
+
+MERGED = {
+    "concat": lambda a, b: torch.cat([a, b], -1),
+    "sum": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "average": lambda a, b: (a + b) / 2,
+}
+
+
+@pytest.mark.parametrize("merge", MERGED)
+@torch.no_grad()
+def test_merged_directions(merge):
+    torch.manual_seed(0)
+    layer = EncoderLayer(config.Encoder(size=6, merge=merge), 4, is_bidirectional=True)
+    output, (h, c) = layer(X, LENGTHS, with_cells=True)
+    assert output.shape == (2, 5, 6) and h.shape == c.shape == (2, 6)
+    for row, length in enumerate(LENGTHS.tolist()):
+        x = X[row : row + 1, :length]
+        forward, backward = layer.forwards(x)[0], layer.backwards(x.flip(1)).flip(1)[0]
+        torch.testing.assert_close(output[row, :length], MERGED[merge](forward, backward))
+        torch.testing.assert_close(h[row], MERGED[merge](forward[-1], backward[0]))
+
+
+@pytest.mark.parametrize(("bidirectional", "expected"), [(True, [1, 1, 1]), (False, [0, 0, 0]), (2, [1, 1, 0])])
+def test_layers_both_ways(bidirectional, expected):
+    settings = config.Encoder(size=6, layers=3, bidirectional=bidirectional)
+    encoder = Encoder(settings, config.Dropout(), 4, with_cells=False)
+    assert [layer.backwards is not None for layer in encoder.layers] == expected
+
+
+@torch.no_grad()
+def test_reversed_source():
+    torch.manual_seed(0)
+    plain = Encoder(config.Encoder(size=6, bidirectional=False), config.Dropout(), 4, with_cells=True).eval()
+    backward = Encoder(config.Encoder(size=6, bidirectional=False, reverse=True), config.Dropout(), 4, True).eval()
+    backward.load_state_dict(plain.state_dict())
+    states, final = backward(X, LENGTHS)
+    for row, length in enumerate(LENGTHS.tolist()):
+        expected, ends = plain(X[row : row + 1, :length].flip(1), LENGTHS[row : row + 1])
+        torch.testing.assert_close(states[row, :length], expected[0].flip(0))
+        torch.testing.assert_close(final[0][1][row], ends[0][1][0])
+
+
+def test_summaries():
+    states = torch.tensor([[[1.0, 5.0], [3.0, 1.0], [9.0, 9.0]]])
+    lengths, final = torch.tensor([2]), ((torch.tensor([[7.0, 8.0]]),),)
+    assert summarize("last", states, final, lengths).tolist() == [[7.0, 8.0]]
+    assert summarize("last", states, (), lengths).tolist() == [[3.0, 1.0]]
+    assert summarize("mean", states, final, lengths).tolist() == [[2.0, 3.0]]
+    assert summarize("max", states, final, lengths).tolist() == [[3.0, 5.0]]

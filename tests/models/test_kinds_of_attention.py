@@ -1,0 +1,101 @@
+"""Kinds of attention against formulas spelled out and against torch's own."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from nmt import config
+from nmt.models.attention import Attention, MultiHeadAttention, Window
+from nmt.models.state import Memory
+
+
+def memory_of(attention, states, lengths):
+    is_real = torch.arange(states.shape[1]) < torch.tensor(lengths).unsqueeze(1)
+    keys = attention.keys(states)
+    return Memory(states, keys, is_real, (), states[:, 0], torch.zeros(states.shape[:2], dtype=torch.int64))
+
+
+def make(score, **more):
+    torch.manual_seed(0)
+    attention = Attention(config.Attention(score=score, size=5, **more), 4, 4)
+    for weight in attention.parameters():
+        nn.init.normal_(weight)
+    return attention
+
+
+@torch.no_grad()
+def test_monotonic_window_by_hand():
+    attention = make("dot", local="monotonic", window=1)
+    states, query = torch.randn(1, 6, 4), torch.randn(1, 3, 4)
+    context, alignment = attention(query, memory_of(attention, states, [5]), torch.tensor([0, 2, 9]))
+    scores = query[0] @ states[0].T
+    for row, (begin, end) in enumerate([(0, 2), (1, 4), (3, 5)]):  # position 9 lies behind the last real token, 4
+        expected = torch.zeros(6)
+        expected[begin:end] = scores[row, begin:end].softmax(0)
+        torch.testing.assert_close(alignment[0, row], expected)
+    torch.testing.assert_close(context, alignment @ states)
+
+
+@torch.no_grad()
+def test_predicted_window_by_hand():
+    attention = make("general", local="predictive", window=2)
+    states, query = torch.randn(1, 8, 4), torch.randn(1, 1, 4)
+    _, alignment = attention(query, memory_of(attention, states, [7]), torch.tensor([3]))
+    window = attention.window
+    centre = 6 * (window.centre.weight @ (window.hidden.weight @ query[0, 0]).tanh()).sigmoid()
+    scores = states[0] @ attention.score.key.weight.T @ query[0, 0]
+    seen = [s for s in range(7) if abs(s - float(centre)) <= 2]
+    expected = torch.zeros(8)
+    expected[seen] = scores[seen].softmax(0) * torch.tensor(
+        [math.exp(-((s - float(centre)) ** 2) / (2 * 1.0**2)) for s in seen]
+    )
+    torch.testing.assert_close(alignment[0, 0], expected)
+
+
+@torch.no_grad()
+def test_location_looks_no_further_than_it_has_weights():
+    attention = make("location", positions=3)
+    states, query = torch.randn(1, 5, 4), torch.randn(1, 1, 4)
+    _, alignment = attention(query, memory_of(attention, states, [5]), torch.tensor([0]))
+    expected = (attention.score.score.weight @ query[0, 0]).softmax(0)
+    torch.testing.assert_close(alignment[0, 0], torch.cat([expected, torch.zeros(2)]))
+
+
+@torch.no_grad()
+def test_coverage_by_hand():
+    attention = make("additive", coverage=True)
+    states, query, covered = torch.randn(1, 3, 4), torch.randn(1, 1, 4), torch.rand(1, 1, 3)
+    _, alignment = attention(query, memory_of(attention, states, [3]), torch.tensor([0]), covered)
+    score = attention.score
+    hidden = score.query(query[0]) + score.key(states[0]) + covered[0, 0].unsqueeze(1) * score.covered.weight.T
+    torch.testing.assert_close(alignment[0, 0], score.energy(hidden.tanh()).squeeze(1).softmax(0))
+
+
+@torch.no_grad()
+def test_heads_equal_torch():
+    torch.manual_seed(0)
+    ours = MultiHeadAttention(heads=2, size=8, query_size=8, memory_size=8, context_size=8)
+    theirs = nn.MultiheadAttention(8, 2, batch_first=True)
+    theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key.weight, ours.value.weight]))
+    theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key.bias, ours.value.bias]))
+    theirs.out_proj.weight.copy_(ours.merge.weight)
+    theirs.out_proj.bias.copy_(ours.merge.bias)
+    states, query = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
+    memory = memory_of(ours, states, [5, 3])
+    context, alignment = ours(query, memory, torch.arange(3))
+    expected = theirs(query, states, states, key_padding_mask=~memory.is_real)
+    torch.testing.assert_close(context, expected[0])
+    torch.testing.assert_close(alignment, expected[1])
+
+
+@pytest.mark.parametrize("length", [1, 2, 30])
+@torch.no_grad()
+def test_a_predicted_window_always_holds_a_token(length):
+    window = Window(config.Attention(local="predictive", window=1), 4)
+    is_real = torch.arange(30).unsqueeze(0) < length
+    for size in (0.0, 1e3, -1e3):
+        nn.init.constant_(window.centre.weight, size)
+        distance = window(torch.ones(1, 1, 4), is_real, torch.tensor([0]))
+        assert (distance[0, 0, :length].abs() <= 1).any()

@@ -1,0 +1,32 @@
+"""The Transformer's layers against torch's own, with the same weights."""
+
+import math
+
+import torch
+from torch import nn
+
+from nmt.models.transformer import TransformerEncoderLayer, with_positions
+
+
+@torch.no_grad()
+def test_encoder_layer_equals_torch():
+    torch.manual_seed(0)
+    ours = TransformerEncoderLayer(8, 2, 12, 0.0)
+    theirs = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True)
+    look = ours.attention
+    theirs.self_attn.in_proj_weight.copy_(torch.cat([look.query.weight, look.key.weight, look.value.weight]))
+    theirs.self_attn.in_proj_bias.copy_(torch.cat([look.query.bias, look.key.bias, look.value.bias]))
+    theirs.self_attn.out_proj.load_state_dict(look.merge.state_dict())
+    theirs.linear1.load_state_dict(ours.feed_forward.enter.state_dict())
+    theirs.linear2.load_state_dict(ours.feed_forward.leave.state_dict())
+    x, is_real = torch.randn(2, 5, 8), torch.arange(5) < torch.tensor([[5], [3]])
+    expected = theirs.train()(x, src_key_padding_mask=~is_real)
+    found = ours(x, is_real[:, None, None])
+    torch.testing.assert_close(found[is_real], expected[is_real])
+
+
+def test_positions_by_hand():
+    found = with_positions(torch.full((1, 2, 4), 0.5), first=3)
+    for row, position in enumerate((3, 4)):
+        waves = [math.sin(position), math.cos(position), math.sin(position / 100), math.cos(position / 100)]
+        torch.testing.assert_close(found[0, row], torch.tensor([0.5 * 2 + wave for wave in waves]))

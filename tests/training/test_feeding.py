@@ -1,0 +1,59 @@
+"""Scheduled sampling: the share of true tokens, and what is fed in place of the others."""
+
+import math
+
+import pytest
+import torch
+from architectures import VOCABULARY, batch, build
+
+from nmt import config
+from nmt.data.subword import BOS, PAD
+from nmt.training.batch import DeviceBatch
+from nmt.training.feeding import sampled_previous, teacher_share
+
+
+@pytest.mark.parametrize(
+    ("kind", "k", "step", "share"),
+    [
+        ("always", 10.0, 1000, 1.0),
+        ("linear", 100.0, 25, 0.75),
+        ("linear", 100.0, 90, 0.2),
+        ("exponential", 0.99, 30, 0.99**30),
+        ("inverse_sigmoid", 50.0, 100, 50 / (50 + math.exp(2))),
+        ("inverse_sigmoid", 1.0, 10**9, 0.2),
+    ],
+)
+def test_share(kind, k, step, share):
+    settings = config.Training(teacher_forcing=kind, teacher_decay=k, teacher_floor=0.2)
+    assert teacher_share(step, settings) == pytest.approx(share)
+
+
+def given():
+    source, lengths, previous = batch()
+    previous[:, 0] = BOS
+    previous[2, 3:] = PAD
+    return DeviceBatch(source, lengths, previous, previous, torch.arange(1))
+
+
+@pytest.mark.parametrize("context_to", ["upper_layers", "next_input"])
+def test_what_is_fed(context_to):
+    model = build(context_to=context_to).train()
+    assert torch.equal(sampled_previous(model, given(), 1.0, seed=1), given().previous)
+    fed = sampled_previous(model, given(), 0.0, seed=1)
+    assert model.training
+    assert (fed[:, 0] == BOS).all() and (fed[2, 3:] == PAD).all()
+    assert not ((fed[:2, 1:] == PAD) | (fed[:, 1:] == BOS)[:2]).any()
+    assert not torch.equal(fed, given().previous)
+    assert torch.equal(fed, sampled_previous(model, given(), 0.0, seed=1))
+    assert not torch.equal(fed, sampled_previous(model, given(), 0.0, seed=2))
+
+
+def test_draws_follow_the_model():
+    """A model that always prefers one token feeds that one, each time it is not the truth's turn."""
+    model = build()
+    with torch.no_grad():
+        model.output.bias[7] = 1e4
+    fed = sampled_previous(model, given(), 0.5, seed=3)
+    changed = fed != given().previous
+    assert changed.any() and not changed[:, 1:].all() and (fed[changed] == 7).all()
+    assert VOCABULARY > 7

@@ -1,0 +1,67 @@
+"""Minimum-risk training against its definition, and what it does to a model."""
+
+import pytest
+import torch
+from architectures import batch, build
+
+from nmt import config
+from nmt.data.subword import BOS, EOS, PAD
+from nmt.training import risk
+from nmt.training.batch import DeviceBatch
+
+SETTINGS = config.Training(objective="risk", init_from="x", risk_samples=4, risk_sharpness=0.5)
+
+
+class Digits:
+    """A subword model whose text shows the ids."""
+
+    def decode(self, ids):
+        return " ".join(map(str, ids))
+
+
+def overlap(hypothesis, reference):
+    """A stand-in for BLEU: 100 times the share of words in common."""
+    a, b = set(hypothesis.split()), set(reference.split())
+    return 100.0 * len(a & b) / max(1, len(a | b))
+
+
+def given():
+    source, lengths, _ = batch()
+    target = torch.tensor([[5, 6, 7, EOS], [8, EOS, PAD, PAD], [9, 10, EOS, PAD]])
+    previous = torch.cat([torch.full((3, 1), BOS), target[:, :-1]], 1)
+    return DeviceBatch(source, lengths, previous, target, (target != PAD).flatten().nonzero().squeeze(1))
+
+
+@pytest.mark.parametrize("architecture", [{}, {"context_to": "next_input", "copy_source": True}])
+def test_the_definition(architecture):
+    model = build(**architecture)
+    loss = risk.risk_loss(model, given(), SETTINGS, Digits(), overlap, seed=3)
+    references = [(5, 6, 7), (8,), (9, 10)]
+    candidates = risk._draw(model, given(), [list(r) for r in references], 4, 3)
+    assert [found[0] for found in candidates] == references and max(map(len, candidates)) > 2
+    expected, nll = 0.0, 0.0
+    for row, found in enumerate(candidates):
+        log_probs = []
+        for tokens in found:
+            memory = model.encode(given().source[row : row + 1], given().lengths[row : row + 1])
+            state, token, total = model.start(memory, 1), BOS, 0.0
+            for after in [*tokens, EOS]:
+                state, output = model.step(torch.tensor([token]), state, memory)
+                total += output.logits.log_softmax(-1)[0, after]
+                token = after
+            log_probs.append(total)
+        shares = (0.5 * torch.stack(log_probs)).softmax(0)
+        costs = torch.tensor([1 - overlap(Digits().decode(t), Digits().decode(found[0])) / 100 for t in found])
+        expected = expected + (shares * costs).sum()
+        nll -= log_probs[0]
+    torch.testing.assert_close(loss.minimised, expected * 9 / 3)
+    torch.testing.assert_close(loss.nll, nll.detach())
+
+
+def test_a_step_lowers_the_risk():
+    model = build()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    before = risk.risk_loss(model, given(), SETTINGS, Digits(), overlap, seed=3).minimised
+    before.backward()
+    optimizer.step()
+    assert risk.risk_loss(model, given(), SETTINGS, Digits(), overlap, seed=3).minimised < before
