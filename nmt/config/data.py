@@ -1,0 +1,128 @@
+"""Where the text is, how it is cleaned, and how words become token ids."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from nmt.config.section import NotNegative, Positive, Probability, Section
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Corpus(Section):
+    """Two files aligned by line number, or one TSV, plain or gzip; paths are relative to the working directory."""
+
+    source: Path | None = None
+    """Text file of source sentences, one a line."""
+    target: Path | None = None
+    """Text file of their translations, aligned line by line."""
+    tsv: Path | None = None
+    """One tab-separated file in place of `source` and `target`."""
+    source_column: Positive = 1
+    """Column of the TSV that holds the source, counted from 1; further columns are ignored."""
+    target_column: Positive = 2
+    """Column of the TSV that holds the target."""
+    tag: Annotated[str, Field(pattern=r"^\S+$")] | None = None
+    """Token put before every source sentence, e.g. <2de> in a model of several directions (Johnson 2017); it must be
+    one of `subword.user_symbols`."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Passes over this corpus in one epoch: 2 sees every pair twice, 0.5 half of the pairs, another half next epoch."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Self":
+        if (self.tsv is None) == (self.source is None and self.target is None):
+            raise ValueError("give either 'source' and 'target', or 'tsv'")
+        if self.tsv is None and (self.source is None or self.target is None):
+            raise ValueError("'source' and 'target' must both be given")
+        if self.tsv is not None and self.source_column == self.target_column:
+            raise ValueError("'source_column' and 'target_column' must differ")
+        return self
+
+
+class Filters(Section):
+    """Which training pairs are dropped, after normalisation. Words are what white space separates."""
+
+    empty: bool = True
+    """Drop pairs with an empty side."""
+    min_words: NotNegative = 0
+    """Drop pairs with a side of fewer words; 0 keeps all."""
+    max_words: NotNegative = 0
+    """Drop pairs with a side of more words; 0 keeps all (Chinese has few spaces: use `max_characters`)."""
+    max_characters: NotNegative = 2000
+    """Drop pairs with a side of more Unicode characters; 0 keeps all."""
+    max_ratio: Annotated[float, Field(ge=0)] = 0.0
+    """Drop pairs whose longer side has more than this many times the characters of the shorter; 0 keeps all."""
+    copies: bool = False
+    """Drop pairs whose target equals the source."""
+    duplicates: bool = False
+    """Keep only the first of identical pairs, over all corpora."""
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+class Data(Section):
+    """Where the text is and how it is cleaned."""
+
+    source_language: str = "src"
+    """Language code of the source, e.g. en: names columns and pictures."""
+    target_language: str = "tgt"
+    """Language code of the target; zh, ja and ko choose sacreBLEU's tokeniser for them."""
+    train: Annotated[list[Corpus], BeforeValidator(_as_list), Field(min_length=1)]
+    """One corpus or a list of them."""
+    valid: Corpus
+    """The corpus that validation and early stopping look at."""
+    test: dict[str, Corpus] = {}  # noqa: RUF012 (pydantic copies it)
+    """Named test sets, for `nmt evaluate --split NAME`."""
+    prepared: Path | None = None
+    """Folder of the prepared data; default prepared/NAME."""
+    normalization: Literal["none", "nfc", "nfkc"] = "nfc"
+    """Unicode normalisation, of training text and of what is translated."""
+    collapse_whitespace: bool = True
+    """Turn each run of white space and control characters into one space, and trim both ends."""
+    lowercase: bool = False
+    """Lower-case both sides, and what is translated."""
+    filters: Filters = Filters()
+    """What is dropped from the training corpora (never from valid and test)."""
+    workers: NotNegative = 0
+    """Processes that prepare the data; 0 uses every core. The result does not depend on it."""
+
+
+class Subword(Section):
+    """How words become token ids (SentencePiece)."""
+
+    kind: Literal["bpe", "unigram", "char", "word"] = "bpe"
+    """SentencePiece model type."""
+    joint: bool = True
+    """One model and vocabulary for both languages; needed for three-way tied embeddings."""
+    vocab_size: Positive = 8000
+    """Most entries in the vocabulary (of each side where not joint); fewer where the text has no more."""
+    source_vocab_size: Positive | None = None
+    """Overrides `vocab_size` for the source where not joint."""
+    target_vocab_size: Positive | None = None
+    """Overrides `vocab_size` for the target where not joint."""
+    character_coverage: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the characters that get an entry; 0.9995 suits Chinese."""
+    byte_fallback: bool = True
+    """Spell unknown characters as UTF-8 bytes (256 entries), so that nothing is unknown (bpe and unigram only)."""
+    user_symbols: list[str] = []  # noqa: RUF012 (pydantic copies it)
+    """Strings that are always one token, e.g. <2de>."""
+    training_sentences: Positive = 2_000_000
+    """Most lines, drawn evenly from the corpora, that a subword model learns from; a joint one takes half a side."""
+    reuse: Path | None = None
+    """Take the subword models of this run, prepared data or folder in place of learning, e.g. to go on training on
+    other text; what is learned is then ignored."""
+    sampling: Probability = 0.0
+    """BPE: probability of dropping a merge (BPE-dropout, Provilkov 2020). Unigram: 0 is off, else the smoothing
+    exponent alpha of sampling (Kudo 2018), e.g. 0.2. Training only."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Self":
+        if self.sampling and self.kind not in ("bpe", "unigram"):
+            raise ValueError(f"'sampling' needs kind bpe or unigram, not {self.kind}")
+        if self.joint and (self.source_vocab_size or self.target_vocab_size):
+            raise ValueError("a joint model has one vocabulary: use 'vocab_size', or set 'joint: false'")
+        return self

@@ -1,0 +1,34 @@
+"""How translations are searched for."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nmt.config.section import NotNegative, Positive, Section
+
+
+class Decoding(Section):
+    """The search, as default of `nmt translate` and `nmt evaluate`."""
+
+    beam_size: Positive = 5
+    """Hypotheses kept a sentence; 1 is greedy."""
+    length_penalty: Literal["none", "average", "gnmt"] = "average"
+    """Score = log-probability divided by: 1; the length to the power alpha; ((5 + length) / 6)^alpha (Wu 2016)."""
+    alpha: Annotated[float, Field(ge=0)] = 1.0
+    """Exponent of the length penalty."""
+    coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
+    """Beta of GNMT's coverage penalty (Wu 2016, eq. 14); 0 is off."""
+    shortlist: Annotated[int, Field(ge=0, le=64)] = 0
+    """Generate only what the run's lexicon holds for the source: so many target tokens for each source token, besides
+    the most frequent ones; scores are then over these. Costs some quality, and saves time only where the vocabulary is
+    large; 0 allows the whole vocabulary."""
+    max_length_ratio: Annotated[float, Field(gt=0)] = 2.0
+    """A translation has at most this many times the source's tokens, plus `max_length_extra`."""
+    max_length_extra: NotNegative = 20
+    """See `max_length_ratio`."""
+    max_source_tokens: Positive = 256
+    """Longer lines are cut into pieces of so many tokens, translated one by one and joined."""
+    tokens_per_batch: Positive = 8192
+    """Source tokens decoded at once, once for each hypothesis, padding counted."""
+    window: Positive = 4096
+    """Lines that are read ahead and sorted by length; the output keeps the input's order."""

@@ -1,0 +1,120 @@
+"""A YAML file to a checked `Config`, and back; every mistake is told with its key and a remedy."""
+
+import difflib
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from nmt.config.run import Config
+from nmt.errors import NmtError
+
+
+def load(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
+    """Read the YAML file `path`, apply ``section.key=value`` overrides, check, and return the config.
+
+    Raises `NmtError` naming the file and the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NmtError(f"{path}: no such config file") from None
+    except UnicodeDecodeError:
+        raise NmtError(f"{path}: not UTF-8 text; is this a YAML config?") from None
+    except OSError as error:
+        raise NmtError(f"{path}: {error.strerror}") from None
+    try:
+        values = _unshared(yaml.safe_load(text))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise NmtError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise NmtError(f"{path}: a config is a mapping of sections such as 'data:', this is {_kind(values)}")
+    for override in overrides:
+        _override(values, override)
+    return parse(values, str(path))
+
+
+def parse(values: dict[str, Any], where: str) -> Config:
+    """Check a mapping and return the config; `where` begins each error message."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise NmtError("\n".join(f"{where}: {_explain(dict(e))}" for e in error.errors()[:10])) from None
+
+
+def dump(config: Config) -> str:
+    """Return the resolved config as YAML, every key present."""
+    values = config.model_dump(mode="json")
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    if yaml.safe_load(text) == values:
+        return text
+    return yaml.safe_dump(values, sort_keys=False)  # some line separators are read back only where they are escaped
+
+
+def _unshared(value: Any) -> Any:
+    """Return a copy in which what a YAML anchor and its aliases share is no longer one object."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise NmtError(f"--set {override}: expected section.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise NmtError(f"--set {override}: the value is not valid YAML") from None
+    *sections, last = key.split(".")
+    node: Any = values
+    for depth, section in enumerate(sections):
+        if isinstance(node, list) and section.isdecimal() and int(section) < len(node):
+            node = node[int(section)]
+            continue
+        if isinstance(node, dict) and node.get(section) is None:
+            node[section] = {}
+        if not isinstance(node, dict) or not isinstance(node[section], (dict, list)):
+            raise NmtError(f"--set {override}: {'.'.join(sections[: depth + 1])} is not a section")
+        node = node[section]
+    if not isinstance(node, dict):
+        raise NmtError(f"--set {override}: {'.'.join(sections)} is not a section")
+    node[last] = value
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """Turn one pydantic error into `section.key: what is wrong; remedy`."""
+    *parents, last = error["loc"] or ("",)
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = list(getattr(_section_at(parents), "model_fields", {}))
+        near = difflib.get_close_matches(str(last), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"{'.'.join(map(str, parents)) or 'top level'}: unknown key '{last}'; {hint}"
+    if error["type"] == "missing":
+        return f"{key}: this key is required"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if error["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message}, not {error['input']!r:.80}"
+
+
+def _section_at(parents: list[str | int]) -> Any:
+    """Return the class of the section that the path `parents` leads to."""
+    here: Any = Config
+    for part in parents:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[str(part)].annotation
+        else:
+            here = typing.get_args(here)[-1]
+        if isinstance(here, types.UnionType):
+            here = typing.get_args(here)[0]
+    return here
+
+
+def _kind(value: Any) -> str:
+    return "empty" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,286 @@
+"""The network, part by part."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import model_validator
+
+from nmt.config.section import Positive, Probability, Section
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+Kind = Literal["recurrent", "transformer"]
+Cell = Literal["lstm", "gru", "rnn"]
+
+
+class Embedding(Section):
+    """Token embeddings."""
+
+    size: Positive = 256
+    """Width of source and target embeddings."""
+    tie: Literal["none", "target", "all"] = "target"
+    """Share weights: `target` = target embedding and output layer (Press & Wolf 2017); `all` = the source's too."""
+    source_vectors: Path | None = None
+    """Word vectors that the source embeddings start from, as text: word2vec's or GloVe's format, plain or gzip."""
+    target_vectors: Path | None = None
+    """The same for the target embeddings."""
+
+    @model_validator(mode="after")
+    def _one_table(self) -> "Self":
+        if self.tie == "all" and self.source_vectors and self.target_vectors:
+            raise ValueError("with 'tie: all' there is one table: give 'source_vectors' or 'target_vectors', not both")
+        return self
+
+
+class Encoder(Section):
+    """What reads the source."""
+
+    kind: Kind = "recurrent"
+    """recurrent, or transformer (Vaswani 2017)."""
+    cell: Cell = "lstm"
+    """Recurrent cell; rnn is the plain tanh cell (Elman 1990)."""
+    layers: Positive = 1
+    """Number of layers."""
+    size: Positive = 512
+    """Width of a layer's output; with merge concat each direction has half of it."""
+    bidirectional: bool | Positive = True
+    """Read the source in both directions in every layer; a number: in so many of the lowest layers (Wu 2016)."""
+    merge: Literal["concat", "sum", "mul", "average"] = "concat"
+    """How the two directions become one output, and their final states one state."""
+    reverse: bool = False
+    """Read the source from its end to its beginning (Sutskever 2014)."""
+    summary: Literal["last", "mean", "max"] = "last"
+    """The sentence as one vector, for `start: bridge` and `context_to: every_step`: the top layer's final state, or the
+    mean or maximum of its outputs."""
+    residual: bool = False
+    """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
+    layer_norm: bool = False
+    """Normalise each layer's output (Ba 2016)."""
+    heads: Positive = 8
+    """Attention heads (transformer)."""
+    feed_forward: Positive = 1024
+    """Width of the hidden layer of a feed-forward block (transformer)."""
+
+    @property
+    def layers_both_ways(self) -> int:
+        """Number of layers, from the lowest, that read in both directions."""
+        if isinstance(self.bidirectional, bool):
+            return self.layers if self.bidirectional else 0
+        return self.bidirectional
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Self":
+        if self.kind == "transformer":
+            _only_of(
+                self, "transformer", ["cell", "bidirectional", "merge", "reverse", "residual", "layer_norm"], self.heads
+            )
+            return self
+        _only_of(self, "recurrent", ["heads", "feed_forward"])
+        if self.layers_both_ways > self.layers:
+            raise ValueError(f"'bidirectional' {self.bidirectional} is more than 'layers' {self.layers}")
+        if self.layers_both_ways and self.merge == "concat" and self.size % 2:
+            raise ValueError(f"'size' {self.size} must be even for a bidirectional encoder, or choose another 'merge'")
+        if not self.layers_both_ways and self.merge != "concat":
+            raise ValueError(f"'merge: {self.merge}' needs 'bidirectional: true'")
+        if self.layers_both_ways and self.reverse:
+            raise ValueError("'reverse' is for an encoder of one direction: set 'bidirectional: false'")
+        return self
+
+
+class Attention(Section):
+    """How the decoder looks at the source."""
+
+    score: Literal["none", "additive", "concat", "dot", "general", "location"] = "general"
+    """additive: v' tanh(W q + U h) (Bahdanau 2015), which Luong (2015) calls concat; dot: q'h, general: q'W h,
+    location: W q, by position alone (Luong 2015); none: the decoder sees the sentence's summary only."""
+    scaled: bool = False
+    """Divide dot and general scores by the square root of the width (Vaswani 2017)."""
+    size: Positive = 512
+    """Width of the hidden layer of the additive score and of a predicted centre; of several heads, all together."""
+    heads: Positive = 1
+    """Attentions side by side, scored by dot (Vaswani 2017) or additive (Chen 2018)."""
+    local: Literal["none", "monotonic", "predictive"] = "none"
+    """Look only at a window of the source, about the target's own position or a predicted one (Luong 2015)."""
+    window: Positive = 10
+    """Tokens on each side of the centre of local attention."""
+    positions: Positive = 257
+    """Source positions that the location score tells apart; what lies further is not looked at."""
+    coverage: bool = False
+    """The additive score also sees how much attention each source token has had (See 2017)."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Self":
+        if self.score in ("none", "location") and (self.heads > 1 or self.local != "none"):
+            raise ValueError(f"'score: {self.score}' goes with neither 'heads' nor 'local'")
+        if self.heads > 1 and self.score not in ("dot", "additive"):
+            raise ValueError(f"several 'heads' are scored by dot or additive, not {self.score}")
+        if self.heads > 1 and self.size % self.heads:
+            raise ValueError(f"'size' {self.size} must be a multiple of 'heads' {self.heads}")
+        if self.heads > 1 and self.local != "none":
+            raise ValueError("'local' goes with one head only")
+        if self.scaled and (self.score not in ("dot", "general") or self.heads > 1):
+            raise ValueError("'scaled' is for the score dot or general with one head; several heads always scale")
+        if self.coverage and (self.score not in ("additive", "concat") or self.heads > 1):
+            raise ValueError("'coverage' needs 'score: additive' with one head")
+        return self
+
+
+class Decoder(Section):
+    """What writes the target."""
+
+    kind: Kind = "recurrent"
+    """recurrent, or transformer (Vaswani 2017)."""
+    cell: Cell = "lstm"
+    """Recurrent cell; rnn is the plain tanh cell (Elman 1990)."""
+    layers: Positive = 2
+    """Number of layers."""
+    size: Positive = 512
+    """Width of each layer."""
+    context_to: Literal["upper_layers", "output", "next_input", "same_step", "start", "every_step"] = "upper_layers"
+    """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers
+    above read it (GNMT v2; parallel in time); output = nowhere (Luong 2015; parallel in time); next_input = input
+    feeding (Luong 2015); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015). Without
+    attention: start = the first state only (Sutskever 2014); every_step = every step and the output read the summary
+    (Cho 2014)."""
+    feedback: bool = True
+    """Each step reads the previous target token."""
+    residual: bool = False
+    """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
+    layer_norm: bool = False
+    """Normalise each layer's output (Ba 2016)."""
+    start: Literal["bridge", "last", "mean", "zero"] = "bridge"
+    """First state: `bridge` = tanh of a learned projection of the encoder's summary; `last` = the encoder's final
+    states, `mean` = the mean of its outputs, as they are (the widths must agree); `zero`."""
+    readout: Literal["tanh", "deep", "maxout", "none"] = "tanh"
+    """What the output layer reads, of state h, context c and previous token e: tanh(W [h; c]) (Luong 2015); deep =
+    tanh(W [h; c; e]) (Pascanu 2014); maxout = the larger of each two units of W [h; c; e] (Bahdanau 2015); none =
+    [h; c] itself."""
+    copy_source: bool = False
+    """Pointer-generator: a token may also be copied from where the attention looks (See 2017)."""
+    heads: Positive = 8
+    """Attention heads (transformer)."""
+    feed_forward: Positive = 1024
+    """Width of the hidden layer of a feed-forward block (transformer)."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Self":
+        if self.kind == "transformer":
+            others = ["cell", "context_to", "feedback", "residual", "layer_norm", "start", "readout", "copy_source"]
+            _only_of(self, "transformer", others, self.heads)
+            return self
+        _only_of(self, "recurrent", ["heads", "feed_forward"])
+        if not self.feedback and self.context_to in ("start", "output", "upper_layers"):
+            raise ValueError(
+                f"without 'feedback' the bottom layer has nothing to read where the context goes to {self.context_to}; "
+                "choose context_to every_step, next_input or same_step"
+            )
+        if self.context_to == "start" and self.start == "zero":
+            raise ValueError("'context_to: start' with 'start: zero' tells the decoder nothing of the source")
+        return self
+
+
+def _only_of(section: "Encoder | Decoder", kind: str, foreign: list[str], heads: int = 1) -> None:
+    """Refuse keys that mean nothing for this `kind`."""
+    for key in foreign:
+        if getattr(section, key) != type(section).model_fields[key].default:
+            raise ValueError(f"'{key}' means nothing with 'kind: {kind}'; leave it out")
+    if section.size % heads or (kind == "transformer" and section.size % 2):
+        raise ValueError(f"'size' {section.size} must be even and a multiple of 'heads' {heads}")
+
+
+class Dropout(Section):
+    """Probabilities of dropping a unit in training."""
+
+    embedding: Probability = 0.2
+    """On source and target embeddings."""
+    layer: Probability = 0.2
+    """On what enters each recurrent layer above the first, and on the encoder's output."""
+    output: Probability = 0.2
+    """On what enters the output layer."""
+    word: Probability = 0.0
+    """Probability of zeroing the whole embedding of an input token (Sennrich & Zhang 2019)."""
+    mask: Literal["step", "sentence"] = "step"
+    """`step` draws anew at every position; `sentence` drops the same units along a sentence (Gal 2016)."""
+
+
+class Model(Section):
+    """The network, part by part."""
+
+    embedding: Embedding = Embedding()
+    encoder: Encoder = Encoder()
+    attention: Attention = Attention()
+    decoder: Decoder = Decoder()
+    dropout: Dropout = Dropout()
+
+    @property
+    def is_transformer(self) -> bool:
+        """Whether the decoder is a Transformer."""
+        return self.decoder.kind == "transformer"
+
+    @property
+    def context_size(self) -> int:
+        """Width of what the decoder's steps know of the source."""
+        return 0 if self.decoder.context_to == "start" else self.encoder.size
+
+    @property
+    def read_size(self) -> int:
+        """Width of what the decoder reads of the previous token."""
+        return self.embedding.size if self.decoder.feedback else 0
+
+    @property
+    def readout_size(self) -> int:
+        """Width of what the output layer reads."""
+        if self.is_transformer:
+            return self.decoder.size
+        if self.decoder.readout == "none":
+            return self.decoder.size + self.context_size
+        return self.decoder.size if self.embedding.tie == "none" else self.embedding.size
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Self":
+        for name, part in (("encoder", self.encoder), ("decoder", self.decoder)):
+            if part.kind == "transformer" and part.size != self.embedding.size:
+                raise ValueError(
+                    f"a transformer {name} needs embedding.size ({self.embedding.size}) equal to {name}.size "
+                    f"({part.size})"
+                )
+        if self.embedding.tie != "none" and self.readout_size != self.embedding.size:
+            raise ValueError(
+                f"embedding.tie {self.embedding.tie} needs an output layer that reads embedding.size "
+                f"({self.embedding.size}) units, not {self.readout_size}; use tie: none"
+            )
+        if self.is_transformer:
+            if self.attention != Attention():
+                raise ValueError("attention.*: a transformer decoder has attention of its own; leave this section out")
+            return self
+        self._fits_recurrent()
+        return self
+
+    def _fits_recurrent(self) -> None:
+        encoder, attention, decoder = self.encoder, self.attention, self.decoder
+        sizes = f"needs encoder.size ({encoder.size}) equal to decoder.size ({decoder.size})"
+        if (attention.score == "none") != (decoder.context_to in ("start", "every_step")):
+            if attention.score == "none":
+                raise ValueError(
+                    f"decoder.context_to {decoder.context_to} needs attention; with attention.score none use start or "
+                    "every_step"
+                )
+            raise ValueError(f"decoder.context_to {decoder.context_to} is for attention.score none")
+        if attention.score == "dot" and attention.heads == 1 and encoder.size != decoder.size:
+            raise ValueError(f"attention.score dot {sizes}; or use score: general")
+        if attention.coverage and decoder.context_to in ("output", "upper_layers"):
+            raise ValueError(
+                "attention.coverage needs one step after the other: decoder.context_to next_input or same_step"
+            )
+        if decoder.copy_source and attention.score == "none":
+            raise ValueError("decoder.copy_source needs attention: choose an attention.score")
+        if decoder.copy_source and attention.local == "predictive":
+            raise ValueError("decoder.copy_source needs attention that sums to 1, which local: predictive does not")
+        if decoder.start in ("last", "mean") and encoder.size != decoder.size:
+            raise ValueError(f"decoder.start {decoder.start} {sizes}; or use start: bridge")
+        if decoder.start == "last" and encoder.kind == "transformer":
+            raise ValueError("decoder.start last needs a recurrent encoder; or use start: bridge or mean")
+        if decoder.start == "last" and encoder.cell != decoder.cell:
+            raise ValueError("decoder.start last needs the same cell in encoder and decoder; or use start: bridge")

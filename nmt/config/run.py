@@ -1,0 +1,61 @@
+"""A whole run: all sections, and what they must agree on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, model_validator
+
+from nmt.config.data import Data, Subword
+from nmt.config.decoding import Decoding
+from nmt.config.model import Model
+from nmt.config.section import NotNegative, Section
+from nmt.config.training import Training
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Config(Section):
+    """A run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Name of the run; its folder is runs/NAME."""
+    seed: NotNegative = 1
+    """Reproduces the run: weights, shuffling, dropout, subword sampling."""
+    data: Data
+    subword: Subword = Subword()
+    model: Model = Model()
+    training: Training = Training()
+    decoding: Decoding = Decoding()
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Self":
+        if self.model.embedding.tie == "all" and not self.subword.joint:
+            raise ValueError("model.embedding.tie all needs subword.joint: true")
+        if self.model.decoder.copy_source and not self.subword.joint:
+            raise ValueError("model.decoder.copy_source needs subword.joint: true")
+        if self.model.decoder.copy_source and self.training.r_drop:
+            raise ValueError("training.r_drop does not go with model.decoder.copy_source")
+        if self.model.decoder.copy_source and self.decoding.shortlist:
+            raise ValueError("decoding.shortlist does not go with model.decoder.copy_source, which may copy any word")
+        if self.model.attention.score == "none" and self.decoding.coverage_penalty:
+            raise ValueError("decoding.coverage_penalty needs attention, and model.attention.score is none")
+        if self.model.attention.score == "location" and self.model.attention.positions <= self.training.max_tokens:
+            raise ValueError(
+                f"model.attention.positions {self.model.attention.positions} must be more than training.max_tokens "
+                f"{self.training.max_tokens}, for the end of the sentence"
+            )
+        for corpus in [*self.data.train, self.data.valid, *self.data.test.values()]:
+            if corpus.tag and corpus.tag not in self.subword.user_symbols:
+                raise ValueError(f"the tag {corpus.tag} of a corpus is missing from subword.user_symbols")
+        return self
+
+    @property
+    def prepared(self) -> Path:
+        """Folder of the prepared data."""
+        return self.data.prepared or Path("prepared") / self.name
+
+    @property
+    def run(self) -> Path:
+        """Folder of the run."""
+        return Path("runs") / self.name

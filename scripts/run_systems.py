@@ -1,0 +1,328 @@
+"""Train and score every system of configs/systems, and write docs/systems.md.
+
+python scripts/run_systems.py [--only NAME ...] [--steps N] [--corpus CONFIG [--vocabulary N]] [--write]
+
+Each system trains on the corpus of its own file, the embedded one; with --corpus on that of another config, such as
+configs/multi30k-en-de.yaml, with as many steps of as many sentences for all. Runs are in runs/, finished ones are not
+trained again, interrupted ones go on. Figures are kept in runs/systems-NAME.json, from which --write makes the
+document.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import console
+import make_copying_task
+import yaml
+from compare_seeds import nmt
+
+from nmt.config import load
+from nmt.errors import NmtError
+from nmt.runs import RUNS, Run, read_log
+
+ROOT = Path(__file__).resolve().parent.parent
+SYSTEMS = ROOT / "configs" / "systems"
+DOCUMENT = ROOT / "docs" / "systems.md"
+COPYING = "copying"
+COPYING_STEPS = 1500
+VARIANTS: dict[str, list[tuple[str, str]]] = {
+    "pointer-generator": [],
+    "without coverage": [("attention", "coverage")],
+    "without pointer and coverage": [("attention", "coverage"), ("decoder", "copy_source")],
+}
+"""Keys of the section `model` of see2017 that are switched off for comparison."""
+OWN_CORPORA = ("zeroshot2017",)
+"""Systems that only their own corpora suit."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What the literature says of a system."""
+
+    figure: str
+    """Its result, with the test set."""
+    claim: str
+
+
+PAPERS = {
+    "cho2014": Paper(
+        "BLEU 33.87 as a feature of a phrase-based system that has 33.30 without (WMT14 en-fr, newstest2014)",
+        "An encoder and a decoder of gated units score phrases well.",
+    ),
+    "sutskever2014": Paper(
+        "30.59 one model, 34.81 an ensemble of five (WMT14 en-fr, newstest2014)",
+        "A deep LSTM can translate by itself, and better with the source reversed.",
+    ),
+    "bahdanau2015": Paper(
+        "26.75 with attention, 17.82 without (WMT14 en-fr, newstest2014, RNNsearch-50 and RNNencdec-50)",
+        "Looking at the source again beats one fixed vector.",
+    ),
+    "luong2015": Paper(
+        "11.3 plain, 12.6 reversed, 14.0 dropout, 16.8 global attention, 18.1 fed, 19.0 local-p fed, 20.9 with "
+        "unknown words replaced (WMT14 en-de, newstest2014)",
+        "Simple scores do, input feeding helps, a predicted window helps further.",
+    ),
+    "gnmt2016": Paper(
+        "24.61 en-de, 38.95 en-fr (WMT14, newstest2014; one model, likelihood, word pieces)",
+        "Depth with residual connections, one bidirectional layer, parallel in layers.",
+    ),
+    "britz2017": Paper(
+        "22.19 newstest2014, 25.23 newstest2015 (WMT15 en-de)",
+        "Well-set hyperparameters of a plain system reach those of intricate ones.",
+    ),
+    "see2017": Paper(
+        "ROUGE-1 39.53 with coverage, 36.44 without, 31.33 without pointer (CNN/Daily Mail)",
+        "Pointing copies what no vocabulary holds; coverage stops repetition.",
+    ),
+    "rnmtplus2018": Paper(
+        "28.49 en-de, 41.00 en-fr (WMT14, newstest2014); Transformer Big there: 27.94, 40.73",
+        "A modern recurrent network is no worse than a Transformer.",
+    ),
+    "lowresource2019": Paper(
+        "16.57 where phrase-based translation has 15.87 (IWSLT14 de-en, 100,000 words of training text)",
+        "With little text, small vocabularies and strong regularisation decide.",
+    ),
+    "zeroshot2017": Paper(
+        "24.75 zero-shot pt-es, 30.91 through English, 31.50 a model of its own",
+        "One model translates between languages that it never saw together.",
+    ),
+    "transformer2017": Paper("27.3 base en-de (WMT14, newstest2014)", "Attention alone is enough."),
+    "decoder-modes": Paper("none: textbook arrangements", "Each step that reads more does better."),
+}
+
+ORDERS = [
+    ("decoder-modes-attention", "decoder-modes-context", "attention beats the summary at every step"),
+    ("decoder-modes-context", "decoder-modes-start", "the summary at every step beats the first state only"),
+    ("decoder-modes-start", "decoder-modes-no-feedback", "reading its own words beats not reading them"),
+    ("bahdanau2015", "cho2014", "attention beats a fixed vector (Bahdanau)"),
+    ("bahdanau2015", "sutskever2014", "attention beats a deep network without"),
+    ("luong2015-general-feed", "luong2015-general", "input feeding helps (Luong)"),
+    ("luong2015-local-p", "luong2015-general", "a predicted window beats global attention (Luong)"),
+    ("luong2015-dot", "luong2015-location", "looking at words beats looking at positions (Luong)"),
+    ("rnmtplus2018", "gnmt2016", "RNMT+ beats GNMT (Chen)"),
+    ("rnmtplus2018", "transformer2017", "RNMT+ is no worse than a Transformer (Chen)"),
+]
+"""(better, worse, what a paper or the textbook claims)."""
+
+
+def names() -> list[str]:
+    """Return the names of all systems."""
+    return sorted(path.stem for path in SYSTEMS.glob("*.yaml"))
+
+
+def settings(name: str, run: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the config of a system for the corpus and the budget asked for."""
+    values: dict[str, Any] = yaml.safe_load((SYSTEMS / f"{name}.yaml").read_text(encoding="utf-8"))
+    values["name"] = run
+    if given.corpus is not None and name not in OWN_CORPORA:
+        base = yaml.safe_load(given.corpus.read_text(encoding="utf-8"))
+        values["data"] = base["data"]
+        if values["subword"].get("kind") != "word":
+            values["subword"]["vocab_size"] = given.vocabulary or base["subword"]["vocab_size"]
+    if given.steps:
+        training = values["training"]
+        training["max_steps"] = given.steps
+        training["validate_every"] = training["save_every"] = max(1, given.steps // 4)
+    if given.sentences:
+        values["training"].pop("tokens_per_batch", None)
+        values["training"]["sentences_per_batch"] = given.sentences
+    shared = values["data"] | {"prepared": None}
+    prepared = json.dumps([shared, values["subword"]], sort_keys=True)
+    same = hashlib.sha256(prepared.encode()).hexdigest()[:12]  # systems with the same text and subwords share it
+    values["data"]["prepared"] = f"prepared/systems-{same}"
+    return values
+
+
+def train(values: dict[str, Any]) -> Run:
+    """Train unless that is done, and return the run."""
+    run = Run(RUNS / values["name"])
+    path = Path("runs") / f"{values['name']}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if run.finished.exists():
+        if run.config != load(path):
+            raise NmtError(f"{run.folder}: trained with other settings; remove it to train anew")
+    else:
+        resume = ["--resume"] if (run.checkpoints / "last").exists() else []
+        nmt("train", "--config", str(path), *resume)
+    return run
+
+
+def score(run: Run, split: str, *search: str, tokenize: str) -> dict[str, Any]:
+    """Return what `nmt evaluate` says of a split."""
+    [found] = json.loads(
+        nmt("evaluate", "-m", str(run.folder), "--split", split, "--tokenize", tokenize, "--json", *search)
+    )
+    return {"bleu": found["scores"][0]["score"], "signature": found["scores"][0]["signature"]}
+
+
+def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Train and score a system."""
+    corpus = "embedded" if given.corpus is None or name in OWN_CORPORA else given.corpus.stem
+    run = train(settings(name, f"systems-{corpus}-{name}", given))
+    log = [entry for entry in read_log(run.log) if entry["event"] == "train"]
+    facts = next(entry for entry in read_log(run.log) if entry["event"] == "start")
+    speeds = sorted(entry["tokens_per_second"] for entry in log)
+    found = {
+        "corpus": corpus,
+        "parameters": facts["parameters"],
+        "steps": run.config.training.max_steps,
+        "tokens_per_second": speeds[len(speeds) // 2],
+        "seconds": json.loads(run.finished.read_text(encoding="utf-8"))["seconds"],
+    }
+    splits = list(run.config.data.test)
+    for split in splits:
+        tokenize = "zh" if split.endswith("-zh") else given.tokenize
+        for search in ("greedy", "beam"):
+            result = score(run, split, *(["--greedy"] if search == "greedy" else []), tokenize=tokenize)
+            found.setdefault("scores", {})[f"{split} {search}"] = result["bleu"]
+            found["signature"] = result["signature"]
+    return found
+
+
+def copying(given: argparse.Namespace) -> dict[str, Any]:
+    """Compare the pointer-generator with the same network without, on text whose names no vocabulary holds."""
+    folder = Path("copying-task")
+    make_copying_task.make(folder)
+    found: dict[str, Any] = {}
+    budget = argparse.Namespace(corpus=None, steps=given.steps or COPYING_STEPS, sentences=None, vocabulary=None)
+    for variant, keys in VARIANTS.items():
+        values = settings("see2017", f"systems-copying-{variant.replace(' ', '-')}", budget)
+        values["data"] = {
+            "source_language": "en",
+            "target_language": "de",
+            "prepared": "prepared/systems-copying",
+            **{split: pair(folder, split) for split in ("train", "valid")},
+            "test": {"test": pair(folder, "test")},
+        }
+        values["subword"]["vocab_size"] = 1200
+        for section, key in keys:
+            values["model"][section][key] = False
+        run = train(values)
+        found[variant] = {
+            "bleu": score(run, "test", tokenize="none")["bleu"],
+            "replaced": score(run, "test", "--replace-unknown", tokenize="none")["bleu"],
+        }
+    return found
+
+
+def pair(folder: Path, split: str) -> dict[str, str]:
+    """Return the two files of a split."""
+    return {"source": str(folder / f"{split}.en"), "target": str(folder / f"{split}.de")}
+
+
+# --- the document ----------------------------------------------------------------------------------------------------
+
+
+def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the lines of a Markdown table of one corpus."""
+    lines = ["| system | parameters | steps | target tokens/s | BLEU greedy | BLEU beam |", "|---|--:|--:|--:|--:|--:|"]
+    for name, entry in found.items():
+        splits = dict.fromkeys(key.rsplit(" ", 1)[0] for key in entry["scores"])
+        for split in splits:
+            label = f"`{name}`" + (f" ({split})" if len(splits) > 1 else "")
+            greedy, beam = (entry["scores"][f"{split} {search}"] for search in ("greedy", "beam"))
+            lines.append(
+                f"| {label} | {entry['parameters']} | {entry['steps']:,} | {entry['tokens_per_second']:,.0f} | "
+                f"{greedy:.2f} | {beam:.2f} |"
+            )
+    return lines
+
+
+def orders(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Return, for each claim that both systems were measured for, whether the same order shows."""
+    lines = []
+    for better, worse, claim in ORDERS:
+        if better in found and worse in found:
+            a, b = (next(v for k, v in found[name]["scores"].items() if k.endswith("beam")) for name in (better, worse))
+            shown = "shown" if a > b else "**not shown**"
+            lines.append(f"- {claim}: {shown}, {a:.2f} against {b:.2f} (`{better}`, `{worse}`, beam)")
+    return lines
+
+
+def document(kept: dict[str, Any]) -> str:
+    """Return docs/systems.md between its introduction and its end."""
+    lines = []
+    for corpus, found in kept.items():
+        if corpus == COPYING:
+            lines += ["## Copying", "", "BLEU (`none`, beam 4) on the task of `scripts/make_copying_task.py`:", ""]
+            lines += ["| network | BLEU | unknown words replaced |", "|---|--:|--:|"]
+            lines += [f"| {name} | {entry['bleu']:.2f} | {entry['replaced']:.2f} |" for name, entry in found.items()]
+        else:
+            signature = next(iter(found.values()))["signature"]
+            lines += [f"## Measured on {corpus}", "", f"`{signature}`, checkpoint `best`, one seed (1).", ""]
+            lines += [*rows_of(found), "", *orders(found)]
+        lines.append("")
+    lines += ["## What the papers report", "", "| system | the paper's figure | what it claims |", "|---|---|---|"]
+    lines += [f"| `{name}` | {paper.figure} | {paper.claim} |" for name, paper in PAPERS.items()]
+    return "\n".join(lines)
+
+
+BEGIN, END = "<!-- begin: written by scripts/run_systems.py -->", "<!-- end -->"
+
+
+def write(text: str) -> None:
+    """Put the figures between the marks of the document."""
+    whole = DOCUMENT.read_text(encoding="utf-8")
+    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+    DOCUMENT.write_text(pattern.sub(lambda _: f"{BEGIN}\n{text}\n{END}", whole), encoding="utf-8")
+
+
+def work(given: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
+    if given.corpus is not None and not given.corpus.is_file():
+        raise NmtError(f"{given.corpus}: no such config file")
+    unknown = [name for name in given.only or [] if name not in [*names(), COPYING]]
+    if unknown:
+        raise NmtError(f"--only {unknown[0]}: no such system; there are: {', '.join([*names(), COPYING])}")
+    for name in given.only if given.only is not None else [*names(), COPYING]:
+        if name == COPYING:
+            keep(COPYING, copying(given))
+        elif given.corpus is None or name not in OWN_CORPORA:
+            found = measure(name, given)
+            keep(found["corpus"], {name: found})
+            console.say(f"{name}: {found['scores']}")
+    if given.write:
+        write(document(kept()))
+
+
+def kept() -> dict[str, Any]:
+    """Return all figures so far, the embedded corpus first."""
+    found = {
+        path.stem.removeprefix("systems-"): json.loads(path.read_text("utf-8")) for path in RUNS.glob("systems-*.json")
+    }
+    return dict(sorted(found.items(), key=lambda item: (item[0] == COPYING, item[0] != "embedded", item[0])))
+
+
+def keep(corpus: str, found: dict[str, Any]) -> None:
+    """Add figures to those of a corpus."""
+    path = RUNS / f"systems-{corpus}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    ordered = dict(sorted((before | found).items())) if corpus != COPYING else found
+    path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="these systems; none to write the document alone")
+    parser.add_argument(
+        "--corpus", type=Path, metavar="CONFIG", help="take data and size of subword vocabulary of this"
+    )
+    parser.add_argument("--vocabulary", type=int, metavar="N", help="entries of the subword vocabulary with --corpus")
+    parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps of each (default: its own)")
+    parser.add_argument("--sentences", type=int, metavar="N", help="sentences in a batch (default: its own)")
+    parser.add_argument("--tokenize", default="13a", help="sacreBLEU's (default 13a)")
+    parser.add_argument("--write", action="store_true", help="write docs/systems.md")
+    given = parser.parse_args()
+    return console.conclude("run_systems", lambda: work(given))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
