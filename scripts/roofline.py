@@ -1,5 +1,6 @@
 """What the machine could do: the arithmetic of a training step over the measured rate of matrix products."""
 
+import operator
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,21 @@ import peers
 
 from nmt.config import Model
 from nmt.data.prepare import Prepared
+from nmt.errors import NmtError
 
-GATES = {"lstm": 4, "gru": 3}
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+PLAIN = {
+    "encoder.kind": "recurrent",
+    "encoder.merge": "concat",
+    "decoder.kind": "recurrent",
+    "decoder.readout": "tanh",
+    "decoder.copy_source": False,
+    "decoder.feedback": True,
+    "attention.local": "none",
+    "attention.heads": 1,
+    "attention.coverage": False,
+}
+"""Of the section `model`, what networks must have whose products are counted."""
 MATRICES = ((1024, 1024, 1024), (768, 512, 2048), (4096, 512, 8000))
 """(rows, inner, columns) of the products that tell how fast the machine is: a square, a gate, an output layer."""
 
@@ -45,14 +59,19 @@ def arithmetic(model: Model, vocabulary: int, counts: Counts) -> dict[str, float
     `vocabulary` is the target's.
     """
     encoder, decoder, attention, embedding = model.encoder, model.decoder, model.attention, model.embedding.size
+    for known in PLAIN.items():
+        if operator.attrgetter(known[0])(model) != known[1]:
+            raise NmtError(f"--roofline counts networks with model.{known[0]}: {known[1]} only")
+    if attention.score in ("none", "location") or encoder.layers_both_ways not in (0, encoder.layers):
+        raise NmtError("--roofline counts networks with attention to the source's words, whose layers are all alike")
     directions = 2 if encoder.bidirectional else 1
     width = encoder.size // directions
     encoder_inputs = [embedding] + [encoder.size] * (encoder.layers - 1)
     readout = decoder.size if model.embedding.tie == "none" else embedding
-    fed = {"next_input": readout, "same_step": encoder.size, "upper_layers": 0}[decoder.context_to]
+    fed = {"next_input": readout, "same_step": encoder.size}.get(decoder.context_to, 0)
     above = decoder.size + (encoder.size if decoder.context_to == "upper_layers" else 0)
     decoder_inputs = [embedding + fed] + [above] * (decoder.layers - 1)
-    key = {"dot": 0, "general": decoder.size, "additive": attention.size}[attention.score]
+    key = {"dot": 0, "general": decoder.size, "additive": attention.size, "concat": attention.size}[attention.score]
     states = decoder.layers * (2 if decoder.cell == "lstm" else 1)
     parts = {
         "encoder": directions * GATES[encoder.cell] * width * sum(x + width for x in encoder_inputs),

@@ -63,6 +63,8 @@ def command(**given: Any) -> None:
             raise NmtError("--shortlist and a prefix exclude each other, as a prefix may be of any words")
         shortlist = 0
     translator = load_translator(found, given["device"], given["precision"], shortlist, say or _silent)
+    if given["alignments"] is None and not translator.has_attention:  # JSON then has none
+        settings = dataclasses.replace(settings, search=dataclasses.replace(settings.search, with_alignment=False))
     translate_stream(
         translator, settings, given["source"], prefixes, given["output"], given["form"], given["alignments"], say
     )

@@ -144,7 +144,7 @@ class Translator:
         self._has_spaces = data.target_language not in WITHOUT_SPACES
         self._model = model
         self._shortlister = shortlister
-        self._has_attention = has_attention
+        self.has_attention = has_attention
 
     @classmethod
     def load(
@@ -173,6 +173,8 @@ class Translator:
                 )
         arithmetic = choose_arithmetic(precision, place)
         shortlister = None
+        if shortlist and any(run.config.model.decoder.copy_source for run, _ in checkpoints):
+            raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")
         if shortlist:
             lexicon = Lexicon.load(checkpoints[0][0].lexicon, vocabularies[0])
             shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(place)
@@ -180,8 +182,6 @@ class Translator:
             ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic, False)
             for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
         ]
-        if shortlist and any(model.copy_gate for model in models):
-            raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")
         joined = models[0] if len(models) == 1 else Ensemble(models)
         has_attention = all(model.has_attention for model in models)
         return cls(
@@ -197,7 +197,7 @@ class Translator:
         must begin with.
         """
         asked = settings.search
-        if not self._has_attention and (asked.with_alignment or asked.coverage_penalty or settings.replace_unknown):
+        if not self.has_attention and (asked.with_alignment or asked.coverage_penalty or settings.replace_unknown):
             raise NmtError(
                 "this model has no attention (model.attention.score none): it gives no alignments, replaces no unknown "
                 "words and knows no coverage penalty"

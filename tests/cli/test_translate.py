@@ -22,21 +22,24 @@ from nmt.models.seq2seq import Seq2Seq
 LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", "  "]
 
 
-def make_run(folder: Path, seed: int, words: str = "the cat sat on a mat and dog") -> Path:
-    """Write a run folder whose `best` is step-1 and `last` step-2."""
+def make_run(
+    folder: Path, seed: int, words: str = "the cat sat on a mat and dog", tags: tuple[str, ...] = (), **model: object
+) -> Path:
+    """Write a run folder whose `best` is step-1 and `last` step-2; `model` are sections of it."""
     chosen = random.Random(0)
-    corpus = {"source": "none", "target": "none"}
+    corpus = {"source": "none", "target": "none", **({"tag": tags[0]} if tags else {})}
     values = {
         "name": folder.name,
         "data": {"train": corpus, "valid": corpus, "source_language": "en", "target_language": "de"},
-        "model": {"embedding": {"size": 8}, "encoder": {"size": 8}, "decoder": {"size": 8}},
+        "subword": {"byte_fallback": False, "user_symbols": list(tags)},
+        "model": {"embedding": {"size": 8}, "encoder": {"size": 8}, "decoder": {"size": 8}, **model},
         "decoding": {"max_length_ratio": 1.0, "max_length_extra": 3, "beam_size": 3},
     }
     parsed = config.parse(values, "test")
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(config.dump(parsed), encoding="utf-8")
     lines = [" ".join(chosen.choices(words.split(" "), k=6)) for _ in range(100)]
-    subword = Subword.train(lines, folder / "joint.model", config.Subword(byte_fallback=False), 60)
+    subword = Subword.train(lines, folder / "joint.model", parsed.subword, 60)
     vocabularies = Vocabularies(subword, subword)
     vocabularies.copy_to(folder / "subword")
     for step in (1, 2):
@@ -228,3 +231,33 @@ def test_a_person_is_answered_line_by_line_and_a_closed_pipe_is_quiet(run):
         err = process.stderr.read()
         assert process.wait(20) in (1, 141, -signal.SIGPIPE)
     assert b"Traceback" not in err and b"Exception" not in err and b"Broken" not in err
+
+
+def test_a_tag_stands_before_each_line(tmp_path):
+    tagged = make_run(tmp_path / "tagged", seed=5, tags=("<2de>", "<2fr>"))
+    written = "".join(f"<2fr> {line}\n" if line.strip() else f"{line}\n" for line in LINES)
+    asked, expected = call(tagged, "--tag", "<2fr>")[0], call(tagged, text=written)[0]
+    assert asked == expected and asked != call(tagged)[0]
+    entries = [json.loads(line) for line in call(tagged, "--tag", "<2fr>", "--format", "json")[0].split("\n")[:-1]]
+    first = entries[0]
+    assert first["source"] == LINES[0]
+    assert {source for source, _ in first["hypotheses"][0]["alignment"]} <= set(range(len(LINES[0].split())))
+    with pytest.raises(NmtError, match=r"--tag <2xx>: this model was not trained with it; its tags are: <2de>"):
+        call(tagged, "--tag", "<2xx>")
+
+
+def test_without_attention_there_are_no_alignments(tmp_path):
+    plain = make_run(
+        tmp_path / "plain", seed=6, attention={"score": "none"}, decoder={"size": 8, "context_to": "every_step"}
+    )
+    assert len(call(plain)[0].split("\n")) == len(LINES) + 1
+    first = json.loads(call(plain, "--format", "json")[0].split("\n")[0])
+    assert first["hypotheses"][0]["text"] and first["hypotheses"][0]["alignment"] == []
+    for asked in (("--alignments", "-"), ("--replace-unknown",), ("--coverage-penalty", "0.1")):
+        with pytest.raises(NmtError, match=r"this model has no attention"):
+            call(plain, *asked)
+
+
+def test_a_shortlist_does_not_go_with_copying(tmp_path):
+    with pytest.raises(NmtError, match=r"--shortlist does not go with model\.decoder\.copy_source"):
+        call(make_run(tmp_path / "copies", seed=7, decoder={"size": 8, "copy_source": True}), "--shortlist", "4")

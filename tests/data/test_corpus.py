@@ -74,3 +74,10 @@ def test_reject(source: str, target: str, filters: dict[str, Any], reason: str |
 def test_active_names_only_what_is_on() -> None:
     assert active(config.Filters(duplicates=True)) == ["empty", "max_characters", "duplicates"]
     assert active(config.Filters.model_validate(OFF)) == []
+
+
+def test_a_tag_stands_before_what_is_not_empty(tmp_path):
+    (tmp_path / "a").write_text("one\n\n two\n")
+    (tmp_path / "b").write_text("x\ny\nz\n")
+    corpus = config.Corpus(source=tmp_path / "a", target=tmp_path / "b", tag="<2de>")
+    assert list(read_pairs(corpus)) == [("<2de> one", "x"), ("", "y"), ("<2de>  two", "z")]

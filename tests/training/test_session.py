@@ -94,6 +94,12 @@ VARIANTS = {
         "plateau_patience": 1,
         "metric": "loss",
     },
+    "r-drop, scheduled sampling": {
+        "r_drop": 1.0,
+        "teacher_forcing": "linear",
+        "teacher_decay": 20,
+        "ema_decay": 0.9,
+    },
     "sampled, adamw": {"subword": {"sampling": 0.2}, "optimizer": "adamw", "weight_decay": 0.01},
 }
 
@@ -248,3 +254,79 @@ def test_a_damaged_checkpoint_is_named(here):
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(NmtError, match=r"model\.safetensors"):
         run(tiny(max_steps=6), resume=True)
+
+
+def with_model(settings, **sections):
+    """Return the settings with changed sections of the model."""
+    values = settings.model_dump(mode="json")
+    for name, keys in sections.items():
+        values["model"][name] |= keys
+    return config.parse(values, "test")
+
+
+def test_beginning_with_another_run(here):
+    first = run(tiny("first", precision="fp32", max_steps=20, ema_decay=0.9))
+    heard = []
+    settings = tiny("second", precision="fp32", max_steps=1, learning_rate=1e-9, init_from=str(first.folder))
+    second = train(settings, False, heard.append)
+    a, b = (load_file(r.checkpoint() / "model.safetensors") for r in (first, second))
+    assert all(abs(a[key] - b[key]).max() < 1e-6 for key in a)
+    assert f"beginning with the weights of {first.checkpoint()}" in heard
+    with pytest.raises(NmtError, match=r"init_from: the network of .*config\.yaml is not that of this config"):
+        run(with_model(tiny("third", init_from=str(first.folder)), decoder={"size": 16}))
+    Path("other.src").write_text(Path("train.src").read_text() + "new words\n" * 40)
+    Path("other.tgt").write_text(Path("train.tgt").read_text() + "NEUE WORTE\n" * 40)
+    values = tiny("fourth", max_steps=2, init_from=str(first.folder)).model_dump(mode="json")
+    values["data"] |= {"train": {"source": "other.src", "target": "other.tgt"}, "prepared": "prepared-other"}
+    with pytest.raises(NmtError, match=r"another subword model than prepared-other; set subword\.reuse: runs/first"):
+        run(config.parse(values, "test"))
+    values["subword"]["reuse"] = "runs/first"
+    values["name"] = "fifth"
+    fifth = run(config.parse(values, "test"))
+    assert (fifth.subword / "joint.model").read_bytes() == (first.subword / "joint.model").read_bytes()
+
+
+def test_subwords_to_reuse_must_be_there(here):
+    with pytest.raises(NmtError, match=r"subword\.reuse: nowhere has no joint\.model"):
+        run(tiny(subword={"reuse": "nowhere"}))
+
+
+def test_beginning_with_word_vectors(here):
+    words = {"kind": "word", "byte_fallback": False, "vocab_size": 60}
+    Path("vectors.txt").write_text("ba " + " ".join(["0.5"] * 12) + "\nunheard " + " ".join(["1"] * 12) + "\n")
+    values = with_model(
+        tiny(subword=words, max_steps=1, precision="fp32", learning_rate=1e-9),
+        embedding={"source_vectors": "vectors.txt", "tie": "none"},
+    )
+    heard = []
+    found = train(values, False, heard.append)
+    weights = load_file(found.checkpoint() / "model.safetensors")["source_embedding.table.weight"]
+    assert (abs(weights - 0.5).max(1) < 1e-6).sum() == 1
+    assert any(line.startswith("vectors.txt: vectors for 1 of") for line in heard)
+
+
+def test_minimum_risk_training_goes_on_from_a_trained_model(here):
+    first = run(tiny("first", max_steps=30, learning_rate=0.02))
+    second = run(tiny("second", objective="risk", init_from=str(first.folder), risk_samples=3, max_steps=4))
+    losses = [entry for entry in read_log(second.log) if entry["event"] == "valid"]
+    assert len(losses) == 1 and losses[0]["loss"] < 5
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {
+            "decoder": {"copy_source": True, "context_to": "next_input"},
+            "attention": {"score": "additive", "coverage": True},
+        },
+        {"decoder": {"context_to": "every_step", "feedback": False}, "attention": {"score": "none"}},
+        {
+            "encoder": {"kind": "transformer", "heads": 2, "feed_forward": 16},
+            "decoder": {"kind": "transformer", "heads": 2, "feed_forward": 16},
+        },
+    ],
+)
+def test_other_networks_learn(here, sections):
+    found = run(with_model(tiny(max_steps=60, learning_rate=0.02, validate_every=60, log_every=10), **sections))
+    losses = [entry["loss"] for entry in read_log(found.log) if entry["event"] == "train"]
+    assert losses[-1] < 0.9 * losses[0]
