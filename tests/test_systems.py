@@ -1,0 +1,73 @@
+"""Every system of configs/systems, in a tiny size, from its file to a translated line."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from nmt import config
+from nmt.decoding.translator import Settings, Translator
+from nmt.training.session import train
+
+ROOT = Path(__file__).resolve().parents[1]
+SYSTEMS = sorted((ROOT / "configs" / "systems").glob("*.yaml"))
+OTHERS = sorted([*(ROOT / "configs").glob("*.yaml"), *(ROOT / "configs" / "benchmark").glob("*.yaml")])
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    draw = random.Random(0)
+    words = [f"{a}{b}" for a in "bdfgk" for b in "aeiou"]
+    for name, count in (("train", 60), ("valid", 6)):
+        lines = [" ".join(draw.choices(words, k=draw.randint(1, 6))) + "\n" for _ in range(count)]
+        (folder / f"{name}.src").write_text("".join(lines))
+        (folder / f"{name}.tgt").write_text("".join(line.upper() for line in lines))
+    return folder
+
+
+def shrunk(path, corpus, folder):
+    """Return the config of a file with small layers and a small corpus; what is not a size stays."""
+    values = config.load(path).model_dump(mode="json")
+    tag = values["data"]["train"][0]["tag"]
+    pairs = {
+        name: {"source": str(corpus / f"{name}.src"), "target": str(corpus / f"{name}.tgt"), "tag": tag}
+        for name in ("train", "valid")
+    }
+    values["data"] |= {"train": [pairs["train"]], "valid": pairs["valid"], "test": {}, "workers": 1}
+    values["data"]["prepared"] = str(folder / "prepared")
+    values["subword"] |= {"vocab_size": 90, "byte_fallback": False}
+    for section in ("embedding", "encoder", "attention", "decoder"):
+        values["model"][section]["size"] = SIZE
+    for section in ("encoder", "decoder"):
+        values["model"][section]["feed_forward"] = 2 * SIZE if values["model"][section]["kind"] != "recurrent" else 1024
+    if values["model"]["decoder"]["kind"] == "transformer":
+        values["model"]["attention"] = {}
+    values["training"] |= {"max_steps": 2, "validate_every": 2, "save_every": 2, "log_every": 1, "warmup_steps": 1}
+    return config.parse(values, str(path))
+
+
+@pytest.mark.parametrize("path", SYSTEMS, ids=lambda path: path.stem)
+def test_from_its_file_to_a_translation(path, corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = shrunk(path, corpus, tmp_path)
+    run = train(settings, False, lambda line: None)
+    translator = Translator.load([(run, run.checkpoint())], "cpu")
+    lines = ["ba be bi", "", "do fu"]
+    found = list(translator.translate(lines, Settings.of(settings.decoding)))
+    assert [translation.source for translation in found] == lines
+    assert all(translation.targets[0].log_prob < 0 for translation in found if translation.source)
+
+
+@pytest.mark.parametrize("path", [*SYSTEMS, *OTHERS], ids=lambda path: path.stem)
+def test_a_file_is_named_as_its_run(path):
+    assert config.load(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", SYSTEMS, ids=lambda path: path.stem)
+def test_a_file_begins_with_its_paper(path):
+    first = path.read_text(encoding="utf-8").split("\n")[0]
+    assert first.startswith("# ")
+    if path.stem[-4:].isdigit():
+        assert path.stem[-4:] in first
