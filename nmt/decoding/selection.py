@@ -11,6 +11,8 @@ from nmt.decoding.hypothesis import Options, Sentences
 from nmt.decoding.protocol import AMemory, AState, Model
 
 BLOCK = 32
+FEW_ROWS = 64
+"""Up to so many rows `topk` over all is as fast; it does not say which of equal values it takes."""
 TOGETHER = 8
 """Sentences that leave a batch at once."""
 
@@ -23,6 +25,10 @@ def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """
     size = values.shape[1]
     count = min(count, size)
+    if len(values) <= FEW_ROWS and values.device.type == "cpu" and count < size:
+        best, ids = values.topk(count + 1)
+        if not bool((best[:, 1:] == best[:, :-1]).any()):
+            return best[:, :count].contiguous(), ids[:, :count].contiguous()
     whole = size // BLOCK
     maxima = values[:, : whole * BLOCK].reshape(len(values), whole, BLOCK).amax(-1) if whole else values[:, :0]
     if size % BLOCK:
@@ -89,7 +95,9 @@ class Constraints:
         self._first_limit = min(self.limits)
         self._longest_prefix = max(len(prefix) for prefix in prefixes)
         self._min_length = options.min_length
-        self._banned = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
+        banned = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
+        self._banned = torch.tensor(banned, device=sentences.source.device)
+        self._banned_at_first = torch.tensor([*banned, EOS], device=sentences.source.device)
         forced = torch.full((size, self.last_step + 1), -1)
         for row, (prefix, limit) in enumerate(zip(prefixes, self.limits, strict=True)):
             forced[row, : len(prefix)] = torch.tensor(prefix, dtype=torch.int64)
@@ -108,9 +116,7 @@ class Constraints:
 
     def ban(self, log_probs: Tensor, step: int) -> None:
         """Set what may not be generated at `step` to minus infinity, in place: (N, V)."""
-        banned = [*self._banned, EOS] if step < self._min_length else self._banned
-        for token in banned:
-            log_probs[:, token] = -torch.inf
+        log_probs.index_fill_(1, self._banned_at_first if step < self._min_length else self._banned, -torch.inf)
 
     def candidates(self, log_probs: Tensor, step: int, beams: int, count: int) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and ids of the best `count` allowed tokens, (N, C) each; overwrites `log_probs`."""

@@ -27,7 +27,8 @@ class Dot(nn.Module):
 
     def forward(self, query: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
         """Return scores (B, T, S) of `query` (B, T, D) against `keys` (B, S, D)."""
-        return linear(query, keys) * self.scale
+        scores = linear(query, keys)
+        return scores if self.scale == 1.0 else scores * self.scale
 
 
 class General(Dot):

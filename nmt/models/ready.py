@@ -15,6 +15,8 @@ from nmt.models.seq2seq import Seq2Seq
 
 LEVELS = 127
 """Largest magnitude of a quantised number."""
+SHIFT = 128.5
+"""Makes it positive, and rounds it where what follows the point is cut off."""
 
 
 class Int8Product(nn.Module):
@@ -33,6 +35,7 @@ class Int8Product(nn.Module):
         self.bound = bound
         self.packed = torch.ops.onednn.qlinear_prepack(integers, None)
         self.zero = torch.zeros(len(scale), dtype=torch.int64)
+        self.shift = torch.tensor(SHIFT)
 
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor, bound: float | None = None) -> "Int8Product":
@@ -52,9 +55,9 @@ class Int8Product(nn.Module):
         if self.bound is not None:
             scale = self.bound / LEVELS
             bias = self.bias + 0.0 * x.sum()  # integers would hide what is not a number
-            return self._multiply(_bytes(x / scale + 128.5), scale, bias)
+            return self._multiply(_bytes(torch.add(SHIFT, x, alpha=1.0 / scale)), scale, bias)
         largest = x.abs().amax(-1, keepdim=True).clamp_(min=1e-12)  # (N, 1)
-        product = self._multiply(_bytes(x * (LEVELS / largest) + 128.5), 1.0 / LEVELS, None)
+        product = self._multiply(_bytes(torch.addcmul(self.shift, x, LEVELS / largest)), 1.0 / LEVELS, None)
         return torch.addcmul(self.bias, product, largest)
 
     def _multiply(self, x: Tensor, scale: float, bias: Tensor | None) -> Tensor:
