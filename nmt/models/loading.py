@@ -11,19 +11,19 @@ from safetensors.torch import load_model as fill_model
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from nmt import checksums
 from nmt.config import Config
 from nmt.errors import NmtError
 from nmt.models.seq2seq import Seq2Seq
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from the safetensors file `path`; every weight must be there and fit."""
+    """Fill `model` from the safetensors file `path`; every weight must be there, whole, and fit."""
+    checksums.check(path)
     try:
         fill_model(model, path)
-    except FileNotFoundError:
-        raise NmtError(f"{path}: no such file; is the checkpoint complete?") from None
     except (SafetensorError, OSError) as error:
-        raise NmtError(f"{path}: damaged: {error}; take another checkpoint") from None
+        raise checksums.damaged(path, str(error)) from None
     except RuntimeError as error:
         first = str(error).split("\n")[1:2] or [str(error)]
         raise NmtError(f"{path}: does not fit the configuration: {first[0].strip()}") from None
@@ -31,23 +31,29 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of the safetensors file `path`."""
+    checksums.check(path)
     try:
         tensors: dict[str, torch.Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise NmtError(f"{path}: damaged or missing: {error}; take another checkpoint") from None
+        raise checksums.damaged(path, str(error)) from None
     return tensors
 
 
-def load_meta(checkpoint: Path) -> dict[str, object]:
+def load_meta(checkpoint: Path) -> dict[str, Any]:
     """Return what `meta.json` says of a checkpoint: step, vocabulary fingerprint and sizes."""
-    path = checkpoint / "meta.json"
+    return load_json(checkpoint / "meta.json")
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file of a checkpoint."""
+    checksums.check(path)
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise NmtError(f"{path}: damaged or missing: {error}; take another checkpoint") from None
-    if not isinstance(meta, dict):
-        raise NmtError(f"{path}: damaged; take another checkpoint")
-    return meta
+        raise checksums.damaged(path, str(error)) from None
+    if not isinstance(values, dict):
+        raise checksums.damaged(path, "not a JSON object")
+    return values
 
 
 def load_model(checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device) -> Seq2Seq:

@@ -1,8 +1,8 @@
 """Saving the state of a training run, whole or not at all, and reading it back.
 
 A checkpoint is `checkpoints/step-N/`: `model.safetensors` (the weights to use: the moving average where one is kept),
-`meta.json`, and `training/` with what going on needs: `weights.safetensors` (only with a moving average),
-`optimizer.safetensors` and `state.json`. It is written beside its place and renamed; no file holds pickle.
+`meta.json`, `checksums.json`, and `training/` with what going on needs: `weights.safetensors` (only with a moving
+average), `optimizer.safetensors` and `state.json`. It is written beside its place and renamed; no file holds pickle.
 """
 
 import dataclasses
@@ -18,9 +18,10 @@ import torch
 from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
+from nmt import checksums
 from nmt.data.batching import Position
 from nmt.errors import NmtError
-from nmt.models.loading import load_tensors, load_weights
+from nmt.models.loading import load_json, load_tensors, load_weights
 from nmt.runs import Run
 
 
@@ -102,9 +103,9 @@ def restore(
     training = checkpoint / "training"
     path = training / "state.json"
     try:
-        progress = Progress.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NmtError(f"{path}: damaged or missing ({error}); resume from another checkpoint") from None
+        progress = Progress.from_json(load_json(path))
+    except (TypeError, KeyError) as error:
+        raise checksums.damaged(path, str(error)) from None
     if averaged is not None:
         load_weights(averaged, checkpoint / "model.safetensors")
         load_weights(model, training / "weights.safetensors")
@@ -129,6 +130,15 @@ def point(run: Run, pointer: str, name: str) -> None:
     temporary.write_text(name + "\n", encoding="utf-8")
     _sync(temporary)
     temporary.replace(run.checkpoints / pointer)
+
+
+def rewind(run: Run, start: Path, best_step: int) -> None:
+    """Forget what came after the checkpoint `start`, at which the best one was `best_step`, and unfinished writes."""
+    names = [name for name in run.names() if name == "averaged" or int(name[5:]) <= int(start.name[5:])]
+    best = f"step-{best_step}"
+    point(run, "last", start.name)
+    point(run, "best", best if best in names else start.name)
+    prune(run, names)
 
 
 def prune(run: Run, keep: Iterable[str]) -> None:
@@ -163,7 +173,8 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 
 
 def _publish(temporary: Path, place: Path) -> None:
-    """Give a finished folder its name; what had that name before is gone only when the new one is whole."""
+    """Give a finished folder its checksums and its name; what had that name is gone only when the new one is whole."""
+    checksums.write(temporary)
     for path in sorted(temporary.rglob("*"), reverse=True):
         _sync(path)
     _sync(temporary)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,8 +28,10 @@ from nmt.training.trainer import Interrupted, Trainer
 Report = Callable[[str], None]
 
 
-def train(config: Config, resume: bool, report: Report) -> Run:
-    """Train `config` from the start, or go on with its run where `resume`; `report` takes lines for the user.
+def train(config: Config, resume: bool, report: Report, which: str = "last") -> Run:
+    """Train `config` from the start, or where `resume` go on with its run from the checkpoint `which`.
+
+    `report` takes lines for the user.
 
     Raises `NmtError`, and `Interrupted` once a signal has ended the run and its state is saved.
     """
@@ -48,7 +51,10 @@ def train(config: Config, resume: bool, report: Report) -> Run:
         # A run that has begun needs the prepared data only, not the corpora.
         is_prepared = is_started and (config.prepared / "prepared.json").is_file()
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
-        _open(run, config, prepared, is_started)
+        start = run.checkpoint(which) if is_started else None
+        if start is not None and not start.name.startswith("step-"):
+            raise NmtError(f"--checkpoint {which}: only step-N, best and last hold what going on needs")
+        _open(run, config, prepared, start)
         if not is_started or not run.lexicon.exists():
             learn_lexicon(prepared).save(run.lexicon, prepared.vocabularies)
         if config.training.threads:
@@ -57,9 +63,9 @@ def train(config: Config, resume: bool, report: Report) -> Run:
         device = choose_device(config.training.device)
         arithmetic = choose_arithmetic(config.training.precision, device)
         trainer = Trainer(config, run, prepared, device, arithmetic)
-        if is_started:
-            trainer.resume()
-            checkpoint.prune(run, run.names())
+        if start is not None:
+            trainer.resume(start)
+            checkpoint.rewind(run, start, trainer.progress.best_step)
         else:
             begin(trainer.model, config, prepared, report)
             trainer.restart_average()
@@ -105,10 +111,9 @@ def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _open(run: Run, config: Config, prepared: Prepared, is_started: bool) -> None:
-    """Fill a new run's folder, or check that a known one was trained with the same data and vocabulary."""
-    if is_started:
-        last = run.checkpoint("last")
+def _open(run: Run, config: Config, prepared: Prepared, last: Path | None) -> None:
+    """Fill a new run's folder, or check that the `last` checkpoint was trained with the same data and vocabulary."""
+    if last is not None:
         is_same = Vocabularies.load(run.subword).fingerprint == prepared.vocabularies.fingerprint
         if not is_same or load_meta(last).get("data") != prepared.fingerprint:
             raise NmtError(

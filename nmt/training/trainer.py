@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -106,11 +107,10 @@ class Trainer:
         if self.average is not None:
             self.average.averaged.load_state_dict(self.model.state_dict())
 
-    def resume(self) -> None:
-        """Go on from the last checkpoint."""
-        last = self.run.checkpoint("last")
+    def resume(self, start: Path) -> None:
+        """Go on from the checkpoint folder `start`."""
         averaged = None if self.average is None else self.average.averaged
-        self.progress = checkpoint.restore(last, self.model, averaged, self.optimizer)
+        self.progress = checkpoint.restore(start, self.model, averaged, self.optimizer)
         if len(self.progress.sums) == SUMS:
             self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
         else:  # saved by an older version, which summed something else

@@ -248,12 +248,31 @@ def test_a_step_that_is_skipped_leaves_no_trace_in_the_loss(here, monkeypatch):
     assert entry["skipped"] == 1 and 1.0 < entry["loss"] < 5.0
 
 
-def test_a_damaged_checkpoint_is_named(here):
-    found = run(tiny(max_steps=3))
-    weights = found.checkpoint("last") / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(NmtError, match=r"model\.safetensors"):
-        run(tiny(max_steps=6), resume=True)
+FILES = ["model.safetensors", "meta.json", "training/state.json", "training/optimizer.safetensors"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("harm", ["cut", "flipped", "removed"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(here, name, harm):
+    whole = run(tiny("whole", max_steps=9))
+    found = run(tiny(max_steps=6))
+    path = found.checkpoint("last") / name
+    content = path.read_bytes()
+    if harm == "removed":
+        path.unlink()
+    else:
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes(content[:middle] if harm == "cut" else flipped)
+    with pytest.raises(
+        NmtError, match=rf"step-6/{name}: damaged or missing: .* --resume --checkpoint step-4\)|no check"
+    ):
+        run(tiny(max_steps=9), resume=True)
+    again = train(tiny(max_steps=9), True, lambda line: None, "step-4")
+    a, b = (load_file(r.checkpoint("last") / "model.safetensors") for r in (whole, again))
+    assert all((a[key] == b[key]).all() for key in a)
+    assert untimed(whole.log) == untimed(again.log)
+    assert whole.checkpoint("best").name == again.checkpoint("best").name
 
 
 def with_model(settings, **sections):
