@@ -48,7 +48,10 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 0, or 1 for a user error, 2 for wrong usage, 130 when interrupted."""
+    """Run the command line.
+
+    Exit 0, or 1 for what the user can mend and where nobody reads on, 2 for wrong usage, 130 when interrupted.
+    """
     try:
         cli.main(prog_name="nmt", standalone_mode=False)
     except NmtError as error:
@@ -59,6 +62,14 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"nmt: error: {error.filename or 'output'}: {error.strerror or error}", err=True)
+        sys.exit(1)
+    except MemoryError:
+        click.echo(
+            "nmt: error: out of memory: take smaller batches (training.tokens_per_batch, --tokens-per-batch)", err=True
+        )
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("nmt: interrupted", err=True)
         sys.exit(130)

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
-from nmt.errors import NmtError
+from nmt.errors import NmtError, writing
 
 Format = Literal["text", "moses", "json"]
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -76,10 +76,11 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     except OSError as error:
         raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
+        with writing(path, "nothing is there yet"):
+            with os.fdopen(handle, "wb") as file:
+                yield file
+            Path(name).chmod(0o666 & ~_umask())
+            Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -9,20 +9,24 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
 from nmt import checksums
 from nmt.data.batching import Position
-from nmt.errors import NmtError
+from nmt.errors import NmtError, writing
 from nmt.models.loading import load_json, load_tensors, load_weights
 from nmt.runs import Run
+
+GO_ON = "what was saved before is whole: make room, or mend the folder, and go on with --resume"
 
 
 @dataclass
@@ -72,28 +76,41 @@ def save(
 ) -> str:
     """Write checkpoint `step-N` of `run`, point `last` at it, and return its name."""
     name = f"step-{progress.step}"
-    temporary = run.checkpoints / f".{name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "training").mkdir(parents=True)
-    save_model(averaged or model, str(temporary / "model.safetensors"))
-    if averaged is not None:
-        save_model(model, str(temporary / "training" / "weights.safetensors"))
-    save_file(_optimizer_tensors(model, optimizer), temporary / "training" / "optimizer.safetensors")
-    _write_json(temporary / "training" / "state.json", progress.to_json())
-    _write_json(temporary / "meta.json", {"step": progress.step, **meta})
-    _publish(temporary, run.checkpoints / name)
+    with _new(run, name) as folder:
+        (folder / "training").mkdir()
+        save_model(averaged or model, str(folder / "model.safetensors"))
+        if averaged is not None:
+            save_model(model, str(folder / "training" / "weights.safetensors"))
+        save_file(_optimizer_tensors(model, optimizer), folder / "training" / "optimizer.safetensors")
+        _write_json(folder / "training" / "state.json", progress.to_json())
+        _write_json(folder / "meta.json", {"step": progress.step, **meta})
     point(run, "last", name)
     return name
 
 
 def save_weights(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> None:
     """Write a checkpoint of weights alone, to translate with but not to go on from."""
+    with _new(run, name) as folder:
+        save_model(model, str(folder / "model.safetensors"))
+        _write_json(folder / "meta.json", meta)
+
+
+@contextmanager
+def _new(run: Run, name: str) -> Iterator[Path]:
+    """Give a folder to fill, which becomes checkpoint `name` once it is whole; raises `NmtError` where that fails."""
     temporary = run.checkpoints / f".{name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    save_model(model, str(temporary / "model.safetensors"))
-    _write_json(temporary / "meta.json", meta)
-    _publish(temporary, run.checkpoints / name)
+    with writing(run.checkpoints, GO_ON):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            _publish(temporary, run.checkpoints / name)
+        except SafetensorError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise OSError(str(error)) from None
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
 
 def restore(
@@ -127,9 +144,10 @@ STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
 def point(run: Run, pointer: str, name: str) -> None:
     """Make `checkpoints/best` or `checkpoints/last` name a checkpoint."""
     temporary = run.checkpoints / f".{pointer}.tmp"
-    temporary.write_text(name + "\n", encoding="utf-8")
-    _sync(temporary)
-    temporary.replace(run.checkpoints / pointer)
+    with writing(temporary, GO_ON):
+        temporary.write_text(name + "\n", encoding="utf-8")
+        _sync(temporary)
+        temporary.replace(run.checkpoints / pointer)
 
 
 def rewind(run: Run, start: Path, best_step: int) -> None:

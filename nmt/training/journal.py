@@ -9,7 +9,9 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from nmt.errors import writing
 from nmt.runs import read_log
+from nmt.training.checkpoint import GO_ON
 
 
 class Journal:
@@ -22,6 +24,7 @@ class Journal:
             temporary = log.with_name(".log.jsonl.tmp")
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
             temporary.replace(log)
+        self._log = log
         self._file = log.open("a", encoding="utf-8", buffering=1)
         self._bar: tqdm[Any] | None = None
         self._max_steps = max_steps
@@ -40,7 +43,8 @@ class Journal:
 
     def write(self, event: str, **values: Any) -> None:
         """Append one line to the log."""
-        self._file.write(json.dumps({"event": event, **values}) + "\n")
+        with writing(self._log, GO_ON):
+            self._file.write(json.dumps({"event": event, **values}) + "\n")
 
     def say(self, text: str) -> None:
         """Print a line on stderr, above the bar."""

@@ -16,12 +16,13 @@ from nmt.config import Config
 from nmt.data.lexicon import learn_lexicon
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.subword import Vocabularies
-from nmt.errors import NmtError
+from nmt.errors import NmtError, writing
 from nmt.models.device import choose_arithmetic, choose_device, keep_freed_memory
 from nmt.models.loading import load_meta
 from nmt.runs import Run
 from nmt.training import checkpoint
 from nmt.training.beginning import begin
+from nmt.training.checkpoint import GO_ON
 from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
 
@@ -46,7 +47,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
     if is_started:
         _check_same(run, config, report)
-    run.checkpoints.mkdir(parents=True, exist_ok=True)
+    with writing(run.folder, "runs are kept under runs/ of the working directory: work in one that can be written"):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
     with _locked(run):
         # A run that has begun needs the prepared data only, not the corpora.
         is_prepared = is_started and (config.prepared / "prepared.json").is_file()
@@ -54,9 +56,10 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         start = run.checkpoint(which) if is_started else None
         if start is not None and not start.name.startswith("step-"):
             raise NmtError(f"--checkpoint {which}: only step-N, best and last hold what going on needs")
-        _open(run, config, prepared, start)
-        if not is_started or not run.lexicon.exists():
-            learn_lexicon(prepared).save(run.lexicon, prepared.vocabularies)
+        with writing(run.folder, GO_ON):
+            _open(run, config, prepared, start)
+            if not is_started or not run.lexicon.exists():
+                learn_lexicon(prepared).save(run.lexicon, prepared.vocabularies)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
@@ -78,7 +81,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             if is_started:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
-        _finish(run, trainer, reason)
+        with writing(run.folder, GO_ON):
+            _finish(run, trainer, reason)
     best, metric = trainer.progress.best, config.training.metric
     report(reason if best is None else f"{reason}; best {metric} {best:.4g} at step {trainer.progress.best_step:,}")
     report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")

@@ -1,6 +1,7 @@
 """A whole run on a tiny corpus: it learns, it can be stopped anywhere and goes on to the bit, it guards its folder."""
 
 import dataclasses
+import errno
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file
 from nmt import config
 from nmt.errors import NmtError
 from nmt.runs import Run, find_run, read_log
-from nmt.training import trainer
+from nmt.training import checkpoint, trainer
 from nmt.training.session import train
 from nmt.training.trainer import Interrupted, Trainer
 
@@ -349,3 +350,23 @@ def test_other_networks_learn(here, sections):
     found = run(with_model(tiny(max_steps=60, learning_rate=0.02, validate_every=60, log_every=10), **sections))
     losses = [entry["loss"] for entry in read_log(found.log) if entry["event"] == "train"]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_disk_that_fills_up_costs_nothing_that_was_saved(here, monkeypatch):
+    whole = run(tiny("whole", max_steps=6, save_every=3, validate_every=6))
+    real, calls = checkpoint.save_file, itertools.count(1)
+
+    def full(tensors, path):
+        if next(calls) == 2:
+            path.write_bytes(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real(tensors, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", full)
+        with pytest.raises(NmtError, match=r"optimizer\.safetensors: cannot be written: No space left.* --resume"):
+            run(tiny("parts", max_steps=6, save_every=3, validate_every=6))
+    parts = Run(here / "runs" / "parts")
+    assert [path.name for path in parts.checkpoints.iterdir() if path.is_dir()] == ["step-3"]
+    again = run(tiny("parts", max_steps=6, save_every=3, validate_every=6), resume=True)
+    assert untimed(whole.log) == untimed(again.log)
