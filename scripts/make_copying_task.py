@@ -2,8 +2,9 @@
 
 python scripts/make_copying_task.py FOLDER
 
-Every name that stands in both sentences of a pair becomes a word that was made up for that pair alone, so that no
-vocabulary holds it. Punctuation is set apart. Only pairs with a name are kept: train, valid and test .en and .de.
+Every name that stands in both sentences of a pair becomes a word that was made up for that pair alone, so that a
+vocabulary of the frequent words does not hold it. Punctuation is set apart. Only pairs with a name are kept: train,
+valid and test .en and .de.
 """
 
 import random
@@ -27,17 +28,20 @@ def names(source: list[str], target: list[str]) -> list[str]:
     return [w for w in dict.fromkeys(source) if w in target and w[0].isupper() and len(w) > 2 and w not in FIRST]
 
 
-def made_up(draw: random.Random) -> str:
-    """Return a new word of four or five syllables."""
-    return "".join(draw.choices(SYLLABLES, k=draw.choice((4, 5)))).capitalize()
+def made_up(draw: random.Random, used: set[str]) -> str:
+    """Return a word of four or five syllables that is not among those `used`, and add it to them."""
+    while (word := "".join(draw.choices(SYLLABLES, k=draw.choice((4, 5)))).capitalize()) in used:
+        pass
+    used.add(word)
+    return word
 
 
-def write(folder: Path, split: str, draw: random.Random) -> int:
+def write(folder: Path, split: str, draw: random.Random, used: set[str]) -> int:
     """Write one split and return how many pairs it has."""
     sides = [(CORPUS / f"{split}.{language}").read_text(encoding="utf-8").split("\n")[:-1] for language in ("en", "de")]
     pairs = []
     for source, target in zip(*(map(words, side) for side in sides), strict=True):
-        new = {name: made_up(draw) for name in names(source, target)}
+        new = {name: made_up(draw, used) for name in names(source, target)}
         if new:
             pairs.append([" ".join(new.get(word, word) for word in side) for side in (source, target)])
     for number, language in enumerate(("en", "de")):
@@ -49,8 +53,8 @@ def write(folder: Path, split: str, draw: random.Random) -> int:
 def make(folder: Path) -> dict[str, int]:
     """Write all splits, always the same, and return how many pairs each has."""
     folder.mkdir(parents=True, exist_ok=True)
-    draw = random.Random(1)
-    return {split: write(folder, split, draw) for split in ("train", "valid", "test")}
+    draw, used = random.Random(1), set[str]()
+    return {split: write(folder, split, draw, used) for split in ("train", "valid", "test")}
 
 
 def main() -> int:

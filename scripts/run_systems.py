@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import compare_seeds
 import console
 import make_copying_task
 import yaml
 from compare_seeds import nmt
 
-from nmt.config import load
 from nmt.errors import NmtError
 from nmt.runs import RUNS, Run, read_log
 
@@ -141,17 +141,10 @@ def settings(name: str, run: str, given: argparse.Namespace) -> dict[str, Any]:
 
 def train(values: dict[str, Any]) -> Run:
     """Train unless that is done, and return the run."""
-    run = Run(RUNS / values["name"])
     path = Path("runs") / f"{values['name']}.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    if run.finished.exists():
-        if run.config != load(path):
-            raise NmtError(f"{run.folder}: trained with other settings; remove it to train anew")
-    else:
-        resume = ["--resume"] if (run.checkpoints / "last").exists() else []
-        nmt("train", "--config", str(path), *resume)
-    return run
+    return Run(compare_seeds.train(path, values["name"], 1, []))
 
 
 def score(run: Run, split: str, *search: str, tokenize: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ WITHOUT_ATTENTION = [
         {},
         {"layers": 1, "summary": "mean", "readout": "maxout", "tie": "none"},
         {"layers": 3, "start": "last", "bidirectional": False, "reverse": True, "residual": True},
-        {"start": "mean", "summary": "max", "readout": "none", "tie": "none"},
+        {"start": "mean", "readout": "none", "tie": "none"},
     )
 ]
 MORE = [
@@ -44,11 +44,12 @@ MORE = [
         for merge in ("sum", "mul", "average")
         for cell in ("lstm", "gru")
     ),
-    {"bidirectional": 1, "start": "last", "residual": True},
+    {"bidirectional_layers": 1, "start": "last", "residual": True},
     {"bidirectional": False, "reverse": True, "context_to": "next_input"},
     {"summary": "mean"},
     {"summary": "max", "cell": "gru"},
     {"start": "mean", "context_to": "same_step"},
+    {"score": "none", "context_to": "every_step", "summary": "max", "start": "zero"},
     {"score": "none", "context_to": "every_step", "feedback": False},
     {"context_to": "next_input", "feedback": False, "readout": "deep"},
     *({"readout": kind, "context_to": to, "tie": "none"} for kind in ("deep", "maxout", "none") for to in PLACES),
@@ -78,7 +79,7 @@ def name_of(architecture):
 
 
 SECTIONS = {
-    "encoder": ("bidirectional", "merge", "reverse", "summary"),
+    "encoder": ("bidirectional", "bidirectional_layers", "merge", "reverse", "summary"),
     "attention": ("score", "scaled", "heads", "local", "window", "coverage"),
     "decoder": ("context_to", "start", "readout", "feedback", "copy_source"),
     "both": ("cell", "residual", "layer_norm"),

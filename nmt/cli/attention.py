@@ -24,6 +24,7 @@ from nmt.errors import NmtError
 )
 @click.option("--font", type=FILE, help="Font file for characters that matplotlib's own font lacks, such as Chinese.")
 @options.beam_size
+@options.tag
 @options.machine
 def command(
     models: tuple[Path, ...],
@@ -33,6 +34,7 @@ def command(
     level: Literal["word", "piece"],
     font: Path | None,
     beam_size: int | None,
+    tag: str,
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["auto", "fp32", "bf16", "int8"],
 ) -> None:
@@ -60,7 +62,7 @@ def command(
     settings = Settings.of(found[0][0].config.decoding)
     search = dataclasses.replace(settings.search, with_alignment=True, beam_size=beam_size or settings.search.beam_size)
     translator = load_translator(found, device, precision, say=say)
-    for translation in translator.translate(lines, dataclasses.replace(settings, search=search)):
+    for translation in translator.translate(lines, dataclasses.replace(settings, search=search, tag=tag)):
         number = translation.number + 1
         alignment = of_translation(translation, translator.vocabularies, level == "word")
         if alignment is None:

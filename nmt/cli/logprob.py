@@ -17,6 +17,7 @@ from nmt.cli.options import FILE
 @click.option("--output", "-o", type=FILE, help="Where to write; default stdout.")
 @click.option("--per-token", is_flag=True, help="One JSON object a line: log_prob, tokens, token_log_probs.")
 @click.option("--tokens-per-batch", type=click.IntRange(1), help="Tokens scored at once.")
+@options.tag
 @options.machine
 @options.quiet
 def command(
@@ -27,6 +28,7 @@ def command(
     output: Path | None,
     per_token: bool,
     tokens_per_batch: int | None,
+    tag: str,
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["auto", "fp32", "bf16", "int8"],
     quiet: bool,
@@ -42,4 +44,4 @@ def command(
     translator = load_translator(found, device, precision, say=say)
     pairs = read_pairs(Corpus(source=source, target=target))
     budget = tokens_per_batch or found[0][0].config.decoding.tokens_per_batch
-    log_prob_stream(translator, pairs, budget, output, per_token)
+    log_prob_stream(translator, pairs, budget, output, per_token, tag)

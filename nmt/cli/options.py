@@ -47,6 +47,10 @@ model = together(
     click.option("--checkpoint", help="best, last, averaged or step-N; default best."),
 )  # fmt: skip
 
+tag = click.option(
+    "--tag", default="", help="Put this token before each line, e.g. <2de>, for a model of several directions."
+)
+
 beam_size = click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
 
 search = together(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--alignments", type=FILE, metavar="FILE|-",
     help="Write word alignments, source-target, here; - puts them on the line itself, after |||.",
 )  # fmt: skip
-@click.option("--tag", help="Put this token before each line, e.g. <2de> for a model of several directions.")
+@options.tag
 @click.option("--prefix", help="What each translation must begin with.")
 @click.option("--prefix-file", type=FILE, help="What each translation must begin with, a line each.")
 @options.machine

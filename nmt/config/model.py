@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
-from nmt.config.section import Positive, Probability, Section
+from nmt.config.section import NotNegative, Positive, Probability, Section
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,8 +45,10 @@ class Encoder(Section):
     """Number of layers."""
     size: Positive = 512
     """Width of a layer's output; with merge concat each direction has half of it."""
-    bidirectional: bool | Positive = True
-    """Read the source in both directions in every layer; a number: in so many of the lowest layers (Wu 2016)."""
+    bidirectional: bool = True
+    """Read the source in both directions."""
+    bidirectional_layers: NotNegative = 0
+    """In so many of the lowest layers only (Wu 2016); 0: in all."""
     merge: Literal["concat", "sum", "mul", "average"] = "concat"
     """How the two directions become one output, and their final states one state."""
     reverse: bool = False
@@ -66,20 +68,19 @@ class Encoder(Section):
     @property
     def layers_both_ways(self) -> int:
         """Number of layers, from the lowest, that read in both directions."""
-        if isinstance(self.bidirectional, bool):
-            return self.layers if self.bidirectional else 0
-        return self.bidirectional
+        return (self.bidirectional_layers or self.layers) if self.bidirectional else 0
 
     @model_validator(mode="after")
     def _possible(self) -> "Self":
         if self.kind == "transformer":
-            _only_of(
-                self, "transformer", ["cell", "bidirectional", "merge", "reverse", "residual", "layer_norm"], self.heads
-            )
+            others = ["cell", "bidirectional", "bidirectional_layers", "merge", "reverse", "residual", "layer_norm"]
+            _only_of(self, "transformer", others, self.heads)
             return self
         _only_of(self, "recurrent", ["heads", "feed_forward"])
-        if self.layers_both_ways > self.layers:
-            raise ValueError(f"'bidirectional' {self.bidirectional} is more than 'layers' {self.layers}")
+        if self.bidirectional_layers > self.layers:
+            raise ValueError(f"'bidirectional_layers' {self.bidirectional_layers} is more than 'layers' {self.layers}")
+        if self.bidirectional_layers and not self.bidirectional:
+            raise ValueError("'bidirectional_layers' needs 'bidirectional: true'")
         if self.layers_both_ways and self.merge == "concat" and self.size % 2:
             raise ValueError(f"'size' {self.size} must be even for a bidirectional encoder, or choose another 'merge'")
         if not self.layers_both_ways and self.merge != "concat":
@@ -196,13 +197,15 @@ class Dropout(Section):
     embedding: Probability = 0.2
     """On source and target embeddings."""
     layer: Probability = 0.2
-    """On what enters each recurrent layer above the first, and on the encoder's output."""
+    """On what enters each recurrent layer above the first, and on the encoder's output; in a Transformer, on what
+    enters the first layer and on what each block gives."""
     output: Probability = 0.2
     """On what enters the output layer."""
     word: Probability = 0.0
     """Probability of zeroing the whole embedding of an input token (Sennrich & Zhang 2019)."""
     mask: Literal["step", "sentence"] = "step"
-    """`step` draws anew at every position; `sentence` drops the same units along a sentence (Gal 2016)."""
+    """`step` draws anew at every position; `sentence` drops the same units along a sentence (Gal 2016); within the
+    layers of a Transformer always anew."""
 
 
 class Model(Section):
@@ -251,6 +254,12 @@ class Model(Section):
                 f"embedding.tie {self.embedding.tie} needs an output layer that reads embedding.size "
                 f"({self.embedding.size}) units, not {self.readout_size}; use tie: none"
             )
+        reads_summary = self.decoder.start == "bridge" or self.decoder.context_to == "every_step"
+        if self.encoder.summary != "last" and (self.is_transformer or not reads_summary):
+            raise ValueError(
+                f"encoder.summary {self.encoder.summary} is read by a recurrent decoder with start: bridge or "
+                "context_to: every_step only"
+            )
         if self.is_transformer:
             if self.attention != Attention():
                 raise ValueError("attention.*: a transformer decoder has attention of its own; leave this section out")
@@ -268,6 +277,11 @@ class Model(Section):
                     "every_step"
                 )
             raise ValueError(f"decoder.context_to {decoder.context_to} is for attention.score none")
+        if attention.score == "none" and encoder.layer_norm and encoder.summary == "last" and decoder.start != "mean":
+            raise ValueError(
+                "attention.score none with encoder.summary last reads the top layer's state before encoder.layer_norm; "
+                "use summary: mean or max"
+            )
         if attention.score == "dot" and attention.heads == 1 and encoder.size != decoder.size:
             raise ValueError(f"attention.score dot {sizes}; or use score: general")
         if attention.coverage and decoder.context_to in ("output", "upper_layers"):

@@ -45,6 +45,11 @@ class Config(Section):
                 f"model.attention.positions {self.model.attention.positions} must be more than training.max_tokens "
                 f"{self.training.max_tokens}, for the end of the sentence"
             )
+        vectors = self.model.embedding.source_vectors or self.model.embedding.target_vectors
+        if self.training.init_from is not None and vectors is not None:
+            raise ValueError("training.init_from brings embeddings: leave out the vectors of model.embedding")
+        if self.training.teacher_forcing != "always" and not self.model.decoder.feedback:
+            raise ValueError("training.teacher_forcing means nothing without model.decoder.feedback; leave it out")
         for corpus in [*self.data.train, self.data.valid, *self.data.test.values()]:
             if corpus.tag and corpus.tag not in self.subword.user_symbols:
                 raise ValueError(f"the tag {corpus.tag} of a corpus is missing from subword.user_symbols")

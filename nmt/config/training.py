@@ -57,12 +57,13 @@ class Training(Section):
     teacher_forcing: Literal["always", "linear", "exponential", "inverse_sigmoid"] = "always"
     """Scheduled sampling (Bengio 2015): how the share of true previous tokens falls, the others being drawn from the
     model: 1 - step / k, k^step or k / (k + exp(step / k)), k being `teacher_decay`."""
-    teacher_decay: Annotated[float, Field(gt=0)] = 10_000.0
+    teacher_decay: Annotated[float, Field(gt=0)] | None = None
     """k of `teacher_forcing`: a number of steps; for exponential just below 1."""
     teacher_floor: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The share of true previous tokens never falls below this."""
     objective: Literal["likelihood", "risk"] = "likelihood"
-    """likelihood, or the expected loss of sentence BLEU over sampled translations, of a trained model (Shen 2016)."""
+    """likelihood, or the expected loss of sentence BLEU over sampled translations, of a trained model (Shen 2016);
+    label smoothing and the loss of coverage then do not act."""
     risk_samples: Annotated[int, Field(ge=2)] = 10
     """Translations drawn for each source with `objective: risk`; the reference is one more."""
     risk_sharpness: Annotated[float, Field(gt=0)] = 0.005
@@ -103,7 +104,9 @@ class Training(Section):
             raise ValueError("give 'tokens_per_batch' or 'sentences_per_batch', not both")
         if self.metric == "bleu" and not self.validation_bleu:
             raise ValueError("'metric: bleu' needs 'validation_bleu: true'")
-        if self.teacher_forcing == "exponential" and self.teacher_decay >= 1:
+        if self.teacher_forcing != "always" and self.teacher_decay is None:
+            raise ValueError(f"'teacher_forcing: {self.teacher_forcing}' needs 'teacher_decay'")
+        if self.teacher_forcing == "exponential" and (self.teacher_decay or 1) >= 1:
             raise ValueError(f"'teacher_forcing: exponential' needs 'teacher_decay' below 1, not {self.teacher_decay}")
         if self.objective == "risk":
             if self.init_from is None:

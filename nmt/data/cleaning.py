@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt import config
-from nmt.data.corpus import reject
+from nmt.data.corpus import reject, tagged
 from nmt.data.lines import normalize
 
 PAIRS_PER_CHUNK = 1 << 14
@@ -31,6 +31,7 @@ class RawChunk:
     data: config.Data
     path: Path
     is_filtered: bool
+    tag: str | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def clean(chunk: RawChunk) -> CleanChunk:
         source, target = normalize(raw_source, chunk.data), normalize(raw_target, chunk.data)
         reason = reject(source, target, filters) if chunk.is_filtered else None
         if reason is None:
-            kept.append(f"{source}\n{target}\n".encode("utf-8", errors="replace"))
+            kept.append(f"{tagged(source, chunk.tag)}\n{target}\n".encode("utf-8", errors="replace"))
         else:
             dropped[reason] += 1
     chunk.path.write_bytes(b"".join(kept))

@@ -10,24 +10,20 @@ from nmt.errors import NmtError
 
 
 def read_pairs(corpus: config.Corpus) -> Iterator[tuple[str, str]]:
-    """Yield the (source, target) lines of a corpus as they are in the files, the source after its tag.
+    """Yield the (source, target) lines of a corpus as they are in the files, without its tag.
 
     Raises `NmtError` where two files differ in their number of lines or a TSV line has too few columns; both are
     known only when the reading gets there.
     """
     if corpus.tsv is not None:
-        pairs = _read_table(corpus.tsv, corpus.source_column, corpus.target_column)
-    else:
-        assert corpus.source is not None and corpus.target is not None  # the schema requires it
-        pairs = _read_aligned(corpus.source, corpus.target)
-    if not corpus.tag:
-        return pairs
-    return ((tagged(source, corpus.tag), target) for source, target in pairs)
+        return _read_table(corpus.tsv, corpus.source_column, corpus.target_column)
+    assert corpus.source is not None and corpus.target is not None  # the schema requires it
+    return _read_aligned(corpus.source, corpus.target)
 
 
-def tagged(source: str, tag: str) -> str:
-    """Return a source line after its tag; an empty one stays empty."""
-    return f"{tag} {source}" if tag and source.strip() else source
+def tagged(source: str, tag: str | None) -> str:
+    """Return a normalised source line after the tag of its corpus; an empty one stays empty."""
+    return f"{tag} {source}" if tag and source else source
 
 
 def paths(corpus: config.Corpus) -> list[Path]:

@@ -31,7 +31,10 @@ def settings(config: Config) -> dict[str, Any]:
     """Return all of the config that the prepared data depends on, ready for JSON."""
     data = config.data.model_dump(mode="json", include={"train", "valid", "normalization", "filters"})
     data |= config.data.model_dump(include={"collapse_whitespace", "lowercase"})
-    subword = config.subword.model_dump(mode="json") | {"sampling": config.subword.sampling > 0}
+    for corpus in (*data["train"], data["valid"]):
+        if corpus["tag"] is None:  # as before there were tags
+            del corpus["tag"]
+    subword = config.subword.model_dump(mode="json", exclude={"reuse"}) | {"sampling": config.subword.sampling > 0}
     if config.subword.reuse is not None:
         subword["reuse"] = Vocabularies.find(config.subword.reuse, config.subword.joint).fingerprint
     return {"format": _FORMAT, "data": data, "subword": subword}

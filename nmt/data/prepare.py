@@ -96,6 +96,7 @@ def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
 
 def _make(config: Config, folder: Path, report: Report) -> None:
     began = time.monotonic()
+    inputs.settings(config)  # raises where subword models to reuse are missing
     work = folder / "work"
     work.mkdir()
     with Workers(config.data.workers or available_cores()) as workers:
@@ -157,9 +158,10 @@ def _clean_all(
 
 def _raw_chunks(config: Config, work: Path) -> Iterator[RawChunk]:
     for corpus in _corpora(config):
-        for i, pairs in enumerate(chunks(read_pairs(_corpus(config, corpus)))):
+        here = _corpus(config, corpus)
+        for i, pairs in enumerate(chunks(read_pairs(here))):
             path = work / f"clean-{corpus}-{i:06}.txt"
-            yield RawChunk(corpus, pairs, config.data, path, is_filtered=corpus != _VALID)
+            yield RawChunk(corpus, pairs, config.data, path, corpus != _VALID, here.tag)
 
 
 def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
@@ -190,6 +192,9 @@ def _learn_all(config: Config, pieces: list[Piece], folder: Path, workers: Worke
     subword = config.subword
     if subword.reuse is not None:
         vocabularies = Vocabularies.find(subword.reuse, subword.joint)
+        for tag in sorted({corpus.tag for corpus in (*config.data.train, config.data.valid) if corpus.tag}):
+            if not vocabularies.source.has_symbol(tag):
+                raise NmtError(f"the tag {tag} of a corpus is not one token of the subword model in {subword.reuse}")
         vocabularies.copy_to(folder)
         report(f"vocabulary: that of {subword.reuse}")
         return vocabularies
@@ -257,7 +262,7 @@ def _encode_all(
 
 def _write_valid_text(config: Config, pieces: list[Piece], folder: Path) -> None:
     sources = (
-        line
+        line.removeprefix(f"{config.data.valid.tag} ")
         for piece in pieces
         if piece.corpus == _VALID
         for line in piece.path.read_bytes().decode("utf-8").split("\n")[:-1:2]

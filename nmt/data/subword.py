@@ -101,6 +101,10 @@ class Subword:
         ids: list[list[int]] = self._processor.encode(lines, num_threads=1)
         return ids
 
+    def has_symbol(self, symbol: str) -> bool:
+        """Whether `symbol`, a word by itself, is one token."""
+        return symbol in (piece.removeprefix(SPACE) for piece in self.pieces(self.encode([symbol])[0]))
+
     def sample(self, lines: list[str], amount: float, seed: int) -> list[list[int]]:
         """Return ids of a random segmentation of each line, the same for the same lines, amount and seed.
 
@@ -176,7 +180,8 @@ class Vocabularies:
         names = ["joint.model"] if is_joint else ["source.model", "target.model"]
         if not all((folder / name).is_file() for name in names):
             raise NmtError(f"subword.reuse: {place} has no {' and '.join(names)}; see also subword.joint")
-        return cls.load(folder)
+        models = [Subword.load(folder / name) for name in names]
+        return cls(models[0], models[-1])
 
     @property
     def is_joint(self) -> bool:

@@ -26,12 +26,13 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
             wanted.setdefault(piece.removeprefix(SPACE), i)
     ids, rows = [], []
     for number, line in enumerate(read_lines(path), start=1):
-        word, *values = line.rstrip(" ").split(" ")
-        if number == 1 and len(values) == 1 and size != 1:
+        word, *values = line.rstrip(" ").rsplit(" ", size)  # GloVe has words with spaces
+        if number == 1 and len(line.split()) == 2 and size != 1:
             continue
         if len(values) != size:
             raise NmtError(
-                f"{path}: line {number:,} has {len(values)} numbers after its word, model.embedding.size is {size}"
+                f"{path}: line {number:,} has {len(values)} numbers after its word, and model.embedding.size is "
+                f"{size}; the two must agree"
             )
         token = wanted.pop(word, None)
         if token is None:

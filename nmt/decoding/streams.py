@@ -78,10 +78,11 @@ def log_prob_stream(
     tokens_per_batch: int,
     output: Path | None,
     per_token: bool,
+    tag: str = "",
 ) -> None:
     """Write the log-probability of each pair, or with `per_token` one JSON object a line with those of its tokens."""
     with open_output(output) as out:
-        for pieces, values in translator.log_probs(pairs, tokens_per_batch):
+        for pieces, values in translator.log_probs(pairs, tokens_per_batch, tag):
             total = math.fsum(values)
             entry = {"log_prob": total, "tokens": pieces, "token_log_probs": list(values)}
             out.write(((json.dumps(entry) if per_token else f"{total:.6f}") + "\n").encode())

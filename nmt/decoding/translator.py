@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nmt import config
 from nmt.data.lexicon import Lexicon
 from nmt.data.lines import normalize, one_line
-from nmt.data.subword import EOS, PAD, SPACE, Vocabularies
+from nmt.data.subword import EOS, PAD, Vocabularies
 from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.force import force
@@ -213,12 +213,17 @@ class Translator:
             number += len(window)
 
     def log_probs(
-        self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, window: int = 4096
+        self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, tag: str = "", window: int = 4096
     ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
-        """Yield the pieces of each target, "</s>" last, and the natural log of their probabilities, in order."""
+        """Yield the pieces of each target, "</s>" last, and the natural log of their probabilities, in order.
+
+        `tag` is as in `Settings`.
+        """
+        before = self._tag(tag)
         iterator = iter(pairs)
         while some := list(itertools.islice(iterator, window)):
             sources = self.vocabularies.source.encode([normalize(source, self._data) for source, _ in some])
+            sources = [[*before, *ids] if ids else ids for ids in sources]
             targets = self.vocabularies.target.encode([normalize(target, self._data) for _, target in some])
             answers: list[tuple[float, ...]] = [()] * len(some)
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
@@ -253,11 +258,12 @@ class Translator:
 
     def _tag(self, tag: str) -> list[int]:
         """Return the ids of a tag; raises `NmtError` where the model does not know it."""
-        ids = self.vocabularies.source.encode([tag])[0] if tag else []
-        if tag and tag not in (piece.removeprefix(SPACE) for piece in self.vocabularies.source.pieces(ids)):
-            known = ", ".join(dict.fromkeys(corpus.tag for corpus in self._data.train if corpus.tag)) or "none"
-            raise NmtError(f"--tag {tag}: this model was not trained with it; its tags are: {known}")
-        return ids
+        corpora = [*self._data.train, self._data.valid, *self._data.test.values()]
+        known = dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag)
+        if tag and tag not in known:
+            there = ", ".join(known) or "none"
+            raise NmtError(f"--tag {tag}: this model was not trained with it; its tags are: {there}")
+        return self.vocabularies.source.encode([tag])[0] if tag else []
 
     def _translate_window(self, lines: list[_Line], settings: Settings) -> Iterator[Translation]:
         """Translate the pieces of all lines in batches of like length and join them again."""

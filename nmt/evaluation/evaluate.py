@@ -34,6 +34,8 @@ class Split:
     """One or several, each as long as `source`; the first is the one that loss is measured on."""
     files: tuple[str, ...]
     """Where they came from."""
+    tag: str = ""
+    """What stands before each line, as in `config.Corpus`."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,13 @@ def default_split(config: Config) -> str:
     raise NmtError(f"say what to evaluate on: --split ({there}, all), or --source FILE --reference FILE")
 
 
-def read_files(source: Path, references: Sequence[Path]) -> Split:
+def read_files(source: Path, references: Sequence[Path], tag: str = "") -> Split:
     """Read a test set that the configuration does not know; `NmtError` where the files are not aligned."""
     lines = list(read_lines(source))
     truths = [list(read_lines(path)) for path in references]
     check_lengths([(str(source), lines)], [(str(path), truth) for path, truth in zip(references, truths, strict=True)])
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in source.name.removesuffix(".gz")).lstrip(".")
-    return Split(name or "text", lines, truths, (str(source), *map(str, references)))
+    return Split(name or "text", lines, truths, (str(source), *map(str, references)), tag)
 
 
 def _of_corpus(name: str, corpus: Corpus) -> Split:
@@ -101,7 +103,7 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
     files = tuple(str(path) for path in (corpus.source, corpus.target, corpus.tsv) if path is not None)
     if not pairs:
         raise NmtError(f"{files[0]} has no lines; there is nothing to evaluate")
-    return Split(name, [source for source, _ in pairs], [[target for _, target in pairs]], files)
+    return Split(name, [source for source, _ in pairs], [[target for _, target in pairs]], files, corpus.tag or "")
 
 
 def evaluate(
@@ -110,11 +112,11 @@ def evaluate(
     """Translate a split and score it; `tokenize` and `lowercase` as in `corpus_scores`."""
     pairs = zip(split.source, split.references[0], strict=True)
     total, count = 0.0, 0
-    for _, values in translator.log_probs(pairs, settings.tokens_per_batch):
+    for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
     start = time.perf_counter()
-    results = translator.translate(split.source, settings)
+    results = translator.translate(split.source, dataclasses.replace(settings, tag=split.tag))
     hypotheses, tokens = [], 0
     for result in tqdm(
         results, desc=split.name, total=len(split.source), unit=" lines", disable=None, file=sys.stderr, leave=False

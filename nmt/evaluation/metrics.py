@@ -63,11 +63,11 @@ def build(metric: str, tokenize: str, lowercase: bool = False) -> Metric:
     raise NmtError(f"unknown metric '{metric}'; known: {', '.join(METRICS)}")
 
 
-def _bleu(tokenize: str, lowercase: bool) -> BLEU:
+def _bleu(tokenize: str, lowercase: bool, effective_order: bool = False) -> BLEU:
     if tokenize not in TOKENIZERS:
         raise NmtError(f"unknown tokeniser '{tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
     try:
-        return BLEU(tokenize=tokenize, lowercase=lowercase, force=True)
+        return BLEU(tokenize=tokenize, lowercase=lowercase, force=True, effective_order=effective_order)
     except (OSError, RuntimeError, ImportError, SystemExit) as error:
         reason = " ".join(str(error).split())
         if tokenize in _DOWNLOADED:
@@ -115,7 +115,7 @@ def sentence_scorer(target_language: str) -> Callable[[str, str], float]:
 
     Smoothed as sacreBLEU does by default, and of no more than the n-grams that fit in.
     """
-    metric = BLEU(tokenize=default_tokenizer(target_language), effective_order=True)
+    metric = _bleu(default_tokenizer(target_language), lowercase=False, effective_order=True)
     return lambda hypothesis, reference: float(metric.sentence_score(hypothesis, [reference]).score)
 
 

@@ -148,15 +148,12 @@ class Attention(nn.Module):
         scores = self.score(query, memory.keys[0], coverage)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         is_seen = memory.is_real.unsqueeze(1)
-        if self.window is None:
-            alignment = scores.masked_fill(~is_seen, -math.inf).softmax(-1)
-        else:
-            distance = self.window(query, memory.is_real, positions)
+        distance = None if self.window is None else self.window(query, memory.is_real, positions)
+        if self.window is not None and distance is not None:
             is_seen = is_seen & (distance.abs() <= self.window.reach)
-            alignment = scores.masked_fill(~is_seen, -math.inf).softmax(-1)
-            if self.window.centre is not None:
-                deviation = self.window.reach / 2
-                alignment = alignment * (-0.5 * (distance / deviation).square()).exp()
+        alignment = scores.masked_fill(~is_seen, -math.inf).softmax(-1)
+        if self.window is not None and distance is not None and self.window.centre is not None:
+            alignment = alignment * (-0.5 * (distance / (self.window.reach / 2)).square()).exp()
         return weigh(alignment.to(memory.states.dtype), memory.states), alignment
 
 

@@ -12,7 +12,10 @@ from nmt.models.deferred import Linear
 
 
 class CopyGate(nn.Module):
-    """p_gen = sigmoid(w . readout + b), eq. 8: the readout stands for context, state and input."""
+    """p_gen = sigmoid(w . readout + b), eq. 8.
+
+    The readout stands for context and state, a deep one for the input too.
+    """
 
     def __init__(self, readout_size: int) -> None:
         super().__init__()
@@ -34,7 +37,7 @@ class CopyGate(nn.Module):
         probs = (logits.log_softmax(-1) + generate).exp()  # (N, V)
         shares = (alignment * copy.exp()).to(probs.dtype)
         copies = source.repeat_interleave(len(probs) // len(source), dim=0)
-        return probs.scatter_add(1, copies, shares).log()
+        return probs.scatter_add(1, copies, shares).clamp(min=torch.finfo(probs.dtype).tiny).log()
 
     def log_prob(self, log_prob: Tensor, readout: Tensor, alignment: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Return the natural log-probability (N,) of N target tokens under the mixture.

@@ -28,7 +28,7 @@ MANY = 1 << 14
 def squash(x: Tensor) -> Tensor:
     """Return tanh(x).
 
-    On a processor as 2 sigmoid(2x) - 1 where no gradient is wanted: torch's tanh takes four times as long there.
+    On a processor as 2 sigmoid(2x) - 1 where autograd does not watch: torch's tanh takes four times as long there.
     """
     if x.numel() < MANY or x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_grad_enabled():
         return x.tanh()

@@ -133,7 +133,10 @@ def _differences(config: dict[str, Any]) -> Iterable[tuple[str, str]]:
         for part in key.name.split("."):
             value = value[part]
         default = {"required": ..., "unset": None}.get(key.default, yaml.safe_load(key.default))
-        if value != default and not (isinstance(value, float) and value == float(str(default))):
+        is_same = value == default or (
+            isinstance(value, float) and default is not None and value == float(str(default))
+        )
+        if not is_same:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             yield key.name, text
     yield (

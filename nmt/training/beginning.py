@@ -13,7 +13,7 @@ from nmt.data.vectors import read_vectors
 from nmt.errors import NmtError
 from nmt.models.loading import load_meta, load_weights
 from nmt.models.seq2seq import Seq2Seq
-from nmt.runs import find_run
+from nmt.runs import Run, find_run
 
 Report = Callable[[str], None]
 
@@ -34,6 +34,24 @@ def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) ->
         report(f"{path}: vectors for {len(ids):,} of {len(table):,} {side} tokens")
 
 
+def check_beginning(config: Config) -> None:
+    """Raise `NmtError` where what the run is to begin with is missing, before anything is prepared."""
+    if config.training.init_from is not None:
+        _named(config.training.init_from)
+    for side in ("source", "target"):
+        path: Path | None = getattr(config.model.embedding, f"{side}_vectors")
+        if path is not None and not path.is_file():
+            raise NmtError(f"model.embedding.{side}_vectors: {path}: no such file")
+
+
+def _named(place: Path) -> tuple[Run, Path]:
+    try:
+        run, name, _ = find_run(place)
+        return run, run.checkpoint(name)
+    except NmtError as error:
+        raise NmtError(f"training.init_from: {error}") from None
+
+
 def _network(config: Config) -> dict[str, Any]:
     """Return what of the section `model` the shapes and the meaning of the weights depend on."""
     return config.model.model_dump(
@@ -42,8 +60,7 @@ def _network(config: Config) -> dict[str, Any]:
 
 
 def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabularies, report: Report) -> None:
-    run, name, _ = find_run(place)
-    checkpoint = run.checkpoint(name)
+    run, checkpoint = _named(place)
     if load_meta(checkpoint).get("vocabularies") != vocabularies.fingerprint:
         raise NmtError(
             f"training.init_from: {checkpoint} has another subword model than {config.prepared}; set "

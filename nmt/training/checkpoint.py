@@ -130,6 +130,8 @@ def restore(
         load_weights(model, checkpoint / "model.safetensors")
     tensors = load_tensors(training / "optimizer.safetensors")
     for name, weight in model.named_parameters():
+        if not any(f"{name}/{key}" in tensors for key in STATE_KEYS):
+            continue  # it has never had a gradient
         try:
             optimizer.state[weight] = {key: _place(tensors[f"{name}/{key}"], weight, key) for key in STATE_KEYS}
         except (KeyError, RuntimeError):

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nmt.config import Training
-from nmt.data.subword import BOS, EOS, PAD, Subword
+from nmt.data.batching import Batch
+from nmt.data.subword import EOS, PAD, Subword
 from nmt.decoding.hypothesis import Options, Sentences
 from nmt.decoding.sampling import sample
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.batch import DeviceBatch
+from nmt.training.batch import DeviceBatch, on_device
 from nmt.training.objective import Loss, copying_log_probs
 
 LONGER = 10
@@ -23,63 +23,55 @@ LONGER = 10
 
 def risk_loss(
     model: Seq2Seq,
+    drawer: Seq2Seq,
     batch: DeviceBatch,
     settings: Training,
     target: Subword,
     score: Callable[[str, str], float],
     seed: int,
 ) -> Loss:
-    """Return the mean over sentences of sum_c Q(c) (1 - BLEU(c)), times the batch's tokens, by which a step divides.
+    """Return the sum over sentences of sum_c Q(c) (1 - BLEU(c)), which is not per token.
 
-    `score` gives the BLEU (0 to 100) of a text against its reference.
-
-    Q(c) is p(c)^alpha over the different candidates: the reference and what is drawn from the model (eq. 9 to 13).
+    Q(c) is p(c)^alpha over the different candidates: the reference and what `drawer`, the model ready for search, draws
+    (eq. 9 to 13). `score` gives the BLEU (0 to 100) of a text against its reference.
     """
     references = [row[: row.index(EOS)] for row in batch.target.tolist()]
-    candidates = _draw(model, batch, references, settings.risk_samples, seed)
-    rows = torch.tensor([i for i, found in enumerate(candidates) for _ in found])
+    candidates = _draw(drawer, batch, references, settings.risk_samples, seed)
     costs = []
     for reference, found in zip(references, candidates, strict=True):
         text = target.decode(reference)
         costs += [1.0 - score(target.decode(tokens), text) / 100.0 for tokens in found]
+    rows = [row for row, found in enumerate(candidates) for _ in found]
     drawn = _batch_of(batch, rows, [tokens for found in candidates for tokens in found])
     log_prob, _ = copying_log_probs(model, model(drawn.source, drawn.lengths, drawn.previous), drawn)
-    sentence = drawn.real // drawn.target.shape[1]
-    whole = log_prob.new_zeros(len(rows)).index_add(0, sentence, log_prob)  # (B C,) log p of each candidate
-    table = torch.full((len(candidates), max(map(len, candidates))), -torch.inf, device=whole.device)
-    cost = torch.zeros_like(table)
-    column = torch.cat([torch.arange(len(found)) for found in candidates])
-    table = table.index_put((rows.to(whole.device), column.to(whole.device)), whole * settings.risk_sharpness)
-    cost[rows, column] = torch.tensor(costs, device=whole.device)
-    risk = (table.softmax(1) * cost).sum()
-    return Loss(risk * (len(batch.real) / len(references)), -whole.detach()[column.to(whole.device) == 0].sum())
+    of_candidate = drawn.real // drawn.target.shape[1]
+    whole = log_prob.new_zeros(len(rows)).index_add(0, of_candidate, log_prob)  # (B C,) log p of each candidate
+    column = [number for found in candidates for number in range(len(found))]
+    places = torch.tensor(rows, device=whole.device), torch.tensor(column, device=whole.device)
+    shape = len(candidates), max(map(len, candidates))
+    scores = whole.new_full(shape, -torch.inf).index_put(places, whole * settings.risk_sharpness)
+    cost = whole.new_zeros(shape).index_put(places, torch.tensor(costs, device=whole.device))
+    return Loss((scores.softmax(1) * cost).sum(), -whole.detach()[places[1] == 0].sum())
 
 
 @torch.no_grad()
 def _draw(
-    model: Seq2Seq, batch: DeviceBatch, references: list[list[int]], count: int, seed: int
+    drawer: Seq2Seq, batch: DeviceBatch, references: list[list[int]], count: int, seed: int
 ) -> list[list[tuple[int, ...]]]:
-    """Return the different candidates of each sentence, the reference first; the model draws without dropout."""
-    was_training = model.training
-    model.eval()
+    """Return the different candidates of each sentence, the reference first."""
     limits = [2 * len(reference) + LONGER for reference in references]
-    answers = sample(model, Sentences(batch.source, batch.lengths, limits), Options("sample", n_best=count, seed=seed))
-    model.train(was_training)
+    answers = sample(drawer, Sentences(batch.source, batch.lengths, limits), Options("sample", n_best=count, seed=seed))
     return [
         list(dict.fromkeys([tuple(reference), *(hypothesis.tokens for hypothesis in answer)]))
         for reference, answer in zip(references, answers, strict=True)
     ]
 
 
-def _batch_of(batch: DeviceBatch, rows: Tensor, targets: list[tuple[int, ...]]) -> DeviceBatch:
+def _batch_of(batch: DeviceBatch, rows: list[int], targets: list[tuple[int, ...]]) -> DeviceBatch:
     """Return the sources `rows` with these targets."""
-    table = np.full((len(targets), max(map(len, targets)) + 1), PAD, np.int64)
     lengths = np.array([len(tokens) + 1 for tokens in targets])
+    table = np.full((len(targets), lengths.max()), PAD, np.int64)
     for row, tokens in zip(table, targets, strict=True):
         row[: len(tokens) + 1] = [*tokens, EOS]
-    target = torch.from_numpy(table)
-    previous = torch.cat([torch.full((len(table), 1), BOS), target[:, :-1]], dim=1)
-    real = torch.from_numpy(np.flatnonzero(np.arange(table.shape[1]) < lengths[:, None]))
-    device = batch.source.device
-    here = rows.to(device)
-    return DeviceBatch(batch.source[here], batch.lengths[here], previous.to(device), target.to(device), real.to(device))
+    source, source_lengths = (part.cpu().numpy()[rows] for part in (batch.source, batch.lengths))
+    return on_device(Batch(source, source_lengths, table, lengths), batch.source.device)

@@ -21,12 +21,13 @@ from nmt.models.device import choose_arithmetic, choose_device, keep_freed_memor
 from nmt.models.loading import load_meta
 from nmt.runs import Run
 from nmt.training import checkpoint
-from nmt.training.beginning import begin
+from nmt.training.beginning import begin, check_beginning
 from nmt.training.checkpoint import GO_ON
 from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
 
 Report = Callable[[str], None]
+PLACE = "runs are kept in runs/ of the working directory: work where that can be written"
 
 
 def train(config: Config, resume: bool, report: Report, which: str = "last") -> Run:
@@ -47,7 +48,9 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
     if is_started:
         _check_same(run, config, report)
-    with writing(run.folder, "runs are kept under runs/ of the working directory: work in one that can be written"):
+    else:
+        check_beginning(config)
+    with writing(run.folder, PLACE):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
     with _locked(run):
         # A run that has begun needs the prepared data only, not the corpora.
@@ -172,7 +175,9 @@ def _finish(run: Run, trainer: Trainer, reason: str) -> None:
 def _locked(run: Run) -> Iterator[None]:
     """Hold the folder for this process; a second one is refused with the number of the first."""
     path = run.folder / ".lock"
-    with path.open("a+", encoding="utf-8") as lock:
+    with writing(path, PLACE):
+        file = path.open("a+", encoding="utf-8")
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

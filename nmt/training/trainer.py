@@ -25,11 +25,12 @@ from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.models.device import Arithmetic
 from nmt.models.loading import load_tensors
+from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
 from nmt.randomness import address
 from nmt.runs import Run
 from nmt.training import checkpoint
-from nmt.training.batch import DeviceBatch, on_device, split
+from nmt.training.batch import on_device, split
 from nmt.training.checkpoint import Progress
 from nmt.training.feeding import sampled_previous, teacher_share
 from nmt.training.journal import Journal, clock
@@ -86,7 +87,7 @@ class Trainer:
             config.subword.sampling,
             config.subword.kind,
         )
-        self._score = sentence_scorer(config.data.target_language)
+        self._score = sentence_scorer(config.data.target_language) if self.settings.objective == "risk" else None
         self.validate = Validator(config, prepared, device, arithmetic)
         self.progress = Progress()
         self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
@@ -159,13 +160,9 @@ class Trainer:
             group["lr"] = learning_rate(step, settings, progress.plateaus)
         self.optimizer.zero_grad(set_to_none=True)
         losses = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for number, part in enumerate(split(batch, settings.accumulate)):
-            torch.manual_seed(address(self.config.seed, "dropout", step, number))
-            here = on_device(part, self.device)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
-                loss = self._loss(here, step, number)
-            (loss.minimised / batch.tokens).backward()  # type: ignore[no-untyped-call]
-            losses += torch.stack([loss.minimised.detach(), loss.nll])
+        for loss in self._losses(batch, step):
+            loss.minimised.backward()  # type: ignore[no-untyped-call]
+            losses += torch.stack([loss.minimised.detach() * batch.tokens, loss.nll])
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         counts = losses.new_full((1,), batch.tokens), losses.new_ones(1)
@@ -177,14 +174,23 @@ class Trainer:
         if self.average is not None:
             self.average.update(step)
 
-    def _loss(self, batch: DeviceBatch, step: int, number: int) -> Loss:
-        settings, seed = self.settings, address(self.config.seed, "samples", step, number)
-        if settings.objective == "risk":
-            return risk_loss(self.model, batch, settings, self.vocabularies.target, self._score, seed)
+    def _losses(self, batch: Batch, step: int) -> Iterator[Loss]:
+        """Yield the loss of each part of the batch, as its share of the mean over the batch."""
+        settings, target = self.settings, self.vocabularies.target
         share = teacher_share(step, settings)
-        if share < 1.0:
-            batch = dataclasses.replace(batch, previous=sampled_previous(self.model, batch, share, seed))
-        return likelihood_loss(self.model, batch, settings)
+        drawer = ready(self.model, self.arithmetic) if self._score is not None or share < 1.0 else None
+        for number, part in enumerate(split(batch, settings.accumulate)):
+            torch.manual_seed(address(self.config.seed, "dropout", step, number))
+            here = on_device(part, self.device)
+            seed = address(self.config.seed, "samples", step, number)
+            if drawer is not None and self._score is None:
+                here = dataclasses.replace(here, previous=sampled_previous(drawer, here, share, seed))
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
+                if drawer is not None and self._score is not None:
+                    loss, count = risk_loss(self.model, drawer, here, settings, target, self._score, seed), batch.pairs
+                else:
+                    loss, count = likelihood_loss(self.model, here, settings), batch.tokens
+            yield Loss(loss.minimised / count, loss.nll)
 
     def _is_finite(self, norm: torch.Tensor) -> bool:
         if math.isfinite(float(norm)):

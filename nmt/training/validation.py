@@ -71,7 +71,7 @@ class Validator:
         translator = Translator(
             ready(model, self._arithmetic), self._prepared.vocabularies, data, self._device, self._arithmetic
         )
-        settings = Settings.of(self._config.decoding)
+        settings = dataclasses.replace(Settings.of(self._config.decoding), tag=data.valid.tag or "")
         greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
         texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
         samples = list(zip(sources, texts, references, strict=True))[:3]

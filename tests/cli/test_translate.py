@@ -27,10 +27,11 @@ def make_run(
 ) -> Path:
     """Write a run folder whose `best` is step-1 and `last` step-2; `model` are sections of it."""
     chosen = random.Random(0)
-    corpus = {"source": "none", "target": "none", **({"tag": tags[0]} if tags else {})}
+    corpus = {"source": "none", "target": "none"}
+    corpora = [corpus | {"tag": tag} for tag in tags] or [corpus]
     values = {
         "name": folder.name,
-        "data": {"train": corpus, "valid": corpus, "source_language": "en", "target_language": "de"},
+        "data": {"train": corpora, "valid": corpus, "source_language": "en", "target_language": "de"},
         "subword": {"byte_fallback": False, "user_symbols": list(tags)},
         "model": {"embedding": {"size": 8}, "encoder": {"size": 8}, "decoder": {"size": 8}, **model},
         "decoding": {"max_length_ratio": 1.0, "max_length_extra": 3, "beam_size": 3},
@@ -242,7 +243,7 @@ def test_a_tag_stands_before_each_line(tmp_path):
     first = entries[0]
     assert first["source"] == LINES[0]
     assert {source for source, _ in first["hypotheses"][0]["alignment"]} <= set(range(len(LINES[0].split())))
-    with pytest.raises(NmtError, match=r"--tag <2xx>: this model was not trained with it; its tags are: <2de>"):
+    with pytest.raises(NmtError, match=r"--tag <2xx>: this model was not trained with it; its tags are: <2de>, <2fr>"):
         call(tagged, "--tag", "<2xx>")
 
 

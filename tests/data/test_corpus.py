@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nmt import config
-from nmt.data.corpus import active, read_pairs, reject
+from nmt.data.corpus import active, read_pairs, reject, tagged
 from nmt.errors import NmtError
 
 
@@ -76,8 +76,6 @@ def test_active_names_only_what_is_on() -> None:
     assert active(config.Filters.model_validate(OFF)) == []
 
 
-def test_a_tag_stands_before_what_is_not_empty(tmp_path):
-    (tmp_path / "a").write_text("one\n\n two\n")
-    (tmp_path / "b").write_text("x\ny\nz\n")
-    corpus = config.Corpus(source=tmp_path / "a", target=tmp_path / "b", tag="<2de>")
-    assert list(read_pairs(corpus)) == [("<2de> one", "x"), ("", "y"), ("<2de>  two", "z")]
+def test_a_tag_stands_before_what_is_not_empty():
+    assert [tagged(line, "<2de>") for line in ("one two", "")] == ["<2de> one two", ""]
+    assert tagged("one", None) == "one"

@@ -18,10 +18,10 @@ def words(tmp_path_factory):
 
 
 def test_word2vec_and_glove(words, tmp_path):
-    lines = "cat 1 2 3\nunheard 4 5 6\nthe -1 0.5 1e-3 \ncat 7 8 9\n"
+    lines = "cat 1 2 3\n. . . 9 9 9\nunheard 4 5 6\nthe -1 0.5 1e-3 \ncat 7 8 9\n"
     (tmp_path / "glove.txt").write_text(lines)
     with gzip.open(tmp_path / "word2vec.txt.gz", "wt") as file:
-        file.write("4 3\n" + lines)
+        file.write("5 3\n" + lines)
     for name in ("glove.txt", "word2vec.txt.gz"):
         ids, vectors = read_vectors(tmp_path / name, words, 3)
         assert [words.decode([i]) for i in ids] == ["cat", "the"]
@@ -31,7 +31,7 @@ def test_word2vec_and_glove(words, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cat 1 2\n", "line 1 has 2 numbers after its word, model.embedding.size is 3"),
+        ("cat 1 2\n", "line 1 has 2 numbers after its word, and model.embedding.size is 3"),
         ("the 1 2 3\ncat 1 x 3\n", "line 2: 'cat' is not followed by 3 numbers"),
         ("the 1 2 3\ncat 1 nan 3\n", "line 2: the vector of 'cat' is not finite"),
     ],

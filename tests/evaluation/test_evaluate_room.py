@@ -26,7 +26,7 @@ class Stub:
             yield Translation(number, line, (), (Target(line.upper(), 0.0, 0.0, (), values, None, None),))
 
     def log_probs(
-        self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int
+        self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, tag: str
     ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
         for _, target in pairs:
             yield [], (math.log(1 / 8),) * (len(target.split()) + 1)

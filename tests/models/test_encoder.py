@@ -31,9 +31,12 @@ def test_merged_directions(merge):
         torch.testing.assert_close(h[row], MERGED[merge](forward[-1], backward[0]))
 
 
-@pytest.mark.parametrize(("bidirectional", "expected"), [(True, [1, 1, 1]), (False, [0, 0, 0]), (2, [1, 1, 0])])
-def test_layers_both_ways(bidirectional, expected):
-    settings = config.Encoder(size=6, layers=3, bidirectional=bidirectional)
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [({}, [1, 1, 1]), ({"bidirectional": False}, [0, 0, 0]), ({"bidirectional_layers": 2}, [1, 1, 0])],
+)
+def test_layers_both_ways(keys, expected):
+    settings = config.Encoder(size=6, layers=3, **keys)
     encoder = Encoder(settings, config.Dropout(), 4, with_cells=False)
     assert [layer.backwards is not None for layer in encoder.layers] == expected
 

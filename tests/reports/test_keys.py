@@ -61,7 +61,6 @@ def test_documented_defaults_are_those_of_the_schema() -> None:
         ("subword.user_symbols", "list of texts", r"\[\]"),
         ("training.betas", "list of 2: number ≥ 0 and < 1", r"\[0.9, 0.998\]"),
         ("model.decoder.cell", r"`lstm` \| `gru` \| `rnn`", "lstm"),
-        ("model.encoder.bidirectional", r"`true` \| `false` \| integer > 0", "true"),
         ("training.validation_bleu", r"`true` \| `false`", "true"),
     ],
 )

@@ -37,10 +37,9 @@ def given():
 
 @pytest.mark.parametrize("context_to", ["upper_layers", "next_input"])
 def test_what_is_fed(context_to):
-    model = build(context_to=context_to).train()
+    model = build(context_to=context_to)
     assert torch.equal(sampled_previous(model, given(), 1.0, seed=1), given().previous)
     fed = sampled_previous(model, given(), 0.0, seed=1)
-    assert model.training
     assert (fed[:, 0] == BOS).all() and (fed[2, 3:] == PAD).all()
     assert not ((fed[:2, 1:] == PAD) | (fed[:, 1:] == BOS)[:2]).any()
     assert not torch.equal(fed, given().previous)
