@@ -247,3 +247,114 @@ def test_dump_then_load_is_the_same_config(tmp_path: Path) -> None:
 )
 def test_shipped_configs_load_and_are_named_after_their_file(path):
     assert config.load(path).name == path.stem
+
+
+REFUSED = [
+    ({"encoder": {"bidirectional_layers": 3, "layers": 2}}, "'bidirectional_layers' 3 is more than 'layers' 2"),
+    ({"encoder": {"bidirectional": False, "bidirectional_layers": 1}}, "needs 'bidirectional: true'"),
+    ({"encoder": {"bidirectional": False, "merge": "sum"}}, "'merge: sum' needs 'bidirectional: true'"),
+    ({"encoder": {"reverse": True}}, "'reverse' is for an encoder of one direction"),
+    ({"encoder": {"size": 7}, "decoder": {"size": 8}}, "'size' 7 must be even"),
+    ({"encoder": {"heads": 4}}, "'heads' means nothing with 'kind: recurrent'"),
+    ({"encoder": {"kind": "transformer", "cell": "gru"}}, "'cell' means nothing with 'kind: transformer'"),
+    ({"encoder": {"kind": "transformer", "size": 512}}, "needs embedding.size (256) equal to encoder.size (512)"),
+    ({"encoder": {"summary": "max"}, "decoder": {"start": "zero"}}, "encoder.summary max is read by"),
+    ({"attention": {"score": "none"}}, "with attention.score none use start or every_step"),
+    ({"decoder": {"context_to": "start"}}, "decoder.context_to start is for attention.score none"),
+    ({"attention": {"score": "location", "heads": 2}}, "goes with neither 'heads' nor 'local'"),
+    ({"attention": {"score": "general", "heads": 2}}, "scored by dot or additive, not general"),
+    ({"attention": {"score": "dot", "heads": 3}}, "'size' 512 must be a multiple of 'heads' 3"),
+    ({"attention": {"score": "dot", "heads": 2, "local": "monotonic"}}, "'local' goes with one head only"),
+    ({"attention": {"score": "additive", "scaled": True}}, "'scaled' is for the score dot or general"),
+    ({"attention": {"coverage": True}}, "'coverage' needs 'score: additive'"),
+    ({"attention": {"score": "additive", "coverage": True}}, "attention.coverage needs one step after the other"),
+    ({"decoder": {"feedback": False}}, "without 'feedback' the bottom layer has nothing to read"),
+    (
+        {"attention": {"score": "none"}, "decoder": {"context_to": "start", "start": "zero"}},
+        "tells the decoder nothing of the source",
+    ),
+    (
+        {"attention": {"score": "none"}, "decoder": {"context_to": "every_step", "copy_source": True}},
+        "decoder.copy_source needs attention",
+    ),
+    ({"attention": {"local": "predictive"}, "decoder": {"copy_source": True}}, "needs attention that sums to 1"),
+    ({"decoder": {"start": "mean", "size": 256}}, "decoder.start mean needs encoder.size (512) equal to"),
+    ({"decoder": {"start": "last", "cell": "gru"}}, "needs the same cell in encoder and decoder"),
+    ({"decoder": {"readout": "none"}}, "an output layer that reads embedding.size (256) units, not 1024"),
+    (
+        {"decoder": {"kind": "transformer", "size": 256}, "attention": {"score": "dot"}},
+        "a transformer decoder has attention of its own",
+    ),
+    (
+        {
+            "encoder": {"layer_norm": True},
+            "attention": {"score": "none"},
+            "decoder": {"context_to": "every_step"},
+        },
+        "reads the top layer's state before encoder.layer_norm",
+    ),
+    ({"embedding": {"tie": "all", "source_vectors": "a", "target_vectors": "b"}}, "there is one table"),
+]
+
+
+@pytest.mark.parametrize(("model", "message"), REFUSED)
+def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any], message: str) -> None:
+    with pytest.raises(NmtError, match="model") as caught:
+        config.parse(minimal(model=model), "c.yaml")
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (minimal(training={"teacher_forcing": "linear"}), "'teacher_forcing: linear' needs 'teacher_decay'"),
+        (
+            minimal(training={"teacher_forcing": "exponential", "teacher_decay": 2}),
+            "needs 'teacher_decay' below 1, not 2.0",
+        ),
+        (minimal(training={"objective": "risk"}), "name its run in 'init_from'"),
+        (
+            minimal(training={"objective": "risk", "init_from": "runs/a", "r_drop": 1}),
+            "'objective: risk' goes with neither 'r_drop' nor 'teacher_forcing'",
+        ),
+        (
+            minimal(training={"init_from": "runs/a"}, model={"embedding": {"source_vectors": "v"}}),
+            "training.init_from brings embeddings",
+        ),
+        (with_data(train={"source": "a", "target": "b", "tag": "<2de>"}), "missing from subword.user_symbols"),
+        (
+            minimal(model={"decoder": {"copy_source": True}}, decoding={"shortlist": 3}),
+            "decoding.shortlist does not go with model.decoder.copy_source",
+        ),
+        (
+            minimal(model={"decoder": {"copy_source": True}}, training={"r_drop": 1}),
+            "training.r_drop does not go with model.decoder.copy_source",
+        ),
+        (
+            minimal(model={"decoder": {"copy_source": True}}, subword={"joint": False}),
+            "model.decoder.copy_source needs subword.joint: true",
+        ),
+        (
+            minimal(model={"attention": {"score": "location", "positions": 9}}),
+            "model.attention.positions 9 must be more than training.max_tokens 256",
+        ),
+        (
+            minimal(
+                model={"attention": {"score": "none"}, "decoder": {"context_to": "every_step"}},
+                decoding={"coverage_penalty": 0.1},
+            ),
+            "decoding.coverage_penalty needs attention",
+        ),
+        (
+            minimal(
+                model={"attention": {"score": "none"}, "decoder": {"context_to": "every_step", "feedback": False}},
+                training={"teacher_forcing": "linear", "teacher_decay": 10},
+            ),
+            "training.teacher_forcing means nothing without model.decoder.feedback",
+        ),
+    ],
+)
+def test_sections_that_do_not_agree_are_refused_with_a_reason(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(NmtError, match=r"c\.yaml") as caught:
+        config.parse(values, "c.yaml")
+    assert message in str(caught.value)
