@@ -13,13 +13,13 @@ _BLOCK = 1 << 22
 def write(checkpoint: Path) -> None:
     """Write the SHA-256 of every file of a finished checkpoint folder into it."""
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != NAME)
-    sums = {path.relative_to(checkpoint).as_posix(): _digest(path) for path in files}
+    sums = {path.relative_to(checkpoint).as_posix(): digest(path) for path in files}
     (checkpoint / NAME).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
 
 
 def check(path: Path) -> None:
     """Raise `NmtError` unless a file of a checkpoint is as it was written; one of an older version is not checked."""
-    checkpoint = path.parent.parent if path.parent.name == "training" else path.parent
+    checkpoint = _checkpoint(path)
     listed = checkpoint / NAME
     if not listed.exists():
         return
@@ -29,7 +29,7 @@ def check(path: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         raise damaged(listed, "not a list of checksums") from None
     try:
-        found = _digest(path)
+        found = digest(path)
     except OSError as error:
         raise damaged(path, error.strerror or str(error)) from None
     if found != expected:
@@ -38,7 +38,7 @@ def check(path: Path) -> None:
 
 def damaged(path: Path, reason: str) -> NmtError:
     """Return the error for a damaged file of a checkpoint, which names the checkpoints that could take its place."""
-    checkpoint = path.parent.parent if path.parent.name == "training" else path.parent
+    checkpoint = _checkpoint(path)
     places = (place for place in checkpoint.parent.glob("*/model.safetensors") if not place.parent.name.startswith("."))
     others = sorted(place.parent.name for place in places if place.parent != checkpoint)
     remedy = "there is no other checkpoint"
@@ -48,9 +48,14 @@ def damaged(path: Path, reason: str) -> NmtError:
     return NmtError(f"{path}: damaged or missing: {reason}; {remedy}")
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            found.update(block)
+    return found.hexdigest()
+
+
+def _checkpoint(path: Path) -> Path:
+    return path.parent.parent if path.parent.name == "training" else path.parent

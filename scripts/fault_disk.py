@@ -22,7 +22,7 @@ from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.runs import Run
 
-SMALL = {**fault_kill.SMALL, "training.keep_last": 30, "training.max_steps": 90, "name": "run"}
+LONGER = {"training.keep_last": 30, "training.max_steps": 90}
 
 
 @contextmanager
@@ -50,8 +50,7 @@ def nmt(folder: Path, *arguments: str) -> tuple[int, str]:
 
 def train(folder: Path, *more: str, **changes: Any) -> tuple[int, str]:
     """Train in `folder`."""
-    settings = [f"--set={key}={value}" for key, value in {**SMALL, **changes}.items()]
-    return nmt(folder, "train", "--config", str(fault_kill.ROOT / "configs" / "quickstart.yaml"), *settings, *more)
+    return nmt(folder, *fault_kill.command({**LONGER, **changes}, "run"), *more)
 
 
 def fill(folder: Path) -> Path:

@@ -80,31 +80,20 @@ class Outcome:
     differences: list[str] = field(default_factory=list)
 
 
-def command(changes: dict[str, Any], name: str, is_resumed: bool) -> list[str]:
-    """Return the command line of a training."""
+def command(changes: dict[str, Any], name: str) -> list[str]:
+    """Return what follows `nmt` in the command line of a small training."""
     values = {**SMALL, **changes, "name": name}
     settings = [f"--set={key}={value}" for key, value in values.items()]
-    resume = ["--resume"] if is_resumed else []
-    return [
-        sys.executable,
-        "-m",
-        "nmt",
-        "train",
-        "--config",
-        str(ROOT / "configs" / "quickstart.yaml"),
-        *settings,
-        *resume,
-    ]
+    return ["train", "--config", str(ROOT / "configs" / "quickstart.yaml"), *settings]
 
 
 def start(changes: dict[str, Any], name: str, folder: Path) -> "subprocess.Popen[bytes]":
     """Start or go on with a training in `folder`."""
-    is_resumed = (folder / "runs" / name / "checkpoints" / "last").exists()
+    resume = ["--resume"] if (folder / "runs" / name / "checkpoints" / "last").exists() else []
+    line = [sys.executable, "-m", "nmt", *command(changes, name), *resume]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
-            command(changes, name, is_resumed), cwd=folder, stderr=log, env=environment, start_new_session=True
-        )
+        return subprocess.Popen(line, cwd=folder, stderr=log, env=environment, start_new_session=True)
 
 
 def untouched(changes: dict[str, Any], folder: Path) -> float:

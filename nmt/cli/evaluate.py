@@ -17,7 +17,7 @@ from nmt.cli.options import FILE
 @click.option(
     "--reference", "-r", "references", type=FILE, multiple=True, help="Its translation; give several if you have."
 )
-@click.option("--tag", help="With --source: put this token before each line, e.g. <2de>.")
+@options.tag
 @click.option("--tokenize", "-tok", help="sacreBLEU's tokeniser; default that of the target language. See nmt score.")
 @click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU and chrF.")
 @options.search
@@ -33,7 +33,7 @@ def command(**given: Any) -> None:
         raise click.UsageError("--source and --reference are given together")
     if given["source"] is not None and given["split"] is not None:
         raise click.UsageError("give --split, or --source and --reference, not both")
-    if given["tag"] is not None and given["source"] is None:
+    if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
     if given["greedy"] and given["beam_size"] is not None:
         raise click.UsageError("give --greedy or --beam-size, not both")
@@ -54,7 +54,7 @@ def command(**given: Any) -> None:
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     build("bleu", tokenize)
     if given["source"] is not None:
-        splits = [room.read_files(given["source"], given["references"], given["tag"] or "")]
+        splits = [room.read_files(given["source"], given["references"], given["tag"])]
     else:
         asked = given["split"] or room.default_split(config)
         wanted = room.split_names(config) if asked == "all" else [asked]

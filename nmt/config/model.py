@@ -34,13 +34,36 @@ class Embedding(Section):
         return self
 
 
-class Encoder(Section):
-    """What reads the source."""
+class Stack(Section):
+    """What encoder and decoder share: layers of a kind."""
 
     kind: Kind = "recurrent"
     """recurrent, or transformer (Vaswani 2017)."""
     cell: Cell = "lstm"
     """Recurrent cell; rnn is the plain tanh cell (Elman 1990)."""
+    size: Positive = 512
+    """Width of each layer."""
+    residual: bool = False
+    """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
+    layer_norm: bool = False
+    """Normalise each layer's output (Ba 2016)."""
+    heads: Positive = 8
+    """Attention heads (transformer)."""
+    feed_forward: Positive = 1024
+    """Width of the hidden layer of a feed-forward block (transformer)."""
+
+    def refuse(self, foreign: list[str], heads: int = 1) -> None:
+        """Refuse keys that mean nothing for this kind, and a width that `heads` cannot share."""
+        for key in foreign:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"'{key}' means nothing with 'kind: {self.kind}'; leave it out")
+        if self.size % heads or (self.kind == "transformer" and self.size % 2):
+            raise ValueError(f"'size' {self.size} must be even and a multiple of 'heads' {heads}")
+
+
+class Encoder(Stack):
+    """What reads the source."""
+
     layers: Positive = 1
     """Number of layers."""
     size: Positive = 512
@@ -56,14 +79,6 @@ class Encoder(Section):
     summary: Literal["last", "mean", "max"] = "last"
     """The sentence as one vector, for `start: bridge` and `context_to: every_step`: the top layer's final state, or the
     mean or maximum of its outputs."""
-    residual: bool = False
-    """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
-    layer_norm: bool = False
-    """Normalise each layer's output (Ba 2016)."""
-    heads: Positive = 8
-    """Attention heads (transformer)."""
-    feed_forward: Positive = 1024
-    """Width of the hidden layer of a feed-forward block (transformer)."""
 
     @property
     def layers_both_ways(self) -> int:
@@ -74,9 +89,9 @@ class Encoder(Section):
     def _possible(self) -> "Self":
         if self.kind == "transformer":
             others = ["cell", "bidirectional", "bidirectional_layers", "merge", "reverse", "residual", "layer_norm"]
-            _only_of(self, "transformer", others, self.heads)
+            self.refuse(others, self.heads)
             return self
-        _only_of(self, "recurrent", ["heads", "feed_forward"])
+        self.refuse(["heads", "feed_forward"])
         if self.bidirectional_layers > self.layers:
             raise ValueError(f"'bidirectional_layers' {self.bidirectional_layers} is more than 'layers' {self.layers}")
         if self.bidirectional_layers and not self.bidirectional:
@@ -128,17 +143,11 @@ class Attention(Section):
         return self
 
 
-class Decoder(Section):
+class Decoder(Stack):
     """What writes the target."""
 
-    kind: Kind = "recurrent"
-    """recurrent, or transformer (Vaswani 2017)."""
-    cell: Cell = "lstm"
-    """Recurrent cell; rnn is the plain tanh cell (Elman 1990)."""
     layers: Positive = 2
     """Number of layers."""
-    size: Positive = 512
-    """Width of each layer."""
     context_to: Literal["upper_layers", "output", "next_input", "same_step", "start", "every_step"] = "upper_layers"
     """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers
     above read it (GNMT v2; parallel in time); output = nowhere (Luong 2015; parallel in time); next_input = input
@@ -147,10 +156,6 @@ class Decoder(Section):
     (Cho 2014)."""
     feedback: bool = True
     """Each step reads the previous target token."""
-    residual: bool = False
-    """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
-    layer_norm: bool = False
-    """Normalise each layer's output (Ba 2016)."""
     start: Literal["bridge", "last", "mean", "zero"] = "bridge"
     """First state: `bridge` = tanh of a learned projection of the encoder's summary; `last` = the encoder's final
     states, `mean` = the mean of its outputs, as they are (the widths must agree); `zero`."""
@@ -160,18 +165,14 @@ class Decoder(Section):
     [h; c] itself."""
     copy_source: bool = False
     """Pointer-generator: a token may also be copied from where the attention looks (See 2017)."""
-    heads: Positive = 8
-    """Attention heads (transformer)."""
-    feed_forward: Positive = 1024
-    """Width of the hidden layer of a feed-forward block (transformer)."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Self":
         if self.kind == "transformer":
             others = ["cell", "context_to", "feedback", "residual", "layer_norm", "start", "readout", "copy_source"]
-            _only_of(self, "transformer", others, self.heads)
+            self.refuse(others, self.heads)
             return self
-        _only_of(self, "recurrent", ["heads", "feed_forward"])
+        self.refuse(["heads", "feed_forward"])
         if not self.feedback and self.context_to in ("start", "output", "upper_layers"):
             raise ValueError(
                 f"without 'feedback' the bottom layer has nothing to read where the context goes to {self.context_to}; "
@@ -180,15 +181,6 @@ class Decoder(Section):
         if self.context_to == "start" and self.start == "zero":
             raise ValueError("'context_to: start' with 'start: zero' tells the decoder nothing of the source")
         return self
-
-
-def _only_of(section: "Encoder | Decoder", kind: str, foreign: list[str], heads: int = 1) -> None:
-    """Refuse keys that mean nothing for this `kind`."""
-    for key in foreign:
-        if getattr(section, key) != type(section).model_fields[key].default:
-            raise ValueError(f"'{key}' means nothing with 'kind: {kind}'; leave it out")
-    if section.size % heads or (kind == "transformer" and section.size % 2):
-        raise ValueError(f"'size' {section.size} must be even and a multiple of 'heads' {heads}")
 
 
 class Dropout(Section):

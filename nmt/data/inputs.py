@@ -1,11 +1,11 @@
 """What the prepared data was made from: the files and the settings, so that nothing is made twice."""
 
-import hashlib
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.checksums import digest
 from nmt.config import Config
 from nmt.data.corpus import paths
 from nmt.data.lines import open_binary
@@ -48,11 +48,7 @@ def files(config: Config) -> list[Path]:
 def inspect(path: Path) -> Input:
     """Read a file once for its hash and number of lines."""
     status = _status(path)
-    digest = hashlib.sha256()
-    with path.open("rb") as raw:
-        while block := raw.read(_BLOCK):
-            digest.update(block)
-    return Input(str(path), status[0], status[1], digest.hexdigest(), _count_lines(path))
+    return Input(str(path), status[0], status[1], digest(path), _count_lines(path))
 
 
 def describe(values: Input) -> dict[str, Any]:

@@ -28,22 +28,19 @@ def with_positions(embedded: Tensor, first: int = 0) -> Tensor:
     return embedded * math.sqrt(size) + waves.to(embedded.dtype)
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(MultiHeadAttention):
     """Every position looks at the others of its own sequence (section 3.2)."""
 
     def __init__(self, size: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value = (Linear(size, size) for _ in range(3))
-        self.merge = Linear(size, size)
+        super().__init__(heads, size, size, size, size)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, is_seen: Tensor | None) -> Tensor:
+    def mix(self, x: Tensor, keys: Tensor, values: Tensor, is_seen: Tensor | None) -> Tensor:
         """Return (B, T, D) for `x` (B, T, D) looking at projected `keys` and `values` (B, S, D).
 
         `is_seen` (B, 1, 1, S) says which of them may be looked at; None lets position t see those up to t, and, where x
         is the last position alone, all.
         """
-        q, k, v = (part.view(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in (self.query(x), keys, values))
+        q, k, v = (self.split(part) for part in (self.query(x), keys, values))
         is_causal = is_seen is None and x.shape[1] > 1
         mixed = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), is_seen, is_causal=is_causal)
         merged: Tensor = self.merge(mixed.transpose(1, 2).flatten(2))
@@ -77,7 +74,7 @@ class TransformerEncoderLayer(nn.Module):
     def forward(self, x: Tensor, is_seen: Tensor) -> Tensor:
         """Return (B, S, D) for `x` (B, S, D)."""
         look = self.attention
-        x = self.norms[0](x + self.dropout(look(x, look.key(x), look.value(x), is_seen)))
+        x = self.norms[0](x + self.dropout(look.mix(x, look.key(x), look.value(x), is_seen)))
         normed: Tensor = self.norms[1](x + self.dropout(self.feed_forward(x)))
         return normed
 
@@ -172,7 +169,7 @@ class TransformerDecoder(nn.Module):
             before_keys, before_values = state.layers[depth]
             keys = torch.cat([before_keys.to(x.dtype), look.key(x)], dim=1)
             values = torch.cat([before_values.to(x.dtype), look.value(x)], dim=1)
-            mixed = look(x, keys, values, None)
+            mixed = look.mix(x, keys, values, None)
             source_keys, source_values = memory.keys[2 * depth : 2 * depth + 2]
             x, alignment = layer.read(x, mixed, source_keys, source_values, memory)
             read.append((keys, values))

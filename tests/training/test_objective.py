@@ -8,16 +8,21 @@ from nmt.training import cross_entropy
 from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
 
 
+@pytest.fixture(params=[1, 50, 1 << 20])
+def chunks(request, monkeypatch):
+    """Take so many logits at once."""
+    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", request.param)
+    monkeypatch.setattr(cross_entropy, "SLICE_ELEMENTS", request.param)
+
+
 def layer(width, vocabulary):
     torch.manual_seed(0)
     return torch.nn.Linear(width, vocabulary)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("chunk", [1, 50, 1 << 20])
-def test_equals_torch(monkeypatch, smoothing, chunk):
-    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", chunk)
-    monkeypatch.setattr(cross_entropy, "SLICE_ELEMENTS", chunk)
+@pytest.mark.usefixtures("chunks")
+def test_equals_torch(smoothing):
     output = layer(5, 11)
     readout, target = torch.randn(70, 5, requires_grad=True), torch.randint(0, 11, (70,))
     weights = [readout, output.weight, output.bias]
@@ -31,11 +36,9 @@ def test_equals_torch(monkeypatch, smoothing, chunk):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("chunk", [1, 50, 1 << 20])
-def test_r_drop(monkeypatch, smoothing, chunk):
+@pytest.mark.usefixtures("chunks")
+def test_r_drop(smoothing):
     """Half of Liang (2021), eq. 4: the mean cross-entropy, and alpha / 4 times both divergences."""
-    monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", chunk)
-    monkeypatch.setattr(cross_entropy, "SLICE_ELEMENTS", chunk)
     output = layer(5, 11)
     one, two, target = torch.randn(70, 5), torch.randn(70, 5), torch.randint(0, 11, (70,))
     weights = [one.requires_grad_(), two.requires_grad_(), output.weight, output.bias]
