@@ -1,6 +1,7 @@
 """OpenNMT-py with the weights of a run of nmt, for bench_translate.py."""
 
 import functools
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,17 +25,20 @@ def opennmt_weights(
 ) -> "tuple[dict[str, Tensor], dict[str, Tensor]]":
     """Return our weights as OpenNMT-py's, those of the network and of its generator.
 
-    `source` and `target` give our id for each entry of its vocabularies. Its attention scores (W q) . h where ours
-    scores q . (W h), and its readout reads [c; h] where ours reads [h; c].
+    `source` and `target` give our id for each entry of its vocabularies. Its embeddings are the rows themselves where
+    ours are scaled, its attention scores (W q) . h where ours scores q . (W h), scaled, and its readout reads [c; h]
+    where ours reads [h; c].
     """
     import torch
 
     rows = {"source": torch.tensor(source), "target": torch.tensor(target)}
-    model = {
-        "encoder.embeddings.make_embedding.emb_luts.0.weight": weights["source_embedding.table.weight"][rows["source"]],
-        "decoder.embeddings.make_embedding.emb_luts.0.weight": weights["target_embedding.table.weight"][rows["target"]],
-        "decoder.attn.linear_in.weight": weights["decoder.attention.score.key.weight"].t().contiguous(),
-    }
+    model = {}
+    for side, part in (("source", "encoder"), ("target", "decoder")):
+        table = weights[f"{side}_embedding.table.weight"]
+        scaled = table[rows[side]] * math.sqrt(table.shape[1])
+        model[f"{part}.embeddings.make_embedding.emb_luts.0.weight"] = scaled
+    key = weights["decoder.attention.score.key.weight"]  # (D, M)
+    model["decoder.attn.linear_in.weight"] = key.t().contiguous() / math.sqrt(len(key))
     for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
         model[f"encoder.rnn.{kind}_l0"] = weights[f"encoder.layers.0.forwards.network.{kind}_l0"]
         model[f"encoder.rnn.{kind}_l0_reverse"] = weights[f"encoder.layers.0.backwards.network.{kind}_l0"]

@@ -20,7 +20,7 @@ VARIED = [
     for more in (
         {"layers": 1, "start": "zero", "tie": "none"},
         {"layers": 3, "start": "last", "bidirectional": False, "residual": True},
-        {"layers": 3, "start": "last", "residual": True, "layer_norm": True, "scaled": True},
+        {"layers": 3, "start": "last", "residual": True, "layer_norm": True, "scaled": False},
         {"layers": 2, "layer_norm": True, "tie": "target", "mask": "sentence"},
     )
 ]

@@ -265,7 +265,7 @@ REFUSED = [
     ({"attention": {"score": "general", "heads": 2}}, "scored by dot or additive, not general"),
     ({"attention": {"score": "dot", "heads": 3}}, "'size' 512 must be a multiple of 'heads' 3"),
     ({"attention": {"score": "dot", "heads": 2, "local": "monotonic"}}, "'local' goes with one head only"),
-    ({"attention": {"score": "additive", "scaled": True}}, "'scaled' is for the score dot or general"),
+    ({"attention": {"score": "dot", "heads": 2, "scaled": False}}, "'scaled: false' goes with one head only"),
     ({"attention": {"coverage": True}}, "'coverage' needs 'score: additive'"),
     ({"attention": {"score": "additive", "coverage": True}}, "attention.coverage needs one step after the other"),
     ({"decoder": {"feedback": False}}, "without 'feedback' the bottom layer has nothing to read"),

@@ -111,8 +111,8 @@ class Attention(Section):
     score: Literal["none", "additive", "concat", "dot", "general", "location"] = "general"
     """additive: v' tanh(W q + U h) (Bahdanau 2015), which Luong (2015) calls concat; dot: q'h, general: q'W h,
     location: W q, by position alone (Luong 2015); none: the decoder sees the sentence's summary only."""
-    scaled: bool = False
-    """Divide dot and general scores by the square root of the width (Vaswani 2017)."""
+    scaled: bool = True
+    """Divide dot and general scores by the square root of the width (Vaswani 2017); several heads always do."""
     size: Positive = 512
     """Width of the hidden layer of the additive score and of a predicted centre; of several heads, all together."""
     heads: Positive = 1
@@ -136,8 +136,8 @@ class Attention(Section):
             raise ValueError(f"'size' {self.size} must be a multiple of 'heads' {self.heads}")
         if self.heads > 1 and self.local != "none":
             raise ValueError("'local' goes with one head only")
-        if self.scaled and (self.score not in ("dot", "general") or self.heads > 1):
-            raise ValueError("'scaled' is for the score dot or general with one head; several heads always scale")
+        if self.heads > 1 and not self.scaled:
+            raise ValueError("'scaled: false' goes with one head only")
         if self.coverage and (self.score not in ("additive", "concat") or self.heads > 1):
             raise ValueError("'coverage' needs 'score: additive' with one head")
         return self

@@ -22,13 +22,12 @@ class Dot(nn.Module):
         self.scale = 1.0 / math.sqrt(query_size) if config.scaled else 1.0
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return the states (B, S, M) themselves."""
-        return as_weighed(states)
+        """Return the states (B, S, M), scaled."""
+        return as_weighed(states if self.scale == 1.0 else states * self.scale)
 
     def forward(self, query: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
         """Return scores (B, T, S) of `query` (B, T, D) against `keys` (B, S, D)."""
-        scores = linear(query, keys)
-        return scores if self.scale == 1.0 else scores * self.scale
+        return linear(query, keys)
 
 
 class General(Dot):
@@ -39,8 +38,8 @@ class General(Dot):
         self.key = Linear(memory_size, query_size, bias=False)
 
     def keys(self, states: Tensor) -> Tensor:
-        """Return W h: (B, S, D)."""
-        return as_weighed(self.key(states))
+        """Return W h, scaled: (B, S, D)."""
+        return super().keys(self.key(states))
 
 
 class Additive(nn.Module):

@@ -1,5 +1,7 @@
 """Token ids to vectors. Axes: B sentences, T tokens, E embedding width, V vocabulary."""
 
+import math
+
 from torch import Tensor, nn
 
 from nmt.config import Dropout
@@ -8,17 +10,23 @@ from nmt.models.dropout import SequenceDropout, WordDropout
 
 
 class TokenEmbedding(nn.Module):
-    """Embeds token ids; the table may be shared with another embedding or with the output layer."""
+    """Embeds token ids; the table may be shared with another embedding or with the output layer.
+
+    Such a table has entries of about 1 / sqrt(E), which would leave the layers above almost nothing to read at first:
+    alignments would be found late, and with some seeds never. So vectors are sqrt(E) times their rows (Vaswani 2017,
+    section 3.4).
+    """
 
     def __init__(self, table: nn.Embedding, dropout: Dropout) -> None:
         super().__init__()
         self.table = table
+        self.scale = math.sqrt(table.embedding_dim)
         self.word_dropout = WordDropout(dropout.word)
         self.dropout = SequenceDropout(dropout.embedding, dropout.mask)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the vectors (B, T, E) of `tokens` (B, T)."""
-        vectors: Tensor = self.dropout(self.word_dropout(self.table(tokens)))
+        vectors: Tensor = self.dropout(self.word_dropout(self.table(tokens) * self.scale))
         return vectors
 
 

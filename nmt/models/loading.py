@@ -16,6 +16,9 @@ from nmt.config import Config
 from nmt.errors import NmtError
 from nmt.models.seq2seq import Seq2Seq
 
+FORMAT = 2
+"""What the weights of a checkpoint mean; since 2, embeddings are scaled as the network reads them."""
+
 
 def load_weights(model: nn.Module, path: Path) -> None:
     """Fill `model` from the safetensors file `path`; every weight must be there, whole, and fit."""
@@ -40,8 +43,17 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_meta(checkpoint: Path) -> dict[str, Any]:
-    """Return what `meta.json` says of a checkpoint: step, vocabulary fingerprint and sizes."""
-    return load_json(checkpoint / "meta.json")
+    """Return what `meta.json` says of a checkpoint: step, vocabulary fingerprint and sizes.
+
+    Raises `NmtError` for a checkpoint of a version whose weights had another meaning.
+    """
+    meta = load_json(checkpoint / "meta.json")
+    if meta.get("format") != FORMAT:
+        raise NmtError(
+            f"{checkpoint}: of format {meta.get('format', 1)}, and this version of nmt reads format {FORMAT}; "
+            "translate with the version that trained it, or train again"
+        )
+    return meta
 
 
 def load_json(path: Path) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from nmt.models.state import DecoderState, Memory
 
 
 def with_positions(embedded: Tensor, first: int = 0) -> Tensor:
-    """Return sqrt(D) times the embeddings (B, T, D), plus sinusoids of their places from `first` on (section 3.5)."""
+    """Return the embeddings (B, T, D) plus sinusoids of their places from `first` on (section 3.5)."""
     length, size = embedded.shape[1:]
     place = torch.arange(first, first + length, device=embedded.device, dtype=torch.float32).unsqueeze(1)
     pace = torch.arange(0, size, 2, device=embedded.device, dtype=torch.float32) * (-math.log(10_000.0) / size)
     angle = place * pace.exp()  # (T, D / 2)
     waves = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-    return embedded * math.sqrt(size) + waves.to(embedded.dtype)
+    return embedded + waves.to(embedded.dtype)
 
 
 class SelfAttention(MultiHeadAttention):

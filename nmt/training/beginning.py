@@ -11,6 +11,7 @@ from nmt.data.prepare import Prepared
 from nmt.data.subword import Vocabularies
 from nmt.data.vectors import read_vectors
 from nmt.errors import NmtError
+from nmt.models.embedding import TokenEmbedding
 from nmt.models.loading import load_meta, load_weights
 from nmt.models.seq2seq import Seq2Seq
 from nmt.runs import Run, find_run
@@ -28,9 +29,10 @@ def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) ->
         if path is None:
             continue
         ids, vectors = read_vectors(path, getattr(prepared.vocabularies, side), config.model.embedding.size)
-        table = getattr(model, f"{side}_embedding").table.weight
+        embedding: TokenEmbedding = getattr(model, f"{side}_embedding")
+        table, scale = embedding.table.weight, embedding.scale
         with torch.no_grad():
-            table[torch.from_numpy(ids).to(table.device)] = torch.from_numpy(vectors).to(table.device)
+            table[torch.from_numpy(ids).to(table.device)] = torch.from_numpy(vectors).to(table.device) / scale
         report(f"{path}: vectors for {len(ids):,} of {len(table):,} {side} tokens")
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from nmt import checksums
 from nmt.data.batching import Position
 from nmt.errors import NmtError, writing
-from nmt.models.loading import load_json, load_tensors, load_weights
+from nmt.models.loading import FORMAT, load_json, load_tensors, load_weights
 from nmt.runs import Run
 
 GO_ON = "what was saved before is whole: make room, or mend the folder, and go on with --resume"
@@ -83,7 +83,7 @@ def save(
             save_model(model, str(folder / "training" / "weights.safetensors"))
         save_file(_optimizer_tensors(model, optimizer), folder / "training" / "optimizer.safetensors")
         _write_json(folder / "training" / "state.json", progress.to_json())
-        _write_json(folder / "meta.json", {"step": progress.step, **meta})
+        _write_json(folder / "meta.json", {"format": FORMAT, "step": progress.step, **meta})
     point(run, "last", name)
     return name
 
@@ -92,7 +92,7 @@ def save_weights(run: Run, name: str, meta: dict[str, Any], model: nn.Module) ->
     """Write a checkpoint of weights alone, to translate with but not to go on from."""
     with _new(run, name) as folder:
         save_model(model, str(folder / "model.safetensors"))
-        _write_json(folder / "meta.json", meta)
+        _write_json(folder / "meta.json", {"format": FORMAT, **meta})
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from nmt import config
 from nmt.cli import logprob, translate
 from nmt.data.subword import Subword, Vocabularies
 from nmt.errors import NmtError
+from nmt.models.loading import FORMAT
 from nmt.models.seq2seq import Seq2Seq
 
 LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", "  "]
@@ -52,7 +53,7 @@ def make_run(
         checkpoint = folder / "checkpoints" / f"step-{step}"
         checkpoint.mkdir(parents=True)
         save_model(model, str(checkpoint / "model.safetensors"))
-        meta = {"step": step, "vocabularies": vocabularies.fingerprint}
+        meta = {"format": FORMAT, "step": step, "vocabularies": vocabularies.fingerprint}
         (checkpoint / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     (folder / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")
     (folder / "checkpoints" / "last").write_text("step-2\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from safetensors.torch import save_model
 from nmt import config
 from nmt.data.lexicon import CANDIDATES, Lexicon
 from nmt.data.subword import Subword, Vocabularies
+from nmt.models.loading import FORMAT
 from nmt.models.seq2seq import Seq2Seq
 
 SOURCE = ["a dog runs", "the cat sleeps here", "a man reads a book .", "two women see the dog"]
@@ -50,7 +51,7 @@ def make_run(folder: Path, more: str = "") -> Path:
     (run / "subword").mkdir(parents=True)
     model = run / "subword" / "joint.model"
     subword = Subword.train(iter([*SOURCE, *TARGET, more]), model, settings.subword, settings.subword.vocab_size)
-    meta = json.dumps({"vocabularies": Vocabularies.load(run / "subword").fingerprint})
+    meta = json.dumps({"format": FORMAT, "vocabularies": Vocabularies.load(run / "subword").fingerprint})
     (run / "config.yaml").write_text(config.dump(settings), encoding="utf-8")
     for number in (1, 2):
         torch.manual_seed(number)

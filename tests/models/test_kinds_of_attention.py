@@ -19,7 +19,7 @@ def memory_of(attention, states, lengths):
 
 def make(score, **more):
     torch.manual_seed(0)
-    attention = Attention(config.Attention(score=score, size=5, **more), 4, 4)
+    attention = Attention(config.Attention(score=score, size=5, **{"scaled": False, **more}), 4, 4)
     for weight in attention.parameters():
         nn.init.normal_(weight)
     return attention
@@ -52,6 +52,15 @@ def test_predicted_window_by_hand():
         [math.exp(-((s - float(centre)) ** 2) / (2 * 1.0**2)) for s in seen]
     )
     torch.testing.assert_close(alignment[0, 0], expected)
+
+
+@pytest.mark.parametrize("score", ["dot", "general"])
+@torch.no_grad()
+def test_scaled_scores_are_divided_by_the_square_root_of_the_width(score):
+    plain, scaled = make(score), make(score, scaled=True)
+    states, query = torch.randn(2, 5, 4), torch.randn(2, 3, 4)
+    expected = plain.score(query, plain.keys(states)[0], None) / 2
+    torch.testing.assert_close(scaled.score(query, scaled.keys(states)[0], None), expected)
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """Weights come back from a file as they were, for every way of tying, or the file is named."""
 
+import json
+
 import pytest
 import torch
 from architectures import batch, build
@@ -48,6 +50,13 @@ def test_weights_of_another_size_are_named(tmp_path):
     save_model(build(tie="all"), str(tmp_path / "model.safetensors"))
     with pytest.raises(NmtError, match="does not fit the configuration"):
         load_model(tmp_path, settings("all"), 25, 25, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("written", [{}, {"format": 1}, {"format": 3}])
+def test_weights_of_another_meaning_are_refused(tmp_path, written):
+    (tmp_path / "meta.json").write_text(json.dumps(written))
+    with pytest.raises(NmtError, match=r"this version of nmt reads format 2; .* or train again"):
+        load_meta(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])

@@ -29,4 +29,4 @@ def test_positions_by_hand():
     found = with_positions(torch.full((1, 2, 4), 0.5), first=3)
     for row, position in enumerate((3, 4)):
         waves = [math.sin(position), math.cos(position), math.sin(position / 100), math.cos(position / 100)]
-        torch.testing.assert_close(found[0, row], torch.tensor([0.5 * 2 + wave for wave in waves]))
+        torch.testing.assert_close(found[0, row], torch.tensor([0.5 + wave for wave in waves]))
