@@ -50,7 +50,7 @@ def nmt(folder: Path, *arguments: str) -> tuple[int, str]:
 
 def train(folder: Path, *more: str, **changes: Any) -> tuple[int, str]:
     """Train in `folder`."""
-    return nmt(folder, *fault_kill.command({**LONGER, **changes}, "run"), *more)
+    return nmt(folder, *fault_kill.training({**LONGER, **changes}, "run"), *more)
 
 
 def fill(folder: Path) -> Path:

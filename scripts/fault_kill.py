@@ -1,10 +1,11 @@
-"""Kill trainings at random instants, let each go on, and compare what comes out with a run that was left alone.
+"""Kill nmt at random instants, let it go on, and compare what comes out with what it makes when left alone.
 
 python scripts/fault_kill.py [--kills 100] [--seed 1] [--only KIND ...] [--work FOLDER] [--json FILE]
 
 Every kind of training runs once untouched; then again and again under SIGKILL, at instants drawn evenly over the time
 that it takes, preparing the data and writing the report included, each time with --resume once there is something to
-go on with. Final weights, optimizer state, log and best checkpoint must be equal to the bit.
+go on with. Final weights, optimizer state, log and best checkpoint must be equal to the bit. `nmt preprocess` and
+`nmt translate --output` are killed likewise: they begin anew, and what they write must be whole, or not be there.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,13 +66,21 @@ KINDS: dict[str, dict[str, Any]] = {
         "training.teacher_decay": 200,
         "training.r_drop": 1.0,
     },
+    "two corpora, two workers": {
+        "data.train": "[{source: data/quickstart/train.en, target: data/quickstart/train.de, weight: 0.5}, "
+        "{source: data/quickstart/valid.en, target: data/quickstart/valid.de, weight: 3}]",
+        "data.workers": 2,
+    },
 }
+PREPROCESS, TRANSLATE = "preprocess", "translate --output"
+LINES = 8000
+"""Lines that are translated."""
 VOLATILE = ("seconds", "tokens_per_second", "time")
 
 
 @dataclass
 class Outcome:
-    """What became of one kind of training."""
+    """What became of one kind of work."""
 
     kind: str
     kills: int = 0
@@ -80,45 +90,95 @@ class Outcome:
     differences: list[str] = field(default_factory=list)
 
 
-def command(changes: dict[str, Any], name: str) -> list[str]:
-    """Return what follows `nmt` in the command line of a small training."""
+@dataclass
+class Victim:
+    """What is killed, in a folder of its own."""
+
+    folder: Path
+    line: Callable[[str], list[str]]
+    """What follows `nmt` in the command line, for results of a given name."""
+    compare: Callable[[str, str], list[str]]
+    """In what the results of two names differ."""
+
+    def start(self, name: str) -> "subprocess.Popen[bytes]":
+        """Start, or go on with what was killed."""
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            line = [sys.executable, "-m", "nmt", *self.line(name)]
+            return subprocess.Popen(line, cwd=self.folder, stderr=log, env=environment, start_new_session=True)
+
+    def leave_alone(self, name: str) -> float:
+        """Run without interruption and return the seconds it takes."""
+        began = time.monotonic()
+        if self.start(name).wait() != 0:
+            raise NmtError(f"{name}: failed without a kill; see {self.folder / name}.log")
+        return time.monotonic() - began
+
+    def kill(self, name: str, longest: float, most: int, draw: random.Random) -> int:
+        """Run to the end under at most `most` kills, each after up to `longest` seconds; return how many there were."""
+        kills = 0
+        while True:
+            process = self.start(name)
+            try:
+                code = process.wait(draw.uniform(0.0, longest) if kills < most else None)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                kills += 1
+                continue
+            if code != 0:
+                raise NmtError(f"{name}: went on and failed with status {code}; see {self.folder / name}.log")
+            return kills
+
+
+def training(changes: dict[str, Any], name: str) -> list[str]:
+    """Return the arguments of a small training."""
     values = {**SMALL, **changes, "name": name}
     settings = [f"--set={key}={value}" for key, value in values.items()]
     return ["train", "--config", str(ROOT / "configs" / "quickstart.yaml"), *settings]
 
 
-def start(changes: dict[str, Any], name: str, folder: Path) -> "subprocess.Popen[bytes]":
-    """Start or go on with a training in `folder`."""
-    resume = ["--resume"] if (folder / "runs" / name / "checkpoints" / "last").exists() else []
-    line = [sys.executable, "-m", "nmt", *command(changes, name), *resume]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(line, cwd=folder, stderr=log, env=environment, start_new_session=True)
+def victim(kind: str, folder: Path) -> Victim:
+    """Return what a kind of work runs and leaves; `folder` is made, with what that needs."""
+    (folder / "runs").mkdir(parents=True)
+    (folder / "data").symlink_to(ROOT / "data")
+    if kind == PREPROCESS:
+        config = str(ROOT / "configs" / "quickstart.yaml")
+
+        def preprocess(name: str) -> list[str]:
+            return ["preprocess", "--config", config, f"--set=data.prepared={name}"]
+
+        return Victim(folder, preprocess, lambda one, other: unlike(folder, one, other))
+    if kind == TRANSLATE:
+        Victim(folder, lambda name: training({}, name), lambda one, other: []).leave_alone("model")
+        lines = (ROOT / "data" / "quickstart" / "train.en").read_text(encoding="utf-8").splitlines()[:LINES]
+        (folder / "input.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+        def translate(name: str) -> list[str]:
+            return ["translate", "--model", "runs/model", "--input", "input.txt", "--output", name]
+
+        return Victim(folder, translate, lambda one, other: unlike(folder, one, other))
+
+    def train(name: str) -> list[str]:
+        resume = ["--resume"] if (folder / "runs" / name / "checkpoints" / "last").exists() else []
+        return [*training(KINDS[kind], name), *resume]
+
+    return Victim(
+        folder, train, lambda one, other: differences(Run(folder / "runs" / one), Run(folder / "runs" / other))
+    )
 
 
-def untouched(changes: dict[str, Any], folder: Path) -> float:
-    """Train without interruption and return the seconds it takes."""
-    began = time.monotonic()
-    if start(changes, "whole", folder).wait() != 0:
-        raise NmtError(f"the untouched run failed; see {folder / 'whole.log'}")
-    return time.monotonic() - began
+def unlike(folder: Path, one: str, other: str) -> list[str]:
+    """Return in what the files, or the folders of files, `one` and `other` of `folder` differ."""
 
+    def content(name: str) -> dict[str, bytes]:
+        top = folder / name
+        files = [top] if top.is_file() else [path for path in top.rglob("*") if path.is_file()]
+        return {str(path.relative_to(top)): path.read_bytes() for path in files}
 
-def killed(changes: dict[str, Any], name: str, folder: Path, longest: float, most: int, draw: random.Random) -> int:
-    """Train under at most `most` kills, each after a time up to `longest` seconds, and return how many there were."""
-    kills = 0
-    while True:
-        process = start(changes, name, folder)
-        try:
-            code = process.wait(draw.uniform(0.0, longest) if kills < most else None)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-            continue
-        if code != 0:
-            raise NmtError(f"a run went on and failed with status {code}; see {folder / name}.log")
-        return kills
+    a, b = content(one), content(other)
+    left = [f"left behind: {path.name}" for path in folder.glob(f".{other}*")]
+    return left + [f"{name}: differs" for name in a.keys() | b.keys() if a.get(name) != b.get(name)]
 
 
 def differences(one: Run, other: Run) -> list[str]:
@@ -145,33 +205,32 @@ def history(run: Run) -> list[dict[str, Any]]:
 
 
 def measure(kind: str, folder: Path, kills: int, seed: int) -> Outcome:
-    """Kill trainings of one kind until there were enough kills."""
+    """Kill work of one kind until there were enough kills."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "data").symlink_to(ROOT / "data")
+    killed = victim(kind, folder)
     outcome = Outcome(kind)
     draw = random.Random(f"{seed} {kind}")
-    outcome.seconds = untouched(KINDS[kind], folder)
+    outcome.seconds = killed.leave_alone("whole")
     while outcome.kills < kills:
         outcome.runs += 1
         name = f"killed-{outcome.runs}"
         if outcome.runs % 2 == 0:
-            shutil.rmtree(folder / "prepared")  # so that preparing is killed too
-        outcome.kills += killed(KINDS[kind], name, folder, outcome.seconds, kills - outcome.kills, draw)
-        found = differences(Run(folder / "runs" / "whole"), Run(folder / "runs" / name))
-        outcome.differences += [f"{name}: {difference}" for difference in found]
+            shutil.rmtree(folder / "prepared", ignore_errors=True)  # so that preparing is killed too
+        outcome.kills += killed.kill(name, outcome.seconds, kills - outcome.kills, draw)
+        outcome.differences += [f"{kind}, {name}: {line}" for line in killed.compare("whole", name)]
         console.say(f"{kind}: {outcome.kills}/{kills} kills, {len(outcome.differences)} differences")
     return outcome
 
 
 def work(given: argparse.Namespace, folder: Path) -> None:
     """Measure every kind and print a table."""
-    kinds = given.only or list(KINDS)
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise NmtError(f"--only {unknown[0]!r}: no such kind; there are: {', '.join(map(repr, KINDS))}")
+    every = [*KINDS, PREPROCESS, TRANSLATE]
+    kinds = given.only or every
+    if unknown := [kind for kind in kinds if kind not in every]:
+        raise NmtError(f"--only {unknown[0]!r}: no such kind; there are: {', '.join(map(repr, every))}")
     each = -(-given.kills // len(kinds))
     outcomes = [measure(kind, folder / f"kind-{number}", each, given.seed) for number, kind in enumerate(kinds)]
-    rows = [["training", "SIGKILLs", "runs", "seconds untouched", "differences"]]
+    rows = [["what was killed", "SIGKILLs", "runs", "seconds untouched", "differences"]]
     for outcome in outcomes:
         figures = [outcome.kills, outcome.runs, round(outcome.seconds, 1), len(outcome.differences)]
         rows.append([outcome.kind, *map(str, figures)])

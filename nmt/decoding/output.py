@@ -5,7 +5,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -13,6 +12,11 @@ from typing import BinaryIO, Literal
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
 from nmt.errors import NmtError, writing
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 Format = Literal["text", "moses", "json"]
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -63,7 +67,10 @@ def _json(translation: Translation) -> str:
 
 @contextlib.contextmanager
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
-    """Give a binary file to write to: stdout for None or "-"; else `path`, which changes only when all went well."""
+    """Give a binary file to write to: stdout for None or "-"; else `path`, which changes only when all went well.
+
+    Until then its lines are in `.NAME.partial` beside it. What a killed process left of that is written over.
+    """
     if path is None or str(path) == "-":
         yield sys.stdout.buffer
         return
@@ -72,21 +79,36 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             with path.open("wb") as special:
                 yield special
             return
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        partial = path.with_name(f".{path.name}.partial")
+        handle = _claim(partial, path)
     except OSError as error:
         raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
     try:
-        with writing(path, "nothing is there yet"):
-            with os.fdopen(handle, "wb") as file:
-                yield file
-            Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
+        with writing(path, "nothing is there yet"), os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            if fcntl is None:
+                file.close()
+            partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _claim(partial: Path, path: Path) -> int:
+    """Open `partial`, empty, for this process alone; raises `NmtError` where another one is writing it."""
+    while True:
+        handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if fcntl is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), partial.stat()):
+                    os.ftruncate(handle, 0)
+                    return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise NmtError(
+                f"{path}: being written already, by another process or for another option; name another file"
+            ) from None
+        os.close(handle)  # its writer has just given it its name
