@@ -1,4 +1,4 @@
-"""The one exception that means "the user can mend this"."""
+"""The one exception that means "the user can mend this", and what else is told apart from mistakes in the program."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,3 +19,13 @@ def writing(path: Path, remedy: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise NmtError(f"{error.filename or path}: cannot be written: {error.strerror or error}; {remedy}") from None
+
+
+_NO_MEMORY = ("out of memory", "out_of_memory", "can't allocate memory", "not enough memory", "bad_alloc")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory, of the machine or of a GPU, did not suffice; torch says so in several ways."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    )

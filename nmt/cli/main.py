@@ -6,7 +6,7 @@ import sys
 import click
 
 from nmt import __version__
-from nmt.errors import NmtError
+from nmt.errors import NmtError, is_out_of_memory
 
 COMMANDS = {
     "preprocess": "Clean the text, learn subwords, store token ids.",
@@ -65,9 +65,13 @@ def main() -> None:
     except OSError as error:
         click.echo(f"nmt: error: {error.filename or 'output'}: {error.strerror or error}", err=True)
         sys.exit(1)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         click.echo(
-            "nmt: error: out of memory: take smaller batches (training.tokens_per_batch, --tokens-per-batch)", err=True
+            "nmt: error: out of memory: take smaller batches (training.tokens_per_batch, --tokens-per-batch) or a "
+            "smaller model",
+            err=True,
         )
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
-from nmt.config.section import NotNegative, Positive, Probability, Section
+from nmt.config.section import Depth, NotNegative, Positive, Probability, Section
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -64,7 +64,7 @@ class Stack(Section):
 class Encoder(Stack):
     """What reads the source."""
 
-    layers: Positive = 1
+    layers: Depth = 1
     """Number of layers."""
     size: Positive = 512
     """Width of a layer's output; with merge concat each direction has half of it."""
@@ -146,7 +146,7 @@ class Attention(Section):
 class Decoder(Stack):
     """What writes the target."""
 
-    layers: Positive = 2
+    layers: Depth = 2
     """Number of layers."""
     context_to: Literal["upper_layers", "output", "next_input", "same_step", "start", "every_step"] = "upper_layers"
     """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers

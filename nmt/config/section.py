@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0)]
+Depth = Annotated[int, Field(gt=0, le=100)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 

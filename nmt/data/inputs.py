@@ -93,10 +93,7 @@ def _status(path: Path) -> tuple[int, int]:
 def _count_lines(path: Path) -> int:
     lines, last = 0, b"\n"
     with open_binary(path) as file:
-        try:
-            while block := file.read(_BLOCK):
-                lines += block.count(b"\n")
-                last = block[-1:]
-        except (OSError, EOFError, ValueError):
-            pass  # read_lines meets the same error and explains it
+        while block := file.read(_BLOCK):
+            lines += block.count(b"\n")
+            last = block[-1:]
     return lines + (last != b"\n")

@@ -30,13 +30,8 @@ def read_lines(path: Path) -> Iterator[str]:
     Invalid bytes become U+FFFD; a final "\\r" of each line and a byte order mark at the start are removed; the last
     line counts with or without a newline. Raises `NmtError` for a missing, unreadable, UTF-16 or broken gzip file.
     """
-    try:
-        with open_binary(path) as file:
-            yield from _decode(file.readline, str(path))
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise NmtError(f"{path}: damaged or truncated gzip file; copy or download it again") from None
-    except OSError as error:
-        raise NmtError(f"{path}: cannot be read: {error.strerror}") from None
+    with open_binary(path) as file:
+        yield from _decode(file.readline, str(path))
 
 
 def stream_lines(stream: BinaryIO) -> Iterator[str]:
@@ -46,7 +41,10 @@ def stream_lines(stream: BinaryIO) -> Iterator[str]:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open `path` for reading bytes, uncompressed where it is gzip."""
+    """Open `path` for reading bytes in the block, uncompressed where it is gzip.
+
+    Raises `NmtError` where it cannot be opened, or read there.
+    """
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -55,11 +53,16 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         raise NmtError(f"{path}: is a folder, not a text file") from None
     except OSError as error:
         raise NmtError(f"{path}: cannot be opened: {error.strerror}") from None
-    with file:
-        if file.peek(2)[:2] == _GZIP:
-            yield io.BufferedReader(gzip.GzipFile(fileobj=file))
-        else:
-            yield file
+    try:
+        with file:
+            if file.peek(2)[:2] == _GZIP:
+                yield io.BufferedReader(gzip.GzipFile(fileobj=file))
+            else:
+                yield file
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise NmtError(f"{path}: damaged or truncated gzip file; copy or download it again") from None
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _decode(readline: Callable[[], bytes], name: str) -> Iterator[str]:

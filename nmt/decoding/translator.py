@@ -19,6 +19,7 @@ from nmt.data.lexicon import Lexicon
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import EOS, PAD, Vocabularies
 from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
+from nmt.decoding.batches import batches, by_halves
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.force import force
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
@@ -221,19 +222,30 @@ class Translator:
         """
         before = self._tag(tag)
         iterator = iter(pairs)
-        while some := list(itertools.islice(iterator, window)):
+        for first in itertools.count(step=window):
+            some = list(itertools.islice(iterator, window))
+            if not some:
+                return
             sources = self.vocabularies.source.encode([normalize(source, self._data) for source, _ in some])
             sources = [[*before, *ids] if ids else ids for ids in sources]
             targets = self.vocabularies.target.encode([normalize(target, self._data) for _, target in some])
             answers: list[tuple[float, ...]] = [()] * len(some)
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
-            for rows in _batches(order, sizes, tokens_per_batch):
-                scores = force(
-                    self._model, *self._pad([sources[i] for i in rows]), *self._pad([targets[i] for i in rows])
-                )
-                for i, score in zip(rows, scores, strict=True):
-                    answers[i] = score
+
+            def score(
+                rows: list[int], sources: list[list[int]] = sources, targets: list[list[int]] = targets
+            ) -> list[tuple[float, ...]]:
+                padded = [self._pad([side[i] for i in rows]) for side in (sources, targets)]
+                return force(self._model, *padded[0], *padded[1])
+
+            def name(i: int, first: int = first) -> str:
+                return f"pair {first + i + 1:,}"
+
+            for batch in batches(order, sizes, tokens_per_batch):
+                for rows, scores in by_halves(batch, score, name):
+                    for i, values in zip(rows, scores, strict=True):
+                        answers[i] = values
             for ids, answer in zip(targets, answers, strict=True):
                 yield [*self.vocabularies.target.pieces(ids), "</s>"], answer
 
@@ -274,7 +286,8 @@ class Translator:
         with_alignment = settings.search.with_alignment or settings.replace_unknown
         options = dataclasses.replace(settings.search, with_alignment=with_alignment)
         sizes = [(len(part) + 1) * options.hypotheses for part in ids]
-        for rows in _batches(order, sizes, settings.tokens_per_batch):
+
+        def translate(rows: list[int]) -> list[list[Hypothesis]]:
             source, lengths = self._pad([ids[i] for i in rows])
             sentences = Sentences(
                 source,
@@ -284,9 +297,12 @@ class Translator:
                 [(parts[i][0].number, parts[i][1]) for i in rows],
                 None if self._shortlister is None else self._shortlister(source),
             )
-            answers = search(self._model, sentences, options)
-            for i, hypotheses in zip(rows, answers, strict=True):
-                found[parts[i][0].number, parts[i][1]] = hypotheses
+            return search(self._model, sentences, options)
+
+        for batch in batches(order, sizes, settings.tokens_per_batch):
+            for rows, answers in by_halves(batch, translate, lambda i: f"line {parts[i][0].number + 1:,}"):
+                for i, hypotheses in zip(rows, answers, strict=True):
+                    found[parts[i][0].number, parts[i][1]] = hypotheses
         for line in lines:
             pieces = [found[line.number, index] for index in range(len(line.slices))]
             ranks = range(min(map(len, pieces), default=0))
@@ -336,17 +352,3 @@ class Translator:
             words=tuple(links) if wanted else None,
             attention=attention if wanted and len(hypotheses) == 1 else None,
         )
-
-
-def _batches(order: list[int], sizes: list[int], budget: int) -> Iterator[list[int]]:
-    """Cut `order` into batches that fill at most `budget` places, padding counted, or are of one."""
-    batch: list[int] = []
-    longest = 0
-    for i in order:
-        longest = max(longest, sizes[i])
-        if batch and (len(batch) + 1) * longest > budget:
-            yield batch
-            batch, longest = [], sizes[i]
-        batch.append(i)
-    if batch:
-        yield batch

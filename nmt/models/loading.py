@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import load_model as fill_model
 from torch import nn
@@ -29,7 +29,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
         raise checksums.damaged(path, str(error)) from None
     except RuntimeError as error:
         first = str(error).split("\n")[1:2] or [str(error)]
-        raise NmtError(f"{path}: does not fit the configuration: {first[0].strip()}") from None
+        raise _misfit(path, first[0].strip()) from None
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -69,11 +69,42 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 def load_model(checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device) -> Seq2Seq:
-    """Return the network of a checkpoint folder, ready for search."""
+    """Return the network of a checkpoint folder, ready for search.
+
+    Nothing is allocated before it is known that the file holds the weights that `config` asks for.
+    """
+    path = checkpoint / "model.safetensors"
+    with _Undrawn(), torch.device("meta"):
+        _check_shapes(Seq2Seq(config.model, source_size, target_size), path)
     with _Undrawn():
         model = Seq2Seq(config.model, source_size, target_size).to(device)
-    load_weights(model, checkpoint / "model.safetensors")
+    load_weights(model, path)
     return model.eval()
+
+
+def _check_shapes(plan: nn.Module, path: Path) -> None:
+    """Raise `NmtError` where a weight of `plan` is not in the safetensors file, or of another shape there."""
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise checksums.damaged(path, str(error)) from None
+    missing = {}
+    found = set()
+    for name, weight in plan.named_parameters(remove_duplicate=False):  # of a shared weight one name is in the file
+        if name not in shapes:
+            missing[weight] = name
+        elif shapes[name] != weight.shape:
+            raise _misfit(path, f"{name} is {shapes[name]}, not {tuple(weight.shape)}")
+        else:
+            found.add(weight)
+    for weight, name in missing.items():
+        if weight not in found:
+            raise _misfit(path, f"{name} is not there")
+
+
+def _misfit(path: Path, what: str) -> NmtError:
+    return NmtError(f"{path}: does not fit the configuration: {what}")
 
 
 class _Undrawn(TorchFunctionMode):

@@ -21,7 +21,7 @@ from nmt.config import Config
 from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import Prefetch
 from nmt.data.prepare import Prepared
-from nmt.errors import NmtError
+from nmt.errors import NmtError, is_out_of_memory
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.models.device import Arithmetic
 from nmt.models.loading import load_tensors
@@ -92,6 +92,7 @@ class Trainer:
         self.progress = Progress()
         self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
         self._skipped_in_a_row = 0
+        self._in_parts: dict[int, int] = {}
         self._stop: int | None = None
 
     @property
@@ -158,11 +159,7 @@ class Trainer:
         step = progress.step + 1
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, settings, progress.plateaus)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for loss in self._losses(batch, step):
-            loss.minimised.backward()  # type: ignore[no-untyped-call]
-            losses += torch.stack([loss.minimised.detach() * batch.tokens, loss.nll])
+        losses = self._gradients(batch, step)
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         counts = losses.new_full((1,), batch.tokens), losses.new_ones(1)
@@ -174,12 +171,43 @@ class Trainer:
         if self.average is not None:
             self.average.update(step)
 
-    def _losses(self, batch: Batch, step: int) -> Iterator[Loss]:
-        """Yield the loss of each part of the batch, as its share of the mean over the batch."""
+    def _gradients(self, batch: Batch, step: int) -> torch.Tensor:
+        """Set the gradients of the batch, taken in more and more parts while memory does not suffice.
+
+        Returns the sums over its target tokens of minimised loss and NLL.
+        """
+        parts = self.settings.accumulate
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                return self._backward(batch, step, parts)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if parts >= batch.pairs:
+                raise NmtError(
+                    f"step {step:,}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} "
+                    f"source and {batch.target_lengths.max():,} target tokens; drop the longest "
+                    "(data.filters.max_words) or take a smaller model"
+                )
+            parts = min(2 * parts, batch.pairs)
+            self._in_parts[step] = parts
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _backward(self, batch: Batch, step: int, parts: int) -> torch.Tensor:
+        losses = torch.zeros(2, dtype=torch.float64, device=self.device)
+        for loss in self._losses(batch, step, parts):
+            loss.minimised.backward()  # type: ignore[no-untyped-call]
+            losses += torch.stack([loss.minimised.detach() * batch.tokens, loss.nll])
+        return losses
+
+    def _losses(self, batch: Batch, step: int, parts: int) -> Iterator[Loss]:
+        """Yield the loss of each of so many parts of the batch, as its share of the mean over the batch."""
         settings, target = self.settings, self.vocabularies.target
         share = teacher_share(step, settings)
         drawer = ready(self.model, self.arithmetic) if self._score is not None or share < 1.0 else None
-        for number, part in enumerate(split(batch, settings.accumulate)):
+        for number, part in enumerate(split(batch, parts)):
             torch.manual_seed(address(self.config.seed, "dropout", step, number))
             here = on_device(part, self.device)
             seed = address(self.config.seed, "samples", step, number)
@@ -217,6 +245,13 @@ class Trainer:
         if skipped := steps - round(taken):
             progress.skipped += skipped
             journal.say(f"{skipped} of {steps} steps skipped before step {progress.step:,}: no finite gradient")
+        if self._in_parts:
+            journal.say(
+                f"{len(self._in_parts)} of {steps} steps before step {progress.step:,} were taken in up to "
+                f"{max(self._in_parts.values())} parts: out of memory; smaller batches (training.tokens_per_batch) "
+                "would be faster"
+            )
+            self._in_parts.clear()
         if taken == 0:
             if steps >= MOST_SKIPPED:
                 raise self._diverged()

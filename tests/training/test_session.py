@@ -249,6 +249,39 @@ def test_a_step_that_is_skipped_leaves_no_trace_in_the_loss(here, monkeypatch):
     assert entry["skipped"] == 1 and 1.0 < entry["loss"] < 5.0
 
 
+def limit_memory(monkeypatch, most):
+    """Make training batches of more than `most` pairs fail as they do where memory does not suffice."""
+    real = trainer.likelihood_loss
+
+    def limited(model, batch, settings):
+        if len(batch.source) > most:
+            raise RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."
+            )
+        return real(model, batch, settings)
+
+    monkeypatch.setattr(trainer, "likelihood_loss", limited)
+
+
+def test_batches_that_do_not_fit_are_taken_in_parts(here, monkeypatch, capsys):
+    def settings(name):
+        values = tiny(name, precision="fp32", max_steps=4, validate_every=4, log_every=4)
+        return with_model(values, dropout={"embedding": 0.0, "layer": 0.0, "output": 0.0})
+
+    whole = run(settings("whole"))
+    limit_memory(monkeypatch, 3)
+    parts = run(settings("parts"))
+    assert "4 of 4 steps before step 4 were taken in up to" in capsys.readouterr().err
+    losses = [[entry["loss"] for entry in read_log(found.log) if entry["event"] == "train"] for found in (whole, parts)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_a_pair_that_never_fits_is_named(here, monkeypatch):
+    limit_memory(monkeypatch, 0)
+    with pytest.raises(NmtError, match=r"step 1: out of memory for one pair at a time, of up to \d+ source"):
+        run(tiny(precision="fp32", max_steps=4))
+
+
 FILES = ["model.safetensors", "meta.json", "training/state.json", "training/optimizer.safetensors"]
 
 
