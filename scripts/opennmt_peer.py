@@ -35,7 +35,7 @@ def opennmt_weights(
     model = {}
     for side, part in (("source", "encoder"), ("target", "decoder")):
         table = weights[f"{side}_embedding.table.weight"]
-        scaled = table[rows[side]] * math.sqrt(table.shape[1])
+        scaled = table[rows[side]] * table.shape[1] ** 0.25
         model[f"{part}.embeddings.make_embedding.emb_luts.0.weight"] = scaled
     key = weights["decoder.attention.score.key.weight"]  # (D, M)
     model["decoder.attn.linear_in.weight"] = key.t().contiguous() / math.sqrt(len(key))

@@ -244,7 +244,7 @@ def joeynmt_settings(config: "Config", text: Text, folder: Path, steps: int, eve
         return {"lang": name, "level": "word", "voc_file": text.path("vocabulary", name)}
 
     def part(size: int) -> dict[str, Any]:
-        embeddings = {"embedding_dim": model.embedding.size, "scale": True, "dropout": model.dropout.embedding}
+        embeddings = {"embedding_dim": model.embedding.size, "scale": False, "dropout": model.dropout.embedding}
         shared = {"type": "recurrent", "rnn_type": "lstm", "num_layers": 1, "dropout": model.dropout.layer}
         return {**shared, "embeddings": embeddings, "hidden_size": size}
 

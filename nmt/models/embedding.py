@@ -1,10 +1,9 @@
 """Token ids to vectors. Axes: B sentences, T tokens, E embedding width, V vocabulary."""
 
-import math
-
 from torch import Tensor, nn
 
 from nmt.config import Dropout
+from nmt.config.model import Kind
 from nmt.data.subword import PAD
 from nmt.models.dropout import SequenceDropout, WordDropout
 
@@ -12,15 +11,16 @@ from nmt.models.dropout import SequenceDropout, WordDropout
 class TokenEmbedding(nn.Module):
     """Embeds token ids; the table may be shared with another embedding or with the output layer.
 
-    Such a table has entries of about 1 / sqrt(E), which would leave the layers above almost nothing to read at first:
-    alignments would be found late, and with some seeds never. So vectors are sqrt(E) times their rows (Vaswani 2017,
-    section 3.4).
+    A table that also suits an output layer has entries of about 1 / sqrt(E), which would leave the layers above almost
+    nothing to read at first: alignments would be found late, and with some seeds never. So vectors are `scale` times
+    their rows: the fourth root of E for recurrent networks (with the square root, each step of the optimizer moves what
+    they read too far), the square root for a Transformer, as positions are added (Vaswani 2017, section 3.4).
     """
 
-    def __init__(self, table: nn.Embedding, dropout: Dropout) -> None:
+    def __init__(self, table: nn.Embedding, dropout: Dropout, kind: Kind) -> None:
         super().__init__()
         self.table = table
-        self.scale = math.sqrt(table.embedding_dim)
+        self.scale = table.embedding_dim ** (0.5 if kind == "transformer" else 0.25)
         self.word_dropout = WordDropout(dropout.word)
         self.dropout = SequenceDropout(dropout.embedding, dropout.mask)
 

@@ -52,8 +52,8 @@ class Seq2Seq(nn.Module):
         width = config.embedding.size
         target_table = embedding_table(target_size, width)
         source_table = target_table if config.embedding.tie == "all" else embedding_table(source_size, width)
-        self.source_embedding = TokenEmbedding(source_table, config.dropout)
-        self.target_embedding = TokenEmbedding(target_table, config.dropout)
+        self.source_embedding = TokenEmbedding(source_table, config.dropout, config.encoder.kind)
+        self.target_embedding = TokenEmbedding(target_table, config.dropout, config.decoder.kind)
         self.encoder: Encoder | TransformerEncoder
         if config.encoder.kind == "transformer":
             self.encoder = TransformerEncoder(config)

@@ -1,15 +1,17 @@
 """What the network reads of an embedding table."""
 
+import pytest
 import torch
 
 from nmt import config
 from nmt.models.embedding import TokenEmbedding, embedding_table
 
 
-def test_vectors_are_rows_scaled_to_unit_variance():
+@pytest.mark.parametrize(("kind", "scale", "deviation"), [("recurrent", 3.0, 1 / 3), ("transformer", 9.0, 1.0)])
+def test_vectors_are_scaled_rows(kind, scale, deviation):
     torch.manual_seed(0)
-    table = embedding_table(500, 64)
-    embedding = TokenEmbedding(table, config.Dropout(embedding=0.0))
+    table = embedding_table(500, 81)
+    embedding = TokenEmbedding(table, config.Dropout(embedding=0.0), kind)
     tokens = torch.randint(1, 500, (7, 9))
-    torch.testing.assert_close(embedding(tokens), table.weight[tokens] * 8)
-    assert 0.9 < embedding(tokens).std() < 1.1
+    torch.testing.assert_close(embedding(tokens), table.weight[tokens] * scale)
+    assert embedding(tokens).std() == pytest.approx(deviation, rel=0.1)

@@ -354,7 +354,7 @@ def test_beginning_with_word_vectors(here):
     heard = []
     found = train(values, False, heard.append)
     weights = load_file(found.checkpoint() / "model.safetensors")["source_embedding.table.weight"]
-    assert (abs(weights * 12**0.5 - 0.5).max(1) < 1e-6).sum() == 1  # what the network reads
+    assert (abs(weights * 12**0.25 - 0.5).max(1) < 1e-6).sum() == 1  # what the network reads
     assert any(line.startswith("vectors.txt: vectors for 1 of") for line in heard)
 
 
