@@ -1,0 +1,68 @@
+"""The scripts that inject faults see what is wrong."""
+
+import random
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import fault_input
+import fault_kill
+import fault_load
+
+linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+TRACE = b"Traceback (most recent call last):\nValueError: x\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "out", "err", "wrong"),
+    [
+        (0, b"a\nb\n", b"", ""),
+        (0, b"a\n", b"", "1 lines out for 2"),
+        (0, b"a\rc\nb\n", b"", "output holds"),
+        (1, b"", b"model x\nnmt: error: x is missing\nthere are: y\n", ""),
+        (1, b"", b"x is missing\n", "without a clear line"),
+        (1, b"", TRACE, "Traceback"),
+        (70, b"", b"", "status 70"),
+        (-signal.SIGSEGV, b"", b"", "SIGSEGV"),
+    ],
+)
+def test_what_is_wrong_is_seen(status, out, err, wrong):
+    case = fault_input.Case([], check=lambda found: fault_input.wrong_count(found, 2))
+    found = fault_input.judge(case, status, out, err)
+    assert bool(found) == bool(wrong) and all(wrong in line for line in found)
+
+
+def test_a_damaged_file_must_be_refused():
+    case = fault_input.Case([], must_fail=True)
+    assert fault_input.judge(case, 0, b"", b"") == ["a damaged file was taken for whole"]
+    assert fault_input.judge(case, 1, b"", b"nmt: error: damaged\n") == []
+
+
+def test_spoiled_bytes_differ_and_repeat():
+    data = b"some bytes of a file\n" * 9
+    assert fault_input.spoiled(random.Random(1), data) == fault_input.spoiled(random.Random(1), data)
+    assert sum(fault_input.spoiled(random.Random(seed), data) != data for seed in range(50)) > 45
+
+
+@linux
+def test_cases_run_in_processes_of_their_own(tmp_path):
+    case = fault_input.Case(["score", "--reference", "missing"], b"a\n")
+    status, out, err = fault_input.run_case(case, tmp_path)
+    assert (status, out, err) == (1, b"", b"nmt: error: missing: no such file\n")
+
+
+def test_files_that_differ_are_named(tmp_path):
+    for name, content in (("one", "a"), ("two", "a"), ("three", "b")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(content)
+    (tmp_path / ".three.partial").write_text("")
+    assert fault_kill.unlike(tmp_path, "one", "two") == []
+    assert fault_kill.unlike(tmp_path, "one", "three") == ["left behind: .three.partial", "file: differs"]
+
+
+def test_memory_that_grows_is_seen():
+    assert fault_load.Watched("x", mebibytes=[100, 200, 200, 201, 199, 205]).is_flat
+    assert not fault_load.Watched("x", mebibytes=[100, 200, 200, 240, 260, 280]).is_flat
