@@ -21,7 +21,15 @@ def writing(path: Path, remedy: str) -> Iterator[None]:
         raise NmtError(f"{error.filename or path}: cannot be written: {error.strerror or error}; {remedy}") from None
 
 
-_NO_MEMORY = ("out of memory", "out_of_memory", "can't allocate memory", "not enough memory", "bad_alloc")
+_NO_MEMORY = (
+    "out of memory",
+    "out_of_memory",
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "bad allocation",
+    "ALLOC_FAILED",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

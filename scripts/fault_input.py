@@ -404,7 +404,7 @@ def run_case(case: Case, folder: Path) -> tuple[int, bytes, bytes]:
         if done:
             break
         if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
+            os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return -signal.SIGALRM, b"", b"no end"
         time.sleep(0.001)
@@ -454,6 +454,8 @@ def judge(case: Case, status: int, out: bytes, err: bytes) -> list[str]:
         return [f"ended by {signal.Signals(-status).name}"]
     if b"Traceback" in err or status not in (0, 1, 2):
         return [f"status {status}: {err.decode('utf-8', 'replace').strip()[-300:]}"]
+    if b"out of memory" in err:
+        return ["took more memory than there was"]
     if case.closed == "stdout":
         return []
     if status == 0:

@@ -151,8 +151,8 @@ def victim(kind: str, folder: Path) -> Victim:
         return Victim(folder, preprocess, lambda one, other: unlike(folder, one, other))
     if kind == TRANSLATE:
         Victim(folder, lambda name: training({}, name), lambda one, other: []).leave_alone("model")
-        lines = (ROOT / "data" / "quickstart" / "train.en").read_text(encoding="utf-8").splitlines()[:LINES]
-        (folder / "input.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        lines = (ROOT / "data" / "quickstart" / "train.en").read_bytes().split(b"\n")[:LINES]
+        (folder / "input.txt").write_bytes(b"".join(line + b"\n" for line in lines))
 
         def translate(name: str) -> list[str]:
             return ["translate", "--model", "runs/model", "--input", "input.txt", "--output", name]

@@ -8,7 +8,7 @@ towards code that has not run yet. Only `NmtError` may come out. What fails is k
 
 import argparse
 import contextlib
-import importlib
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -64,7 +64,10 @@ def vectors(path: Path) -> None:
     """Word vectors."""
     from nmt.data.vectors import read_vectors
 
-    read_vectors(path, _subword(), 3)
+    if not _known:
+        with tempfile.TemporaryDirectory() as name:
+            _known.append(small_subword(Path(name)))
+    read_vectors(path, _known[0], 3)
 
 
 def log(path: Path) -> None:
@@ -91,16 +94,13 @@ def subword(path: Path) -> None:
 _known: "list[Subword]" = []
 
 
-def _subword() -> "Subword":
-    """Return a small subword model of words."""
+def small_subword(folder: Path) -> "Subword":
+    """Return a small subword model of words, written to `folder`/0."""
     from nmt.config import Subword as Settings
     from nmt.data.subword import Subword
 
-    if not _known:
-        place = Path(tempfile.mkdtemp()) / "words.model"
-        settings = Settings(kind="word", vocab_size=30, byte_fallback=False)
-        _known.append(Subword.train(iter(["the dog runs", "a cat sleeps"] * 20), place, settings, 30))
-    return _known[0]
+    settings = Settings(kind="word", vocab_size=30, byte_fallback=False)
+    return Subword.train(iter(["the dog runs", "a cat sleeps"] * 20), folder / "0", settings, 30)
 
 
 TARGETS: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -128,18 +128,17 @@ def seeds(name: str, folder: Path) -> None:
     for number, data in enumerate(first.get(name, [])):
         (folder / f"{number}").write_bytes(data)
     if name == "subword":
-        _subword()
-        shutil.copy(next(Path(tempfile.gettempdir()).glob("tmp*/words.model")), folder / "0")
+        small_subword(folder)
 
 
-def fuzz(name: str, arguments: list[str]) -> None:
-    """Be the fuzzer of one target; does not return."""
+def fuzz(name: str, folder: str, arguments: list[str]) -> None:
+    """Be the fuzzer of one target, which writes its input into `folder`; does not return."""
     import atheris
 
     with atheris.instrument_imports(include=["nmt", "yaml"]):
         importlib.import_module(TARGETS[name][1])
     read = TARGETS[name][0]
-    place = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / "file"
+    place = Path(folder) / "file"
 
     def one(data: bytes) -> None:
         place.write_bytes(data)
@@ -155,6 +154,8 @@ def work(given: argparse.Namespace, folder: Path) -> None:
     names = given.only or list(TARGETS)
     if unknown := [name for name in names if name not in TARGETS]:
         raise NmtError(f"--only {unknown[0]!r}: no such target; there are: {', '.join(TARGETS)}")
+    if importlib.util.find_spec("atheris") is None:
+        raise NmtError("Atheris is not installed: pip install atheris")
     rows = [["target", "inputs", "result"]]
     failures = 0
     for name in names:
@@ -168,7 +169,16 @@ def work(given: argparse.Namespace, folder: Path) -> None:
             "-timeout=20",
             "-rss_limit_mb=4096",
         ]
-        line = [sys.executable, __file__, "--be", name, *options, f"-artifact_prefix={folder}/{name}-", str(place)]
+        line = [
+            sys.executable,
+            __file__,
+            "--be",
+            name,
+            str(folder),
+            *options,
+            f"-artifact_prefix={folder}/{name}-",
+            str(place),
+        ]
         done = subprocess.run(line, capture_output=True, check=False)
         said = done.stderr.decode("utf-8", "replace")
         if done.returncode:
@@ -201,5 +211,5 @@ def options() -> argparse.Namespace:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--be"]:
-        fuzz(sys.argv[2], sys.argv[3:])
+        fuzz(sys.argv[2], sys.argv[3], sys.argv[4:])
     sys.exit(console.compare("fault_parsers", work, options()))

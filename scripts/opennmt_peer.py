@@ -31,11 +31,13 @@ def opennmt_weights(
     """
     import torch
 
+    from nmt.models.embedding import embedding_scale
+
     rows = {"source": torch.tensor(source), "target": torch.tensor(target)}
     model = {}
     for side, part in (("source", "encoder"), ("target", "decoder")):
         table = weights[f"{side}_embedding.table.weight"]
-        scaled = table[rows[side]] * table.shape[1] ** 0.25
+        scaled = table[rows[side]] * embedding_scale(table.shape[1], "recurrent")
         model[f"{part}.embeddings.make_embedding.emb_luts.0.weight"] = scaled
     key = weights["decoder.attention.score.key.weight"]  # (D, M)
     model["decoder.attn.linear_in.weight"] = key.t().contiguous() / math.sqrt(len(key))

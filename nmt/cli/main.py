@@ -65,6 +65,9 @@ def main() -> None:
     except OSError as error:
         click.echo(f"nmt: error: {error.filename or 'output'}: {error.strerror or error}", err=True)
         sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):  # Abort is a RuntimeError
+        click.echo("nmt: interrupted", err=True)
+        sys.exit(130)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -74,6 +77,3 @@ def main() -> None:
             err=True,
         )
         sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("nmt: interrupted", err=True)
-        sys.exit(130)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
-from nmt.config.section import Depth, NotNegative, Positive, Probability, Section
+from nmt.config.section import Depth, NotNegative, Probability, Section, Width
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -18,7 +18,7 @@ Cell = Literal["lstm", "gru", "rnn"]
 class Embedding(Section):
     """Token embeddings."""
 
-    size: Positive = 256
+    size: Width = 256
     """Width of source and target embeddings."""
     tie: Literal["none", "target", "all"] = "target"
     """Share weights: `target` = target embedding and output layer (Press & Wolf 2017); `all` = the source's too."""
@@ -41,15 +41,15 @@ class Stack(Section):
     """recurrent, or transformer (Vaswani 2017)."""
     cell: Cell = "lstm"
     """Recurrent cell; rnn is the plain tanh cell (Elman 1990)."""
-    size: Positive = 512
+    size: Width = 512
     """Width of each layer."""
     residual: bool = False
     """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
-    heads: Positive = 8
+    heads: Width = 8
     """Attention heads (transformer)."""
-    feed_forward: Positive = 1024
+    feed_forward: Width = 1024
     """Width of the hidden layer of a feed-forward block (transformer)."""
 
     def refuse(self, foreign: list[str], heads: int = 1) -> None:
@@ -66,7 +66,7 @@ class Encoder(Stack):
 
     layers: Depth = 1
     """Number of layers."""
-    size: Positive = 512
+    size: Width = 512
     """Width of a layer's output; with merge concat each direction has half of it."""
     bidirectional: bool = True
     """Read the source in both directions."""
@@ -112,16 +112,17 @@ class Attention(Section):
     """additive: v' tanh(W q + U h) (Bahdanau 2015), which Luong (2015) calls concat; dot: q'h, general: q'W h,
     location: W q, by position alone (Luong 2015); none: the decoder sees the sentence's summary only."""
     scaled: bool = True
-    """Divide dot and general scores by the square root of the width (Vaswani 2017); several heads always do."""
-    size: Positive = 512
+    """Divide dot and general scores by the square root of the width (Vaswani 2017); several heads scored by dot always
+    are."""
+    size: Width = 512
     """Width of the hidden layer of the additive score and of a predicted centre; of several heads, all together."""
-    heads: Positive = 1
+    heads: Width = 1
     """Attentions side by side, scored by dot (Vaswani 2017) or additive (Chen 2018)."""
     local: Literal["none", "monotonic", "predictive"] = "none"
     """Look only at a window of the source, about the target's own position or a predicted one (Luong 2015)."""
-    window: Positive = 10
+    window: Width = 10
     """Tokens on each side of the centre of local attention."""
-    positions: Positive = 257
+    positions: Width = 257
     """Source positions that the location score tells apart; what lies further is not looked at."""
     coverage: bool = False
     """The additive score also sees how much attention each source token has had (See 2017)."""
@@ -136,8 +137,8 @@ class Attention(Section):
             raise ValueError(f"'size' {self.size} must be a multiple of 'heads' {self.heads}")
         if self.heads > 1 and self.local != "none":
             raise ValueError("'local' goes with one head only")
-        if self.heads > 1 and not self.scaled:
-            raise ValueError("'scaled: false' goes with one head only")
+        if not self.scaled and (self.score not in ("dot", "general") or self.heads > 1):
+            raise ValueError("'scaled: false' is for the score dot or general with one head")
         if self.coverage and (self.score not in ("additive", "concat") or self.heads > 1):
             raise ValueError("'coverage' needs 'score: additive' with one head")
         return self

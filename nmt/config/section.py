@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 Depth = Annotated[int, Field(gt=0, le=100)]
+Width = Annotated[int, Field(gt=0, le=100_000)]
 NotNegative = Annotated[int, Field(ge=0)]
 
 

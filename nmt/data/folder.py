@@ -3,13 +3,10 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from nmt.locks import hold
 
 
 @contextmanager
@@ -43,19 +40,8 @@ def building(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | None]
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold a lock that ends with the process, however it ends."""
-    while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if fcntl is None:
-            break
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(lock), path.stat()):
-                    break
-        except BaseException:
-            os.close(lock)
-            raise
-        os.close(lock)  # the one we waited for has removed this file: another process may lock a new one
+    lock = hold(path)
+    assert lock is not None
     try:
         yield
     finally:

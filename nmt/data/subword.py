@@ -27,6 +27,11 @@ _FEW_LINES = 16
 _seeding = threading.Lock()
 
 
+def has_seeded_samples() -> bool:
+    """Whether this SentencePiece samples by the seed alone; since 0.2.2 it does so differently in each process."""
+    return [int(number) for number in re.findall(r"\d+", sentencepiece.__version__)[:3]] < [0, 2, 2]
+
+
 class Subword:
     """A SentencePiece model. Ids 0 to 3 are PAD, UNK, BOS and EOS."""
 

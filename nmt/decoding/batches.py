@@ -39,7 +39,7 @@ def by_halves(
                 raise
             if len(some) == 1:
                 what = name(some[0])
-                raise NmtError(f"{what}: out of memory; keep fewer hypotheses, or split the sentence") from None
+                raise NmtError(f"{what}: out of memory, even alone; shorten it, or keep fewer hypotheses") from None
             half = len(some) // 2
             pending += [some[half:], some[:half]]
             continue

@@ -12,11 +12,7 @@ from typing import BinaryIO, Literal
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
 from nmt.errors import NmtError, writing
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from nmt.locks import hold
 
 Format = Literal["text", "moses", "json"]
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -80,35 +76,20 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
                 yield special
             return
         partial = path.with_name(f".{path.name}.partial")
-        handle = _claim(partial, path)
+        handle = hold(partial, wait=False)
     except OSError as error:
         raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        with writing(path, "nothing is there yet"), os.fdopen(handle, "wb") as file:
+    if handle is None:
+        raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
+    with writing(path, "nothing is there yet"), os.fdopen(handle, "wb") as file:
+        try:
+            file.truncate()
             yield file
             file.flush()
-            if fcntl is None:
+            os.fsync(handle)  # some file systems tell only now that they are full
+            if os.name == "nt":  # which renames no open file
                 file.close()
             partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def _claim(partial: Path, path: Path) -> int:
-    """Open `partial`, empty, for this process alone; raises `NmtError` where another one is writing it."""
-    while True:
-        handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if fcntl is not None:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), partial.stat()):
-                    os.ftruncate(handle, 0)
-                    return handle
-        except BlockingIOError:
-            os.close(handle)
-            raise NmtError(
-                f"{path}: being written already, by another process or for another option; name another file"
-            ) from None
-        os.close(handle)  # its writer has just given it its name
+        except BaseException:
+            partial.unlink(missing_ok=True)  # while it is still ours
+            raise

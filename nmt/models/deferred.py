@@ -58,6 +58,7 @@ class _Step(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, matrix = ctx.saved_tensors
+        x = x.detach()  # with its history the record would keep the graph alive, where a later step fails
         if matrix.dim() == 2:
             ctx.record.append((x.flatten(0, -2), gradients[0].flatten(0, -2)))
         else:

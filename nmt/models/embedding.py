@@ -20,7 +20,7 @@ class TokenEmbedding(nn.Module):
     def __init__(self, table: nn.Embedding, dropout: Dropout, kind: Kind) -> None:
         super().__init__()
         self.table = table
-        self.scale = table.embedding_dim ** (0.5 if kind == "transformer" else 0.25)
+        self.scale = embedding_scale(table.embedding_dim, kind)
         self.word_dropout = WordDropout(dropout.word)
         self.dropout = SequenceDropout(dropout.embedding, dropout.mask)
 
@@ -28,6 +28,11 @@ class TokenEmbedding(nn.Module):
         """Return the vectors (B, T, E) of `tokens` (B, T)."""
         vectors: Tensor = self.dropout(self.word_dropout(self.table(tokens) * self.scale))
         return vectors
+
+
+def embedding_scale(size: int, kind: Kind) -> float:
+    """Return by what rows of a table of width `size` are multiplied."""
+    return float(size ** (0.5 if kind == "transformer" else 0.25))
 
 
 def embedding_table(vocabulary: int, size: int) -> nn.Embedding:

@@ -16,8 +16,8 @@ from nmt.config import Config
 from nmt.errors import NmtError
 from nmt.models.seq2seq import Seq2Seq
 
-FORMAT = 2
-"""What the weights of a checkpoint mean; since 2, embeddings are scaled as the network reads them."""
+FORMAT = 3
+"""What the weights of a checkpoint mean: 2 and 3 scale embeddings as the network reads them."""
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -104,6 +104,7 @@ def _check_shapes(plan: nn.Module, path: Path) -> None:
 
 
 def _misfit(path: Path, what: str) -> NmtError:
+    checksums.check(path)  # a damaged file is named as such
     return NmtError(f"{path}: does not fit the configuration: {what}")
 
 

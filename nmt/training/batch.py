@@ -3,7 +3,9 @@
 Axes: B sentences, S source tokens, T target tokens, N real target tokens.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,9 @@ from torch.nn import functional as F
 
 from nmt.data.batching import Batch
 from nmt.data.subword import BOS, PAD
+from nmt.errors import NmtError, is_out_of_memory
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -61,3 +66,25 @@ def split(batch: Batch, parts: int) -> list[Batch]:
         target = batch.target[rows, : target_lengths.max()]
         dealt.append(Batch(source, source_lengths, target, target_lengths))
     return dealt
+
+
+def in_parts(batch: Batch, parts: int, work: Callable[[int], Answer], name: str) -> tuple[Answer, int]:
+    """Return `work(parts)` and `parts`, which is doubled as long as memory does not suffice for a part of `batch`.
+
+    Raises `NmtError`, which begins with `name`, where it does not suffice for one pair at a time.
+    """
+    while True:
+        try:
+            return work(parts), parts
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if parts >= batch.pairs:
+            raise NmtError(
+                f"{name}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} source and "
+                f"{batch.target_lengths.max():,} target tokens; drop the longest (data.filters.max_words) or take a "
+                "smaller model"
+            )
+        parts = min(2 * parts, batch.pairs)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

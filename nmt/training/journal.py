@@ -13,14 +13,19 @@ from nmt.errors import writing
 from nmt.runs import read_log
 from nmt.training.checkpoint import GO_ON
 
+AT_THE_END = ("averaged", "end")
+"""Events after the last step, which come again when a run goes on."""
+
 
 class Journal:
     """Writes each event to the log and shows it."""
 
     def __init__(self, log: Path, step: int, max_steps: int) -> None:
-        """Go on with `log` after `step`; lines of later steps, from a session that did not save them, are dropped."""
+        """Go on with `log` after `step`; lines of a session that saved none of it, or of later steps, are dropped."""
         if log.exists():
-            kept = [entry for entry in read_log(log) if entry.get("step", 0) <= step and entry["event"] != "end"]
+            known = (entry for entry in read_log(log) if entry.get("event") not in AT_THE_END)
+            steps = range(step + 1 if step else 0)
+            kept = [entry for entry in known if entry.get("step") in steps]
             temporary = log.with_name(".log.jsonl.tmp")
             temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
             temporary.replace(log)

@@ -1,6 +1,5 @@
 """From a configuration to a trained run: prepares the data, opens or goes on with the run's folder, trains."""
 
-import fcntl
 import json
 import os
 import time
@@ -15,8 +14,9 @@ from nmt import config as schema
 from nmt.config import Config
 from nmt.data.lexicon import learn_lexicon
 from nmt.data.prepare import Prepared, prepare
-from nmt.data.subword import Vocabularies
+from nmt.data.subword import Vocabularies, has_seeded_samples
 from nmt.errors import NmtError, writing
+from nmt.locks import hold
 from nmt.models.device import choose_arithmetic, choose_device, keep_freed_memory
 from nmt.models.loading import load_meta
 from nmt.runs import Run
@@ -46,7 +46,10 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         )
     if resume and not is_started:
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
+    if config.subword.sampling and not has_seeded_samples():
+        report("subword.sampling: not to be repeated or resumed to the bit; for that, pip install sentencepiece==0.2.0")
     if is_started:
+        load_meta(run.checkpoint(which))
         _check_same(run, config, report)
     else:
         check_beginning(config)
@@ -176,14 +179,12 @@ def _locked(run: Run) -> Iterator[None]:
     """Hold the folder for this process; a second one is refused with the number of the first."""
     path = run.folder / ".lock"
     with writing(path, PLACE):
-        file = path.open("a+", encoding="utf-8")
-    with file as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise NmtError(f"{run.folder} is in use by process {lock.read().strip()}; wait for it or stop it") from None
-        lock.truncate(0)
+        handle = hold(path, wait=False)
+    if handle is None:
+        holder = path.read_text(encoding="utf-8").strip()
+        raise NmtError(f"{run.folder} is in use by process {holder}; wait for it or stop it")
+    with os.fdopen(handle, "w", encoding="utf-8") as lock:
+        lock.truncate()
         lock.write(str(os.getpid()))
         lock.flush()
         yield

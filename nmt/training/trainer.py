@@ -21,7 +21,7 @@ from nmt.config import Config
 from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import Prefetch
 from nmt.data.prepare import Prepared
-from nmt.errors import NmtError, is_out_of_memory
+from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.models.device import Arithmetic
 from nmt.models.loading import load_tensors
@@ -30,7 +30,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.randomness import address
 from nmt.runs import Run
 from nmt.training import checkpoint
-from nmt.training.batch import on_device, split
+from nmt.training.batch import in_parts, on_device, split
 from nmt.training.checkpoint import Progress
 from nmt.training.feeding import sampled_previous, teacher_share
 from nmt.training.journal import Journal, clock
@@ -176,26 +176,15 @@ class Trainer:
 
         Returns the sums over its target tokens of minimised loss and NLL.
         """
-        parts = self.settings.accumulate
-        while True:
-            self.optimizer.zero_grad(set_to_none=True)
-            try:
-                return self._backward(batch, step, parts)
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            if parts >= batch.pairs:
-                raise NmtError(
-                    f"step {step:,}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} "
-                    f"source and {batch.target_lengths.max():,} target tokens; drop the longest "
-                    "(data.filters.max_words) or take a smaller model"
-                )
-            parts = min(2 * parts, batch.pairs)
+        losses, parts = in_parts(
+            batch, self.settings.accumulate, lambda parts: self._backward(batch, step, parts), f"step {step:,}"
+        )
+        if parts > self.settings.accumulate:
             self._in_parts[step] = parts
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+        return losses
 
     def _backward(self, batch: Batch, step: int, parts: int) -> torch.Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
         losses = torch.zeros(2, dtype=torch.float64, device=self.device)
         for loss in self._losses(batch, step, parts):
             loss.minimised.backward()  # type: ignore[no-untyped-call]

@@ -1,19 +1,20 @@
 """How good the weights are now: loss over the validation pairs, and BLEU of a real translation of them."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import torch
 
 from nmt.config import Config
-from nmt.data.batching import eval_batches
+from nmt.data.batching import Batch, eval_batches
 from nmt.data.prepare import Prepared
 from nmt.decoding.translator import Settings, Translator
 from nmt.evaluation.metrics import validation_bleu
 from nmt.models.device import Arithmetic
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.batch import on_device
+from nmt.training.batch import in_parts, on_device, split
 from nmt.training.objective import cross_entropy
 
 TOKENS_PER_BATCH = 4096
@@ -56,12 +57,19 @@ class Validator:
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         tokens = 0
         for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH):
-            here = on_device(batch, self._device)
+            nll, _ = in_parts(batch, 1, functools.partial(self._nll, model, batch), "validation")
+            total += nll
+            tokens += batch.tokens
+        return float(total) / max(1, tokens)
+
+    def _nll(self, model: Seq2Seq, batch: Batch, parts: int) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.float64, device=self._device)
+        for part in split(batch, parts):
+            here = on_device(part, self._device)
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
                 unrolled = model(here.source, here.lengths, here.previous)
                 total += cross_entropy(model, [unrolled], here).nll
-            tokens += batch.tokens
-        return float(total) / max(1, tokens)
+        return total
 
     def _translate(self, model: Seq2Seq) -> tuple[list[tuple[str, str, str]], float]:
         sources, references = self._prepared.valid_text

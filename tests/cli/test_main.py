@@ -56,3 +56,23 @@ def test_mistakes_are_one_clear_line(arguments, status, words):
 
 def test_completion_script():
     assert "_nmt_completion" in nmt(_NMT_COMPLETE="bash_source").stdout
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "said"),
+    [
+        ("KeyboardInterrupt()", 130, "nmt: interrupted"),
+        ("MemoryError()", 1, "nmt: error: out of memory"),
+        ("RuntimeError('CUDA out of memory. Tried to allocate')", 1, "nmt: error: out of memory"),
+        ("OSError(28, 'No space left on device')", 1, "nmt: error: output: No space left on device"),
+    ],
+)
+def test_what_ends_a_command_is_one_clear_line(raised, status, said):
+    code = (
+        "import sys; import nmt.evaluation.metrics as metrics; from nmt.cli.main import main\n"
+        f"def fail(*_): raise {raised}\n"
+        "metrics.check_lengths = fail; sys.argv = ['nmt', 'score', '-r', '/dev/null', '/dev/null']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.strip().startswith(said) and "Traceback" not in done.stderr

@@ -2,6 +2,8 @@
 
 import hashlib
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt import config
-from nmt.data.subword import BOS, EOS, PAD, UNK, Subword, Vocabularies
+from nmt.data.subword import BOS, EOS, PAD, UNK, Subword, Vocabularies, has_seeded_samples
 from nmt.errors import NmtError
 
 LINES = [
@@ -86,6 +88,25 @@ def test_sampling_depends_on_the_seed_alone(models: dict[str, Subword], kind: st
     assert subword.sample(LINES, 0.3, seed=2**62 + 5) != first
     assert subword.sample(LINES, 0.3, seed=1) == first != subword.encode(LINES)
     assert [subword.decode(i) for i in first] == LINES
+
+
+@pytest.mark.skipif(not has_seeded_samples(), reason="this SentencePiece samples differently in each process")
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_samples_are_the_same_in_every_process(tmp_path: Path, kind: str) -> None:
+    subword = train(tmp_path, kind=kind)
+    code = (
+        "import sys; from pathlib import Path; from nmt.data.subword import Subword; "
+        "print(Subword.load(Path(sys.argv[1])).sample(['the dog sees a red ball'] * 9, 0.3, seed=1))"
+    )
+    line = [sys.executable, "-c", code, str(tmp_path / "test.model")]
+    printed = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == str(subword.sample(["the dog sees a red ball"] * 9, 0.3, seed=1))
+
+
+def test_the_version_tells_whether_samples_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    for version, expected in (("0.2.0", True), ("0.2.2", False), ("0.2.10", False), ("1.0", False)):
+        monkeypatch.setattr("sentencepiece.__version__", version)
+        assert has_seeded_samples() == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,6 +1,11 @@
 """Gradients put off to the end of a loop equal those of autograd."""
 
+import gc
+import weakref
+
+import pytest
 import torch
+from torch import nn
 
 from nmt.models.deferred import deferred_gradients, linear, weigh
 
@@ -64,3 +69,23 @@ def test_without_gradients_nothing_is_recorded():
     with torch.no_grad(), deferred_gradients():
         loss = run(*given)
     torch.testing.assert_close(loss, run(*given).detach())
+
+
+def test_a_backward_that_fails_keeps_nothing_alive():
+    def fail(gradient):
+        raise RuntimeError("out of memory")
+
+    weight = nn.Parameter(torch.randn(4, 4))
+    met = []
+    with deferred_gradients():
+        h = torch.randn(2, 4, requires_grad=True)
+        for step in range(4):
+            h = linear(h, weight).tanh()
+            met.append(weakref.ref(h))
+            if step == 1:
+                h.register_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        h.sum().backward()
+    del h
+    gc.collect()
+    assert [ref() for ref in met] == [None] * 4

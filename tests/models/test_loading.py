@@ -52,10 +52,10 @@ def test_weights_of_another_size_are_named(tmp_path):
         load_model(tmp_path, settings("all"), 25, 25, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("written", [{}, {"format": 1}, {"format": 3}])
+@pytest.mark.parametrize("written", [{}, {"format": 1}, {"format": 4}])
 def test_weights_of_another_meaning_are_refused(tmp_path, written):
     (tmp_path / "meta.json").write_text(json.dumps(written))
-    with pytest.raises(NmtError, match=r"this version of nmt reads format 2; .* or train again"):
+    with pytest.raises(NmtError, match=r"this version of nmt reads format 3; .* or train again"):
         load_meta(tmp_path)
 
 

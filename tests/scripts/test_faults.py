@@ -26,6 +26,7 @@ TRACE = b"Traceback (most recent call last):\nValueError: x\n"
         (1, b"", b"x is missing\n", "without a clear line"),
         (1, b"", TRACE, "Traceback"),
         (70, b"", b"", "status 70"),
+        (1, b"", b"nmt: error: out of memory: take smaller batches\n", "more memory"),
         (-signal.SIGSEGV, b"", b"", "SIGSEGV"),
     ],
 )
