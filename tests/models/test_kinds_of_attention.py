@@ -19,7 +19,9 @@ def memory_of(attention, states, lengths):
 
 def make(score, **more):
     torch.manual_seed(0)
-    attention = Attention(config.Attention(score=score, size=5, **{"scaled": False, **more}), 4, 4)
+    if score in ("dot", "general"):
+        more = {"scaled": False, **more}
+    attention = Attention(config.Attention(score=score, size=5, **more), 4, 4)
     for weight in attention.parameters():
         nn.init.normal_(weight)
     return attention
