@@ -288,7 +288,7 @@ def scoring(draw: random.Random, folder: Path, setting: Path) -> Case:
 def log_probabilities(draw: random.Random, folder: Path, setting: Path) -> Case:
     """Pairs whose probability is asked for."""
     source = a_file(draw, folder / "source")
-    target = a_file(draw, folder / "target") if draw.random() < 0.5 else source
+    target = source if source.is_file() and draw.random() < 0.5 else a_file(draw, folder / "target")
 
     def check(out: bytes) -> list[str]:
         counts = [count_lines(path) for path in (source, target)]
