@@ -98,7 +98,7 @@ def train_nmt(config: Config, folder: Path) -> Measured:
     """Train with `nmt train`."""
     path = folder / "config.yaml"
     path.write_text(schema.dump(config), encoding="utf-8")
-    usage = peers.run("nmt train", [sys.executable, "-m", "nmt", "train", "--config", path], folder / "nmt.log")
+    usage = peers.run("nmt train", [*console.NMT, "train", "--config", path], folder / "nmt.log")
     entries = read_log(folder / config.run / "log.jsonl")
     speed = peers.speed(peers.own_windows(entries), config.training.max_steps)
     return Measured(speed, usage.peak_mib, int(entries[0]["parameters"].replace(",", "")), entries[0]["precision"])
@@ -262,7 +262,7 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     preparing.write_text(schema.dump(configs[0]), encoding="utf-8")
     peers.run(
         "nmt preprocess",
-        [sys.executable, "-m", "nmt", "preprocess", "--config", preparing],
+        [*console.NMT, "preprocess", "--config", preparing],
         work / "prepare.log",
     )
     prepared = Prepared.open(work / "prepared")

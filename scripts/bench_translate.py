@@ -98,7 +98,7 @@ def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0) -> S
         return found
 
     def command(search: str) -> peers.Usage:
-        line = [sys.executable, "-m", "nmt", "translate", *shared, *files, *NMT_SEARCHES[search]]
+        line = [*console.NMT, "translate", *shared, *files, *NMT_SEARCHES[search]]
         return peers.run(name, line, task.work / "nmt.log")
 
     return System(name, translate, command)

@@ -29,7 +29,7 @@ from nmt.runs import RUNS, Run
 
 def nmt(*arguments: str) -> str:
     """Run a command of nmt and return what it prints; its progress goes to stderr."""
-    done = subprocess.run([sys.executable, "-m", "nmt", *arguments], stdout=subprocess.PIPE, check=False)
+    done = subprocess.run([*console.NMT, *arguments], stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise NmtError(f"nmt {' '.join(arguments)} failed with status {done.returncode}")
     return done.stdout.decode()

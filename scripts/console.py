@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
+
+ROOT = Path(__file__).resolve().parent.parent
+NMT = [sys.executable, "-m", "nmt"]
+"""Begins a command line."""
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+"""In which that is found from any folder."""
 
 
 def say(line: str) -> None:

@@ -33,7 +33,7 @@ def file_system(place: Path, options: str) -> Iterator[Path]:
     if done.returncode:
         raise NmtError(f"{place}: cannot mount a file system ({done.stderr.decode().strip()}); run this as root")
     try:
-        (place / "data").symlink_to(fault_kill.ROOT / "data")
+        (place / "data").symlink_to(console.ROOT / "data")
         yield place
     finally:
         subprocess.run(["umount", "-l", place], check=False)
@@ -41,9 +41,8 @@ def file_system(place: Path, options: str) -> Iterator[Path]:
 
 def nmt(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run a command of nmt in `folder` and return its status and the last line that it says."""
-    environment = {"PYTHONPATH": str(fault_kill.ROOT), "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-m", "nmt", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    command = [*console.NMT, *arguments]
+    done = subprocess.run(command, cwd=folder, env=console.ENVIRONMENT, capture_output=True, check=False)
     said = done.stderr.decode(errors="replace").strip()
     return done.returncode, "Traceback: " + said[-300:] if "Traceback" in said else said.split("\n")[-1]
 
@@ -79,7 +78,7 @@ def cases(work: Path) -> Iterator[tuple[str, tuple[int, str], list[str]]]:
         wrong += [] if code == 0 else [f"cannot go on from {before}: {said}"]
         yield "disk full while a checkpoint is written", answer, wrong
         filled = fill(place)
-        lines = str(fault_kill.ROOT / "data" / "quickstart" / "test.en")
+        lines = str(console.ROOT / "data" / "quickstart" / "test.en")
         answer = nmt(place, "translate", "--greedy", "--input", lines, "--output", "out.txt")
         yield "disk full while a translation is written", answer, [path.name for path in place.glob("*out.txt*")]
         filled.unlink()

@@ -36,7 +36,10 @@ writers: "list[subprocess.Popen[bytes]]" = []
 """Who writes into the pipes of a case."""
 SECONDS = 60
 MEMORY = 4 << 30
-ROOT = fault_kill.ROOT
+ROOT = console.ROOT
+TAG = "<2de>"
+MODEL = {"data.workers": 1, "subword.user_symbols": f"[{TAG!r}]", "data.train.tag": TAG, "data.valid.tag": TAG}
+"""Of the model that is fed: it knows a tag."""
 WORDS = (
     "the", "dog", "Haus", "schläft", "你好", "नमस्ते",
     "👩\u200d👩\u200d👧", "e\u0301", "\u200b", "\ufeff", "<2de>", "|||",
@@ -57,7 +60,7 @@ VALUES = (
 SEARCHES: tuple[list[str], ...] = (
     [], ["--greedy"], ["--n-best", "2"], ["--sample", "--seed", "3"], ["--precision", "int8"], ["--shortlist", "8"],
     ["--alignments", "links"], ["--replace-unknown"], ["--tokens-per-batch", "1"], ["--window", "1"],
-    ["--tag", "<2de>"], ["--prefix", "Das"],
+    ["--tag", TAG], ["--tag", "<2fr>"], ["--prefix", "Das"],
 )  # fmt: skip
 
 
@@ -337,7 +340,7 @@ def damaged_training(draw: random.Random, folder: Path, setting: Path) -> Case:
     path = draw.choice(sorted(path for path in last.rglob("*") if path.is_file()))
     before = path.read_bytes()
     path.write_bytes(spoiled(draw, before))
-    line = fault_kill.training({"data.workers": 1}, "model")
+    line = fault_kill.training(MODEL, "model")
     return Case([*line, "--resume"], must_fail=path.read_bytes() != before)
 
 
@@ -347,7 +350,7 @@ def damaged_store(draw: random.Random, folder: Path, setting: Path) -> Case:
     (folder / "data").symlink_to(ROOT / "data")
     path = draw.choice(sorted(path for path in (folder / "prepared").rglob("*") if path.is_file()))
     path.write_bytes(spoiled(draw, path.read_bytes()))
-    line = fault_kill.training({"data.workers": 1, "training.max_steps": 2, "training.validate_every": 2}, "new")
+    line = fault_kill.training({**MODEL, "training.max_steps": 2, "training.validate_every": 2}, "new")
     return Case(line)
 
 
@@ -367,7 +370,7 @@ def vectors(draw: random.Random, folder: Path, setting: Path) -> Case:
     data = "".join(f"{row}\n" for row in rows).encode("utf-8", "surrogatepass")
     (folder / "vectors").write_bytes(spoiled(draw, data))
     changes = {
-        "data.workers": 1, "training.max_steps": 1, "training.validate_every": 1, "model.embedding.tie": "target",
+        **MODEL, "training.max_steps": 1, "training.validate_every": 1, "model.embedding.tie": "target",
         "model.embedding.source_vectors": "vectors",
     }  # fmt: skip
     return Case(fault_kill.training(changes, "new"))
@@ -468,18 +471,18 @@ def judge(case: Case, status: int, out: bytes, err: bytes) -> list[str]:
             return [f"cannot be checked: {error!r}"]
     if status == 1 and not any(line.startswith(b"nmt: error: ") for line in err.split(b"\n")):
         return [f"status 1 without a clear line: {err.decode('utf-8', 'replace')[-200:]}"]
+    if status == 2 and not any(line.startswith(b"Error: ") for line in err.split(b"\n")):
+        return [f"status 2 without a clear line: {err.decode('utf-8', 'replace')[-200:]}"]
     return []
 
 
 def prepare(setting: Path) -> None:
     """Train the model that the cases use, and load what they need."""
-    setting.mkdir(parents=True, exist_ok=True)
-    if not (setting / "runs" / "model" / "finished.json").exists():
-        (setting / "data").symlink_to(ROOT / "data")
-        line = [sys.executable, "-m", "nmt", *fault_kill.training({"data.workers": 1}, "model")]
-        subprocess.run(
-            line, cwd=setting, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
-        )
+    shutil.rmtree(setting, ignore_errors=True)
+    setting.mkdir(parents=True)
+    (setting / "data").symlink_to(ROOT / "data")
+    line = [*console.NMT, *fault_kill.training(MODEL, "model")]
+    subprocess.run(line, cwd=setting, check=True, env=console.ENVIRONMENT, stderr=subprocess.DEVNULL)
     import torch
 
     import nmt.cli.config

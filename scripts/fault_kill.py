@@ -29,7 +29,7 @@ from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.runs import Run, read_log
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = console.ROOT
 SMALL = {
     "subword.vocab_size": 400,
     "model.embedding.size": 24,
@@ -102,10 +102,9 @@ class Victim:
 
     def start(self, name: str) -> "subprocess.Popen[bytes]":
         """Start, or go on with what was killed."""
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         with (self.folder / f"{name}.log").open("ab") as log:
-            line = [sys.executable, "-m", "nmt", *self.line(name)]
-            return subprocess.Popen(line, cwd=self.folder, stderr=log, env=environment, start_new_session=True)
+            line = [*console.NMT, *self.line(name)]
+            return subprocess.Popen(line, cwd=self.folder, stderr=log, env=console.ENVIRONMENT, start_new_session=True)
 
     def leave_alone(self, name: str) -> float:
         """Run without interruption and return the seconds it takes."""

@@ -9,6 +9,7 @@ second. It is flat where the second half of the time needs no more than the firs
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,14 +21,13 @@ from typing import BinaryIO
 
 import bench_preprocess
 import console
-import fault_kill
 import yaml
 
 from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.runs import Run, find_run
 
-ROOT = fault_kill.ROOT
+ROOT = console.ROOT
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SETTLED = 0.1
 """Share of the time after which the program has loaded what it needs."""
@@ -78,9 +78,10 @@ def watch(
     found = Watched(what)
     began = time.monotonic()
     with (folder / f"{what}.log").open("wb") as log:
-        line = [sys.executable, "-m", "nmt", *arguments]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(line, cwd=folder, stdout=out, stderr=log, env=environment, start_new_session=True)
+        line = [*console.NMT, *arguments]
+        process = subprocess.Popen(
+            line, cwd=folder, stdout=out, stderr=log, env=console.ENVIRONMENT, start_new_session=True
+        )
         is_interrupted = False
         while process.poll() is None:
             pages = files = 0
@@ -156,6 +157,7 @@ def work(given: argparse.Namespace, folder: Path) -> None:
     found = []
     for name in given.only:
         place = folder / name
+        shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         found.append(PARTS[name](given, place))
         console.say(f"{name}: {found[-1].note}")

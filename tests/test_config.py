@@ -252,6 +252,7 @@ def test_shipped_configs_load_and_are_named_after_their_file(path):
 REFUSED = [
     ({"encoder": {"bidirectional_layers": 3, "layers": 2}}, "'bidirectional_layers' 3 is more than 'layers' 2"),
     ({"encoder": {"bidirectional": False, "bidirectional_layers": 1}}, "needs 'bidirectional: true'"),
+    ({"encoder": {"bidirectional": 1, "layers": 4}}, "set 'bidirectional_layers'"),
     ({"encoder": {"bidirectional": False, "merge": "sum"}}, "'merge: sum' needs 'bidirectional: true'"),
     ({"encoder": {"reverse": True}}, "'reverse' is for an encoder of one direction"),
     ({"encoder": {"size": 7}, "decoder": {"size": 8}}, "'size' 7 must be even"),

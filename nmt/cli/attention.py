@@ -1,6 +1,5 @@
 """`nmt attention`: alignment maps of translated sentences."""
 
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Literal
@@ -59,10 +58,9 @@ def command(
         raise NmtError("nothing to draw: give sentences on stdin or with --input")
     say = functools.partial(click.echo, err=True)
     found = find_checkpoints(models, checkpoint, say)
-    settings = Settings.of(found[0][0].config.decoding)
-    search = dataclasses.replace(settings.search, with_alignment=True, beam_size=beam_size or settings.search.beam_size)
+    settings = Settings.of(found[0][0].config.decoding).changed(with_alignment=True, beam_size=beam_size, tag=tag)
     translator = load_translator(found, device, precision, say=say)
-    for translation in translator.translate(lines, dataclasses.replace(settings, search=search, tag=tag)):
+    for translation in translator.translate(lines, settings):
         number = translation.number + 1
         alignment = of_translation(translation, translator.vocabularies, level == "word")
         if alignment is None:

@@ -31,12 +31,10 @@ def command(**given: Any) -> None:
     """
     if (given["source"] is None) != (not given["references"]):
         raise click.UsageError("--source and --reference are given together")
-    if given["source"] is not None and given["split"] is not None:
-        raise click.UsageError("give --split, or --source and --reference, not both")
+    options.exclude(given, "split", "source")
+    options.exclude(given, "greedy", "beam_size")
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
-    if given["greedy"] and given["beam_size"] is not None:
-        raise click.UsageError("give --greedy or --beam-size, not both")
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
     from nmt.decoding.translator import Settings
     from nmt.evaluation import evaluate as room
@@ -45,19 +43,15 @@ def command(**given: Any) -> None:
     say = functools.partial(click.echo, err=True)
     found = find_checkpoints(given["models"], given["checkpoint"], say)
     run, config = found[0][0], found[0][0].config
-    names = ("beam_size", "length_penalty", "alpha", "coverage_penalty", "min_length")
-    search = {name: given[name] for name in names}
-    search |= {"method": "greedy" if given["greedy"] else None, "forbid_unknown": given["forbid_unknown"] or None}
-    rest = {name: given[name] for name in ("max_length_ratio", "tokens_per_batch", "window")}
-    rest |= {"replace_unknown": given["replace_unknown"] or None}
-    settings = room.with_search(Settings.of(config.decoding), search, rest)
+    asked = {name: given[name] for name in options.SEARCH}
+    settings = Settings.of(config.decoding).changed(method="greedy" if given["greedy"] else None, **asked)
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     build("bleu", tokenize)
     if given["source"] is not None:
         splits = [room.read_files(given["source"], given["references"], given["tag"])]
     else:
-        asked = given["split"] or room.default_split(config)
-        wanted = room.split_names(config) if asked == "all" else [asked]
+        name = given["split"] or room.default_split(config)
+        wanted = room.split_names(config) if name == "all" else [name]
         splits = [room.read_split(config, name) for name in wanted]
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
     translator = load_translator(found, given["device"], given["precision"], shortlist, say)

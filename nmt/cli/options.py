@@ -55,7 +55,7 @@ beam_size = click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypo
 
 search = together(
     beam_size,
-    click.option("--greedy", is_flag=True, help="Take the most probable token at each step."),
+    click.option("--greedy", is_flag=True, default=None, help="Take the most probable token at each step."),
     click.option(
         "--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by."
     ),
@@ -64,9 +64,10 @@ search = together(
     click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens."),
     click.option("--max-length-ratio", type=Finite(0.0), help="Most target tokens for each source token."),
     click.option(
-        "--replace-unknown", is_flag=True, help="Copy the source word that an unknown target word attends to."
+        "--replace-unknown", is_flag=True, default=None,
+        help="Copy the source word that an unknown target word attends to.",
     ),
-    click.option("--forbid-unknown", is_flag=True, help="Never generate the unknown token."),
+    click.option("--forbid-unknown", is_flag=True, default=None, help="Never generate the unknown token."),
     click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens decoded at once, times the beam."),
     click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length."),
     click.option(
@@ -75,6 +76,20 @@ search = together(
         "Saves time where the vocabulary is large.",
     ),
 )  # fmt: skip
+
+SEARCH = (
+    "beam_size", "length_penalty", "alpha", "coverage_penalty", "min_length", "max_length_ratio", "replace_unknown",
+    "forbid_unknown", "tokens_per_batch", "window",
+)  # fmt: skip
+"""Which of them are fields of `decoding.translator.Settings` or of its `search`."""
+
+
+def exclude(given: dict[str, Any], one: str, other: str) -> None:
+    """Refuse two options that contradict each other."""
+    if given[one] not in (None, False) and given[other] not in (None, False):
+        flags = [f"--{name.replace('_', '-')}" for name in (one, other)]
+        raise click.UsageError(f"{flags[0]} and {flags[1]} exclude each other; give one")
+
 
 machine = together(
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),

@@ -1,6 +1,5 @@
 """`nmt translate`: one line out for each line in."""
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
-from nmt.errors import NmtError
 
 if TYPE_CHECKING:
     from nmt.config import Decoding
@@ -43,10 +41,10 @@ def command(**given: Any) -> None:
 
     What is not given here comes from the `decoding` section of the model's config.
     """
-    _refuse_both(given, "greedy", "sample")
-    _refuse_both(given, "greedy", "beam_size")
-    _refuse_both(given, "sample", "beam_size")
-    _refuse_both(given, "prefix", "prefix_file")
+    options.exclude(given, "greedy", "sample")
+    options.exclude(given, "greedy", "beam_size")
+    options.exclude(given, "sample", "beam_size")
+    options.exclude(given, "prefix", "prefix_file")
     from nmt.data.lines import read_lines
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
     from nmt.decoding.streams import translate_stream
@@ -60,11 +58,11 @@ def command(**given: Any) -> None:
     shortlist = found[0][0].config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
     if prefixes is not None:  # which may be of any words
         if given["shortlist"]:
-            raise NmtError("--shortlist and a prefix exclude each other, as a prefix may be of any words")
+            raise click.UsageError("--shortlist and a prefix exclude each other, as a prefix may be of any words")
         shortlist = 0
     translator = load_translator(found, given["device"], given["precision"], shortlist, say or _silent)
     if given["alignments"] is None and not translator.has_attention:  # JSON then has none
-        settings = dataclasses.replace(settings, search=dataclasses.replace(settings.search, with_alignment=False))
+        settings = settings.changed(with_alignment=False)
     translate_stream(
         translator, settings, given["source"], prefixes, given["output"], given["form"], given["alignments"], say
     )
@@ -74,21 +72,12 @@ def _settings(given: dict[str, Any], decoding: "Decoding") -> "Settings":
     """Return the config's settings with what the command line overrides."""
     from nmt.decoding.translator import Settings
 
-    settings = Settings.of(decoding)
-    names = ["beam_size", "length_penalty", "alpha", "coverage_penalty", "min_length", "n_best"]
-    names += ["temperature", "top_k", "top_p", "seed", "forbid_unknown"]
-    search: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
-    search["method"] = "greedy" if given["greedy"] else "sample" if given["sample"] else "beam"
-    search["with_alignment"] = given["alignments"] is not None or given["form"] == "json"
-    names = ["max_length_ratio", "tokens_per_batch", "window", "replace_unknown", "tag"]
-    rest = {name: given[name] for name in names if given[name] is not None}
-    return dataclasses.replace(settings, search=dataclasses.replace(settings.search, **search), **rest)
-
-
-def _refuse_both(given: dict[str, Any], one: str, other: str) -> None:
-    if given[one] not in (None, False) and given[other] not in (None, False):
-        flags = [f"--{name.replace('_', '-')}" for name in (one, other)]
-        raise NmtError(f"{flags[0]} and {flags[1]} exclude each other; give one")
+    names = (*options.SEARCH, "n_best", "temperature", "top_k", "top_p", "seed", "tag")
+    return Settings.of(decoding).changed(
+        method="greedy" if given["greedy"] else "sample" if given["sample"] else "beam",
+        with_alignment=given["alignments"] is not None or given["form"] == "json",
+        **{name: given[name] for name in names},
+    )
 
 
 def _silent(line: str) -> None:

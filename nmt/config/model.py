@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from nmt.config.section import Depth, NotNegative, Probability, Section, Width
 
@@ -79,6 +79,13 @@ class Encoder(Stack):
     summary: Literal["last", "mean", "max"] = "last"
     """The sentence as one vector, for `start: bridge` and `context_to: every_step`: the top layer's final state, or the
     mean or maximum of its outputs."""
+
+    @field_validator("bidirectional", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: object) -> object:
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise ValueError("is true or false; for some of the layers, the lowest, set 'bidirectional_layers'")
+        return value
 
     @property
     def layers_both_ways(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nmt.locks import hold
+from nmt.files import hold
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from nmt.data.batching import Side, read_ids
 from nmt.data.prepare import Prepared
@@ -45,12 +45,10 @@ class Lexicon:
     common: npt.NDArray[np.int32]
     """(at most COMMON,) the most frequent target tokens, the most frequent first."""
 
-    def save(self, path: Path, vocabularies: Vocabularies) -> None:
-        """Write the lexicon to `path`, whole or not at all, with the fingerprint of its vocabularies."""
-        temporary = path.with_name(f".{path.name}.tmp")
+    def to_bytes(self, vocabularies: Vocabularies) -> bytes:
+        """Return the content of the file that `load` reads, with the fingerprint of its vocabularies."""
         tensors = {"candidates": self.candidates, "common": self.common}
-        save_file(tensors, temporary, metadata={"vocabularies": vocabularies.fingerprint})
-        temporary.replace(path)
+        return save(tensors, metadata={"vocabularies": vocabularies.fingerprint})
 
     @classmethod
     def load(cls, path: Path, vocabularies: Vocabularies) -> "Lexicon":

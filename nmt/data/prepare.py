@@ -96,7 +96,8 @@ def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
 
 def _make(config: Config, folder: Path, report: Report) -> None:
     began = time.monotonic()
-    inputs.settings(config)  # raises where subword models to reuse are missing
+    settings = inputs.settings(config)  # raises where subword models to reuse are missing
+    _check_tags(config)
     work = folder / "work"
     work.mkdir()
     with Workers(config.data.workers or available_cores()) as workers:
@@ -112,10 +113,22 @@ def _make(config: Config, folder: Path, report: Report) -> None:
         _encode_all(config, pieces, folder, vocabularies, workers, report)
     _write_valid_text(config, pieces, folder)
     shutil.rmtree(work)
-    _write_header(config, folder, found, vocabularies, table)
+    _write_header(config, settings, folder, found, vocabularies, table)
     seconds = time.monotonic() - began
     raw = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
     report(f"prepared {raw:,} pairs in {seconds:.1f} s ({raw / seconds:,.0f} pairs/s), saved in {config.prepared}")
+
+
+def _check_tags(config: Config) -> None:
+    """Refuse a tag that the subword model to be reused would cut into pieces."""
+    subword, data = config.subword, config.data
+    tags = {corpus.tag for corpus in (*data.train, data.valid, *data.test.values()) if corpus.tag}
+    if subword.reuse is None or not tags:  # what is learnt here holds all tags, see `Config`
+        return
+    source = Vocabularies.find(subword.reuse, subword.joint).source
+    for tag in sorted(tags):
+        if not source.has_symbol(tag):
+            raise NmtError(f"the tag {tag} of a corpus is not one token of the subword model in {subword.reuse}")
 
 
 def _corpora(config: Config) -> list[int]:
@@ -192,9 +205,6 @@ def _learn_all(config: Config, pieces: list[Piece], folder: Path, workers: Worke
     subword = config.subword
     if subword.reuse is not None:
         vocabularies = Vocabularies.find(subword.reuse, subword.joint)
-        for tag in sorted({corpus.tag for corpus in (*config.data.train, config.data.valid) if corpus.tag}):
-            if not vocabularies.source.has_symbol(tag):
-                raise NmtError(f"the tag {tag} of a corpus is not one token of the subword model in {subword.reuse}")
         vocabularies.copy_to(folder)
         report(f"vocabulary: that of {subword.reuse}")
         return vocabularies
@@ -261,8 +271,9 @@ def _encode_all(
 
 
 def _write_valid_text(config: Config, pieces: list[Piece], folder: Path) -> None:
+    before = f"{config.data.valid.tag} " if config.data.valid.tag else ""
     sources = (
-        line.removeprefix(f"{config.data.valid.tag} ")
+        line.removeprefix(before)
         for piece in pieces
         if piece.corpus == _VALID
         for line in piece.path.read_bytes().decode("utf-8").split("\n")[:-1:2]
@@ -284,9 +295,13 @@ def _read_text(path: Path) -> list[str]:
 
 
 def _write_header(
-    config: Config, folder: Path, found: list[inputs.Input], vocabularies: Vocabularies, table: list[str]
+    config: Config,
+    settings: dict[str, Any],
+    folder: Path,
+    found: list[inputs.Input],
+    vocabularies: Vocabularies,
+    table: list[str],
 ) -> None:
-    settings = inputs.settings(config)
     content = [settings, [entry.sha256 for entry in found], vocabularies.fingerprint]
     header = {
         "settings": settings,

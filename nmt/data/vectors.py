@@ -3,6 +3,7 @@
 Axes: V vocabulary, E embedding width.
 """
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
 
     A line is a word and its numbers, separated by spaces; word2vec's first line, of two numbers, is passed over. A
     token that begins a word is looked up without its mark U+2581, another one as it is only where the whole vocabulary
-    is of words. Of words given twice the first counts. Raises `NmtError` for a line of another width.
+    is of words. Of words given twice the first counts. Raises `NmtError` for a line of another width; what begins as
+    numbers do is then no word.
     """
     wanted: dict[str, int] = {}
     for i, piece in enumerate(subword.pieces(range(subword.size))):
@@ -29,10 +31,11 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
         word, *values = line.rstrip(" ").rsplit(" ", size)  # GloVe has words with spaces
         if number == 1 and len(line.split()) == 2 and size != 1:
             continue
-        if len(values) != size:
+        surplus = list(itertools.takewhile(_is_number, reversed(word.split(" ")[1:])))
+        if len(values) != size or surplus:
             raise NmtError(
-                f"{path}: line {number:,} has {len(values)} numbers after its word, and model.embedding.size is "
-                f"{size}; the two must agree"
+                f"{path}: line {number:,} has {len(values) + len(surplus)} numbers after its word, and "
+                f"model.embedding.size is {size}; the two must agree"
             )
         token = wanted.pop(word, None)
         if token is None:
@@ -47,3 +50,11 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
         rows.append(vector)
     table = np.stack(rows) if rows else np.empty((0, size), np.float32)
     return np.array(ids, np.int64), table
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -23,11 +23,11 @@ def batches(order: list[int], sizes: list[int], budget: int) -> Iterator[list[in
 
 
 def by_halves(
-    rows: list[int], work: Callable[[list[int]], list[Answer]], name: Callable[[int], str]
+    rows: list[int], work: Callable[[list[int]], list[Answer]], name: Callable[[int], str], remedy: str
 ) -> Iterator[tuple[list[int], list[Answer]]]:
     """Yield `rows` and `work(rows)`; in halves, and halves of these, where memory does not suffice.
 
-    Raises `NmtError` with the `name` of a row where it does not suffice for this one alone.
+    Raises `NmtError` with the `name` of a row and the `remedy` where it does not suffice for this one alone.
     """
     pending = [rows]
     while pending:
@@ -38,8 +38,7 @@ def by_halves(
             if not is_out_of_memory(error):
                 raise
             if len(some) == 1:
-                what = name(some[0])
-                raise NmtError(f"{what}: out of memory, even alone; shorten it, or keep fewer hypotheses") from None
+                raise NmtError(f"{name(some[0])}: out of memory, even alone; {remedy}") from None
             half = len(some) // 2
             pending += [some[half:], some[:half]]
             continue

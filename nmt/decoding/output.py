@@ -11,8 +11,8 @@ from typing import BinaryIO, Literal
 
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
-from nmt.errors import NmtError, writing
-from nmt.locks import hold
+from nmt.errors import NmtError
+from nmt.files import hold, writing
 
 Format = Literal["text", "moses", "json"]
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
@@ -70,15 +70,13 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     if path is None or str(path) == "-":
         yield sys.stdout.buffer
         return
-    try:
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path, "name another file"):
         if path.exists() and not path.is_file():
             with path.open("wb") as special:
                 yield special
             return
-        partial = path.with_name(f".{path.name}.partial")
         handle = hold(partial, wait=False)
-    except OSError as error:
-        raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
     if handle is None:
         raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
     with writing(path, "nothing is there yet"), os.fdopen(handle, "wb") as file:
@@ -87,9 +85,11 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(handle)  # some file systems tell only now that they are full
-            if os.name == "nt":  # which renames no open file
+            if os.name == "nt":  # which renames and removes no open file
                 file.close()
             partial.replace(path)
         except BaseException:
+            if os.name == "nt":
+                file.close()
             partial.unlink(missing_ok=True)  # while it is still ours
             raise

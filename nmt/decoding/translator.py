@@ -64,6 +64,13 @@ class Settings:
             window=decoding.window,
         )
 
+    def changed(self, **values: Any) -> "Settings":
+        """Return these settings with those of `values`, fields of these or of `search`, that are not None."""
+        given = {name: value for name, value in values.items() if value is not None}
+        of_search = {field.name for field in dataclasses.fields(Options)} & given.keys()
+        search = dataclasses.replace(self.search, **{name: given.pop(name) for name in of_search})
+        return dataclasses.replace(self, search=search, **given)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -118,6 +125,8 @@ class _Line:
         return [*self.tag, *self.ids[self.slices[index]]]
 
 
+BEAMS = "shorten it, or keep fewer hypotheses (--beam-size)"
+"""Remedy where memory does not suffice for a line."""
 EMPTY = Target("", 0.0, 0.0, (), (), (), None)
 
 
@@ -243,7 +252,7 @@ class Translator:
                 return f"pair {first + i + 1:,}"
 
             for batch in batches(order, sizes, tokens_per_batch):
-                for rows, scores in by_halves(batch, score, name):
+                for rows, scores in by_halves(batch, score, name, "shorten it"):
                     for i, values in zip(rows, scores, strict=True):
                         answers[i] = values
             for ids, answer in zip(targets, answers, strict=True):
@@ -300,7 +309,7 @@ class Translator:
             return search(self._model, sentences, options)
 
         for batch in batches(order, sizes, settings.tokens_per_batch):
-            for rows, answers in by_halves(batch, translate, lambda i: f"line {parts[i][0].number + 1:,}"):
+            for rows, answers in by_halves(batch, translate, lambda i: f"line {parts[i][0].number + 1:,}", BEAMS):
                 for i, hypotheses in zip(rows, answers, strict=True):
                     found[parts[i][0].number, parts[i][1]] = hypotheses
         for line in lines:

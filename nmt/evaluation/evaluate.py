@@ -16,10 +16,10 @@ from tqdm import tqdm
 from nmt.config import Config, Corpus
 from nmt.data.corpus import read_pairs
 from nmt.data.lines import read_lines
-from nmt.decoding.hypothesis import Options
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Score, check_lengths, corpus_scores
+from nmt.files import write_whole, writing
 
 SAMPLES = 5
 
@@ -142,7 +142,7 @@ def as_dict(
         "split": split.name,
         "files": list(split.files),
         "models": list(models),
-        "search": {**search_settings(settings), "shortlist": shortlist},
+        "search": {**search_settings(settings), "tag": split.tag, "shortlist": shortlist},
         "sentences": len(split.source),
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
@@ -176,7 +176,8 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
     usual = {**search_settings(Settings.of(config.decoding)), "shortlist": config.decoding.shortlist}
-    other = {k: v for k, v in result["search"].items() if k not in ("method", "beam_size") and v != usual[k]}
+    named = ("method", "beam_size", "tag")
+    other = {k: v for k, v in result["search"].items() if k not in named and v != usual[k]}
     if other:
         name += "".join(f"-{key.replace('_', '-')}-{value}" for key, value in sorted(other.items())).lower()
     identity = _identity(result)
@@ -186,14 +187,11 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
         ".txt": "".join(f"{line}\n" for line in evaluation.hypotheses),
         ".json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
     }
-    try:
+    remedy = "choose another folder with --output"
+    with writing(folder, remedy):
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix, content in contents.items():
-            partial = folder / f".{name}{suffix}.partial"
-            partial.write_text(content, encoding="utf-8", newline="\n")
-            partial.replace(folder / f"{name}{suffix}")
-    except OSError as error:
-        raise NmtError(f"{folder}: cannot be written: {error.strerror}; choose another with --output FOLDER") from None
+    for suffix, content in contents.items():
+        write_whole(folder / f"{name}{suffix}", content, remedy)
     return folder / f"{name}.txt"
 
 
@@ -211,9 +209,3 @@ def _is_other(path: Path, identity: str) -> bool:
         return False
     except (OSError, ValueError, KeyError, TypeError):
         return True
-
-
-def with_search(settings: Settings, search: dict[str, Any], rest: dict[str, Any]) -> Settings:
-    """Return `settings` with those of `search` (fields of `Options`) and `rest` (other fields) that are not None."""
-    options: Options = dataclasses.replace(settings.search, **{k: v for k, v in search.items() if v is not None})
-    return dataclasses.replace(settings, search=options, **{k: v for k, v in rest.items() if v is not None})

@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from nmt.errors import NmtError
+from nmt.files import write_whole, writing
 
 FORMATS = (".png", ".svg", ".pdf")
 _FAMILIES = (
@@ -23,13 +24,10 @@ def save(figure: Figure, path: Path) -> None:
     Raises `NmtError` for an unknown ending or a place that cannot be written.
     """
     check(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    remedy = "choose another with --output"
+    with writing(path.parent, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(_render(figure, path.suffix.lower()[1:]))
-        partial.replace(path)
-    except OSError as error:
-        raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
+    write_whole(path, _render(figure, path.suffix.lower()[1:]), remedy)
 
 
 def check(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from nmt.config import dump
-from nmt.errors import NmtError
+from nmt.files import write_whole
 from nmt.reports.curves import draw
 from nmt.reports.figure import inline_svg
 from nmt.reports.keys import keys
@@ -38,12 +38,7 @@ def write_report(run_folder: Path) -> Path:
     run = Run(run_folder)
     history = read_history(run_folder)
     path = run_folder / "report.html"
-    partial = path.with_name(".report.html.partial")
-    try:
-        partial.write_text(_page(run, history), encoding="utf-8", errors="replace")
-        partial.replace(path)
-    except OSError as error:
-        raise NmtError(f"{path}: cannot be written: {error.strerror}") from None
+    write_whole(path, _page(run, history), "the run is whole; make room, and write it with nmt plot --html")
     return path
 
 

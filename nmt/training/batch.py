@@ -68,10 +68,10 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     return dealt
 
 
-def in_parts(batch: Batch, parts: int, work: Callable[[int], Answer], name: str) -> tuple[Answer, int]:
+def in_parts(batch: Batch, parts: int, work: Callable[[int], Answer], name: str, remedy: str) -> tuple[Answer, int]:
     """Return `work(parts)` and `parts`, which is doubled as long as memory does not suffice for a part of `batch`.
 
-    Raises `NmtError`, which begins with `name`, where it does not suffice for one pair at a time.
+    Raises `NmtError`, which begins with `name` and tells the `remedy`, where one pair at a time does not fit.
     """
     while True:
         try:
@@ -82,9 +82,6 @@ def in_parts(batch: Batch, parts: int, work: Callable[[int], Answer], name: str)
         if parts >= batch.pairs:
             raise NmtError(
                 f"{name}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} source and "
-                f"{batch.target_lengths.max():,} target tokens; drop the longest (data.filters.max_words) or take a "
-                "smaller model"
+                f"{batch.target_lengths.max():,} target tokens; {remedy}, or take a smaller model"
             )
         parts = min(2 * parts, batch.pairs)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from nmt import checksums
 from nmt.data.batching import Position
-from nmt.errors import NmtError, writing
+from nmt.errors import NmtError
+from nmt.files import write_whole, writing
 from nmt.models.loading import FORMAT, load_json, load_tensors, load_weights
 from nmt.runs import Run
 
@@ -145,11 +146,7 @@ STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
 
 def point(run: Run, pointer: str, name: str) -> None:
     """Make `checkpoints/best` or `checkpoints/last` name a checkpoint."""
-    temporary = run.checkpoints / f".{pointer}.tmp"
-    with writing(temporary, GO_ON):
-        temporary.write_text(name + "\n", encoding="utf-8")
-        _sync(temporary)
-        temporary.replace(run.checkpoints / pointer)
+    write_whole(run.checkpoints / pointer, f"{name}\n", GO_ON)
 
 
 def rewind(run: Run, start: Path, best_step: int) -> None:

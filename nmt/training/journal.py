@@ -9,7 +9,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from nmt.errors import writing
+from nmt.files import write_whole, writing
 from nmt.runs import read_log
 from nmt.training.checkpoint import GO_ON
 
@@ -26,11 +26,10 @@ class Journal:
             known = (entry for entry in read_log(log) if entry.get("event") not in AT_THE_END)
             steps = range(step + 1 if step else 0)
             kept = [entry for entry in known if entry.get("step") in steps]
-            temporary = log.with_name(".log.jsonl.tmp")
-            temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-            temporary.replace(log)
+            write_whole(log, "".join(json.dumps(entry) + "\n" for entry in kept), GO_ON)
         self._log = log
-        self._file = log.open("a", encoding="utf-8", buffering=1)
+        with writing(log, GO_ON):
+            self._file = log.open("a", encoding="utf-8", buffering=1)
         self._bar: tqdm[Any] | None = None
         self._max_steps = max_steps
         if sys.stderr.isatty():

@@ -16,12 +16,12 @@ from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
 
 @dataclass(frozen=True)
 class Loss:
-    """Sums over the real target tokens of a batch, in nats."""
+    """Sums over a batch."""
 
     minimised: Tensor
-    """What training minimises; a scalar with gradient."""
+    """What training minimises: over real target tokens, in nats, or risk over sentences; a scalar with gradient."""
     nll: Tensor
-    """Negative log-likelihood, without smoothing or gradient."""
+    """Negative log-likelihood of the real target tokens in nats, without smoothing or gradient."""
 
 
 def likelihood_loss(model: Seq2Seq, batch: DeviceBatch, settings: Training) -> Loss:

@@ -15,8 +15,8 @@ from nmt.config import Config
 from nmt.data.lexicon import learn_lexicon
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.subword import Vocabularies, has_seeded_samples
-from nmt.errors import NmtError, writing
-from nmt.locks import hold
+from nmt.errors import NmtError
+from nmt.files import hold, write_whole, writing
 from nmt.models.device import choose_arithmetic, choose_device, keep_freed_memory
 from nmt.models.loading import load_meta
 from nmt.runs import Run
@@ -47,7 +47,10 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
     if resume and not is_started:
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
     if config.subword.sampling and not has_seeded_samples():
-        report("subword.sampling: not to be repeated or resumed to the bit; for that, pip install sentencepiece==0.2.0")
+        report(
+            "subword.sampling: not to be repeated or resumed to the bit; for that, SentencePiece 0.2.0 is needed, "
+            "which is there for Python up to 3.12"
+        )
     if is_started:
         load_meta(run.checkpoint(which))
         _check_same(run, config, report)
@@ -65,7 +68,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         with writing(run.folder, GO_ON):
             _open(run, config, prepared, start)
             if not is_started or not run.lexicon.exists():
-                learn_lexicon(prepared).save(run.lexicon, prepared.vocabularies)
+                content = learn_lexicon(prepared).to_bytes(prepared.vocabularies)
+                write_whole(run.lexicon, content, GO_ON)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
@@ -87,8 +91,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             if is_started:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
-        with writing(run.folder, GO_ON):
-            _finish(run, trainer, reason)
+        _finish(run, trainer, reason)
     best, metric = trainer.progress.best, config.training.metric
     report(reason if best is None else f"{reason}; best {metric} {best:.4g} at step {trainer.progress.best_step:,}")
     report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")
@@ -133,9 +136,7 @@ def _open(run: Run, config: Config, prepared: Prepared, last: Path | None) -> No
     else:
         run.subword.mkdir(exist_ok=True)
         prepared.vocabularies.copy_to(run.subword)
-    temporary = run.folder / ".config.yaml.tmp"
-    temporary.write_text(schema.dump(config), encoding="utf-8")
-    temporary.replace(run.config_file)
+    write_whole(run.config_file, schema.dump(config), GO_ON)
     run.finished.unlink(missing_ok=True)
 
 
@@ -166,9 +167,7 @@ def _finish(run: Run, trainer: Trainer, reason: str) -> None:
         "seconds": round(progress.seconds, 2),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    temporary = run.folder / ".finished.json.tmp"
-    temporary.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(run.finished)
+    write_whole(run.finished, json.dumps(summary, indent=1) + "\n", GO_ON)
     from nmt.reports.page import write_report  # matplotlib, wanted only now
 
     write_report(run.folder)

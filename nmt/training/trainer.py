@@ -92,7 +92,7 @@ class Trainer:
         self.progress = Progress()
         self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
         self._skipped_in_a_row = 0
-        self._in_parts: dict[int, int] = {}
+        self._in_parts: list[int] = []
         self._stop: int | None = None
 
     @property
@@ -177,37 +177,41 @@ class Trainer:
         Returns the sums over its target tokens of minimised loss and NLL.
         """
         losses, parts = in_parts(
-            batch, self.settings.accumulate, lambda parts: self._backward(batch, step, parts), f"step {step:,}"
+            batch,
+            self.settings.accumulate,
+            lambda parts: self._backward(batch, step, parts),
+            f"step {step:,}",
+            "leave longer pairs out (training.max_tokens)",
         )
         if parts > self.settings.accumulate:
-            self._in_parts[step] = parts
+            self._in_parts.append(parts)
         return losses
 
     def _backward(self, batch: Batch, step: int, parts: int) -> torch.Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         losses = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for loss in self._losses(batch, step, parts):
-            loss.minimised.backward()  # type: ignore[no-untyped-call]
-            losses += torch.stack([loss.minimised.detach() * batch.tokens, loss.nll])
+        count = batch.tokens if self._score is None else batch.pairs
+        is_drawn = self._score is not None or teacher_share(step, self.settings) < 1.0
+        drawer = ready(self.model, self.arithmetic) if is_drawn else None
+        for number, part in enumerate(split(batch, parts)):
+            loss = self._loss(part, step, number, drawer)
+            mean = loss.minimised / count
+            mean.backward()  # type: ignore[no-untyped-call]
+            losses += torch.stack([mean.detach() * batch.tokens, loss.nll])
         return losses
 
-    def _losses(self, batch: Batch, step: int, parts: int) -> Iterator[Loss]:
-        """Yield the loss of each of so many parts of the batch, as its share of the mean over the batch."""
-        settings, target = self.settings, self.vocabularies.target
-        share = teacher_share(step, settings)
-        drawer = ready(self.model, self.arithmetic) if self._score is not None or share < 1.0 else None
-        for number, part in enumerate(split(batch, parts)):
-            torch.manual_seed(address(self.config.seed, "dropout", step, number))
-            here = on_device(part, self.device)
-            seed = address(self.config.seed, "samples", step, number)
-            if drawer is not None and self._score is None:
-                here = dataclasses.replace(here, previous=sampled_previous(drawer, here, share, seed))
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
-                if drawer is not None and self._score is not None:
-                    loss, count = risk_loss(self.model, drawer, here, settings, target, self._score, seed), batch.pairs
-                else:
-                    loss, count = likelihood_loss(self.model, here, settings), batch.tokens
-            yield Loss(loss.minimised / count, loss.nll)
+    def _loss(self, part: Batch, step: int, number: int, drawer: Seq2Seq | None) -> Loss:
+        """Return the loss of a part of the step's batch; `drawer` draws tokens where they are wanted."""
+        torch.manual_seed(address(self.config.seed, "dropout", step, number))
+        seed = address(self.config.seed, "samples", step, number)
+        here = on_device(part, self.device)
+        if drawer is not None and self._score is None:
+            previous = sampled_previous(drawer, here, teacher_share(step, self.settings), seed)
+            here = dataclasses.replace(here, previous=previous)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
+            if drawer is not None and self._score is not None:
+                return risk_loss(self.model, drawer, here, self.settings, self.vocabularies.target, self._score, seed)
+            return likelihood_loss(self.model, here, self.settings)
 
     def _is_finite(self, norm: torch.Tensor) -> bool:
         if math.isfinite(float(norm)):
@@ -237,7 +241,7 @@ class Trainer:
         if self._in_parts:
             journal.say(
                 f"{len(self._in_parts)} of {steps} steps before step {progress.step:,} were taken in up to "
-                f"{max(self._in_parts.values())} parts: out of memory; smaller batches (training.tokens_per_batch) "
+                f"{max(self._in_parts)} parts: out of memory; smaller batches (training.tokens_per_batch) "
                 "would be faster"
             )
             self._in_parts.clear()

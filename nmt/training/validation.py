@@ -57,7 +57,7 @@ class Validator:
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         tokens = 0
         for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH):
-            nll, _ = in_parts(batch, 1, functools.partial(self._nll, model, batch), "validation")
+            nll, _ = in_parts(batch, 1, functools.partial(self._nll, model, batch), "validation", "shorten data.valid")
             total += nll
             tokens += batch.tokens
         return float(total) / max(1, tokens)

@@ -170,10 +170,6 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--greedy", "--sample"], "--greedy and --sample"),
-        (["--greedy", "--beam-size", 4], "--greedy and --beam-size"),
-        (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file"),
-        (["--prefix", "a", "--shortlist", 4], "--shortlist and a prefix"),
         (["--shortlist", 4], "no lexicon; translate with --shortlist 0"),
         (["--n-best", 9], "--beam-size of at least 9"),
         (["--checkpoint", "step-9"], "step-9"),
@@ -184,6 +180,20 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
 def test_mistakes_are_named(run, arguments, message):
     with pytest.raises(NmtError, match=message):
         call(run, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--greedy", "--sample"], "--greedy and --sample exclude"),
+        (["--greedy", "--beam-size", "4"], "--greedy and --beam-size exclude"),
+        (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file exclude"),
+        (["--prefix", "a", "--shortlist", "4"], "--shortlist and a prefix"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(run, arguments, message):
+    result = CliRunner().invoke(translate.command, ["--model", str(run), *arguments], input=b"a\n")
+    assert result.exit_code == 2 and message in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--max-length-ratio", "inf"], ["--alpha", "nan"], ["--coverage-penalty", "-1"]])

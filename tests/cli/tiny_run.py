@@ -60,7 +60,8 @@ def make_run(folder: Path, more: str = "") -> Path:
         save_model(Seq2Seq(settings.model, subword.size, subword.size), str(checkpoint / "model.safetensors"))
         (checkpoint / "meta.json").write_text(meta, encoding="utf-8")
     candidates = np.full((subword.size, CANDIDATES), subword.size - 1, np.int32)
-    Lexicon(candidates, np.empty(0, np.int32)).save(run / "lexicon.safetensors", Vocabularies.load(run / "subword"))
+    lexicon = Lexicon(candidates, np.empty(0, np.int32))
+    (run / "lexicon.safetensors").write_bytes(lexicon.to_bytes(Vocabularies.load(run / "subword")))
     (run / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")
     (run / "checkpoints" / "last").write_text("step-2\n", encoding="utf-8")
     return run

@@ -82,7 +82,7 @@ def test_kept_and_read(tmp_path):
     vocabularies = made.vocabularies
     with pytest.raises(NmtError, match="no lexicon"):
         Lexicon.load(path, vocabularies)
-    learnt.save(path, vocabularies)
+    path.write_bytes(learnt.to_bytes(vocabularies))
     found = Lexicon.load(path, vocabularies)
     assert np.array_equal(found.candidates, learnt.candidates) and np.array_equal(found.common, learnt.common)
     swapped = Vocabularies(vocabularies.target, vocabularies.source)

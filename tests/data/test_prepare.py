@@ -227,6 +227,37 @@ def test_mistakes_are_named(sections: dict[str, Any], message: str, tmp_path: Pa
     assert not (tmp_path / "prepared").exists()
 
 
+def tagged(folder: Path, tag: str, **subword: Any) -> config.Config:
+    train, valid = corpus(folder, "t", SOURCE, TARGET), corpus(folder, "v", ["the a u", "None"], ["A", "B"])
+    test = {"test": {**valid, "tag": tag}}
+    data = {"train": {**train, "tag": "<2up>"}, "valid": {**valid, "tag": "<2up>"}, "test": test}
+    return settings(folder, data=data, subword={"user_symbols": ["<2up>", tag], **subword})
+
+
+def test_tags_stand_before_what_is_encoded_and_not_in_the_text(tmp_path: Path) -> None:
+    made = prepare(tagged(tmp_path, "<2low>"), quiet)
+    assert made.vocabularies.source.has_symbol("<2up>")
+    symbol = made.vocabularies.source.encode(["<2up>"])[0]
+    for store in (made.train[0][0], made.valid):
+        sources = [store.pair(i)[0].tolist() for i in range(len(store))]
+        assert sources and all(ids[: len(symbol)] == symbol and len(ids) > len(symbol) for ids in sources)
+    assert made.valid_text[0] == ["the a u", "None"]
+
+
+def test_without_a_tag_no_word_is_taken_for_one(tmp_path: Path) -> None:
+    valid = corpus(tmp_path, "none", ["None of them"], ["X"])
+    assert prepare(settings(tmp_path, data={"valid": valid}), quiet).valid_text[0] == ["None of them"]
+
+
+def test_reused_subwords_must_know_every_tag(tmp_path: Path) -> None:
+    first = prepare(tagged(tmp_path, "<2low>"), quiet)
+    values = tagged(tmp_path, "<2mid>", reuse=first.folder).model_dump()
+    values["data"]["prepared"] = tmp_path / "again"
+    with pytest.raises(NmtError, match="the tag <2mid> of a corpus is not one token"):
+        prepare(config.parse(values, "test"), quiet)
+    assert not (tmp_path / "again").exists()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_misaligned_files_and_an_empty_valid(workers: int, tmp_path: Path) -> None:
     bad = corpus(tmp_path, "bad", SOURCE, TARGET[:-1])

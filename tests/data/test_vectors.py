@@ -32,6 +32,8 @@ def test_word2vec_and_glove(words, tmp_path):
     ("text", "message"),
     [
         ("cat 1 2\n", "line 1 has 2 numbers after its word, and model.embedding.size is 3"),
+        ("cat 1 2 3 4 5\n", "line 1 has 5 numbers after its word, and model.embedding.size is 3"),
+        ("2 4\ncat 1 2 3 4\n", "line 2 has 4 numbers after its word, and model.embedding.size is 3"),
         ("the 1 2 3\ncat 1 x 3\n", "line 2: 'cat' is not followed by 3 numbers"),
         ("the 1 2 3\ncat 1 nan 3\n", "line 2: the vector of 'cat' is not finite"),
     ],

@@ -16,7 +16,7 @@ def test_halves_until_memory_suffices(error):
             raise error
         return [row * row for row in rows]
 
-    found = list(by_halves(list(range(10)), work, str))
+    found = list(by_halves(list(range(10)), work, str, "shorten it"))
     assert [row for rows, _ in found for row in rows] == list(range(10))
     assert all(answers == [row * row for row in rows] for rows, answers in found)
     assert tried == [10, 5, 2, 3, 5, 2, 3]
@@ -28,9 +28,9 @@ def test_what_fits_alone_nowhere_is_named():
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
         return rows
 
-    found = by_halves([3, 4], work, lambda row: f"line {row}")
+    found = by_halves([3, 4], work, lambda row: f"line {row}", "shorten it")
     assert next(found) == ([3], [3])
-    with pytest.raises(NmtError, match="line 4: out of memory"):
+    with pytest.raises(NmtError, match="line 4: out of memory, even alone; shorten it"):
         next(found)
 
 
@@ -39,4 +39,4 @@ def test_other_errors_are_not_hidden():
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        list(by_halves([1, 2], work, str))
+        list(by_halves([1, 2], work, str, "shorten it"))

@@ -12,7 +12,7 @@ import pytest
 from nmt import config
 from nmt.decoding.translator import Settings, Target, Translation, Translator
 from nmt.errors import NmtError
-from nmt.evaluation.evaluate import Split, as_dict, default_split, evaluate, keep, read_files, with_search
+from nmt.evaluation.evaluate import Split, as_dict, default_split, evaluate, keep, read_files
 
 SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
 
@@ -21,6 +21,7 @@ class Stub:
     """Copies the source in capitals; every token has probability 1/8."""
 
     def translate(self, lines: Iterable[str], settings: Settings) -> Iterator[Translation]:
+        self.tags = [settings.tag]
         for number, line in enumerate(lines):
             values = (math.log(1 / 8),) * (len(line.split()) + 1)
             yield Translation(number, line, (), (Target(line.upper(), 0.0, 0.0, (), values, None, None),))
@@ -28,6 +29,7 @@ class Stub:
     def log_probs(
         self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, tag: str
     ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
+        self.asked = tag
         for _, target in pairs:
             yield [], (math.log(1 / 8),) * (len(target.split()) + 1)
 
@@ -50,6 +52,12 @@ def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:
     assert {score.name: score.value for score in found.scores}["chrF2"] == pytest.approx(100)
 
 
+def test_both_measurements_see_the_tag() -> None:
+    stub = Stub()
+    evaluate(cast(Translator, stub), settings_of()[1], dataclasses.replace(SPLIT, tag="<2de>"), "13a")
+    assert stub.tags == ["<2de>"] and stub.asked == "<2de>"
+
+
 def test_a_hopeless_loss_is_still_a_number() -> None:
     found = dataclasses.replace(evaluate(STUB, settings_of()[1], SPLIT, "13a"), loss=1e6)
     assert math.isfinite(found.perplexity)
@@ -68,10 +76,12 @@ def test_names_of_what_is_kept(tmp_path: Path) -> None:
 
     usual = name(settings)
     assert usual == "test-step-5-beam5.txt"
-    assert name(with_search(settings, {"method": "greedy"}, {})) == "test-step-5-greedy.txt"
-    assert name(with_search(settings, {"alpha": 0.5}, {})) == "test-step-5-beam5-alpha-0.5.txt"
-    assert name(with_search(settings, {"alpha": None}, {"window": 3, "tokens_per_batch": 9})) == usual
+    assert name(settings.changed(method="greedy")) == "test-step-5-greedy.txt"
+    assert name(settings.changed(alpha=0.5)) == "test-step-5-beam5-alpha-0.5.txt"
+    assert name(settings.changed(alpha=None, window=3, tokens_per_batch=9)) == usual
     assert name(settings, ("x/step-5", "y/averaged")) == "test-step-5+averaged-beam5.txt"
+    tagged = [dataclasses.replace(SPLIT, tag=tag) for tag in ("<2de>", "<2fr>")]
+    assert name(settings, split=tagged[0]) not in (usual, name(settings, split=tagged[1]))
     elsewhere = dataclasses.replace(SPLIT, files=("other", "files"))
     assert name(settings, split=elsewhere) not in (usual, name(settings, ("z/step-5",)))
     assert name(settings) == usual

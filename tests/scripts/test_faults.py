@@ -24,6 +24,8 @@ TRACE = b"Traceback (most recent call last):\nValueError: x\n"
         (0, b"a\rc\nb\n", b"", "output holds"),
         (1, b"", b"model x\nnmt: error: x is missing\nthere are: y\n", ""),
         (1, b"", b"x is missing\n", "without a clear line"),
+        (2, b"", b"Usage: nmt ...\n\nError: No such option: --x\n", ""),
+        (2, b"", b"Usage: nmt ...\n", "without a clear line"),
         (1, b"", TRACE, "Traceback"),
         (70, b"", b"", "status 70"),
         (1, b"", b"nmt: error: out of memory: take smaller batches\n", "more memory"),

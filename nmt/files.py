@@ -1,9 +1,13 @@
-"""Files that one process at a time holds."""
+"""Files that are whole or not there, and files that one process at a time holds."""
 
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from nmt.errors import NmtError
 
 try:
     import fcntl
@@ -12,6 +16,36 @@ except ImportError:  # Windows
 
 _UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems without locks answer; there none is taken."""
+
+
+@contextmanager
+def writing(path: Path, remedy: str) -> Iterator[None]:
+    """Turn a failure to write in this context, such as a full disk, into an `NmtError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise NmtError(f"{error.filename or path}: cannot be written: {error.strerror or error}; {remedy}") from None
+
+
+def write_whole(path: Path, data: bytes | str, remedy: str) -> None:
+    """Write a file that is there whole, on the disk, or as it was before; text as UTF-8.
+
+    Links are not followed. Raises `NmtError`, which ends with the `remedy`, where that fails.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    content = data.encode("utf-8", errors="replace") if isinstance(data, str) else data
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be written: {error.strerror or error}; {remedy}") from None
 
 
 def hold(path: Path, wait: bool = True) -> int | None:
