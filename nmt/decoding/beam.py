@@ -92,6 +92,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
     finished = _Finished(batch, beams, device)
     results = _Finished(batch, beams, device)
     trace: list[_Step] = []
+    has_ended = False
 
     for step in range(constraints.last_step + 1):
         width = totals.shape[1]
@@ -110,24 +111,26 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
             alignment = output.alignment.float().view(len(alive), width, -1)
         trace.append(_Step(alive, parents, tokens, values, alignment if options.with_alignment else None))
 
-        is_end = (tokens == EOS) & (totals > -torch.inf)
-        scores = totals / divisors[step]
         if beta and alignment is not None:
             added = covered + alignment
             covered = added.gather(1, parents.unsqueeze(2).expand(-1, -1, added.shape[2]))
-            scores = scores + beta * coverage(covered, memory.is_real.unsqueeze(1))
-        if device.type != "cpu" or bool(is_end.any()):
-            finished.add(scores.masked_fill(~is_end, -torch.inf), step)
-        totals = totals.masked_fill(tokens == EOS, -torch.inf)
-        open_best = totals.amax(1)
-        is_full = (finished.counts >= beams) & (finished.scores[:, -1] >= open_best / divisors[step])
-        # No open hypothesis can score more than this: every token costs, and so does coverage.
-        is_settled = finished.scores[:, options.n_best - 1] >= open_best / longest
-        is_done = is_full | is_settled
-        totals = totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
-
         rows = torch.arange(len(alive), device=device).unsqueeze(1) * width + parents
-        if asks_device(device, step):
+        is_end = (tokens == EOS) & (totals > -torch.inf)
+        if device.type != "cpu" or bool(is_end.any()):  # a GPU is not asked
+            has_ended = True
+            scores = totals / divisors[step]
+            if beta:
+                scores = scores + beta * coverage(covered, memory.is_real.unsqueeze(1))
+            finished.add(scores.masked_fill(~is_end, -torch.inf), step)
+        if has_ended:
+            totals = totals.masked_fill(tokens == EOS, -torch.inf)
+            open_best = totals.amax(1)
+            is_full = (finished.counts >= beams) & (finished.scores[:, -1] >= open_best / divisors[step])
+            # No open hypothesis can score more than this: every token costs, and so does coverage.
+            is_settled = finished.scores[:, options.n_best - 1] >= open_best / longest
+            is_done = is_full | is_settled
+            totals = totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
+        if has_ended and asks_device(device, step):
             going = remaining(is_done)
             if going is not None and len(going) == 0:
                 break

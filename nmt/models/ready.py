@@ -57,7 +57,7 @@ class Int8Product(nn.Module):
             bias = self.bias + 0.0 * x.sum()  # integers would hide what is not a number
             return self._multiply(_bytes(torch.add(SHIFT, x, alpha=1.0 / scale)), scale, bias)
         largest = x.abs().amax(-1, keepdim=True).clamp_(min=1e-12)  # (N, 1)
-        product = self._multiply(_bytes(torch.addcmul(self.shift, x, LEVELS / largest)), 1.0 / LEVELS, None)
+        product = self._multiply(_bytes(torch.addcdiv(self.shift, x, largest, value=LEVELS)), 1.0 / LEVELS, None)
         return torch.addcmul(self.bias, product, largest)
 
     def _multiply(self, x: Tensor, scale: float, bias: Tensor | None) -> Tensor:
