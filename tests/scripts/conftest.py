@@ -1,0 +1,33 @@
+"""What tests of scripts share."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder with a corpus of a few words, and return the config of a network that trains in no time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    lines = [" ".join("abcdef"[i % n] for i in range(n)) for n in range(2, 7)] * 4
+    for side in ("s", "t"):
+        Path(side).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    corpus = {"source": "s", "target": "t"}
+    sizes = {part: {"size": 8} for part in ("embedding", "encoder", "decoder", "attention")}
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "data": {"train": corpus, "valid": corpus, "test": {"test": corpus}, "workers": 1},
+        "subword": {"kind": "char", "vocab_size": 20},
+        "model": sizes,
+        "training": {"max_steps": 2, "validation_bleu": False, "metric": "loss"},
+    }
+    Path("tiny.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return Path("tiny.yaml")
