@@ -54,6 +54,8 @@ class Progress:
     """What the trainer sums between two lines of the log."""
     since: list[int] = field(default_factory=lambda: [0, 0])
     """Target tokens and steps since the last line of the log."""
+    is_unjudged: bool = False
+    """Whether the weights of this step are still to be validated, as a signal came before that was done."""
     skipped: int = 0
     """Steps left out because the gradient was not finite."""
 

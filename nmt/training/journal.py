@@ -20,10 +20,15 @@ AT_THE_END = ("averaged", "end")
 class Journal:
     """Writes each event to the log and shows it."""
 
-    def __init__(self, log: Path, step: int, max_steps: int) -> None:
-        """Go on with `log` after `step`; lines of a session that saved none of it, or of later steps, are dropped."""
+    def __init__(self, log: Path, step: int, max_steps: int, is_judged: bool = True) -> None:
+        """Go on with `log` after `step`; lines of a session that saved none of it, or of later steps, are dropped.
+
+        So are those on the validation of `step` where that comes again, as it is not `is_judged`.
+        """
         if log.exists():
             known = (entry for entry in read_log(log) if entry.get("event") not in AT_THE_END)
+            if not is_judged:
+                known = (entry for entry in known if (entry.get("event"), entry.get("step")) != ("valid", step))
             steps = range(step + 1 if step else 0)
             kept = [entry for entry in known if entry.get("step") in steps]
             write_whole(log, "".join(json.dumps(entry) + "\n" for entry in kept), GO_ON)

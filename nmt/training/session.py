@@ -82,7 +82,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         else:
             begin(trainer.model, config, prepared, report)
             trainer.restart_average()
-        with Journal(run.log, trainer.progress.step, config.training.max_steps) as journal:
+        progress = trainer.progress
+        with Journal(run.log, progress.step, config.training.max_steps, not progress.is_unjudged) as journal:
             facts = _facts(trainer, prepared)
             if not facts["left_out"]:
                 del facts["left_out"]

@@ -88,12 +88,13 @@ class Trainer:
             config.subword.kind,
         )
         self._score = sentence_scorer(config.data.target_language) if self.settings.objective == "risk" else None
-        self.validate = Validator(config, prepared, device, arithmetic)
+        self._validator = Validator(config, prepared, device, arithmetic)
         self.progress = Progress()
         self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
         self._skipped_in_a_row = 0
         self._in_parts: list[int] = []
         self._stop: int | None = None
+        self._is_validating = False
 
     @property
     def best_weights(self) -> Seq2Seq:
@@ -125,33 +126,49 @@ class Trainer:
         marked = (time.monotonic(), progress.step, progress.since[0])
         reason = "max_steps reached"
         with _signals(self), Prefetch(self.batches.run_from(progress.position)) as stream:
-            while progress.step < self.settings.max_steps:
-                batch, progress.position = next(stream)
-                self._update(batch)
-                progress.seconds = time.monotonic() - began
-                journal.advance()
-                if progress.step % self.settings.log_every == 0:
-                    marked = self._log(journal, marked)
+            while progress.is_unjudged or progress.step < self.settings.max_steps:
+                was_unjudged = progress.is_unjudged
+                if not was_unjudged:
+                    batch, progress.position = next(stream)
+                    self._update(batch)
+                    progress.seconds = time.monotonic() - began
+                    journal.advance()
+                    if progress.step % self.settings.log_every == 0:
+                        marked = self._log(journal, marked)
                 is_last = progress.step == self.settings.max_steps
-                must_save = is_last or progress.step % self.settings.save_every == 0 or self._stop is not None
+                must_save = is_last or was_unjudged or progress.step % self.settings.save_every == 0
                 is_enough = False
-                if is_last or progress.step % self.settings.validate_every == 0:
-                    before = time.monotonic()
-                    is_best = self._judge(self.validate(self.best_weights), journal)
-                    must_save |= is_best
+                progress.is_unjudged = is_last or progress.step % self.settings.validate_every == 0
+                before = time.monotonic()
+                if progress.is_unjudged and (result := self._validate(self.best_weights)) is not None:
+                    progress.is_unjudged = False
+                    must_save |= self._judge(result, journal)
                     is_enough = 0 < self.settings.patience <= progress.misses
                     progress.seconds = time.monotonic() - began
                     marked = (marked[0] + time.monotonic() - before, *marked[1:])
-                if must_save or is_enough:
+                if must_save or is_enough or self._stop is not None:
                     self._save()
-                if self._stop is not None and not is_last:
+                if self._stop is not None and (progress.is_unjudged or not is_last):
                     raise Interrupted(self._stop)
                 if is_enough:
                     reason = f"{self.settings.metric} has not improved for {progress.misses} validations"
                     break
-        if self.settings.average_last:
-            self._average_last(journal)
+            if self.settings.average_last:
+                self._average_last(journal)
         return reason
+
+    def _validate(self, model: Seq2Seq) -> Result | None:
+        """Validate `model`; None where a signal came before or meanwhile, which does not wait for the end of it."""
+        if self._stop is not None:
+            return None
+        try:
+            self._is_validating = True
+            try:
+                return self._validator(model)
+            finally:
+                self._is_validating = False
+        except Interrupted:
+            return None
 
     def _update(self, batch: Batch) -> None:
         """Take one optimizer step on `batch`."""
@@ -326,7 +343,10 @@ class Trainer:
         mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
         averaged = copy.deepcopy(self.best_weights)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
-        result = self.validate(averaged)
+        result = self._validate(averaged)
+        if result is None:
+            assert self._stop is not None
+            raise Interrupted(self._stop)
         checkpoint.save_weights(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
         bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f}"
         journal.say(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")
@@ -335,12 +355,14 @@ class Trainer:
 
 @contextmanager
 def _signals(trainer: Trainer) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM finish the step; the second stops at once."""
+    """Let the first SIGINT or SIGTERM finish the step, or break off a validation; the second stops at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         if trainer._stop is not None:
             raise KeyboardInterrupt
         trainer._stop = number
+        if trainer._is_validating:
+            raise Interrupted(number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -125,6 +125,50 @@ def test_stopped_and_resumed_equals_never_stopped(here, monkeypatch, variant, st
     assert whole.checkpoint("best").name == parts.checkpoint("best").name
 
 
+def break_off(monkeypatch, step):
+    """Send SIGINT while the weights of `step` are validated."""
+    validate = Trainer._validate
+
+    def validation(model):
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the validation went on")
+
+    def interrupted(self, model):
+        if self.progress.step == step:
+            self._validator = validation
+        return validate(self, model)
+
+    monkeypatch.setattr(Trainer, "_validate", interrupted)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile", "meanwhile, then killed"])
+@pytest.mark.parametrize("step", [4, 12])
+def test_a_validation_broken_off_is_made_up_for(here, monkeypatch, step, when):
+    whole = run(tiny("whole", average_last=2))
+    with monkeypatch.context() as patch:
+        if when == "before":
+            stop_after(patch, step - 1)
+        else:
+            break_off(patch, step)
+        with pytest.raises(Interrupted):
+            run(tiny("parts", average_last=2))
+    judged = [entry["step"] for entry in read_log(here / "runs" / "parts" / "log.jsonl") if entry["event"] == "valid"]
+    assert step not in judged and len(judged) == step // 4 - 1
+    if "killed" in when:
+
+        def killed(self):
+            raise MemoryError
+
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr(Trainer, "_save", killed)
+            run(tiny("parts", average_last=2), resume=True)
+    parts = run(tiny("parts", average_last=2), resume=True)
+    assert untimed(whole.log) == untimed(parts.log)
+    for which in ("best", "last", "averaged"):
+        a, b = (load_file(found.checkpoint(which) / "model.safetensors") for found in (whole, parts))
+        assert all((a[key] == b[key]).all() for key in a)
+
+
 def test_a_crash_between_saves_loses_only_what_was_not_saved(here, monkeypatch):
     whole = run(tiny("whole"))
     update = Trainer._update
