@@ -17,10 +17,19 @@ _NO_MEMORY = (
     "bad allocation",
     "ALLOC_FAILED",
 )
+_NO_MORE_CODE = ("could not create a primitive",)
+"""What oneDNN says where it has no room for code that it compiles; from then on it compiles none in this thread."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory, of the machine or of a GPU, did not suffice; torch says so in several ways."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
-    )
+    return is_short_of_memory(error) or _says(error, _NO_MORE_CODE)
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Return whether a smaller piece of the work may fit into memory."""
+    return isinstance(error, MemoryError) or _says(error, _NO_MEMORY)
+
+
+def _says(error: BaseException, words: tuple[str, ...]) -> bool:
+    return isinstance(error, RuntimeError) and any(some in str(error) for some in words)

@@ -15,7 +15,8 @@ import click
 def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: str | None) -> None:
     """Train a model into runs/NAME; prepares the data first where that is not done.
 
-    Ctrl-C finishes the step, breaks off a validation, saves, and says how to go on (exit status 130; 143 after SIGTERM).
+    Ctrl-C finishes the step, breaks off a validation, saves, and says how to go on (exit status 130; 143 after
+    SIGTERM).
     """
     from nmt import config
     from nmt.errors import NmtError

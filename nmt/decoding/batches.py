@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from nmt.errors import NmtError, is_out_of_memory
+from nmt.errors import NmtError, is_short_of_memory
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +35,7 @@ def by_halves(
         try:
             answers = work(some)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not is_short_of_memory(error):
                 raise
             if len(some) == 1:
                 raise NmtError(f"{name(some[0])}: out of memory, even alone; {remedy}") from None

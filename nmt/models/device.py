@@ -38,6 +38,13 @@ def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
 
 
+def return_freed_memory() -> None:
+    """Give the system what it was spared by `keep_freed_memory`, where memory did not suffice."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    if trim is not None:
+        trim(0)
+
+
 def keep_freed_memory() -> None:
     """Let the process reuse the memory of freed tensors instead of returning it to the system.
 

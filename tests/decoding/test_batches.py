@@ -34,9 +34,14 @@ def test_what_fits_alone_nowhere_is_named():
         next(found)
 
 
-def test_other_errors_are_not_hidden():
-    def work(rows):
-        raise RuntimeError("shapes differ")
+@pytest.mark.parametrize("message", ["shapes differ", "could not create a primitive"])
+def test_what_less_would_not_mend_is_not_tried_again(message):
+    tried = []
 
-    with pytest.raises(RuntimeError, match="shapes differ"):
+    def work(rows):
+        tried.append(len(rows))
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match=message):
         list(by_halves([1, 2], work, str, "shorten it"))
+    assert tried == [2]
