@@ -3,7 +3,7 @@
 python scripts/fault_memory.py [--limits 6000 4500 ...] [--threads 1] [--json FILE]
 
 Each limit, in MiB of address space (RLIMIT_AS, which is more than what is resident), is set on a training with batches
-of 3,000 pairs and a wide network, and on a translation of the test set in one batch. Each must end
+of 2,000 pairs and a wide network, and on a translation of the test set in one batch. Each must end
 well, in more parts where that is needed, or with status 1 and one line that tells what to do; no checkpoint is ever
 half there. Needs Linux or macOS.
 """
@@ -24,17 +24,17 @@ from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.runs import Run
 
-LIMITS = (6000, 4500, 3800, 3200, 2800, 2400, 2000, 1600, 1200, 800)
+LIMITS = (4000, 3000, 2600, 2300, 2000, 1700, 1400, 1000, 600)
 WIDE: dict[str, Any] = {
     "data.workers": 1,
     "subword.vocab_size": 2000,
-    "model.encoder.size": 768,
-    "model.decoder.size": 768,
-    "training.max_steps": 3,
-    "training.validate_every": 3,
+    "model.encoder.size": 512,
+    "model.decoder.size": 512,
+    "training.max_steps": 2,
+    "training.validate_every": 2,
     "training.save_every": 1,
     "training.log_every": 1,
-    "training.sentences_per_batch": 3000,
+    "training.sentences_per_batch": 2000,
 }
 
 
