@@ -23,7 +23,8 @@ _NO_MORE_CODE = ("could not create a primitive",)
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory, of the machine or of a GPU, did not suffice; torch says so in several ways."""
-    return is_short_of_memory(error) or _says(error, _NO_MORE_CODE)
+    is_library = isinstance(error, ImportError) and "failed to map segment" in str(error)
+    return is_short_of_memory(error) or _says(error, _NO_MORE_CODE) or is_library
 
 
 def is_short_of_memory(error: BaseException) -> bool:

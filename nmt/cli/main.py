@@ -68,7 +68,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):  # Abort is a RuntimeError
         click.echo("nmt: interrupted", err=True)
         sys.exit(130)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError) as error:
         if not is_out_of_memory(error):
             raise
         click.echo(

@@ -64,6 +64,7 @@ def test_completion_script():
         ("KeyboardInterrupt()", 130, "nmt: interrupted"),
         ("MemoryError()", 1, "nmt: error: out of memory"),
         ("RuntimeError('CUDA out of memory. Tried to allocate')", 1, "nmt: error: out of memory"),
+        ("ImportError('x.so: failed to map segment from shared object')", 1, "nmt: error: out of memory"),
         ("RuntimeError('could not create a primitive')", 1, "nmt: error: out of memory"),
         ("OSError(28, 'No space left on device')", 1, "nmt: error: output: No space left on device"),
     ],
