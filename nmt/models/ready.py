@@ -4,6 +4,7 @@ Axes: N rows, I input width, O output width.
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,34 @@ class Int8Product(nn.Module):
         return product
 
 
+class PackedProduct(nn.Module):
+    """x W' + b with W (O, I) laid out once as oneDNN multiplies by it; `F.linear` would do so at every step.
+
+    For the few rows of a search that takes longer than multiplying. Each row of x is summed in the same order whatever
+    its neighbours are.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.bias = bias
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous())
+
+    def columns(self, wanted: Tensor) -> "PackedProduct":
+        """Return the product that makes the columns `wanted` of this one's."""
+        return PackedProduct(self.packed.to_dense()[wanted], self.bias[wanted])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the product (..., O) of `x` (..., I)."""
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        return product
+
+
+def _can_pack(weight: Tensor) -> bool:
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    return weight.dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def _bytes(x: Tensor) -> Tensor:
     """Return the whole part of numbers from 0 to 255; by way of 16 bits, as torch has no fast kernel for 8."""
     return x.to(torch.int16).to(torch.uint8)
@@ -82,22 +111,28 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True) -> Seq
     copied = (copy.deepcopy(model) if is_copied else model).eval().requires_grad_(False)
     if arithmetic == "bf16":
         copied.to(torch.bfloat16)
-    product = Int8Product.of if arithmetic == "int8" else Linear.of
+    output = copied.output
+    product: Callable[[Tensor, Tensor], nn.Module] = Linear.of
+    if arithmetic == "int8":
+        product = Int8Product.of
+    elif _can_pack(output.weight):
+        product = PackedProduct
+    products = [(copied.decoder, "readout")] if copied.decoder.readout is not None else []
     for layer in copied.decoder.layers:
         if isinstance(layer, RecurrentLayer):
             layer.product = product(*layer.joint())
-        elif arithmetic == "int8":
-            for part, name in layer.products():
-                weights = getattr(part, name)
-                part.add_module(name, Int8Product.of(weights.weight, weights.bias))
+        else:
+            products += layer.products()
+    for part, name in products:
+        weights = getattr(part, name)
+        part.add_module(name, product(weights.weight, weights.bias))
     if arithmetic == "int8":
-        readout, output = copied.decoder.readout, copied.output
-        if readout is not None:
-            copied.decoder.add_module("readout", Int8Product.of(readout.weight, readout.bias))
         copied.add_module("output", Int8Product.of(output.weight, output.bias, copied.readout_bound))
         if choose_arithmetic("auto", output.weight.device) == "bf16":
             copied.encoder.to(torch.bfloat16)
             for name, part in copied.decoder.named_modules():
                 if isinstance(part, Linear) and name.split(".")[-1] in ("key", "value", "bridge"):
                     part.to(torch.bfloat16)
+    else:
+        copied.add_module("output", product(output.weight, output.bias))
     return copied
