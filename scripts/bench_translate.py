@@ -1,7 +1,8 @@
 """Compare the translation speed of a run of nmt with that of OpenNMT-py, on the processor and with the same weights.
 
 python scripts/bench_translate.py --model RUN [--opennmt PYTHON] [--source FILE [--reference FILE]] [--rounds 3]
-                                  [--lines N] [--precision P ...] [--work FOLDER] [--json FILE]
+                                  [--lines N] [--precision P ...] [--shortlist N] [--beam-prune NATS] [--work FOLDER]
+                                  [--json FILE]
 
 The run's weights are written into a checkpoint of OpenNMT-py, so its network must be one that OpenNMT-py can build
 (configs/benchmark/input-feeding.yaml). Each system translates the same sentences with the same length penalty, in
@@ -57,7 +58,8 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     keep_freed_memory()
     translator = Translator.load([(run, checkpoint)], "cpu", request["precision"], request["shortlist"])
     lines, result = request["lines"], {}
-    for name, options in {BEAM: Options(beam_size=5), GREEDY: Options(method="greedy")}.items():
+    beam, greedy = Options(beam_size=5, beam_prune=request["prune"]), Options(method="greedy")
+    for name, options in {BEAM: beam, GREEDY: greedy}.items():
         settings = dataclasses.replace(Settings.of(run.config.decoding), search=options)
         list(translator.translate(lines[: peers.WARM_UP], settings))
         began = time.perf_counter()
@@ -77,19 +79,20 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0) -> System:
-    """Return our system in an arithmetic, with a shortlist of so many words for each word or none."""
-    name = f"nmt {precision}" + f", shortlist {shortlist}" * bool(shortlist)
+def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0, prune: float = 0.0) -> System:
+    """Return our system in an arithmetic; with a shortlist of so many words for each word, with a pruned beam."""
+    name = f"nmt {precision}" + f", shortlist {shortlist}" * bool(shortlist) + f", prune {prune:g}" * bool(prune)
     request = {
         "run": str(task.run.folder.absolute()),
         "checkpoint": str(task.checkpoint.absolute()),
         "precision": precision,
         "shortlist": shortlist,
+        "prune": prune,
         "lines": task.lines,
         "single": {BEAM: single},
     }
     shared = ["--model", str(task.checkpoint.absolute()), "--precision", precision, "--device", "cpu", *PENALTIES]
-    shared += ["--shortlist", str(shortlist)]
+    shared += ["--shortlist", str(shortlist), "--beam-prune", str(prune)]
     files = ["--input", str(task.work / "source.txt"), "--output", str(task.work / "nmt.txt")]
 
     def translate() -> dict[str, dict[str, Any]]:
@@ -197,6 +200,9 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--shortlist", type=int, default=0, metavar="N", help="also the last precision with a shortlist"
     )
+    parser.add_argument(
+        "--beam-prune", type=float, default=0.0, metavar="NATS", help="also the last precision with a pruned beam"
+    )
     parser.add_argument("--tokenize", choices=TOKENIZERS, default="none", help="sacreBLEU's (default none)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each system (default 3)")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")
@@ -243,6 +249,8 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     systems += [nmt_system(task, precision, given.single) for precision in given.precision]
     if given.shortlist:
         systems.append(nmt_system(task, given.precision[-1], given.single, given.shortlist))
+    if given.beam_prune:
+        systems.append(nmt_system(task, given.precision[-1], given.single, prune=given.beam_prune))
     if other is not None:
         systems.append(ctranslate2_system(task, other, given.transformer, given.single))
     measure(systems, given.rounds)

@@ -89,6 +89,7 @@ def _table(results: list[dict[str, Any]]) -> str:
     method = "greedy" if search["method"] == "greedy" else f"beam {search['beam_size']}"
     penalty = f"length penalty {search['length_penalty']}, alpha {search['alpha']:g}"
     penalty += f", coverage penalty {search['coverage_penalty']:g}"
+    penalty += f", prune {search['beam_prune']:g}" if search["beam_prune"] else ""
     penalty += f", shortlist {search['shortlist']}" if search["shortlist"] else ""
     notes = [
         ("model", " + ".join(results[0]["models"])),

@@ -61,6 +61,10 @@ search = together(
     ),
     click.option("--alpha", type=Finite(0.0), help="Exponent of the length penalty."),
     click.option("--coverage-penalty", type=Finite(0.0), help="Beta of GNMT's coverage penalty; 0 is off."),
+    click.option(
+        "--beam-prune", type=Finite(0.0), metavar="NATS",
+        help="Drop hypotheses so far below a sentence's best, which saves time on a processor; 0 is off.",
+    ),
     click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens."),
     click.option("--max-length-ratio", type=Finite(0.0), help="Most target tokens for each source token."),
     click.option(
@@ -78,8 +82,8 @@ search = together(
 )  # fmt: skip
 
 SEARCH = (
-    "beam_size", "length_penalty", "alpha", "coverage_penalty", "min_length", "max_length_ratio", "replace_unknown",
-    "forbid_unknown", "tokens_per_batch", "window",
+    "beam_size", "length_penalty", "alpha", "coverage_penalty", "beam_prune", "min_length", "max_length_ratio",
+    "replace_unknown", "forbid_unknown", "tokens_per_batch", "window",
 )  # fmt: skip
 """Which of them are fields of `decoding.translator.Settings` or of its `search`."""
 

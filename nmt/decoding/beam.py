@@ -4,9 +4,11 @@ At each step the best K continuations of a sentence are kept. Those that end bec
 that the next step again has K (with one beam nothing is left to go on: greedy search). A sentence ends when K have
 finished that all score at least what the best open one would if it ended now for nothing, or when no open one can
 enter the n best any more. `n_best` is used in that last test only, which loses nothing, so asking for more
-hypotheses never changes the first ones.
+hypotheses never changes the first ones. With `beam_prune` those far below the best are dropped at once, and
+the model is asked about the others only (Freitag & Al-Onaizan 2017, absolute threshold).
 
-Axes: B sentences, K beams, S source tokens, V vocabulary, C candidates, F finished hypotheses.
+Axes: B sentences, K beams, N hypotheses that the model is asked about, S source tokens, V vocabulary, C candidates,
+F finished hypotheses.
 """
 
 from dataclasses import dataclass
@@ -93,22 +95,26 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
     results = _Finished(batch, beams, device)
     trace: list[_Step] = []
     has_ended = False
+    places: Tensor | None = None  # (N,) which of the B * K hypotheses the rows of `state` are; None for all
 
     for step in range(constraints.last_step + 1):
-        width = totals.shape[1]
-        state, output = model.step(token, state, memory)
-        log_probs = log_probs_of(output.logits)  # (B * K, V)
-        values, tokens = constraints.candidates(log_probs, step, width, beams)  # (B * K, C)
+        width, size = totals.shape[1], totals.numel()
+        state, output = model.step(token, state, memory.at(places, width))
+        log_probs = log_probs_of(output.logits)  # (N, V)
+        values, tokens = constraints.candidates(log_probs, step, width, beams, places)  # (N, C)
         tokens = tokens if output.tokens is None else output.tokens[tokens]
+        values, tokens = _spread(values, places, size, -torch.inf), _spread(tokens, places, size, EOS)
         joined = (totals.flatten().unsqueeze(1) + values).view(len(alive), -1)  # (B, K * C)
         best, order = joined.sort(dim=1, descending=True, stable=True)
         totals, order = best[:, :beams], order[:, :beams]
+        if options.beam_prune:
+            totals = totals.masked_fill(totals < totals[:, :1] - options.beam_prune, -torch.inf)
         parents = order // values.shape[1]  # (B, K)
         tokens = tokens.view(joined.shape).gather(1, order)
         values = values.view(joined.shape).gather(1, order)
         alignment = None
         if beta or options.with_alignment:
-            alignment = output.alignment.float().view(len(alive), width, -1)
+            alignment = _spread(output.alignment.float(), places, size, 0.0).view(len(alive), width, -1)
         trace.append(_Step(alive, parents, tokens, values, alignment if options.with_alignment else None))
 
         if beta and alignment is not None:
@@ -141,10 +147,28 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
                 alive, totals, rows, tokens, longest = (x[going] for x in (alive, totals, rows, tokens, longest))
                 finished.keep(going)
                 constraints.keep(going)
-        state = state.select(rows.flatten())
-        token = tokens.flatten()
+        rows, token = rows.flatten(), tokens.flatten()
+        if places is not None:  # from places to rows of `state`
+            rows = _spread(torch.arange(len(places)), places, size, 0)[rows]
+        places = _taken(totals) if options.beam_prune and device.type == "cpu" else None
+        if places is not None:
+            rows, token = rows[places], token[places]
+        state = state.select(rows)
     results.put(alive, finished, torch.arange(len(alive), device=device))
     return _spell(results, trace, sentences.lengths.tolist(), options.n_best)
+
+
+def _spread(x: Tensor, places: Tensor | None, size: int, empty: float) -> Tensor:
+    """Return `x` (N, …) at `places` of (`size`, …), and `empty` elsewhere."""
+    if places is None:
+        return x
+    return x.new_full((size, *x.shape[1:]), empty).index_copy_(0, places, x)
+
+
+def _taken(totals: Tensor) -> Tensor | None:
+    """Return which of the B * K places (N,) to go on with, by their `totals` (B, K); None for all."""
+    places = remaining(totals.flatten() == -torch.inf)
+    return places if places is not None and len(places) else None
 
 
 def _spell(results: _Finished, trace: list[_Step], lengths: list[int], n_best: int) -> list[list[Hypothesis]]:

@@ -29,6 +29,10 @@ class EnsembleMemory(Generic[AMemory]):
         """Return the sentences `rows`."""
         return EnsembleMemory(tuple(part.select(rows) for part in self.parts))
 
+    def at(self, places: Tensor | None, beams: int) -> "EnsembleMemory[AMemory]":
+        """Return the memory for the hypotheses at `places`."""
+        return EnsembleMemory(tuple(part.at(places, beams) for part in self.parts))
+
 
 @dataclass(frozen=True)
 class EnsembleState(Generic[AState]):

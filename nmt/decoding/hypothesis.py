@@ -61,6 +61,7 @@ class Options:
     length_penalty: Literal["none", "average", "gnmt"] = "average"
     alpha: float = 1.0
     coverage_penalty: float = 0.0
+    beam_prune: float = 0.0
     min_length: int = 0
     """Fewest target tokens, EOS not counted."""
     forbid_unknown: bool = False
@@ -91,6 +92,8 @@ class Options:
             raise NmtError(f"--n-best {self.n_best} needs --beam-size of at least {self.n_best}, not {self.beam_size}")
         if self.alpha < 0 or self.coverage_penalty < 0:
             raise NmtError("--alpha and --coverage-penalty must not be negative")
+        if self.beam_prune < 0:
+            raise NmtError("--beam-prune must not be negative")
         if not 0 < self.temperature < float("inf") or not 0 < self.top_p <= 1 or self.top_k < 0:
             raise NmtError("--temperature must be above 0, --top-p above 0 and at most 1, --top-k not negative")
 
@@ -102,6 +105,7 @@ class Options:
             length_penalty=decoding.length_penalty,
             alpha=decoding.alpha,
             coverage_penalty=decoding.coverage_penalty,
+            beam_prune=decoding.beam_prune,
         )
 
 

@@ -1,6 +1,7 @@
 """What search asks of a model: three methods over values, nothing about layers, cells or attention.
 
-Axes: B sentences, K beams, N = B * K hypotheses (those of a sentence together), S source tokens, V vocabulary.
+Axes: B sentences, K beams, N hypotheses (those of a sentence together): B * K, or fewer where places are empty;
+S source tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ class Memory(Protocol):
 
     def select(self, rows: Tensor) -> Self:
         """Return the sentences `rows` (int64); S may shrink to the longest of them."""
+
+    def at(self, places: Tensor | None, beams: int) -> Self:
+        """Return the memory for a step of the hypotheses at `places` (N,) of B * `beams`, ascending; None for all."""
 
 
 class State(Protocol):
@@ -74,4 +78,4 @@ class Model(Protocol[AMemory, AState]):
         """Return the state of `beams` empty hypotheses a sentence."""
 
     def step(self, token: Tensor, state: AState, memory: AMemory) -> tuple[AState, Output]:
-        """Read the previous `token` (N,), BOS first, and predict the next; K = N / rows of `memory`."""
+        """Read the previous `token` (N,), BOS first, and predict the next; N = B * K, or what `memory` is `at`."""

@@ -108,19 +108,28 @@ class Constraints:
         """Go on with the sentences `rows` only."""
         self._forced = self._forced[rows]
 
-    def forced(self, step: int, beams: int) -> Tensor | None:
-        """Return the token that each of B * `beams` hypotheses must generate, -1 where free; None where all are."""
+    def forced(self, step: int, beams: int, places: Tensor | None = None) -> Tensor | None:
+        """Return the token that each hypothesis must generate, -1 where free; None where all are.
+
+        They are at `places` (N,) of B * `beams`, None for all.
+        """
         if self._longest_prefix <= step < self._first_limit:
             return None
-        return self._forced[:, step].repeat_interleave(beams)
+        forced = self._forced[:, step].repeat_interleave(beams)
+        return forced if places is None else forced[places]
 
     def ban(self, log_probs: Tensor, step: int) -> None:
         """Set what may not be generated at `step` to minus infinity, in place: (N, V)."""
         log_probs.index_fill_(1, self._banned_at_first if step < self._min_length else self._banned, -torch.inf)
 
-    def candidates(self, log_probs: Tensor, step: int, beams: int, count: int) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities and ids of the best `count` allowed tokens, (N, C) each; overwrites `log_probs`."""
-        forced = self.forced(step, beams)
+    def candidates(
+        self, log_probs: Tensor, step: int, beams: int, count: int, places: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities and ids of the best `count` allowed tokens, (N, C) each; overwrites `log_probs`.
+
+        The hypotheses are at `places` (N,) of B * `beams`, None for all.
+        """
+        forced = self.forced(step, beams, places)
         if forced is None:
             self.ban(log_probs, step)
             return top(log_probs, count)

@@ -27,16 +27,15 @@ class CopyGate(nn.Module):
         score = score.to(torch.promote_types(score.dtype, torch.float32))
         return F.logsigmoid(score), F.logsigmoid(-score)
 
-    def mix(self, logits: Tensor, readout: Tensor, alignment: Tensor, source: Tensor) -> Tensor:
+    def mix(self, logits: Tensor, readout: Tensor, alignment: Tensor, copies: Tensor) -> Tensor:
         """Return the natural log of p_gen p_vocabulary + (1 - p_gen) p_copy, eq. 9: (N, V).
 
-        `logits` (N, V) and `readout` (N, R) are of N = B * K hypotheses with the `alignment` (N, S) over the sentences
-        `source` (B, S).
+        `logits` (N, V) and `readout` (N, R) are of N hypotheses with the `alignment` (N, S) over the source tokens
+        `copies` (N, S).
         """
         generate, copy = self.log_shares(readout)
         probs = (logits.log_softmax(-1) + generate).exp()  # (N, V)
         shares = (alignment * copy.exp()).to(probs.dtype)
-        copies = source.repeat_interleave(len(probs) // len(source), dim=0)
         return probs.scatter_add(1, copies, shares).clamp(min=torch.finfo(probs.dtype).tiny).log()
 
     def log_prob(self, log_prob: Tensor, readout: Tensor, alignment: Tensor, source: Tensor, target: Tensor) -> Tensor:

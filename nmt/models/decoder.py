@@ -183,19 +183,14 @@ class Decoder(nn.Module):
         return Loop(shares, joints, masks)
 
     def look(self, query: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return contexts (N, M), alignments (N, S) and the next coverage of N = B * K queries (N, D)."""
+        """Return contexts (N, M), alignments (N, S) and the next coverage of N queries (N, D)."""
         assert self.attention is not None
-        batch, longest = memory.is_real.shape
         position = torch.full((1,), state.position, device=query.device)
-        coverage = None if state.coverage is None else state.coverage[:, :longest]
-        context, alignment = self.attention(
-            query.view(batch, -1, query.shape[-1]),
-            memory,
-            position,
-            None if coverage is None else coverage.view(batch, -1, longest),
-        )
-        alignment = alignment.flatten(0, 1)
-        return context.flatten(0, 1), alignment, None if coverage is None else coverage + alignment
+        coverage = None if state.coverage is None else state.coverage[:, : memory.is_real.shape[1]]
+        covered = None if coverage is None else memory.by_sentence(coverage)
+        context, alignment = self.attention(memory.by_sentence(query), memory, position, covered)
+        alignment = memory.by_hypothesis(alignment)
+        return memory.by_hypothesis(context), alignment, None if coverage is None else coverage + alignment
 
 
 class PlainDecoder(Decoder):
@@ -221,13 +216,13 @@ class PlainDecoder(Decoder):
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
-        beams = len(embedded) // len(memory.summary)
-        context = memory.summary.repeat_interleave(beams, dim=0) if self.reads_summary else None
+        context = memory.of_hypotheses(memory.summary, len(embedded)) if self.reads_summary else None
         other = embedded[:, :0] if context is None else context
         output, bottom = self.enter(embedded, other, state, None, 0)
         x, above = self.climb(output, state, None, 0)
         state = DecoderState((bottom, *above), position=state.position + 1)
-        return state, self.read_out(x, context, embedded), self._even(memory, beams).flatten(0, 1)
+        alignment = memory.of_hypotheses(self._even(memory, 1).squeeze(1), len(embedded))
+        return state, self.read_out(x, context, embedded), alignment
 
     @staticmethod
     def _even(memory: Memory, queries: int) -> Tensor:

@@ -91,7 +91,7 @@ class PackedProduct(nn.Module):
 
 
 def _can_pack(weight: Tensor) -> bool:
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     return weight.dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
@@ -117,7 +117,9 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True) -> Seq
         product = Int8Product.of
     elif _can_pack(output.weight):
         product = PackedProduct
-    products = [(copied.decoder, "readout")] if copied.decoder.readout is not None else []
+    products: list[tuple[nn.Module, str]] = []
+    if copied.decoder.readout is not None:
+        products.append((copied.decoder, "readout"))
     for layer in copied.decoder.layers:
         if isinstance(layer, RecurrentLayer):
             layer.product = product(*layer.joint())

@@ -101,15 +101,16 @@ class Seq2Seq(nn.Module):
         return self.decoder.start(memory, beams).to(self.target_embedding.table.weight.dtype)
 
     def step(self, token: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, StepOutput]:
-        """Read the previous `token` (B * K,), BOS first, and predict the next; K follows from the rows of `memory`."""
+        """Read the previous `token` (N,), BOS first, and predict the next of the hypotheses that `memory` is for."""
         embedded = self.target_embedding(token.unsqueeze(1)).squeeze(1)[..., : self.read_size]
         state, readout, alignment = self.decoder.step(embedded, state, memory)
         shortlist = memory.shortlist
         if shortlist is None:
             logits = self.output(readout).float()
             if self.copy_gate is not None:
-                logits = self.copy_gate.mix(logits, readout, alignment, memory.source)
+                copies = memory.of_hypotheses(memory.source, len(logits))
+                logits = self.copy_gate.mix(logits, readout, alignment, copies)
             return state, StepOutput(logits, alignment)
-        logits = shortlist.output(readout).float().view(len(shortlist.is_allowed), -1, len(shortlist.tokens))
-        logits = logits.masked_fill(~shortlist.is_allowed.unsqueeze(1), -torch.inf).flatten(0, 1)
+        logits = shortlist.output(readout).float()
+        logits = logits.masked_fill(~memory.of_hypotheses(shortlist.is_allowed, len(logits)), -torch.inf)
         return state, StepOutput(logits, alignment, shortlist.tokens)

@@ -1,8 +1,10 @@
 """What the two halves of a network hand on: the encoded source, and what a hypothesis has read so far.
 
-Axes: B sentences, K beams, N = B * K hypotheses (those of a sentence together), S source tokens, M memory width.
+Axes: B sentences, K beams, N hypotheses (those of a sentence together): B * K, or fewer where a search has left places
+empty; S source tokens, M memory width.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -30,9 +32,35 @@ class Memory:
     """(B, S) the source's token ids."""
     shortlist: Shortlist | None = None
     """Which target tokens may be generated; None for all."""
+    places: Tensor | None = None
+    """(N,) int64 which of the B * K places the hypotheses of a step take, ascending; None where they take all."""
+    beams: int = 0
+    """K, where `places` are given."""
+
+    def at(self, places: Tensor | None, beams: int) -> "Memory":
+        """Return the memory for a step of the hypotheses at `places` of B * `beams`, None for all."""
+        return dataclasses.replace(self, places=places, beams=beams)
+
+    def by_sentence(self, x: Tensor) -> Tensor:
+        """Return what hypotheses have, (N, …), as (B, K, …), zero at places that none takes."""
+        if self.places is not None:
+            size = len(self.is_real) * self.beams
+            x = x.new_zeros(size, *x.shape[1:]).index_copy_(0, self.places, x)
+        return x.view(len(self.is_real), -1, *x.shape[1:])
+
+    def by_hypothesis(self, x: Tensor) -> Tensor:
+        """Return (B, K, …) as what hypotheses have, (N, …)."""
+        flat = x.flatten(0, 1)
+        return flat if self.places is None else flat[self.places]
+
+    def of_hypotheses(self, x: Tensor, count: int) -> Tensor:
+        """Return what sentences have, (B, …), for each of `count` hypotheses, (N, …)."""
+        if self.places is None:
+            return x.repeat_interleave(count // len(x), dim=0)
+        return x[self.places // self.beams]
 
     def select(self, rows: Tensor) -> "Memory":
-        """Return the sentences `rows` (int64 or bool), trimmed to their longest."""
+        """Return the sentences `rows` (int64 or bool), trimmed to their longest, with all places taken."""
         is_real = self.is_real[rows]
         longest = int(is_real.sum(1).max()) if len(is_real) else 0
         return Memory(
@@ -48,7 +76,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class DecoderState:
-    """What a hypothesis has read so far; N = B * K rows, those of a sentence together."""
+    """What N hypotheses have read so far."""
 
     layers: tuple[CellState, ...]
     """State of each layer, bottom to top, (N, D) each; of a Transformer its keys and values, (N, T, D) each."""

@@ -114,9 +114,10 @@ class TransformerDecoderLayer(nn.Module):
     def read(self, x: Tensor, mixed: Tensor, keys: Tensor, values: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return (N, T, D) and alignments (B, K * T, S), from `x` (N, T, D) and its self-attention `mixed`."""
         x = self.norms[0](x + self.dropout(mixed))
-        queries = x.reshape(len(memory.is_real), -1, x.shape[-1])
+        queries = memory.by_sentence(x).flatten(1, 2)  # (B, K * T, D)
         context, alignment = self.attention.look(queries, keys, values, memory.is_real)
-        x = self.norms[1](x + self.dropout(context.to(x.dtype).reshape(x.shape)))
+        context = context.to(x.dtype).view(len(context), -1, *x.shape[1:])  # (B, K, T, D)
+        x = self.norms[1](x + self.dropout(memory.by_hypothesis(context)))
         return self.norms[2](x + self.dropout(self.feed_forward(x))), alignment
 
     def products(self) -> list[tuple[nn.Module, str]]:
@@ -159,7 +160,7 @@ class TransformerDecoder(nn.Module):
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """Return next state, readout (N, D) and alignment (N, S) for the embedded previous token (N, E)."""
         state, readout, alignment = self._advance(embedded.unsqueeze(1), state, memory)
-        return state, readout.squeeze(1), alignment.flatten(0, 1)
+        return state, readout.squeeze(1), memory.by_hypothesis(alignment)
 
     def _advance(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         x = self.dropout(with_positions(embedded, state.position))

@@ -112,13 +112,46 @@ def test_score_of_search_is_that_of_the_scorer(asked):
         assert hypothesis.score == pytest.approx(hypothesis.log_prob / len(score), abs=1e-6)
 
 
-@pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("prune", [0.5, 1.5, 4.0])
+def test_pruned_hypotheses_are_not_asked_about(penalty, prune, monkeypatch):
+    sources, limits = random_batch(8, 30, limit=12)
+    asked = options(penalty, beam_size=5, n_best=5, beam_prune=prune)
+    models = [ToyModel(40) for _ in range(3)]
+    found = beam_search(models[0], batch(sources, limits), asked)
+    whole = beam_search(models[1], batch(sources, limits), dataclasses.replace(asked, beam_prune=0.0))
+    monkeypatch.setattr("nmt.decoding.beam._taken", lambda totals: None)
+    masked = beam_search(models[2], batch(sources, limits), asked)
+    assert models[0].rows_seen < models[2].rows_seen
+    for one, other in zip(found, masked, strict=True):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            same(left, right)
+    assert sum(map(len, found)) < sum(map(len, whole))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_pruning_between_nothing_and_greedy(penalty):
+    model = ToyModel(40)
+    sources, limits = random_batch(9, 30, limit=12)
+    asked = options(penalty, beam_size=5)
+    whole = beam_search(model, batch(sources, limits), asked)
+    for one, other in zip(
+        beam_search(model, batch(sources, limits), dataclasses.replace(asked, beam_prune=1e5)), whole, strict=True
+    ):
+        same(one[0], other[0])
+    greedy = greedy_search(model, batch(sources, limits), asked)
+    least = beam_search(model, batch(sources, limits), dataclasses.replace(asked, beam_prune=1e-9))
+    assert [one[0].tokens for one in least] == [one[0].tokens for one in greedy]
+
+
+@pytest.mark.parametrize("method, prune", [("beam", 0.0), ("beam", 1.5), ("greedy", 0.0), ("sample", 0.0)])
 @pytest.mark.parametrize("rounded", [False, True])
-def test_a_sentence_does_not_depend_on_its_batch(method, rounded):
+def test_a_sentence_does_not_depend_on_its_batch(method, prune, rounded):
     model = ToyModel(40, rounded=rounded)
     sources, limits = random_batch(4, 24, limit=12)
     n_best = 1 if method == "greedy" else 3
-    asked = options(("gnmt", 0.9, 0.1), method=method, beam_size=4, n_best=n_best)
+    asked = options(("gnmt", 0.9, 0.1), method=method, beam_size=4, n_best=n_best, beam_prune=prune)
     addresses = [(row,) for row in range(24)]
     whole = search(model, batch(sources, limits, addresses=addresses), asked)
     order = torch.randperm(24, generator=torch.Generator().manual_seed(0)).tolist()

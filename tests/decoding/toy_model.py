@@ -1,9 +1,10 @@
 """A model for tests of search: random logits that depend on the source and on the whole history of a hypothesis.
 
 The state is a hash of all tokens so far, so that a wrong reordering of states changes every later probability.
-Axes: B sentences, K beams, N = B * K, S source tokens, V vocabulary.
+Axes: B sentences, K beams, N hypotheses, S source tokens, V vocabulary.
 """
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -21,10 +22,21 @@ PRIME = 1009
 class ToyMemory:
     key: Tensor
     is_real: Tensor
+    places: Tensor | None = None
+    beams: int = 0
 
     def select(self, rows):
         is_real = self.is_real[rows]
         return ToyMemory(self.key[rows], is_real[:, : int(is_real.sum(1).max())])
+
+    def at(self, places, beams):
+        return dataclasses.replace(self, places=places, beams=beams)
+
+    def rows(self, count):
+        """Return which sentence each of `count` hypotheses is of."""
+        if self.places is not None:
+            return self.places // self.beams
+        return torch.arange(len(self.key)).repeat_interleave(count // len(self.key))
 
 
 @dataclass(frozen=True)
@@ -56,10 +68,10 @@ class ToyModel:
 
     def step(self, token, state, memory):
         self.rows_seen += len(token)
-        beams = len(token) // len(memory.key)
+        rows = memory.rows(len(token))
         history = (state.history * 31 + token + 7) % PRIME
-        at = (history * 17 + memory.key.repeat_interleave(beams)) % PRIME
-        is_real = memory.is_real.repeat_interleave(beams, 0)
+        at = (history * 17 + memory.key[rows]) % PRIME
+        is_real = memory.is_real[rows]
         scores = self.attention[at, : is_real.shape[1]].masked_fill(~is_real, -torch.inf)
         return ToyState(history), StepOutput(self.table[at].clone(), scores.softmax(-1))
 
@@ -92,6 +104,9 @@ class EchoMemory:
 
     def select(self, rows):
         return EchoMemory(self.source[rows], self.is_real[rows])
+
+    def at(self, places, beams):
+        return self
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,16 @@ def test_the_mixture_by_hand():
     gate = CopyGate(3)
     logits, readout = torch.randn(4, 6), torch.randn(4, 3)
     alignment = torch.rand(4, 5).softmax(1)
-    source = torch.tensor([[1, 4, 4, 5, 3], [2, 2, 3, 0, 0]])  # of two hypotheses each
-    mixed = gate.mix(logits, readout, alignment, source).exp()
+    rows = torch.tensor([[1, 4, 4, 5, 3], [2, 2, 3, 0, 0]]).repeat_interleave(2, dim=0)
+    mixed = gate.mix(logits, readout, alignment, rows).exp()
     for row in range(4):
         share = float(gate.gate(readout[row]).sigmoid())
         expected = share * logits[row].softmax(0)
-        for place, token in enumerate(source[row // 2].tolist()):
+        for place, token in enumerate(rows[row].tolist()):
             expected[token] += (1 - share) * alignment[row, place]
         torch.testing.assert_close(mixed[row], expected)
     torch.testing.assert_close(mixed.sum(1), torch.ones(4))
     target = torch.tensor([4, 0, 2, 5])
-    rows = source.repeat_interleave(2, dim=0)
     log_prob = logits.log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
     found = gate.log_prob(log_prob, readout, alignment, rows, target)
     torch.testing.assert_close(found.exp(), mixed.gather(1, target.unsqueeze(1)).squeeze(1))

@@ -60,6 +60,21 @@ def test_beams_are_queries_of_one_memory(architecture):
 
 @every_architecture
 @torch.no_grad()
+def test_hypotheses_can_leave(architecture):
+    model = build(**architecture)
+    source, lengths, previous = batch()
+    memory = model.encode(source, lengths)
+    first, second = previous[:, :3].flatten(), previous[:, 2:].flatten()
+    state, _ = model.step(first, model.start(memory, 3), memory)
+    _, expected = model.step(second, state, memory)
+    places = torch.tensor([0, 2, 3, 7])  # 2, 1 and 1 of 3 each
+    _, output = model.step(second[places], state.select(places), memory.at(places, 3))
+    torch.testing.assert_close(output.logits, expected.logits[places], rtol=0, atol=2e-5)
+    torch.testing.assert_close(output.alignment, expected.alignment[places], rtol=0, atol=2e-5)
+
+
+@every_architecture
+@torch.no_grad()
 def test_sentences_can_leave(architecture):
     model = build(**architecture)
     source, lengths, previous = batch()
