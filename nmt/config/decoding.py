@@ -31,7 +31,7 @@ class Decoding(Section):
     """See `max_length_ratio`."""
     max_source_tokens: Positive = 256
     """Longer lines are cut into pieces of so many tokens, translated one by one and joined."""
-    tokens_per_batch: Positive = 8192
+    tokens_per_batch: Positive = 6144
     """Source tokens decoded at once, once for each hypothesis, padding counted."""
     window: Positive = 4096
     """Lines that are read ahead and sorted by length; the output keeps the input's order."""

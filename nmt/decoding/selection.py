@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 
 from nmt.data.subword import BOS, EOS, PAD, UNK
+from nmt.decoding.batches import rounded_up
 from nmt.decoding.hypothesis import Options, Sentences
 from nmt.decoding.protocol import AMemory, AState, Model
 
 BLOCK = 32
 FEW_ROWS = 64
 """Up to so many rows `topk` over all is as fast; it does not say which of equal values it takes."""
-TOGETHER = 8
-"""Sentences that leave a batch at once."""
 
 
 def top(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -70,13 +69,12 @@ def asks_device(device: torch.device, step: int) -> bool:
 def remaining(is_done: Tensor) -> Tensor | None:
     """Return the rows of a batch (B,) that stay, in their order: none where all are done; None where all stay.
 
-    Above `TOGETHER` sentences some that are done stay, so that their number is a multiple of it: oneDNN compiles and
-    keeps a product for every number of rows that it meets.
+    Some that are done may stay, so that few numbers of rows occur (`batches.rounded_up`).
     """
     going = int((~is_done).sum())
-    stay = going if going <= TOGETHER else -(-going // TOGETHER) * TOGETHER
     if going == 0:
         return is_done.new_empty(0, dtype=torch.int64)
+    stay = rounded_up(going)
     if stay >= len(is_done):
         return None
     kept = torch.sort(is_done.to(torch.uint8), stable=True)[1][:stay]

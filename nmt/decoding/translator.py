@@ -45,7 +45,7 @@ class Settings:
     max_length_ratio: float = 2.0
     max_length_extra: int = 20
     max_source_tokens: int = 256
-    tokens_per_batch: int = 8192
+    tokens_per_batch: int = 6144
     window: int = 4096
     replace_unknown: bool = False
     """Copy the source word that an unknown target word attends to."""
