@@ -33,6 +33,7 @@ def command(**given: Any) -> None:
         raise click.UsageError("--source and --reference are given together")
     options.exclude(given, "split", "source")
     options.exclude(given, "greedy", "beam_size")
+    options.exclude(given, "greedy", "beam_prune")
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
     from nmt.decoding.checkpoints import find_checkpoints, load_translator

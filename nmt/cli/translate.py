@@ -44,6 +44,8 @@ def command(**given: Any) -> None:
     options.exclude(given, "greedy", "sample")
     options.exclude(given, "greedy", "beam_size")
     options.exclude(given, "sample", "beam_size")
+    options.exclude(given, "greedy", "beam_prune")
+    options.exclude(given, "sample", "beam_prune")
     options.exclude(given, "prefix", "prefix_file")
     from nmt.data.lines import read_lines
     from nmt.decoding.checkpoints import find_checkpoints, load_translator

@@ -19,8 +19,9 @@ class Decoding(Section):
     coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Beta of GNMT's coverage penalty (Wu 2016, eq. 14); 0 is off."""
     beam_prune: Annotated[float, Field(ge=0)] = 0.0
-    """Drop a hypothesis whose log-probability is so far below that of the sentence's best at the same step (Freitag &
-    Al-Onaizan 2017): saves time on a processor, and leaves n-best lists shorter; 0 is off."""
+    """Drop a hypothesis whose log-probability is so many nats below that of the sentence's best at the same step
+    (Freitag & Al-Onaizan 2017): saves time on a processor, 2 a quarter and 1 nearly half, and leaves n-best lists
+    shorter; 0 is off."""
     shortlist: Annotated[int, Field(ge=0, le=64)] = 0
     """Generate only what the run's lexicon holds for the source: so many target tokens for each source token, besides
     the most frequent ones; scores are then over these. Costs some quality, and saves time only where the vocabulary is

@@ -8,34 +8,40 @@ from nmt.errors import NmtError, is_short_of_memory
 Answer = TypeVar("Answer")
 
 
-TOGETHER = 8
-"""Up to so many, numbers of rows are powers of two; above it, multiples of it or of about a tenth."""
+FEW = 8
+"""Any number of rows up to this is in use; of larger ones only some."""
 
 
-def unit(count: int) -> int:
-    """Return of what the number of rows is a multiple, about `count` > `TOGETHER`.
+def _spacing(count: int) -> int:
+    """Return the distance of the numbers of rows in use about `count` > `FEW`: up to 128 `FEW`, then 1/16 to 1/8.
 
-    oneDNN compiles a product for every number of rows that it meets, and keeps it, half a megabyte each: so there are
-    to be few.
+    oneDNN compiles a product for every number of rows that it meets, and keeps it, half a megabyte to two megabytes
+    each: so there are to be few.
     """
-    return max(TOGETHER, 1 << max(0, (count - 1).bit_length() - 4))
+    return max(FEW, 1 << ((count - 1).bit_length() - 4))
 
 
 def rounded_up(count: int) -> int:
-    """Return the least number of rows that is in use and at least `count` > 0."""
-    if count <= TOGETHER:
-        return 1 << (count - 1).bit_length()
-    return -(-count // unit(count)) * unit(count)
+    """Return the least number of rows in use that is not below `count`."""
+    return count if count <= FEW else -(-count // _spacing(count)) * _spacing(count)
+
+
+def rounded_down(count: int) -> int:
+    """Return the largest number of rows in use that is not above `count`."""
+    return count if count <= FEW else count // _spacing(count) * _spacing(count)
 
 
 def batches(order: list[int], sizes: list[int], budget: int) -> Iterator[list[int]]:
-    """Cut `order` into batches that fill at most `budget` places, padding counted, or are of one."""
+    """Cut `order` into batches that fill at most `budget` places, padding counted, or are of one.
+
+    All but the last are of a number of sentences that is in use.
+    """
     batch: list[int] = []
     longest = 0
     for i in order:
         longest = max(longest, sizes[i])
         while batch and (len(batch) + 1) * longest > budget:
-            full = len(batch) if len(batch) <= TOGETHER else len(batch) // unit(len(batch)) * unit(len(batch))
+            full = rounded_down(len(batch))
             yield batch[:full]
             batch = batch[full:]
             longest = max(sizes[j] for j in [*batch, i])

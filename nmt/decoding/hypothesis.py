@@ -62,6 +62,7 @@ class Options:
     alpha: float = 1.0
     coverage_penalty: float = 0.0
     beam_prune: float = 0.0
+    """Drop hypotheses so many nats below the sentence's best at the same step (beam); 0 drops none."""
     min_length: int = 0
     """Fewest target tokens, EOS not counted."""
     forbid_unknown: bool = False

@@ -78,4 +78,4 @@ class Model(Protocol[AMemory, AState]):
         """Return the state of `beams` empty hypotheses a sentence."""
 
     def step(self, token: Tensor, state: AState, memory: AMemory) -> tuple[AState, Output]:
-        """Read the previous `token` (N,), BOS first, and predict the next; N = B * K, or what `memory` is `at`."""
+        """Read the previous `token` (N,), BOS first, and predict the next; they are those `memory` is for."""

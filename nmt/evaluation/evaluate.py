@@ -163,6 +163,8 @@ def search_settings(settings: Settings) -> dict[str, Any]:
         del values[name]
     if settings.search.method == "greedy":
         values["beam_size"] = 1
+    if settings.search.method != "beam" or settings.search.beam_size == 1:
+        values["beam_prune"] = 0.0
     return values
 
 
@@ -176,7 +178,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
     usual = {**search_settings(Settings.of(config.decoding)), "shortlist": config.decoding.shortlist}
-    named = ("method", "beam_size", "tag")
+    named = ("method", "beam_size", "tag", *(["beam_prune"] if search in ("greedy", "beam1") else []))
     other = {k: v for k, v in result["search"].items() if k not in named and v != usual[k]}
     if other:
         name += "".join(f"-{key.replace('_', '-')}-{value}" for key, value in sorted(other.items())).lower()
@@ -197,7 +199,8 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
 
 def _identity(result: dict[str, Any]) -> str:
     """Return what tells one evaluation from another."""
-    wanted = {key: result[key] for key in ("files", "models", "search", "arithmetic")}
+    wanted = {key: result[key] for key in ("files", "models", "arithmetic")}
+    wanted["search"] = {"beam_prune": 0.0, **result["search"]}  # results of before it was an option lack it
     return json.dumps({**wanted, "signatures": [score["signature"] for score in result["scores"]]}, sort_keys=True)
 
 

@@ -1,7 +1,8 @@
 """The recurrent decoders: one network each for where the context goes, all with `unroll` and `step`.
 
-Axes: B sentences, K beams, T target tokens, S source tokens, E embedding width, D width, M memory width, R readout.
-`unroll` (training) takes all target tokens at once; `step` (search) takes one token of B * K hypotheses, whose memory
+Axes: B sentences, K beams, N hypotheses (`state`), T target tokens, S source tokens, E embedding width, D width,
+M memory width, R readout.
+`unroll` (training) takes all target tokens at once; `step` (search) takes one token of N hypotheses, whose memory
 has B rows: the beams of a sentence are queries of its one memory, as target positions are in `unroll`.
 """
 
@@ -187,10 +188,10 @@ class Decoder(nn.Module):
         assert self.attention is not None
         position = torch.full((1,), state.position, device=query.device)
         coverage = None if state.coverage is None else state.coverage[:, : memory.is_real.shape[1]]
-        covered = None if coverage is None else memory.by_sentence(coverage)
-        context, alignment = self.attention(memory.by_sentence(query), memory, position, covered)
-        alignment = memory.by_hypothesis(alignment)
-        return memory.by_hypothesis(context), alignment, None if coverage is None else coverage + alignment
+        covered = None if coverage is None else memory.spread(coverage)
+        context, alignment = self.attention(memory.spread(query), memory, position, covered)
+        alignment = memory.gather(alignment)
+        return memory.gather(context), alignment, None if coverage is None else coverage + alignment
 
 
 class PlainDecoder(Decoder):

@@ -71,18 +71,20 @@ class Int8Product(nn.Module):
 class PackedProduct(nn.Module):
     """x W' + b with W (O, I) laid out once as oneDNN multiplies by it; `F.linear` would do so at every step.
 
-    For the few rows of a search that takes longer than multiplying. Each row of x is summed in the same order whatever
-    its neighbours are.
+    For the few rows of a search that takes longer than multiplying.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.bias = bias
         self.packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous())
+        self._plain: Tensor | None = None
 
     def columns(self, wanted: Tensor) -> "PackedProduct":
         """Return the product that makes the columns `wanted` of this one's."""
-        return PackedProduct(self.packed.to_dense()[wanted], self.bias[wanted])
+        if self._plain is None:
+            self._plain = self.packed.to_dense()
+        return PackedProduct(self._plain[wanted], self.bias[wanted])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product (..., O) of `x` (..., I)."""
@@ -102,10 +104,11 @@ def _bytes(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True) -> Seq2Seq:
+def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True, is_packed: bool = True) -> Seq2Seq:
     """Return a copy of `model` for search, which needs no autocast; the original stays as it is.
 
-    Without `is_copied` it is `model` itself that changes. With int8 the matrices of the decoder's step are quantised;
+    Without `is_copied` it is `model` itself that changes. Laying its matrices out, `is_packed`, pays over many batches;
+    what comes of it can be neither copied nor moved. With int8 the matrices of the decoder's step are quantised;
     what reads the source is in bfloat16 where the processor has it, and all else is float32.
     """
     copied = (copy.deepcopy(model) if is_copied else model).eval().requires_grad_(False)
@@ -115,7 +118,7 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True) -> Seq
     product: Callable[[Tensor, Tensor], nn.Module] = Linear.of
     if arithmetic == "int8":
         product = Int8Product.of
-    elif _can_pack(output.weight):
+    elif is_packed and _can_pack(output.weight):
         product = PackedProduct
     products: list[tuple[nn.Module, str]] = []
     if copied.decoder.readout is not None:

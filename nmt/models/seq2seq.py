@@ -1,6 +1,7 @@
 """The whole network: what training calls (`forward`) and what search sees (`encode`, `start`, `step`).
 
-Axes: B sentences, K beams, S source tokens, T target tokens, R readout width, V target vocabulary.
+Axes: B sentences, K beams, N hypotheses (`state`), S source tokens, T target tokens, R readout width, V target
+vocabulary.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
 @dataclass(frozen=True)
 class StepOutput:
-    """What one step of N = B * K hypotheses gives."""
+    """What one step of N hypotheses gives."""
 
     logits: Tensor
     """(N, V) float32, unnormalised log-probabilities of the next token."""

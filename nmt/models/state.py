@@ -16,7 +16,7 @@ from nmt.models.shortlist import Shortlist
 
 @dataclass(frozen=True)
 class Memory:
-    """An encoded source."""
+    """An encoded source, and which hypotheses about it a step is for."""
 
     states: Tensor
     """(B, S, M) top layer at every source token."""
@@ -39,16 +39,18 @@ class Memory:
 
     def at(self, places: Tensor | None, beams: int) -> "Memory":
         """Return the memory for a step of the hypotheses at `places` of B * `beams`, None for all."""
+        if places is None and self.places is None:
+            return self
         return dataclasses.replace(self, places=places, beams=beams)
 
-    def by_sentence(self, x: Tensor) -> Tensor:
-        """Return what hypotheses have, (N, …), as (B, K, …), zero at places that none takes."""
+    def spread(self, x: Tensor) -> Tensor:
+        """Return what the hypotheses have, (N, …), as (B, K, …), zero at places that none takes."""
         if self.places is not None:
             size = len(self.is_real) * self.beams
             x = x.new_zeros(size, *x.shape[1:]).index_copy_(0, self.places, x)
         return x.view(len(self.is_real), -1, *x.shape[1:])
 
-    def by_hypothesis(self, x: Tensor) -> Tensor:
+    def gather(self, x: Tensor) -> Tensor:
         """Return (B, K, …) as what hypotheses have, (N, …)."""
         flat = x.flatten(0, 1)
         return flat if self.places is None else flat[self.places]

@@ -1,6 +1,6 @@
 """The Transformer (Vaswani 2017) behind the same `unroll` and `step` as the recurrent networks.
 
-Axes: B sentences, K beams, N = B * K hypotheses, S source tokens, T target tokens, D width, H heads.
+Axes: B sentences, K beams, N hypotheses (`state`), S source tokens, T target tokens, D width, H heads.
 """
 
 import math
@@ -114,10 +114,10 @@ class TransformerDecoderLayer(nn.Module):
     def read(self, x: Tensor, mixed: Tensor, keys: Tensor, values: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return (N, T, D) and alignments (B, K * T, S), from `x` (N, T, D) and its self-attention `mixed`."""
         x = self.norms[0](x + self.dropout(mixed))
-        queries = memory.by_sentence(x).flatten(1, 2)  # (B, K * T, D)
+        queries = memory.spread(x).flatten(1, 2)  # (B, K * T, D)
         context, alignment = self.attention.look(queries, keys, values, memory.is_real)
         context = context.to(x.dtype).view(len(context), -1, *x.shape[1:])  # (B, K, T, D)
-        x = self.norms[1](x + self.dropout(memory.by_hypothesis(context)))
+        x = self.norms[1](x + self.dropout(memory.gather(context)))
         return self.norms[2](x + self.dropout(self.feed_forward(x))), alignment
 
     def products(self) -> list[tuple[nn.Module, str]]:
@@ -160,7 +160,7 @@ class TransformerDecoder(nn.Module):
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """Return next state, readout (N, D) and alignment (N, S) for the embedded previous token (N, E)."""
         state, readout, alignment = self._advance(embedded.unsqueeze(1), state, memory)
-        return state, readout.squeeze(1), memory.by_hypothesis(alignment)
+        return state, readout.squeeze(1), memory.gather(alignment)
 
     def _advance(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         x = self.dropout(with_positions(embedded, state.position))

@@ -187,6 +187,8 @@ def test_mistakes_are_named(run, arguments, message):
     [
         (["--greedy", "--sample"], "--greedy and --sample exclude"),
         (["--greedy", "--beam-size", "4"], "--greedy and --beam-size exclude"),
+        (["--greedy", "--beam-prune", "1"], "--greedy and --beam-prune exclude"),
+        (["--sample", "--beam-prune", "1"], "--sample and --beam-prune exclude"),
         (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file exclude"),
         (["--prefix", "a", "--shortlist", "4"], "--shortlist and a prefix"),
     ],

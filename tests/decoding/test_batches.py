@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.batches import TOGETHER, batches, by_halves, rounded_up
+from nmt.decoding.batches import FEW, batches, by_halves, rounded_down, rounded_up
 from nmt.errors import NmtError
 
 
@@ -15,14 +15,16 @@ def test_batches_hold_every_sentence_once_within_the_budget(sizes, budget, is_so
     found = list(batches(order, sizes, budget))
     assert [i for batch in found for i in batch] == order
     assert all(len(batch) == 1 or len(batch) * max(sizes[i] for i in batch) <= budget for batch in found)
-    assert all(len(batch) <= TOGETHER or len(batch) == rounded_up(len(batch)) for batch in found[:-1])
+    assert all(len(batch) <= FEW or len(batch) == rounded_up(len(batch)) for batch in found[:-1])
 
 
 def test_few_numbers_of_rows_are_in_use():
-    assert [rounded_up(count) for count in (1, 2, 3, 5, 8, 9, 128, 129, 257)] == [1, 2, 4, 8, 8, 16, 128, 144, 288]
+    assert [rounded_up(count) for count in (1, 3, 8, 9, 128, 129, 257)] == [1, 3, 8, 16, 128, 144, 288]
     assert all(count <= rounded_up(count) <= max(1.125 * count, count + 7) for count in range(1, 3000))
-    assert all(rounded_up(rounded_up(count)) == rounded_up(count) for count in range(1, 3000))
-    assert len({rounded_up(count) for count in range(1, 1025)}) == 43
+    for count in range(1, 3000):
+        assert rounded_up(rounded_up(count)) == rounded_up(count)
+        assert rounded_up(rounded_down(count)) == rounded_down(count) <= count
+    assert len({rounded_up(count) for count in range(1, 1025)}) == 47
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])

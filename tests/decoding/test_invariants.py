@@ -42,6 +42,23 @@ def test_unbounded_beam_is_exhaustive_search(architecture):
 
 
 @every_architecture
+def test_pruned_hypotheses_are_not_asked_about(architecture, monkeypatch):
+    model = build(50, SPREAD, **architecture)
+    sources, limits = random_batch(2, 9)
+    prefixes = [source[: row % 3] for row, source in enumerate(sources)]
+    pairs = batch(sources, [limit + 5 for limit in limits], prefixes)
+    asked = Options(beam_size=4, n_best=4, beam_prune=1.5, with_alignment=model.has_attention)
+    found = beam_search(model, pairs, asked)
+    monkeypatch.setattr("nmt.decoding.beam._taken", lambda totals: None)
+    for one, other in zip(found, beam_search(model, pairs, asked), strict=True):
+        assert [h.tokens for h in one] == [h.tokens for h in other]
+        for left, right in zip(one, other, strict=True):
+            assert left.token_log_probs == pytest.approx(right.token_log_probs, abs=TOLERANCE)
+            if model.has_attention:
+                assert left.alignment == pytest.approx(right.alignment, abs=TOLERANCE)
+
+
+@every_architecture
 def test_batch_n_best_and_score(architecture):
     model = build(50, SPREAD, **architecture)
     sources, limits = random_batch(1, 9)

@@ -245,6 +245,7 @@ def test_a_model_that_gives_nan_is_named(method):
         {"top_p": 0.0},
         {"beam_size": 0},
         {"alpha": -1.0},
+        {"beam_prune": -1.0},
     ],
 )
 def test_contradicting_options_are_refused(wrong):

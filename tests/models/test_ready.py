@@ -7,9 +7,11 @@ from torch.nn import functional as F
 
 from nmt.errors import NmtError
 from nmt.models.device import choose_arithmetic
-from nmt.models.ready import Int8Product, ready
+from nmt.models.ready import Int8Product, PackedProduct, ready
+from nmt.models.ready import _can_pack as can_pack
 
 HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
+needs_packing = pytest.mark.skipif(not can_pack(torch.zeros(1)), reason="this torch has no oneDNN")
 needs_int8 = pytest.mark.skipif(not HAS_INT8, reason="this torch has no oneDNN")
 
 
@@ -34,6 +36,34 @@ def test_every_architecture(architecture):
         layers = ready(model, "int8").decoder.layers
         assert all(any(isinstance(part, Int8Product) for part in layer.modules()) for layer in layers)
         torch.testing.assert_close(step(ready(model, "int8")), expected, rtol=0, atol=0.15 * spread)
+
+
+@pytest.mark.parametrize("architecture", [{}, {"context_to": "next_input"}], ids=name_of)
+@torch.no_grad()
+def test_where_nothing_can_be_packed(architecture, monkeypatch):
+    monkeypatch.setattr("nmt.models.ready._can_pack", lambda weight: False)
+    model = build(**architecture).eval()
+    for made in (ready(model, "fp32"), ready(model, "fp32", is_packed=False)):
+        assert not any(isinstance(part, PackedProduct) for part in made.modules())
+        torch.testing.assert_close(step(made), step(model))
+
+
+@needs_packing
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_packed_product(dtype):
+    torch.manual_seed(0)
+    weight, bias, x = (torch.randn(size).to(dtype) for size in ((VOCABULARY, 40), (VOCABULARY,), (6, 40)))
+    if not can_pack(weight):
+        pytest.skip("no bfloat16 on this processor")
+    product = PackedProduct(weight, bias)
+    expected = F.linear(x.double(), weight.double(), bias.double())
+    close = {"rtol": 0, "atol": 1e-4 if dtype == torch.float32 else 0.1}
+    torch.testing.assert_close(product(x).double(), expected, **close)
+    torch.testing.assert_close(product(x[2:3]).double(), expected[2:3], **close)
+    wanted = torch.tensor([3, 0, 7])
+    for _ in range(2):
+        torch.testing.assert_close(product.columns(wanted)(x).double(), expected[:, wanted], **close)
+    assert product(torch.full_like(x, torch.nan)).isnan().all()
 
 
 def test_the_original_is_left_alone():
