@@ -36,7 +36,6 @@ from nmt.evaluation.metrics import TOKENIZERS
 from nmt.reports.table import table
 from nmt.runs import Run, find_run
 
-NMT_SEARCHES = {BEAM: ["--beam-size", "5"], GREEDY: ["--greedy"]}
 PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty", "0"]
 
 
@@ -92,7 +91,8 @@ def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0, prun
         "single": {BEAM: single},
     }
     shared = ["--model", str(task.checkpoint.absolute()), "--precision", precision, "--device", "cpu", *PENALTIES]
-    shared += ["--shortlist", str(shortlist), "--beam-prune", str(prune)]
+    shared += ["--shortlist", str(shortlist)]
+    searches = {BEAM: ["--beam-size", "5", "--beam-prune", str(prune)], GREEDY: ["--greedy"]}
     files = ["--input", str(task.work / "source.txt"), "--output", str(task.work / "nmt.txt")]
 
     def translate() -> dict[str, dict[str, Any]]:
@@ -101,7 +101,7 @@ def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0, prun
         return found
 
     def command(search: str) -> peers.Usage:
-        line = [*console.NMT, "translate", *shared, *files, *NMT_SEARCHES[search]]
+        line = [*console.NMT, "translate", *shared, *files, *searches[search]]
         return peers.run(name, line, task.work / "nmt.log")
 
     return System(name, translate, command)
