@@ -16,6 +16,7 @@ _NO_MEMORY = (
     "bad_alloc",
     "bad allocation",
     "ALLOC_FAILED",
+    "can't start new thread",
 )
 _NO_MORE_CODE = ("could not create a primitive",)
 """What oneDNN says where it has no room for code that it compiles; from then on it compiles none in this thread."""
@@ -24,12 +25,17 @@ _NO_MORE_CODE = ("could not create a primitive",)
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory, of the machine or of a GPU, did not suffice; torch says so in several ways."""
     is_library = isinstance(error, ImportError) and "failed to map segment" in str(error)
-    return is_short_of_memory(error) or _says(error, _NO_MORE_CODE) or is_library
+    return is_short_of_memory(error) or is_short_of_code(error) or is_library
 
 
 def is_short_of_memory(error: BaseException) -> bool:
     """Return whether a smaller piece of the work may fit into memory."""
     return isinstance(error, MemoryError) or _says(error, _NO_MEMORY)
+
+
+def is_short_of_code(error: BaseException) -> bool:
+    """Return whether oneDNN, for want of memory, compiles nothing any more in the thread that failed."""
+    return _says(error, _NO_MORE_CODE)
 
 
 def _says(error: BaseException, words: tuple[str, ...]) -> bool:

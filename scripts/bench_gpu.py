@@ -29,7 +29,8 @@ from nmt.data.batching import Position
 from nmt.data.prepare import prepare
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.translator import Settings, Translator
-from nmt.models.device import Arithmetic, choose_arithmetic, choose_device, keep_freed_memory
+from nmt.models.device import Arithmetic, choose_arithmetic, choose_device
+from nmt.models.memory import keep_freed_memory
 from nmt.models.ready import ready
 from nmt.reports.table import table
 from nmt.runs import Run

@@ -1,9 +1,11 @@
 """What is searched at once: as much as a budget allows, and less where memory does not suffice."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from nmt.errors import NmtError, is_short_of_memory
+from nmt.errors import NmtError
+from nmt.models.memory import NoMemory, attempt
 
 Answer = TypeVar("Answer")
 
@@ -61,10 +63,8 @@ def by_halves(
     while pending:
         some = pending.pop()
         try:
-            answers = work(some)
-        except (MemoryError, RuntimeError) as error:
-            if not is_short_of_memory(error):
-                raise
+            answers = attempt(functools.partial(work, some))
+        except NoMemory:
             if len(some) == 1:
                 raise NmtError(f"{name(some[0])}: out of memory, even alone; {remedy}") from None
             half = len(some) // 2

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from nmt.decoding.translator import Translator
-from nmt.models.device import Precision, keep_freed_memory
+from nmt.models.device import Precision
+from nmt.models.memory import keep_freed_memory
 from nmt.runs import Run, find_run
 
 

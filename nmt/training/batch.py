@@ -3,6 +3,7 @@
 Axes: B sentences, S source tokens, T target tokens, N real target tokens.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,8 +16,8 @@ from torch.nn import functional as F
 
 from nmt.data.batching import Batch
 from nmt.data.subword import BOS, PAD
-from nmt.errors import NmtError, is_short_of_memory
-from nmt.models.device import return_freed_memory
+from nmt.errors import NmtError
+from nmt.models.memory import NoMemory, attempt
 
 Answer = TypeVar("Answer")
 
@@ -76,14 +77,11 @@ def in_parts(batch: Batch, parts: int, work: Callable[[int], Answer], name: str,
     """
     while True:
         try:
-            return work(parts), parts
-        except (MemoryError, RuntimeError) as error:
-            if not is_short_of_memory(error):
-                raise
-        if parts >= batch.pairs:
-            raise NmtError(
-                f"{name}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} source and "
-                f"{batch.target_lengths.max():,} target tokens; {remedy}, or take a smaller model"
-            )
-        return_freed_memory()
-        parts = min(2 * parts, batch.pairs)
+            return attempt(functools.partial(work, parts)), parts
+        except NoMemory:
+            if parts >= batch.pairs:
+                raise NmtError(
+                    f"{name}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} source and "
+                    f"{batch.target_lengths.max():,} target tokens; {remedy}, or take a smaller model"
+                ) from None
+            parts = min(2 * parts, batch.pairs)

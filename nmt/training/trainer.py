@@ -25,6 +25,7 @@ from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.models.device import Arithmetic
 from nmt.models.loading import load_tensors
+from nmt.models.memory import RETURN_EVERY, return_freed_memory
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
 from nmt.randomness import address
@@ -187,6 +188,8 @@ class Trainer:
         progress.since = [progress.since[0] + batch.tokens, progress.since[1] + 1]
         if self.average is not None:
             self.average.update(step)
+        if step % RETURN_EVERY == 0:
+            return_freed_memory()
 
     def _gradients(self, batch: Batch, step: int) -> torch.Tensor:
         """Set the gradients of the batch, taken in more and more parts while memory does not suffice.

@@ -55,14 +55,13 @@ def test_what_fits_alone_nowhere_is_named():
         next(found)
 
 
-@pytest.mark.parametrize("message", ["shapes differ", "could not create a primitive"])
-def test_what_less_would_not_mend_is_not_tried_again(message):
+def test_what_less_would_not_mend_is_not_tried_again():
     tried = []
 
     def work(rows):
         tried.append(len(rows))
-        raise RuntimeError(message)
+        raise RuntimeError("shapes differ")
 
-    with pytest.raises(RuntimeError, match=message):
+    with pytest.raises(RuntimeError, match="shapes differ"):
         list(by_halves([1, 2], work, str, "shorten it"))
     assert tried == [2]

@@ -347,6 +347,13 @@ def test_a_pair_that_never_fits_is_named(here, monkeypatch):
         run(tiny(precision="fp32", max_steps=4))
 
 
+def test_freed_memory_is_returned_now_and_then(here, monkeypatch):
+    returned = []
+    monkeypatch.setattr(trainer, "return_freed_memory", lambda: returned.append(1))
+    run(tiny(precision="fp32", max_steps=2 * trainer.RETURN_EVERY + 1, validate_every=50))
+    assert len(returned) == 2
+
+
 FILES = ["model.safetensors", "meta.json", "training/state.json", "training/optimizer.safetensors"]
 
 
