@@ -22,9 +22,10 @@ def keep_freed_memory() -> None:
     """Let the process reuse the memory of freed tensors instead of returning it to the system.
 
     glibc gives large blocks back at once, and the system clears each page anew at the next step: about a tenth of the
-    time of training. Does nothing where the C library is another.
+    time of training. Does nothing where the C library is another, or address space is limited (`ulimit -v`): what is
+    kept is of no use there to threads and compiled code.
     """
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or _is_limited():
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -33,6 +34,12 @@ def keep_freed_memory() -> None:
             return
         mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
         mallopt(_TOP_PAD, 1 << 24)
+
+
+def _is_limited() -> bool:
+    import resource  # there is none on Windows
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def return_freed_memory() -> None:

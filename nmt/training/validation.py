@@ -12,6 +12,7 @@ from nmt.data.prepare import Prepared
 from nmt.decoding.translator import Settings, Translator
 from nmt.evaluation.metrics import validation_bleu
 from nmt.models.device import Arithmetic
+from nmt.models.memory import attempt
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.batch import in_parts, on_device, split
@@ -76,9 +77,8 @@ class Validator:
         count = self._config.training.validation_sentences or len(sources)
         sources, references = sources[:count], references[:count]
         data = self._config.data
-        translator = Translator(
-            ready(model, self._arithmetic), self._prepared.vocabularies, data, self._device, self._arithmetic
-        )
+        searched = attempt(functools.partial(ready, model, self._arithmetic))
+        translator = Translator(searched, self._prepared.vocabularies, data, self._device, self._arithmetic)
         settings = dataclasses.replace(Settings.of(self._config.decoding), tag=data.valid.tag or "")
         greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
         texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]

@@ -1,11 +1,15 @@
 """Work for which memory does not suffice: where it is tried again, and what of its failures is passed on."""
 
+import sys
 import threading
 
 import pytest
 import torch
 
-from nmt.models.memory import Attempts, NoMemory
+from nmt.models import memory
+from nmt.models.memory import Attempts, NoMemory, keep_freed_memory
+
+resource = pytest.importorskip("resource")
 
 STUCK = "could not create a primitive"
 
@@ -73,3 +77,23 @@ def test_other_failures_are_passed_on(error):
     attempt(Work(RuntimeError(STUCK)))
     with pytest.raises(type(error), match=str(error)):
         attempt(Work(error))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_nothing_is_kept_where_address_space_is_limited(monkeypatch):
+    class Libc:
+        def __init__(self, name):
+            pass
+
+        def mallopt(self, *_):
+            changed.append(1)
+            return 1
+
+    changed = []
+    monkeypatch.setattr(memory.ctypes, "CDLL", Libc)
+    keep_freed_memory()
+    assert changed
+    changed.clear()
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1 << 32, resource.RLIM_INFINITY))
+    keep_freed_memory()
+    assert not changed
