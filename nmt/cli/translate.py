@@ -9,6 +9,7 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
+from nmt.errors import NmtError
 
 if TYPE_CHECKING:
     from nmt.config import Decoding
@@ -68,6 +69,11 @@ def command(**given: Any) -> None:
     translate_stream(
         translator, settings, given["source"], prefixes, given["output"], given["form"], given["alignments"], say
     )
+    if given["prefix_file"] is not None and prefixes is not None and next(prefixes, None) is not None:
+        raise NmtError(
+            f"{given['prefix_file']}: has more lines than the input; all of that is translated, but check that they "
+            "belong together"
+        )
 
 
 def _settings(given: dict[str, Any], decoding: "Decoding") -> "Settings":

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,6 +16,7 @@ Answer = TypeVar("Answer")
 RETURN_EVERY = 16
 """Steps after which a training returns its freed memory: often enough to stay small, seldom enough to cost nothing."""
 
+_THREAD = "nmt-after-shortage"
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
 
 
@@ -76,13 +78,14 @@ class Attempts:
                 if not is_stuck and not is_short_of_memory(error):
                     raise
             return_freed_memory()
+            if is_stuck or self._thread is not None:  # which may not have begun, and would do this work later
+                self._leave_thread()
             if not is_stuck:
                 break
-            self._leave_thread()
         raise NoMemory
 
     def _do(self, work: Callable[[], Answer]) -> Answer:
-        if self._thread is None:
+        if self._thread is None or threading.current_thread().name.startswith(_THREAD):
             return work()
         needs_gradient, threads = torch.is_grad_enabled(), torch.get_num_threads()  # each thread has its own
 
@@ -97,7 +100,7 @@ class Attempts:
     def _leave_thread(self) -> None:
         if self._thread is not None:
             self._thread.shutdown()
-        self._thread = ThreadPoolExecutor(1, "nmt-after-shortage")
+        self._thread = ThreadPoolExecutor(1, _THREAD)
 
 
 attempt = Attempts()

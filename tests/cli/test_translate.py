@@ -214,6 +214,15 @@ def test_a_failed_translation_leaves_the_output_alone(run, tmp_path):
     assert set(tmp_path.iterdir()) == {output, prefixes}
 
 
+def test_more_prefixes_than_lines_are_told_when_all_is_translated(run, tmp_path):
+    output, prefixes, source = tmp_path / "out", tmp_path / "prefixes", tmp_path / "source"
+    prefixes.write_text("a\n" * 3, encoding="utf-8")
+    source.write_text("a bee\n" * 2, encoding="utf-8")
+    with pytest.raises(NmtError, match="prefixes: has more lines than the input"):
+        call(run, "--prefix-file", prefixes, "--input", source, "--output", output)
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 2
+
+
 def test_a_missing_or_foreign_subword_model_is_named(run, tmp_path):
     other = make_run(tmp_path / "other", seed=5, words="a bee can do every fine gig here")
     (other / "subword" / "joint.model").write_bytes((run / "subword" / "joint.model").read_bytes())

@@ -69,6 +69,30 @@ def test_want_of_memory_is_told_apart(errors, tries):
     assert len(work.threads) == tries
 
 
+def test_work_whose_thread_could_not_begin_is_not_done_later(monkeypatch):
+    attempt, begin, begun = Attempts(), threading.Thread.start, []
+
+    def start(thread):
+        begun.append(thread)
+        if len(begun) == 1:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    stuck, later = Work(RuntimeError(STUCK)), Work()
+    with pytest.raises(NoMemory):
+        attempt(stuck)
+    attempt(later)
+    assert (len(begun), len(stuck.threads), len(later.threads)) == (2, 1, 1)
+
+
+def test_work_within_work_stays_in_its_thread():
+    attempt = Attempts()
+    attempt(Work(RuntimeError(STUCK)))
+    outer, inner = attempt(lambda: (threading.get_ident(), attempt(Work())[0]))
+    assert outer == inner != threading.get_ident()
+
+
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("out of memory")])
 def test_other_failures_are_passed_on(error):
     attempt = Attempts()
