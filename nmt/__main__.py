@@ -1,5 +1,18 @@
-"""`python -m nmt`."""
+"""`nmt`, as a command of its own or by `python -m nmt`."""
 
-from nmt.cli.main import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line, which takes a moment to load; interrupted there, it ends as it does later."""
+    try:
+        from nmt.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("nmt: interrupted\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

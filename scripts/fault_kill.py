@@ -1,11 +1,14 @@
 """Kill nmt at random instants, let it go on, and compare what comes out with what it makes when left alone.
 
-python scripts/fault_kill.py [--kills 100] [--seed 1] [--only KIND ...] [--work FOLDER] [--json FILE]
+python scripts/fault_kill.py [--kills 100] [--signal KILL|INT|TERM] [--seed 1] [--only KIND ...] [--work FOLDER]
+                             [--json FILE]
 
 Every kind of training runs once untouched; then again and again under SIGKILL, at instants drawn evenly over the time
 that it takes, preparing the data and writing the report included, each time with --resume once there is something to
 go on with. Final weights, optimizer state, log and best checkpoint must be equal to the bit. `nmt preprocess` and
 `nmt translate --output` are killed likewise: they begin anew, and what they write must be whole, or not be there.
+
+SIGINT and SIGTERM let it save: it must end within 10 seconds, with the documented status and without a traceback.
 """
 
 import argparse
@@ -75,6 +78,10 @@ KINDS: dict[str, dict[str, Any]] = {
 PREPROCESS, TRANSLATE = "preprocess", "translate --output"
 LINES = 8000
 """Lines that are translated."""
+SIGNALS = {"KILL": {-9}, "INT": {130, -2}, "TERM": {143, -15}}
+"""Statuses after a signal: as documented, or of a process that had hardly begun."""
+PATIENCE = 10.0
+"""Seconds that saving may take."""
 VOLATILE = ("seconds", "tokens_per_second", "time")
 
 
@@ -87,6 +94,8 @@ class Outcome:
     runs: int = 0
     seconds: float = 0.0
     """Time of the run that was left alone."""
+    slowest: float = 0.0
+    """Longest time from a signal to the end, in seconds."""
     differences: list[str] = field(default_factory=list)
 
 
@@ -113,21 +122,40 @@ class Victim:
             raise NmtError(f"{name}: failed without a kill; see {self.folder / name}.log")
         return time.monotonic() - began
 
-    def kill(self, name: str, longest: float, most: int, draw: random.Random) -> int:
-        """Run to the end under at most `most` kills, each after up to `longest` seconds; return how many there were."""
-        kills = 0
+    def kill(self, name: str, longest: float, outcome: Outcome, most: int, which: str, draw: random.Random) -> None:
+        """Run to the end under signals, each after up to `longest` seconds, until `outcome` has had `most`."""
+        title, log = f"{outcome.kind}, {name}", self.folder / f"{name}.log"
         while True:
             process = self.start(name)
             try:
-                code = process.wait(draw.uniform(0.0, longest) if kills < most else None)
+                code = process.wait(draw.uniform(0.0, longest) if outcome.kills < most else None)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                kills += 1
-                continue
+                code, seconds = self.end(process, which)
+                outcome.kills += 1
+                outcome.slowest = max(outcome.slowest, seconds)
+                if seconds > PATIENCE:
+                    outcome.differences.append(f"{title}: {seconds:.1f} s to end")
+                if code != 0:  # 0: it was done all the same
+                    if code not in SIGNALS[which]:
+                        outcome.differences.append(f"{title}: status {code}; see {log}")
+                    continue
             if code != 0:
-                raise NmtError(f"{name}: went on and failed with status {code}; see {self.folder / name}.log")
-            return kills
+                raise NmtError(f"{name}: went on and failed with status {code}; see {log}")
+            if "Traceback" in log.read_text(encoding="utf-8", errors="replace"):
+                outcome.differences.append(f"{title}: a traceback; see {log}")
+            return
+
+    @staticmethod
+    def end(process: "subprocess.Popen[bytes]", which: str) -> tuple[int, float]:
+        """Send a signal to a process and to those that it has begun; return its status and the seconds it took."""
+        began = time.monotonic()
+        os.killpg(process.pid, signal.Signals[f"SIG{which}"])
+        try:
+            code = process.wait(6 * PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
+        return code, time.monotonic() - began
 
 
 def training(changes: dict[str, Any], name: str) -> list[str]:
@@ -203,8 +231,8 @@ def history(run: Run) -> list[dict[str, Any]]:
     return [{key: value for key, value in entry.items() if key not in VOLATILE} for entry in entries]
 
 
-def measure(kind: str, folder: Path, kills: int, seed: int) -> Outcome:
-    """Kill work of one kind until there were enough kills."""
+def measure(kind: str, folder: Path, kills: int, which: str, seed: int) -> Outcome:
+    """Kill work of one kind with a signal until there were enough kills."""
     shutil.rmtree(folder, ignore_errors=True)
     killed = victim(kind, folder)
     outcome = Outcome(kind)
@@ -215,7 +243,7 @@ def measure(kind: str, folder: Path, kills: int, seed: int) -> Outcome:
         name = f"killed-{outcome.runs}"
         if outcome.runs % 2 == 0:
             shutil.rmtree(folder / "prepared", ignore_errors=True)  # so that preparing is killed too
-        outcome.kills += killed.kill(name, outcome.seconds, kills - outcome.kills, draw)
+        killed.kill(name, outcome.seconds, outcome, kills, which, draw)
         outcome.differences += [f"{kind}, {name}: {line}" for line in killed.compare("whole", name)]
         console.say(f"{kind}: {outcome.kills}/{kills} kills, {len(outcome.differences)} differences")
     return outcome
@@ -228,12 +256,14 @@ def work(given: argparse.Namespace, folder: Path) -> None:
     if unknown := [kind for kind in kinds if kind not in every]:
         raise NmtError(f"--only {unknown[0]!r}: no such kind; there are: {', '.join(map(repr, every))}")
     each = -(-given.kills // len(kinds))
-    outcomes = [measure(kind, folder / f"kind-{number}", each, given.seed) for number, kind in enumerate(kinds)]
-    rows = [["what was killed", "SIGKILLs", "runs", "seconds untouched", "differences"]]
+    outcomes = [
+        measure(kind, folder / f"kind-{number}", each, given.signal, given.seed) for number, kind in enumerate(kinds)
+    ]
+    rows = [["what was killed", f"SIG{given.signal}s", "runs", "seconds untouched", "slowest end, s", "differences"]]
     for outcome in outcomes:
-        figures = [outcome.kills, outcome.runs, round(outcome.seconds, 1), len(outcome.differences)]
-        rows.append([outcome.kind, *map(str, figures)])
-    print(table(rows, right=frozenset(range(1, 5))))
+        seconds = [f"{outcome.seconds:.1f}", f"{outcome.slowest:.2f}"]
+        rows.append([outcome.kind, str(outcome.kills), str(outcome.runs), *seconds, str(len(outcome.differences))])
+    print(table(rows, right=frozenset(range(1, 6))))
     lines = [line for outcome in outcomes for line in outcome.differences]
     print("\n".join(lines), file=sys.stderr)
     console.write_json(given.json, [vars(outcome) for outcome in outcomes])
@@ -245,6 +275,7 @@ def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100, metavar="N", help="over all kinds (default 100)")
+    parser.add_argument("--signal", choices=list(SIGNALS), default="KILL")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the instants")
     parser.add_argument("--only", nargs="+", metavar="KIND")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")

@@ -4,6 +4,7 @@ import random
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,6 +65,36 @@ def test_files_that_differ_are_named(tmp_path):
     (tmp_path / ".three.partial").write_text("")
     assert fault_kill.unlike(tmp_path, "one", "two") == []
     assert fault_kill.unlike(tmp_path, "one", "three") == ["left behind: .three.partial", "file: differs"]
+
+
+@linux
+@pytest.mark.parametrize(
+    ("on_signal", "found"),
+    [
+        ("sys.exit(143)", []),
+        ("sys.exit(1)", ["status 1"]),
+        ("done(); sys.exit(0)", []),
+        ("done(); sys.exit('Traceback')", ["status 1", "a traceback"]),
+    ],
+)
+def test_how_a_process_ends_after_a_signal_is_judged(tmp_path, monkeypatch, on_signal, found):
+    """It waits for a signal, but when it is begun anew."""
+    code = (
+        "import os, signal, sys, time\n"
+        "def done(): open('done', 'w').close()\n"
+        f"def stop(*_): {on_signal}\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "if os.path.exists('begun'): sys.exit(0)\n"
+        "open('begun', 'w').close()\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.setattr(fault_kill.console, "NMT", [sys.executable, "-c", code])
+    victim = fault_kill.Victim(tmp_path, lambda name: [], lambda one, other: [])
+    outcome = fault_kill.Outcome("kind")
+    draw = SimpleNamespace(uniform=lambda low, high: 2.0)
+    victim.kill("one", 2.0, outcome, 1, "TERM", draw)
+    assert outcome.kills == 1 and 0 < outcome.slowest < 60
+    assert [difference.removeprefix("kind, one: ").split(";")[0] for difference in outcome.differences] == found
 
 
 def test_memory_that_grows_is_seen():
