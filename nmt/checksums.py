@@ -26,7 +26,7 @@ def check(path: Path) -> None:
     try:
         sums = json.loads(listed.read_text(encoding="utf-8"))
         expected = sums[path.relative_to(checkpoint).as_posix()]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise damaged(listed, "not a list of checksums") from None
     try:
         found = digest(path)

@@ -54,6 +54,8 @@ def command(**given: Any) -> None:
         name = given["split"] or room.default_split(config)
         wanted = room.split_names(config) if name == "all" else [name]
         splits = [room.read_split(config, name) for name in wanted]
+    folder = given["output"] or run.folder / "evaluations"
+    room.check_folder(folder)
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
     translator = load_translator(found, given["device"], given["precision"], shortlist, say)
     arithmetic = f"{translator.device.type} {translator.arithmetic}"
@@ -62,7 +64,7 @@ def command(**given: Any) -> None:
     for split in splits:
         evaluation = room.evaluate(translator, settings, split, tokenize, given["lowercase"])
         result = room.as_dict(evaluation, models, settings, shortlist, arithmetic)
-        path = room.keep(evaluation, result, given["output"] or run.folder / "evaluations", config)
+        path = room.keep(evaluation, result, folder, config)
         results.append(result | {"hypotheses": str(path)})
         if hint := advice(evaluation.hypotheses, split.references[0], tokenize):
             say(f"nmt evaluate: {hint}")

@@ -1,9 +1,10 @@
 """Where the text is, how it is cleaned, and how words become token ids."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nmt.config.section import NotNegative, Positive, Probability, Section
 
@@ -64,6 +65,15 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
+def _is_a_name(name: str) -> str:
+    """Check the name of a test set, which files of results bear and --split chooses."""
+    if not re.fullmatch(r"[^\W.-][\w.-]*", name) or name in ("valid", "all"):
+        raise ValueError(
+            f"a test set is named with letters, digits, '_', '-' and '.', and neither 'valid' nor 'all'; not {name!r}"
+        )
+    return name
+
+
 class Data(Section):
     """Where the text is and how it is cleaned."""
 
@@ -75,7 +85,7 @@ class Data(Section):
     """One corpus or a list of them."""
     valid: Corpus
     """The corpus that validation and early stopping look at."""
-    test: dict[str, Corpus] = {}  # noqa: RUF012 (pydantic copies it)
+    test: dict[Annotated[str, AfterValidator(_is_a_name)], Corpus] = {}  # noqa: RUF012 (pydantic copies it)
     """Named test sets, for `nmt evaluate --split NAME`."""
     prepared: Path | None = None
     """Folder of the prepared data; default prepared/NAME."""

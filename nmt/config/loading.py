@@ -3,6 +3,7 @@
 import difflib
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from nmt.config.run import Config
 from nmt.errors import NmtError
+
+MOST_VALUES = 100_000
+"""That a configuration may hold, aliases written out."""
 
 
 def load(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
@@ -27,7 +31,7 @@ def load(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
     except OSError as error:
         raise NmtError(f"{path}: {error.strerror}") from None
     try:
-        values = _unshared(yaml.safe_load(text))
+        values = _unshared(yaml.safe_load(text), iter(range(MOST_VALUES)))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NmtError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
@@ -54,11 +58,16 @@ def dump(config: Config) -> str:
     return yaml.safe_dump(values, sort_keys=False)  # some line separators are read back only where they are escaped
 
 
-def _unshared(value: Any) -> Any:
-    """Return a copy in which what a YAML anchor and its aliases share is no longer one object."""
+def _unshared(value: Any, left: Iterator[int]) -> Any:
+    """Return a copy in which what a YAML anchor and its aliases share is no longer one object.
+
+    Each value takes one of `left`: aliases of aliases of aliases would fill any memory.
+    """
+    if next(left, None) is None:
+        raise ValueError(f"more than {MOST_VALUES:,} values")
     if isinstance(value, dict):
-        return {key: _unshared(item) for key, item in value.items()}
-    return [_unshared(item) for item in value] if isinstance(value, list) else value
+        return {key: _unshared(item, left) for key, item in value.items()}
+    return [_unshared(item, left) for item in value] if isinstance(value, list) else value
 
 
 def _override(values: dict[str, Any], override: str) -> None:

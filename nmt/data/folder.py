@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nmt.errors import NmtError
 from nmt.files import hold
 
 
@@ -16,6 +17,8 @@ def building(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | None]
     Another process that builds the same folder is waited for before `is_done` is asked. What an interrupted try left
     behind is removed.
     """
+    if folder.name in ("", ".."):
+        raise NmtError(f"data.prepared: {folder}: give it a folder of its own")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (folder.with_name(f".{folder.name}.{what}") for what in ("partial", "old"))
     with _locked(folder.with_name(f".{folder.name}.lock")):

@@ -113,7 +113,7 @@ def _sample(prepared: Prepared) -> Iterator[tuple[Store, Ints, Side, bool]]:
     links = 0
     for store, _ in prepared.train:
         of_pair = (store.source_lengths.astype(np.int64) + 1) * store.target_lengths
-        usable.append(np.flatnonzero((of_pair > 0) & (of_pair <= LONGEST)))
+        usable.append(np.flatnonzero((of_pair > 0) & (of_pair <= LONGEST) & (store.source_lengths > 0)))
         links += int(of_pair[usable[-1]].sum())
     stride = max(1, -(-links // MOST_LINKS))
     subword = prepared.vocabularies.source

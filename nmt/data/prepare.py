@@ -323,7 +323,7 @@ def _read_header(folder: Path) -> dict[str, Any]:
             raise ValueError
     except FileNotFoundError:
         raise NmtError(f"{folder}: holds no prepared data; run nmt preprocess --config CONFIG") from None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, RecursionError, ValueError, AttributeError):
         raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
     return header
 

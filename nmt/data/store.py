@@ -193,7 +193,7 @@ class Store:
             header["is_text"], header["files"].items(), -header["pairs"] // header["pairs_per_shard"]
         except FileNotFoundError:
             raise NmtError(f"{path}: missing; run nmt preprocess again") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        except (OSError, RecursionError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
             raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
         return header
 

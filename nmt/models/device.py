@@ -13,7 +13,9 @@ Arithmetic = Literal["fp32", "bf16", "int8"]
 def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Return the device; auto is the GPU where there is one. Raises `NmtError` where cuda is asked for and missing."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise NmtError("--device cuda: torch sees no GPU; use --device cpu, or install a torch built for your GPU")
+        raise NmtError(
+            "--device cuda, or training.device: torch sees no GPU; choose cpu, or install a torch built for your GPU"
+        )
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

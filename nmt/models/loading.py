@@ -61,7 +61,7 @@ def load_json(path: Path) -> dict[str, Any]:
     checksums.check(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise checksums.damaged(path, str(error)) from None
     if not isinstance(values, dict):
         raise checksums.damaged(path, "not a JSON object")

@@ -95,7 +95,7 @@ def _evaluations(folder: Path) -> str:
             signatures |= {f"{s['name']} {s['signature']}": "" for s in result["scores"]}
             loss, speed = result["loss"], result["target_tokens_per_second"]
             rows.append((path.stem, f"{scores} · loss {loss:.4f} · {speed:,.0f} target tokens/s"))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, RecursionError, ValueError, KeyError, TypeError):
             continue
     if not rows:
         return ""

@@ -56,6 +56,8 @@ class Progress:
     """Target tokens and steps since the last line of the log."""
     is_unjudged: bool = False
     """Whether the weights of this step are still to be validated, as a signal came before that was done."""
+    passing: int = 0
+    """Step of a checkpoint that is there only because a signal came; the next takes its place."""
     skipped: int = 0
     """Steps left out because the gradient was not finite."""
 
@@ -142,6 +144,7 @@ def restore(
     return progress
 
 
+_OLD = ".old.tmp"
 STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
 """What Adam keeps for each weight."""
 
@@ -158,6 +161,14 @@ def rewind(run: Run, start: Path, best_step: int) -> None:
     point(run, "last", start.name)
     point(run, "best", best if best in names else start.name)
     prune(run, names)
+
+
+def recover(run: Run) -> None:
+    """Give back its name to a checkpoint that a kill caught while a newer one of the same step took its place."""
+    for old in run.checkpoints.glob(f".*{_OLD}"):
+        place = old.with_name(old.name[1 : -len(_OLD)])
+        if not place.exists():
+            old.rename(place)
 
 
 def prune(run: Run, keep: Iterable[str]) -> None:
@@ -198,7 +209,7 @@ def _publish(temporary: Path, place: Path) -> None:
         _sync(path)
     _sync(temporary)
     if place.exists():
-        old = place.with_name(f".{place.name}.old.tmp")
+        old = place.with_name(f".{place.name}{_OLD}")
         shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
         temporary.rename(place)

@@ -28,6 +28,8 @@ from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
 
 Report = Callable[[str], None]
+OF_THE_TEXT = ("train", "valid", "normalization", "collapse_whitespace", "lowercase", "filters")
+"""Keys of `data` that decide what a network reads."""
 PLACE = "runs are kept in runs/ of the working directory: work where that can be written"
 
 
@@ -52,25 +54,17 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             "subword.sampling: not to be repeated or resumed to the bit; for that, SentencePiece 0.2.0 is needed, "
             "which is there for Python up to 3.12"
         )
-    if is_started:
-        load_meta(run.checkpoint(which))
-        _check_same(run, config, report)
-    else:
+    if not is_started:
         check_beginning(config)
     with writing(run.folder, PLACE):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
     with _locked(run):
+        start = _start(run, config, which, report) if is_started else None
         # A run that has begun needs the prepared data only, not the corpora.
         is_prepared = is_started and (config.prepared / "prepared.json").is_file()
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
-        start = run.checkpoint(which) if is_started else None
-        if start is not None and not start.name.startswith("step-"):
-            raise NmtError(f"--checkpoint {which}: only step-N, best and last hold what going on needs")
-        with writing(run.folder, GO_ON):
-            _open(run, config, prepared, start)
-            if not is_started or not run.lexicon.exists():
-                content = learn_lexicon(prepared).to_bytes(prepared.vocabularies)
-                write_whole(run.lexicon, content, GO_ON)
+        if start is not None:
+            _check_data(run, prepared, start)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
@@ -83,6 +77,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         else:
             begin(trainer.model, config, prepared, report)
             trainer.restart_average()
+        with writing(run.folder, GO_ON):  # nothing more stands in the way
+            _fill(run, config, prepared, is_started)
         progress = trainer.progress
         with Journal(run.log, progress.step, config.training.max_steps, not progress.is_unjudged) as journal:
             facts = _facts(trainer, prepared)
@@ -126,30 +122,48 @@ def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _open(run: Run, config: Config, prepared: Prepared, last: Path | None) -> None:
-    """Fill a new run's folder, or check that the `last` checkpoint was trained with the same data and vocabulary."""
-    if last is not None:
-        is_same = Vocabularies.load(run.subword).fingerprint == prepared.vocabularies.fingerprint
-        if not is_same or load_meta(last).get("data") != prepared.fingerprint:
-            raise NmtError(
-                f"{last} was not trained on the data in {prepared.folder}; the corpora or their settings have changed "
-                "since the run began: choose another name (--set name=NAME)"
-            )
-    else:
+def _start(run: Run, config: Config, which: str, report: Report) -> Path:
+    """Return the checkpoint to go on from, in a run that `config` suits."""
+    checkpoint.recover(run)
+    start = run.checkpoint(which)
+    load_meta(start)
+    _check_same(run, config, report)
+    if not start.name.startswith("step-"):
+        raise NmtError(f"--checkpoint {which}: only step-N, best and last hold what going on needs")
+    return start
+
+
+def _check_data(run: Run, prepared: Prepared, start: Path) -> None:
+    """Refuse to go on from a checkpoint that was trained with other data or another vocabulary."""
+    is_same = Vocabularies.load(run.subword).fingerprint == prepared.vocabularies.fingerprint
+    if not is_same or load_meta(start).get("data") != prepared.fingerprint:
+        raise NmtError(
+            f"{start} was not trained on the data in {prepared.folder}; the corpora or their settings have changed "
+            "since the run began: choose another name (--set name=NAME)"
+        )
+
+
+def _fill(run: Run, config: Config, prepared: Prepared, is_started: bool) -> None:
+    """Write what a run's folder holds beside checkpoints and log."""
+    if not is_started:
         run.subword.mkdir(exist_ok=True)
         prepared.vocabularies.copy_to(run.subword)
     write_whole(run.config_file, schema.dump(config), GO_ON)
     run.finished.unlink(missing_ok=True)
+    if not is_started or not run.lexicon.exists():
+        write_whole(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), GO_ON)
 
 
 def _check_same(run: Run, config: Config, report: Report) -> None:
-    """Refuse to go on with another model or seed; tell which training settings have changed."""
+    """Refuse to go on with another model, seed or text; tell which training settings have changed."""
     before, now = run.config.model_dump(mode="json"), config.model_dump(mode="json")
-    for key in ("seed", "subword", "model"):
-        if before[key] != now[key]:
+    pairs = {key: (before[key], now[key]) for key in ("seed", "subword", "model")}
+    pairs |= {f"data.{key}": (before["data"][key], now["data"][key]) for key in OF_THE_TEXT}
+    for key, (old, new) in pairs.items():
+        if old != new:
             raise NmtError(
                 f"{run.config_file}: '{key}' differs from the configuration given; a run goes on only with the model "
-                "it began with: choose another name (--set name=NAME)"
+                "and the text it began with: choose another name (--set name=NAME)"
             )
     if bool(before["training"]["ema_decay"]) != bool(now["training"]["ema_decay"]):
         raise NmtError(f"{run.config_file}: training.ema_decay cannot be switched on or off in a run that has begun")

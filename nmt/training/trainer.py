@@ -24,7 +24,7 @@ from nmt.data.prepare import Prepared
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.models.device import Arithmetic
-from nmt.models.loading import load_tensors
+from nmt.models.loading import load_meta, load_tensors
 from nmt.models.memory import RETURN_EVERY, return_freed_memory
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
@@ -114,7 +114,10 @@ class Trainer:
     def resume(self, start: Path) -> None:
         """Go on from the checkpoint folder `start`."""
         averaged = None if self.average is None else self.average.averaged
-        self.progress = checkpoint.restore(start, self.model, averaged, self.optimizer)
+        progress = self.progress = checkpoint.restore(start, self.model, averaged, self.optimizer)
+        is_gone = progress.best_step and not (self.run.checkpoints / f"step-{progress.best_step}").is_dir()
+        if is_gone or load_meta(start).get("metric") != self.settings.metric:
+            progress.best, progress.best_step, progress.misses, progress.plateau_misses = None, 0, 0, 0
         if len(self.progress.sums) == SUMS:
             self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
         else:  # saved by an older version, which summed something else
@@ -127,7 +130,7 @@ class Trainer:
         marked = (time.monotonic(), progress.step, progress.since[0])
         reason = "max_steps reached"
         with _signals(self), Prefetch(self.batches.run_from(progress.position)) as stream:
-            while progress.is_unjudged or progress.step < self.settings.max_steps:
+            while progress.is_unjudged or not (progress.step >= self.settings.max_steps or self._is_enough):
                 was_unjudged = progress.is_unjudged
                 if not was_unjudged:
                     batch, progress.position = next(stream)
@@ -137,26 +140,29 @@ class Trainer:
                     if progress.step % self.settings.log_every == 0:
                         marked = self._log(journal, marked)
                 is_last = progress.step == self.settings.max_steps
-                must_save = is_last or was_unjudged or progress.step % self.settings.save_every == 0
-                is_enough = False
+                is_due = is_last or progress.step % self.settings.save_every == 0
                 progress.is_unjudged = is_last or progress.step % self.settings.validate_every == 0
                 before = time.monotonic()
                 if progress.is_unjudged and (result := self._validate(self.best_weights)) is not None:
                     progress.is_unjudged = False
-                    must_save |= self._judge(result, journal)
-                    is_enough = 0 < self.settings.patience <= progress.misses
+                    is_due |= self._judge(result, journal) or self._is_enough
+                    is_last |= self._is_enough
                     progress.seconds = time.monotonic() - began
                     marked = (marked[0] + time.monotonic() - before, *marked[1:])
-                if must_save or is_enough or self._stop is not None:
-                    self._save()
+                if is_due or was_unjudged or self._stop is not None:
+                    self._save(is_due)
                 if self._stop is not None and (progress.is_unjudged or not is_last):
                     raise Interrupted(self._stop)
-                if is_enough:
-                    reason = f"{self.settings.metric} has not improved for {progress.misses} validations"
-                    break
+            if self._is_enough:
+                reason = f"{self.settings.metric} has not improved for {progress.misses} validations"
             if self.settings.average_last:
                 self._average_last(journal)
         return reason
+
+    @property
+    def _is_enough(self) -> bool:
+        """Whether patience has run out, now or in what was resumed."""
+        return 0 < self.settings.patience <= self.progress.misses
 
     def _validate(self, model: Seq2Seq) -> Result | None:
         """Validate `model`; None where a signal came before or meanwhile, which does not wait for the end of it."""
@@ -265,9 +271,11 @@ class Trainer:
                 "would be faster"
             )
             self._in_parts.clear()
-        if taken == 0:
-            if steps >= MOST_SKIPPED:
+        if self.device.type != "cpu":  # whose steps are not looked at one by one
+            self._skipped_in_a_row = 0 if taken else self._skipped_in_a_row + steps
+            if self._skipped_in_a_row >= MOST_SKIPPED:
                 raise self._diverged()
+        if taken == 0:
             return now, progress.step, 0
         elapsed = max(1e-9, now - marked[0])
         speed = (tokens - marked[2]) / elapsed
@@ -331,15 +339,20 @@ class Trainer:
             "best": self.progress.best,
         }
 
-    def _save(self) -> None:
-        self.progress.sums = self._sums.tolist()
+    def _save(self, is_due: bool) -> None:
+        """Save a checkpoint; one that only a signal asked for, so is not due, is gone with the next."""
+        progress = self.progress
+        progress.sums = self._sums.tolist()
+        passing = {f"step-{progress.passing}"} if progress.passing != progress.step else set()
+        progress.passing = 0 if is_due else progress.step
         averaged = None if self.average is None else self.average.averaged
-        name = checkpoint.save(self.run, self.progress, self._meta(), self.model, averaged, self.optimizer)
-        best = f"step-{self.progress.best_step}" if self.progress.best_step else name
-        if not self.progress.best_step or self.progress.best_step == self.progress.step:
+        name = checkpoint.save(self.run, progress, self._meta(), self.model, averaged, self.optimizer)
+        best = f"step-{progress.best_step}" if progress.best_step else name
+        if not progress.best_step or progress.best_step == progress.step:
             checkpoint.point(self.run, "best", name)
-        steps = [known for known in self.run.names() if known != "averaged"]
-        checkpoint.prune(self.run, [best, *steps[-self.settings.keep_last :]])
+        passing |= set() if is_due else {name}
+        due = [known for known in self.run.names() if known != "averaged" and known not in passing]
+        checkpoint.prune(self.run, [best, name, *due[-self.settings.keep_last :]])
 
     def _average_last(self, journal: Journal) -> None:
         names = [name for name in self.run.names() if name != "averaged"][-self.settings.average_last :]

@@ -10,7 +10,7 @@ from nmt.config import Config
 from nmt.data.batching import Batch, eval_batches
 from nmt.data.prepare import Prepared
 from nmt.decoding.translator import Settings, Translator
-from nmt.evaluation.metrics import validation_bleu
+from nmt.evaluation.metrics import build, default_tokenizer, validation_bleu
 from nmt.models.device import Arithmetic
 from nmt.models.memory import attempt
 from nmt.models.ready import ready
@@ -41,6 +41,8 @@ class Validator:
         self._prepared = prepared
         self._device = device
         self._arithmetic = arithmetic
+        if config.training.validation_bleu:  # now, not when steps would be lost
+            build("bleu", default_tokenizer(config.data.target_language))
 
     def __call__(self, model: Seq2Seq) -> Result:
         """Score `model`, which is left in the mode, training or not, that it was in."""

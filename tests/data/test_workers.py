@@ -2,11 +2,15 @@
 
 import operator
 import os
+import signal
+import struct
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 
 import pytest
 
+from nmt.data import workers as workers_module
 from nmt.data.workers import Workers
 from nmt.errors import NmtError
 
@@ -37,6 +41,24 @@ def test_what_a_function_raises_is_raised(count: int) -> None:
 def test_a_dead_worker_is_told_and_nothing_hangs() -> None:
     with pytest.raises(NmtError, match=r"worker process died.*data\.workers=1"), Workers(2) as workers:
         list(workers.map(os._exit, [3]))
+
+
+def die_sending(task: int) -> int:
+    """Let this process be killed in the middle of its answer."""
+
+    def cut_short(self: Connection, content: bytes) -> None:
+        os.write(self.fileno(), struct.pack("!i", 1000) + b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send_bytes = cut_short  # type: ignore[method-assign]
+    return task
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and signals of Unix")
+def test_a_worker_that_dies_in_the_middle_of_its_answer_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "PATIENCE", 0.3)
+    with pytest.raises(NmtError, match=r"worker process died.*data\.workers=1"), Workers(2) as workers:
+        list(workers.map(die_sending, [3]))
 
 
 def test_an_error_does_not_wait_for_the_tasks_under_way() -> None:

@@ -9,12 +9,15 @@ import random
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
-from nmt import config
+from nmt import checksums, config
+from nmt.data.prepare import Prepared
 from nmt.errors import NmtError
 from nmt.runs import Run, find_run, read_log
 from nmt.training import checkpoint, trainer
@@ -156,7 +159,7 @@ def test_a_validation_broken_off_is_made_up_for(here, monkeypatch, step, when):
     assert step not in judged and len(judged) == step // 4 - 1
     if "killed" in when:
 
-        def killed(self):
+        def killed(self, is_due):
             raise MemoryError
 
         with monkeypatch.context() as patch, pytest.raises(MemoryError):
@@ -216,6 +219,39 @@ def test_accumulation_gives_the_same_weights(here):
         assert abs(weight - b[key]).max() < 2e-4
 
 
+@pytest.mark.parametrize("steps", [(7,), (4, 5), (10, 11)])
+def test_checkpoints_of_signals_take_no_part(here, monkeypatch, steps):
+    settings = {"average_last": 3, "keep_last": 3}
+    whole = run(tiny("whole", **settings))
+    for number, step in enumerate(steps):
+        with monkeypatch.context() as patch:
+            stop_after(patch, step - 1)
+            with pytest.raises(Interrupted):
+                run(tiny("parts", **settings), resume=number > 0)
+        assert Run(here / "runs" / "parts").checkpoint("last").name == f"step-{step}"
+    parts = run(tiny("parts", **settings), resume=True)
+    assert parts.names() == whole.names()
+    a, b = (load_file(found.checkpoint("averaged") / "model.safetensors") for found in (whole, parts))
+    assert all((a[key] == b[key]).all() for key in a)
+
+
+def test_a_run_out_of_patience_has_ended(here, monkeypatch):
+    settings = {"metric": "loss", "learning_rate": 1e-9, "patience": 1, "max_steps": 100, "average_last": 1}
+    whole = run(tiny("whole", **settings))
+
+    def killed(self, journal):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Trainer, "_average_last", killed)
+        run(tiny("parts", **settings))
+    parts = run(tiny("parts", **settings), resume=True)
+    assert untimed(whole.log) == untimed(parts.log) and whole.names() == parts.names()
+    assert json.loads(parts.finished.read_text())["reason"] == json.loads(whole.finished.read_text())["reason"]
+    run(tiny("parts", **settings | {"patience": 2}), resume=True)
+    assert (whole.checkpoint("last").name, parts.checkpoint("last").name) == ("step-8", "step-12")
+
+
 def test_early_stopping_knows_the_direction(here):
     found = run(tiny(metric="loss", learning_rate=1e-9, patience=1, max_steps=100, clip_norm=0.0))
     finished = json.loads(found.finished.read_text())
@@ -250,6 +286,49 @@ def test_changed_data_is_refused(here):
     prepare(tiny(max_steps=6), lambda line: None)
     with pytest.raises(NmtError, match=r"step-3 was not trained on the data in prepared-False"):
         run(tiny(max_steps=6), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("lowercase", True), ("train", [{"source": "train.src", "target": "train.tgt", "weight": 2.0}])]
+)
+def test_other_text_is_refused(here, key, value):
+    values = run(tiny(max_steps=3)).config.model_dump(mode="json")
+    values["data"][key] = value
+    with pytest.raises(NmtError, match=rf"'data.{key}' differs"):
+        run(config.parse(values, "test"), resume=True)
+
+
+def test_a_resume_that_fails_leaves_the_run_finished(here):
+    found = run(tiny(max_steps=6))
+    damaged = found.checkpoint("last") / "training" / "optimizer.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    before = found.config_file.read_bytes()
+    with pytest.raises(NmtError, match="damaged"):
+        run(tiny(max_steps=9), resume=True)
+    assert found.finished.is_file() and found.config_file.read_bytes() == before
+
+
+def test_a_checkpoint_caught_between_two_names_is_found(here):
+    found = run(tiny(max_steps=6))
+    last = found.checkpoint("last")
+    last.rename(last.with_name(f".{last.name}.old.tmp"))
+    assert run(tiny(max_steps=9), resume=True).checkpoint("last").name == "step-9"
+    assert not list(found.checkpoints.glob(".*"))
+
+
+def test_what_was_best_by_another_metric_or_is_gone_is_forgotten(here):
+    found = run(tiny(max_steps=8, metric="loss"))
+    found = run(tiny(max_steps=12, metric="bleu"), resume=True)
+    judged = {entry["step"]: entry["bleu"] for entry in read_log(found.log) if entry["event"] == "valid"}
+    assert json.loads(found.finished.read_text())["bleu"] == judged[12]
+    assert found.checkpoint("best").name == "step-12"
+    # Saved at 9 when the best was at 8; that is gone, and what comes now is worse.
+    state = found.checkpoints / "step-9" / "training" / "state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"best": 1e9, "best_step": 8}))
+    checksums.write(found.checkpoints / "step-9")
+    shutil.rmtree(found.checkpoints / "step-8", ignore_errors=True)
+    train(tiny(max_steps=30, learning_rate=1e-9, metric="bleu", keep_last=2), True, lambda line: None, "step-9")
+    assert found.checkpoint("best").is_dir()
 
 
 def test_nothing_to_resume(here):
@@ -305,6 +384,19 @@ def test_gradients_that_are_not_finite_are_skipped_then_named(here, monkeypatch)
     break_losses(monkeypatch, lambda call: True)
     with pytest.raises(NmtError, match=r"no finite gradient in 3 steps.*fp32$"):
         run(settings)
+
+
+def test_what_a_gpu_skips_is_counted_over_lines_of_the_log(here):
+    found = run(tiny(max_steps=4))
+    prepared = Prepared.open(found.config.prepared)
+    made = Trainer(found.config, found, prepared, torch.device("cpu"), "fp32")
+    made.device = SimpleNamespace(type="cuda")
+    journal = SimpleNamespace(say=lambda line: None, write=lambda event, **values: None)
+    with pytest.raises(NmtError, match="no finite gradient in 20 steps, up to step 20"):
+        while made.progress.step < 30:
+            made.progress.step += 5
+            made.progress.since = [100, 5]
+            made._log(journal, (0.0, 0, 0))
 
 
 def test_a_step_that_is_skipped_leaves_no_trace_in_the_loss(here, monkeypatch):
