@@ -361,3 +361,22 @@ def test_sections_that_do_not_agree_are_refused_with_a_reason(values: dict[str, 
     with pytest.raises(NmtError, match=r"c\.yaml") as caught:
         config.parse(values, "c.yaml")
     assert message in str(caught.value)
+
+
+def test_aliases_of_aliases_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    lines = [f"l{depth}: &a{depth} [{', '.join([f'*a{depth - 1}'] * 9)}]" for depth in range(1, 10)]
+    path.write_text("l0: &a0 [x]\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(NmtError, match="not valid YAML: more than 100,000 values"):
+        config.load(path)
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "valid", "all", ".hidden", "-x", "", "a b"])
+def test_names_of_test_sets_suit_files(name: str) -> None:
+    with pytest.raises(NmtError, match="a test set is named with letters"):
+        config.parse(with_data(test={name: CORPUS}), "test")
+
+
+@pytest.mark.parametrize("name", ["test_2016_flickr", "en-de", "2014", "новости"])
+def test_other_names_of_test_sets_do(name: str) -> None:
+    assert list(config.parse(with_data(test={name: CORPUS}), "test").data.test) == [name]

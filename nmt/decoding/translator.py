@@ -27,7 +27,7 @@ from nmt.decoding.protocol import Model
 from nmt.decoding.search import search
 from nmt.decoding.windows import cut, live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
-from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device
+from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device, compute_exactly
 from nmt.models.loading import load_meta, load_model
 from nmt.models.ready import ready
 from nmt.models.shortlist import Shortlister
@@ -182,6 +182,7 @@ class Translator:
                     "runs that were trained from the same prepared data"
                 )
         arithmetic = choose_arithmetic(precision, place)
+        compute_exactly(arithmetic, place)
         shortlister = None
         if shortlist and any(run.config.model.decoder.copy_source for run, _ in checkpoints):
             raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")

@@ -158,9 +158,9 @@ class Decoder(nn.Module):
         states = []
         for depth in range(1, len(self.layers)):
             mask = None if loop is None else loop.masks[depth - 1]
-            x = x if mask is None else x * mask[:, t]
+            entering = x if mask is None else x * mask[:, t]
             joint = None if loop is None else loop.joints[depth]
-            output, above = self.layers[depth].step(x, state.layers[depth], joint)
+            output, above = self.layers[depth].step(entering, state.layers[depth], joint)
             x = self.finish(depth, output, x)
             states.append(above)
         return x, tuple(states)
@@ -170,8 +170,7 @@ class Decoder(nn.Module):
         start = self.begin(memory)
         x = self.finish(0, self.layers[0](x, start[0]), embedded)
         for depth in range(1, len(self.layers)):
-            x = self.dropout(x)
-            x = self.finish(depth, self.layers[depth](x, start[depth]), x)
+            x = self.finish(depth, self.layers[depth](self.dropout(x), start[depth]), x)
         return x
 
     def prepare(self, embedded: Tensor) -> Loop:
@@ -268,8 +267,7 @@ class UpperLayersDecoder(Decoder):
         x = self.finish(0, self.layers[0](embedded, start[0]), embedded)
         context, alignment = self.attention(x, memory, torch.arange(x.shape[1], device=x.device))
         for depth in range(1, len(self.layers)):
-            x = self.dropout(x)
-            joined = torch.cat([x, context.to(x.dtype)], dim=-1)
+            joined = torch.cat([self.dropout(x), context.to(x.dtype)], dim=-1)
             x = self.finish(depth, self.layers[depth](joined, start[depth]), x)
         return self.read_out(x, context, embedded), alignment
 

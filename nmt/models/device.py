@@ -19,6 +19,12 @@ def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+def compute_exactly(arithmetic: Arithmetic, device: torch.device) -> None:
+    """Let cuDNN compute in float32 where that is what was asked for: by default it rounds factors to 10 bits (TF32)."""
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = arithmetic != "fp32"
+
+
 def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
     """Return in what matrix products run: auto takes bfloat16 where the hardware has the instructions.
 

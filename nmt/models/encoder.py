@@ -26,15 +26,18 @@ class EncoderLayer(nn.Module):
         self.residual = config.residual and input_size == config.size
         self.norm = nn.LayerNorm(config.size) if config.layer_norm else nn.Identity()
 
-    def forward(self, x: Tensor, lengths: Tensor, with_cells: bool) -> tuple[Tensor, CellState]:
-        """Return outputs (B, S, M) and the final state, its memory cell too where `with_cells`."""
+    def forward(self, x: Tensor, below: Tensor, lengths: Tensor, with_cells: bool) -> tuple[Tensor, CellState]:
+        """Return outputs (B, S, M) and the final state, its memory cell too where `with_cells`.
+
+        It reads `x` (B, S, I), which is `below` after dropout; a residual connection adds that as it was.
+        """
         output, final = self.forwards.forward_to_end(x, lengths, with_cells)
         if self.backwards is not None:
             backward, last = self.backwards.forward_to_end(reverse(x, lengths), lengths, with_cells)
             output = self._merged(output, reverse(backward, lengths))
             final = tuple(self._merged(*parts) for parts in zip(final, last, strict=True))
         if self.residual:
-            output = output + x
+            output = output + below
         return self.norm(output), final
 
     def _merged(self, forward: Tensor, backward: Tensor) -> Tensor:
@@ -63,7 +66,7 @@ class Encoder(nn.Module):
         finals = []
         x = reverse(x, lengths) if self.reversed else x
         for depth, layer in enumerate(self.layers):
-            x, final = layer(self.dropout(x) if depth else x, lengths, self.with_cells)
+            x, final = layer(self.dropout(x) if depth else x, x, lengths, self.with_cells)
             finals.append(final)
         x = reverse(x, lengths) if self.reversed else x
         return self.dropout(x), tuple(finals)

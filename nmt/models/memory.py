@@ -70,6 +70,8 @@ class Attempts:
 
     def __call__(self, work: Callable[[], Answer]) -> Answer:
         """Return `work()`. Raises `NoMemory`."""
+        if threading.current_thread().name.startswith(_THREAD):
+            return self._within(work)
         for _ in range(2):
             try:
                 return self._do(work)
@@ -84,8 +86,19 @@ class Attempts:
                 break
         raise NoMemory
 
+    @staticmethod
+    def _within(work: Callable[[], Answer]) -> Answer:
+        """Return `work()`, a part of work in a thread of ours, which only the whole can leave."""
+        try:
+            return work()
+        except (MemoryError, RuntimeError) as error:
+            if not is_short_of_memory(error):
+                raise
+        return_freed_memory()
+        raise NoMemory
+
     def _do(self, work: Callable[[], Answer]) -> Answer:
-        if self._thread is None or threading.current_thread().name.startswith(_THREAD):
+        if self._thread is None:
             return work()
         needs_gradient, threads = torch.is_grad_enabled(), torch.get_num_threads()  # each thread has its own
 

@@ -5,6 +5,7 @@ Axes: N rows, I input width, O output width.
 
 import copy
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,21 @@ LEVELS = 127
 """Largest magnitude of a quantised number."""
 SHIFT = 128.5
 """Makes it positive, and rounds it where what follows the point is cut off."""
+
+
+@cache
+def weight_levels() -> int:
+    """Return the largest magnitude of a quantised weight whose products this processor sums exactly.
+
+    Without VNNI instructions oneDNN adds each two products in 16 bits, which end at 32,767.
+    """
+    x, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((64, 64), LEVELS, dtype=torch.int8)
+    ones, zeros = torch.ones(64), torch.zeros(64, dtype=torch.int64)
+    packed = torch.ops.onednn.qlinear_prepack(weight, None)
+    found = torch.ops.onednn.qlinear_pointwise(
+        x, 1.0, 0, packed, ones, zeros, None, 1.0, 0, torch.float32, "none", [], ""
+    )
+    return LEVELS if bool((found == 64 * 255 * LEVELS).all()) else LEVELS // 2
 
 
 class Int8Product(nn.Module):
@@ -41,7 +57,7 @@ class Int8Product(nn.Module):
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor, bound: float | None = None) -> "Int8Product":
         """Quantise `weight` (O, I)."""
-        scale = weight.abs().amax(1).clamp(min=1e-12) / LEVELS  # (O,)
+        scale = weight.abs().amax(1).clamp(min=1e-12) / weight_levels()  # (O,)
         return cls((weight / scale.unsqueeze(1)).round().to(torch.int8), scale, bias, bound)
 
     def columns(self, wanted: Tensor) -> "Int8Product":

@@ -3,6 +3,7 @@
 Axes: B sentences, N rows, T steps, I input width, D width, G gates: 4D, of a plain RNN D.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -17,6 +18,12 @@ CellState: TypeAlias = tuple[Tensor, ...]
 """(h,) of an RNN or GRU, (h, c) of an LSTM, each (B, D)."""
 
 NETWORKS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+INPUT_GAIN = {"lstm": 2.0, "gru": 1.0, "rnn": 1.0}
+"""Of the weights that read the input, over those of Glorot & Bengio (2010), each gate drawn by itself.
+
+The half-open gates of an LSTM let a quarter of what it reads through at first. A stack of them would tell the attention
+next to nothing, and find alignments late; with this gain it is as loud as where the papers draw from +-0.08 or 0.1.
+"""
 _SHUT = 1e4
 """Its sigmoid is exactly 1, and that of its negative exactly 0."""
 
@@ -86,8 +93,10 @@ class RecurrentLayer(nn.Module):
         self.product = None
         self.network: nn.RNNBase = NETWORKS[cell](input_size, size, batch_first=True)
         input_weight, state_weight, input_bias, state_bias = self.weights
-        nn.init.xavier_uniform_(input_weight)
-        for block in state_weight.chunk(len(state_weight) // size):
+        gates = len(input_weight) // size
+        for block in input_weight.chunk(gates):
+            nn.init.xavier_uniform_(block, gain=INPUT_GAIN[cell])
+        for block in state_weight.chunk(gates):
             nn.init.orthogonal_(block)
         nn.init.zeros_(input_bias)
         nn.init.zeros_(state_bias)
@@ -131,7 +140,9 @@ class RecurrentLayer(nn.Module):
         zero = x.new_zeros(1, len(x), self.size)
         with self._type(x) as dtype:
             state = zero.to(dtype), zero.to(dtype)
-            output, _, c = torch.lstm(x.to(dtype), state, weights, True, 1, 0.0, self.training, False, True)
+            with warnings.catch_warnings():  # cuDNN's, of weights that lie in pieces, as these must
+                warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+                output, _, c = torch.lstm(x.to(dtype), state, weights, True, 1, 0.0, self.training, False, True)
         return output, (last_real(output, lengths), c[0])
 
     def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:

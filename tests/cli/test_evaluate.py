@@ -11,6 +11,7 @@ from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli.evaluate import command
 from nmt.errors import NmtError
+from nmt.evaluation import evaluate as room
 from nmt.evaluation.metrics import corpus_scores
 
 
@@ -117,3 +118,12 @@ def test_mistakes(run: Path, tmp_path: Path) -> None:
     for wrong in (["--source", str(one)], ["--greedy", "-b", "3"], ["--split", "valid", "-s", "x", "-r", "x"]):
         with pytest.raises(click.UsageError):
             invoke(run, *wrong)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setattr(room, "evaluate", lambda *_: pytest.fail("it translated"))
+    with pytest.raises(NmtError, match=r"file.*choose another folder with --output"):
+        evaluated(run, "--output", str(tmp_path / "file"))

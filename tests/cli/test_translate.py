@@ -284,3 +284,9 @@ def test_without_attention_there_are_no_alignments(tmp_path):
 def test_a_shortlist_does_not_go_with_copying(tmp_path):
     with pytest.raises(NmtError, match=r"--shortlist does not go with model\.decoder\.copy_source"):
         call(make_run(tmp_path / "copies", seed=7, decoder={"size": 8, "copy_source": True}), "--shortlist", "4")
+
+
+@pytest.mark.parametrize("output", [".", "..", "/", ""])
+def test_a_folder_is_no_output(run, output):
+    with pytest.raises(NmtError, match=r"is a folder|[Ii]s a directory"):
+        call(run, "--output", output)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.data.folder import building
+from nmt.errors import NmtError
 
 
 def make(folder: Path, content: str) -> None:
@@ -62,3 +63,9 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         thread.join()
     assert len(made) == 1 and folder.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+@pytest.mark.parametrize("name", [".", "/", ".."])
+def test_a_folder_without_a_name_is_refused(name: str) -> None:
+    with pytest.raises(NmtError, match="give it a folder of its own"), building(Path(name), lambda: False):
+        pytest.fail("it began")

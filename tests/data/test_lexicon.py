@@ -1,6 +1,7 @@
 """The lexicon learnt from prepared pairs knows the words of a made-up language; it is read back whole or not at all."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,3 +108,17 @@ def test_kept_and_read(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(NmtError, match="damaged"):
         Lexicon.load(path, vocabularies)
+
+
+def test_empty_sources_that_nobody_filtered_are_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "MOST_LINKS", 400)  # so that a sample is taken
+    found = prepared(tmp_path)
+    store, weight = found.train[0]
+    lengths = store.source_lengths.copy()
+    lengths[-40:] = 0
+    silent = SimpleNamespace(source_lengths=lengths, target_lengths=store.target_lengths)
+    read = room.read_ids
+    monkeypatch.setattr(room, "read_ids", lambda asked, *rest: read(store, *rest))
+    found.train[0] = silent, weight
+    for asked, rows, *_ in room._sample(found):
+        assert asked is silent and (lengths[rows] > 0).all()

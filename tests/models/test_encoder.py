@@ -22,7 +22,7 @@ MERGED = {
 def test_merged_directions(merge):
     torch.manual_seed(0)
     layer = EncoderLayer(config.Encoder(size=6, merge=merge), 4, is_bidirectional=True)
-    output, (h, c) = layer(X, LENGTHS, with_cells=True)
+    output, (h, c) = layer(X, X, LENGTHS, with_cells=True)
     assert output.shape == (2, 5, 6) and h.shape == c.shape == (2, 6)
     for row, length in enumerate(LENGTHS.tolist()):
         x = X[row : row + 1, :length]
@@ -61,3 +61,12 @@ def test_summaries():
     assert summarize("last", states, (), lengths).tolist() == [[3.0, 1.0]]
     assert summarize("mean", states, final, lengths).tolist() == [[2.0, 3.0]]
     assert summarize("max", states, final, lengths).tolist() == [[3.0, 5.0]]
+
+
+def test_a_residual_connection_adds_what_was_not_dropped():
+    torch.manual_seed(0)
+    layer = EncoderLayer(config.Encoder(size=4, residual=True), 4, is_bidirectional=False)
+    dropped = torch.zeros_like(X)
+    without, _ = layer(dropped, dropped, LENGTHS, with_cells=False)
+    output, _ = layer(dropped, X, LENGTHS, with_cells=False)
+    torch.testing.assert_close(output - without, X)

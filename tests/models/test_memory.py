@@ -121,3 +121,21 @@ def test_nothing_is_kept_where_address_space_is_limited(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (1 << 32, resource.RLIM_INFINITY))
     keep_freed_memory()
     assert not changed
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(MemoryError(), NoMemory), (RuntimeError("shapes differ"), RuntimeError)]
+)
+def test_work_within_work_fails_as_it_does_elsewhere(error, raised):
+    attempt = Attempts()
+    attempt(Work(RuntimeError(STUCK)))
+    with pytest.raises(raised):
+        attempt(lambda: attempt(Work(error)))
+
+
+def test_work_within_work_that_is_stuck_begins_anew_elsewhere():
+    attempt = Attempts()
+    first = attempt(Work(RuntimeError(STUCK)))[0]
+    inner = Work(RuntimeError(STUCK))
+    attempt(lambda: attempt(inner))
+    assert len(inner.threads) == 2 and inner.threads[0] == first

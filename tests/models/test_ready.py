@@ -1,5 +1,9 @@
 """A network made ready for search says what the network says, in the arithmetic asked for."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from architectures import EVERY, VOCABULARY, build, name_of
@@ -105,3 +109,20 @@ def test_int8_rows_of_any_size():
 def test_int8_is_for_the_processor():
     with pytest.raises(NmtError, match="--device cpu"):
         choose_arithmetic("int8", torch.device("cuda"))
+
+
+@needs_int8
+@pytest.mark.parametrize("isa", ["DEFAULT", "AVX2"])
+def test_int8_is_right_without_vnni(isa):
+    """oneDNN is told to do without newer instructions, of which it looks only at its start."""
+    code = (
+        "import torch\n"
+        "from nmt.models.ready import Int8Product\n"
+        "torch.manual_seed(0)\n"
+        "weight, x = torch.randn(64, 384).abs(), torch.randn(5, 384).abs()\n"
+        "true = x @ weight.T\n"
+        "print(float((Int8Product.of(weight, torch.zeros(64))(x) - true).abs().max() / true.abs().max()))\n"
+    )
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert float(done.stdout) < 0.01

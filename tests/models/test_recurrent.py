@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.models.recurrent import RecurrentLayer, last_real, reverse
+from nmt.models.recurrent import INPUT_GAIN, RecurrentLayer, last_real, reverse
 
 
 @pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("rnn", nn.RNNCell)])
@@ -101,3 +101,22 @@ def test_lstm_gradient():
 def test_reverse_keeps_padding_in_place():
     x = torch.tensor([[1, 2, 3, 0], [4, 5, 6, 7]]).unsqueeze(2)
     assert reverse(x, torch.tensor([3, 4])).squeeze(2).tolist() == [[3, 2, 1, 0], [7, 6, 5, 4]]
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("rnn", 1)])
+def test_each_gate_is_drawn_by_itself(cell, gates):
+    torch.manual_seed(0)
+    layer = RecurrentLayer(cell, 96, 160)
+    limit = INPUT_GAIN[cell] * math.sqrt(6 / (96 + 160))
+    for block in layer.weights[0].chunk(gates):
+        assert 0.98 * limit < block.abs().max() <= limit
+    for block in layer.weights[1].chunk(gates):
+        torch.testing.assert_close(block @ block.T, torch.eye(160), atol=1e-5, rtol=0)
+
+
+def test_a_stack_does_not_fall_silent():
+    torch.manual_seed(0)
+    x = torch.randn(8, 20, 256) * 0.25
+    for _ in range(4):
+        x = RecurrentLayer("lstm", 256, 256)(x)
+    assert x[:, -1].std() > 0.1
