@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from nmt.errors import NmtError
+from nmt.files import parse_json
 
 NAME = "checksums.json"
 _BLOCK = 1 << 22
@@ -24,9 +25,9 @@ def check(path: Path) -> None:
     if not listed.exists():
         return
     try:
-        sums = json.loads(listed.read_text(encoding="utf-8"))
+        sums = parse_json(listed.read_text(encoding="utf-8"))
         expected = sums[path.relative_to(checkpoint).as_posix()]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise damaged(listed, "not a list of checksums") from None
     try:
         found = digest(path)

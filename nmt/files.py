@@ -1,11 +1,13 @@
-"""Files that are whole or not there, and files that one process at a time holds."""
+"""Files that are whole or not there, files that one process at a time holds, and JSON that may be none."""
 
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nmt.errors import NmtError
 
@@ -16,6 +18,14 @@ except ImportError:  # Windows
 
 _UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems without locks answer; there none is taken."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return what JSON says; raises `ValueError` for whatever is none, be it because it is nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 @contextmanager

@@ -10,7 +10,6 @@ runs/NAME/config.yaml              resolved configuration
           report.html
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from nmt import config
 from nmt.config import Config
 from nmt.errors import NmtError
+from nmt.files import parse_json
 
 RUNS = Path("runs")
 HOW_TO_GET_ONE = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
@@ -129,8 +129,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         raise NmtError(f"{path}: {error.strerror}") from None
     for line in lines:
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
+            entry = parse_json(line)
+        except ValueError:
             continue
         if isinstance(entry, dict):
             entries.append(entry)

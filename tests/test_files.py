@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.files import write_whole
+from nmt.files import parse_json, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -37,3 +37,9 @@ def test_a_failure_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(NmtError, match=r"a.txt: cannot be written: No space left on device; make room"):
         write_whole(path, "after", "make room")
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 200_000, b"\xff"])
+def test_what_is_no_json_is_one_kind_of_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text)

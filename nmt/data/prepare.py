@@ -30,6 +30,7 @@ from nmt.data.store import Store, StoreWriter, id_type
 from nmt.data.subword import Vocabularies
 from nmt.data.workers import Workers, available_cores
 from nmt.errors import NmtError
+from nmt.files import parse_json
 
 Report = Callable[[str], None]
 _VALID = -1
@@ -318,12 +319,12 @@ def _write_header(
 def _read_header(folder: Path) -> dict[str, Any]:
     path = folder / "prepared.json"
     try:
-        header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        header: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         if not {"settings", "inputs", "weights", "vocabularies", "fingerprint"} <= header.keys():
             raise ValueError
     except FileNotFoundError:
         raise NmtError(f"{folder}: holds no prepared data; run nmt preprocess --config CONFIG") from None
-    except (OSError, RecursionError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
     return header
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt.errors import NmtError
+from nmt.files import parse_json
 
 PAIRS_PER_SHARD = 1 << 20
 SIDES = ("source", "target")
@@ -186,14 +187,14 @@ class Store:
     def _read_header(self) -> dict[str, Any]:
         path = self.folder / "store.json"
         try:
-            header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            header: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
             if header["version"] != _VERSION:
                 raise NmtError(f"{path}: written by another version of nmt; run nmt preprocess again")
             np.dtype(header["dtype"])
             header["is_text"], header["files"].items(), -header["pairs"] // header["pairs_per_shard"]
         except FileNotFoundError:
             raise NmtError(f"{path}: missing; run nmt preprocess again") from None
-        except (OSError, RecursionError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
             raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
         return header
 

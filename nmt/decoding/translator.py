@@ -147,6 +147,7 @@ class Translator:
 
         Without attention no alignment can be asked for.
         """
+        compute_exactly(arithmetic, device)
         self.vocabularies = vocabularies
         self.device = device
         self.arithmetic = arithmetic
@@ -182,7 +183,6 @@ class Translator:
                     "runs that were trained from the same prepared data"
                 )
         arithmetic = choose_arithmetic(precision, place)
-        compute_exactly(arithmetic, place)
         shortlister = None
         if shortlist and any(run.config.model.decoder.copy_source for run, _ in checkpoints):
             raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")

@@ -20,7 +20,7 @@ from nmt.data.lines import read_lines
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Score, check_lengths, corpus_scores
-from nmt.files import write_whole, writing
+from nmt.files import parse_json, write_whole, writing
 
 SAMPLES = 5
 ELSEWHERE = "choose another folder with --output"
@@ -171,7 +171,7 @@ def search_settings(settings: Settings) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `NmtError` where `keep` could not write into `folder`, before anything is translated."""
+    """Make `folder`, and raise `NmtError` where `keep` could not write into it, before anything is translated."""
     with writing(folder, ELSEWHERE):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -198,8 +198,6 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
         ".txt": "".join(f"{line}\n" for line in evaluation.hypotheses),
         ".json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
     }
-    with writing(folder, ELSEWHERE):
-        folder.mkdir(parents=True, exist_ok=True)
     for suffix, content in contents.items():
         write_whole(folder / f"{name}{suffix}", content, ELSEWHERE)
     return folder / f"{name}.txt"
@@ -215,8 +213,8 @@ def _identity(result: dict[str, Any]) -> str:
 def _is_other(path: Path, identity: str) -> bool:
     """Tell whether `path` holds the result of another evaluation."""
     try:
-        return _identity(json.loads(path.read_text(encoding="utf-8"))) != identity
+        return _identity(parse_json(path.read_text(encoding="utf-8"))) != identity
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return True

@@ -1,6 +1,5 @@
 """A network from a checkpoint's weights."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from nmt import checksums
 from nmt.config import Config
 from nmt.errors import NmtError
+from nmt.files import parse_json
 from nmt.models.seq2seq import Seq2Seq
 
 FORMAT = 3
@@ -60,8 +60,8 @@ def load_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file of a checkpoint."""
     checksums.check(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise checksums.damaged(path, str(error)) from None
     if not isinstance(values, dict):
         raise checksums.damaged(path, "not a JSON object")

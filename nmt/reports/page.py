@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from nmt.config import dump
-from nmt.files import write_whole
+from nmt.files import parse_json, write_whole
 from nmt.reports.curves import draw
 from nmt.reports.figure import inline_svg
 from nmt.reports.keys import keys
@@ -90,12 +90,12 @@ def _evaluations(folder: Path) -> str:
     signatures: dict[str, str] = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            result = json.loads(path.read_text(encoding="utf-8"))
+            result = parse_json(path.read_text(encoding="utf-8"))
             scores = " · ".join(f"{s['name']} {s['score']:.2f}" for s in result["scores"])
             signatures |= {f"{s['name']} {s['signature']}": "" for s in result["scores"]}
             loss, speed = result["loss"], result["target_tokens_per_second"]
             rows.append((path.stem, f"{scores} · loss {loss:.4f} · {speed:,.0f} target tokens/s"))
-        except (OSError, RecursionError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     if not rows:
         return ""

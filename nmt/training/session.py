@@ -17,7 +17,7 @@ from nmt.data.prepare import Prepared, prepare
 from nmt.data.subword import Vocabularies, has_seeded_samples
 from nmt.errors import NmtError
 from nmt.files import hold, write_whole, writing
-from nmt.models.device import choose_arithmetic, choose_device, compute_exactly
+from nmt.models.device import choose_arithmetic, choose_device
 from nmt.models.loading import load_meta
 from nmt.models.memory import keep_freed_memory
 from nmt.runs import Run
@@ -70,7 +70,6 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         keep_freed_memory()
         device = choose_device(config.training.device)
         arithmetic = choose_arithmetic(config.training.precision, device)
-        compute_exactly(arithmetic, device)
         trainer = Trainer(config, run, prepared, device, arithmetic)
         if start is not None:
             trainer.resume(start)

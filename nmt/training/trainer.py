@@ -23,7 +23,7 @@ from nmt.data.prefetch import Prefetch
 from nmt.data.prepare import Prepared
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
-from nmt.models.device import Arithmetic
+from nmt.models.device import Arithmetic, compute_exactly
 from nmt.models.loading import load_meta, load_tensors
 from nmt.models.memory import RETURN_EVERY, return_freed_memory
 from nmt.models.ready import ready
@@ -70,6 +70,7 @@ class Trainer:
             arithmetic,
         )
         self.vocabularies, self.data = prepared.vocabularies, prepared.fingerprint
+        compute_exactly(arithmetic, device)
         torch.manual_seed(address(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
         self.model.train()
