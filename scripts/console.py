@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,16 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 def say(line: str) -> None:
     """Tell how it goes."""
     print(line, file=sys.stderr, flush=True)
+
+
+def processor() -> str:
+    """Return the name of the processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def check_output(path: Path | None) -> None:

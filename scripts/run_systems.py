@@ -1,17 +1,18 @@
 """Train and score every system of configs/systems, and write docs/systems.md.
 
-python scripts/run_systems.py [--only NAME ...] [--steps N] [--corpus CONFIG [--vocabulary N]] [--write]
+python scripts/run_systems.py [--only NAME ... | --missing] [--steps N] [--corpus CONFIG [--vocabulary N]] [--write]
 
 Each system trains on the corpus of its own file, the embedded one; with --corpus on that of another config, such as
 configs/multi30k-en-de.yaml, with as many steps of as many sentences for all. Runs are in runs/, finished ones are not
-trained again, interrupted ones go on. Figures are kept in runs/systems-NAME.json, from which --write makes the
-document.
+trained again, interrupted ones go on. Figures are kept in docs/systems/CORPUS.json, from which --write makes the
+document; --missing leaves out what has figures there.
 """
 
 import argparse
 import hashlib
 import json
 import re
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,12 @@ import yaml
 from compare_seeds import nmt
 
 from nmt.errors import NmtError
-from nmt.runs import RUNS, Run, read_log
+from nmt.runs import Run, read_log
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS = ROOT / "configs" / "systems"
 DOCUMENT = ROOT / "docs" / "systems.md"
+FIGURES = ROOT / "docs" / "systems"
 COPYING = "copying"
 COPYING_STEPS = 1500
 VARIANTS: dict[str, list[tuple[str, str]]] = {
@@ -38,7 +40,7 @@ VARIANTS: dict[str, list[tuple[str, str]]] = {
 }
 """Keys of the section `model` of see2017 that are switched off for comparison."""
 OWN_CORPORA = ("zeroshot2017",)
-"""Systems that only their own corpora suit."""
+"""Systems that only their own corpora suit: text in three languages."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def settings(name: str, run: str, given: argparse.Namespace) -> dict[str, Any]:
     """Return the config of a system for the corpus and the budget asked for."""
     values: dict[str, Any] = yaml.safe_load((SYSTEMS / f"{name}.yaml").read_text(encoding="utf-8"))
     values["name"] = run
-    if given.corpus is not None and name not in OWN_CORPORA:
+    if given.corpus is not None:
         base = yaml.safe_load(given.corpus.read_text(encoding="utf-8"))
         values["data"] = base["data"]
         if values["subword"].get("kind") != "word":
@@ -155,15 +157,20 @@ def score(run: Run, split: str, *search: str, tokenize: str) -> dict[str, Any]:
     return {"bleu": found["scores"][0]["score"], "signature": found["scores"][0]["signature"]}
 
 
+def corpus_of(given: argparse.Namespace) -> str:
+    """Return the name of the corpus asked for."""
+    return "embedded" if given.corpus is None else str(given.corpus.stem)
+
+
 def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Train and score a system."""
-    corpus = "embedded" if given.corpus is None or name in OWN_CORPORA else given.corpus.stem
-    run = train(settings(name, f"systems-{corpus}-{name}", given))
+    run = train(settings(name, f"systems-{corpus_of(given)}-{name}", given))
     log = [entry for entry in read_log(run.log) if entry["event"] == "train"]
     facts = next(entry for entry in read_log(run.log) if entry["event"] == "start")
     speeds = sorted(entry["tokens_per_second"] for entry in log)
     found = {
-        "corpus": corpus,
+        "machine": f"{console.processor()}, {facts['threads']} thread, {facts['precision']}",
+        "commit": commit(),
         "parameters": facts["parameters"],
         "steps": run.config.training.max_steps,
         "tokens_per_second": speeds[len(speeds) // 2],
@@ -177,6 +184,12 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
             found.setdefault("scores", {})[f"{split} {search}"] = result["bleu"]
             found["signature"] = result["signature"]
     return found
+
+
+def commit() -> str:
+    """Return the last commit that changed the program or its configurations, or nothing where git does not know."""
+    line = ["git", "log", "-1", "--format=%h", "--", "nmt", "configs"]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, check=False).stdout.decode().strip()
 
 
 def copying(given: argparse.Namespace) -> dict[str, Any]:
@@ -215,7 +228,11 @@ def pair(folder: Path, split: str) -> dict[str, str]:
 
 def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
     """Return the lines of a Markdown table of one corpus."""
-    lines = ["| system | parameters | steps | target tokens/s | BLEU greedy | BLEU beam |", "|---|--:|--:|--:|--:|--:|"]
+    machines = sorted({entry["machine"] for entry in found.values()})
+    lines = [
+        "| system | parameters | steps | target tokens/s | on | BLEU greedy | BLEU beam |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for name, entry in found.items():
         splits = dict.fromkeys(key.rsplit(" ", 1)[0] for key in entry["scores"])
         for split in splits:
@@ -223,9 +240,10 @@ def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
             greedy, beam = (entry["scores"][f"{split} {search}"] for search in ("greedy", "beam"))
             lines.append(
                 f"| {label} | {entry['parameters']} | {entry['steps']:,} | {entry['tokens_per_second']:,.0f} | "
-                f"{greedy:.2f} | {beam:.2f} |"
+                f"{machines.index(entry['machine']) + 1} | {greedy:.2f} | {beam:.2f} |"
             )
-    return lines
+    commits = ", ".join(f"`{entry}`" for entry in sorted({entry["commit"] for entry in found.values()}))
+    return [*lines, "", *(f"{n + 1}: {machine}" for n, machine in enumerate(machines)), "", f"Commits: {commits}."]
 
 
 def orders(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -274,12 +292,18 @@ def work(given: argparse.Namespace) -> None:
     unknown = [name for name in given.only or [] if name not in [*names(), COPYING]]
     if unknown:
         raise NmtError(f"--only {unknown[0]}: no such system; there are: {', '.join([*names(), COPYING])}")
-    for name in given.only if given.only is not None else [*names(), COPYING]:
+    if given.corpus is not None and (own := {*OWN_CORPORA, COPYING} & {*(given.only or [])}):
+        raise NmtError(f"--only {min(own)}: has corpora of its own; leave out --corpus")
+    corpus, before = corpus_of(given), kept()
+    every = [*names(), COPYING] if given.corpus is None else [name for name in names() if name not in OWN_CORPORA]
+    for name in given.only if given.only is not None else every:
+        if given.missing and (name in before.get(corpus, {}) or name in before):
+            continue
         if name == COPYING:
             keep(COPYING, copying(given))
-        elif given.corpus is None or name not in OWN_CORPORA:
+        else:
             found = measure(name, given)
-            keep(found["corpus"], {name: found})
+            keep(corpus, {name: found})
             console.say(f"{name}: {found['scores']}")
     if given.write:
         write(document(kept()))
@@ -287,15 +311,14 @@ def work(given: argparse.Namespace) -> None:
 
 def kept() -> dict[str, Any]:
     """Return all figures so far, the embedded corpus first."""
-    found = {
-        path.stem.removeprefix("systems-"): json.loads(path.read_text("utf-8")) for path in RUNS.glob("systems-*.json")
-    }
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in FIGURES.glob("*.json")}
     return dict(sorted(found.items(), key=lambda item: (item[0] == COPYING, item[0] != "embedded", item[0])))
 
 
 def keep(corpus: str, found: dict[str, Any]) -> None:
     """Add figures to those of a corpus."""
-    path = RUNS / f"systems-{corpus}.json"
+    FIGURES.mkdir(exist_ok=True)
+    path = FIGURES / f"{corpus}.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     ordered = dict(sorted((before | found).items())) if corpus != COPYING else found
     path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
@@ -305,6 +328,7 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", metavar="NAME", help="these systems; none to write the document alone")
+    parser.add_argument("--missing", action="store_true", help="only what has no figures yet")
     parser.add_argument(
         "--corpus", type=Path, metavar="CONFIG", help="take data and size of subword vocabulary of this"
     )
