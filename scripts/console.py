@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -63,6 +64,7 @@ def write_json(path: Path | None, found: Any) -> None:
 
 def compare(name: str, work: Callable[[argparse.Namespace, Path], None], given: argparse.Namespace) -> int:
     """Do `work` in the folder of --work, once it is known that --json can be written; return as `conclude` does."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & makes what it begins ignore it
 
     def in_folder() -> None:
         check_output(given.json)
