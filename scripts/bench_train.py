@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import console
+import peer_logs
 import peers
 import roofline
 from console import say
@@ -100,7 +101,7 @@ def train_nmt(config: Config, folder: Path) -> Measured:
     path.write_text(schema.dump(config), encoding="utf-8")
     usage = peers.run("nmt train", [*console.NMT, "train", "--config", path], folder / "nmt.log")
     entries = read_log(folder / config.run / "log.jsonl")
-    speed = peers.speed(peers.own_windows(entries), config.training.max_steps)
+    speed = peer_logs.speed(peer_logs.own_windows(entries), config.training.max_steps)
     return Measured(speed, usage.peak_mib, int(entries[0]["parameters"].replace(",", "")), entries[0]["precision"])
 
 
@@ -111,8 +112,8 @@ def train_opennmt(python: Path, config: Config, text: peers.Text, folder: Path) 
     path = peers.write_yaml(folder / "opennmt.yaml", settings)
     usage = peers.run("OpenNMT-py", [python, "-m", "onmt.bin.train", "-config", path], log)
     said = log.read_text(encoding="utf-8")
-    speed = peers.speed(peers.opennmt_windows(said, every(steps)), steps)
-    return Measured(speed, usage.peak_mib, peers.parameters(said), "fp32")
+    speed = peer_logs.speed(peer_logs.opennmt_windows(said, every(steps)), steps)
+    return Measured(speed, usage.peak_mib, peer_logs.parameters(said), "fp32")
 
 
 def train_joeynmt(python: Path, config: Config, text: peers.Text, folder: Path) -> Measured:
@@ -122,7 +123,9 @@ def train_joeynmt(python: Path, config: Config, text: peers.Text, folder: Path) 
     path = peers.write_yaml(folder / "joeynmt.yaml", settings)
     usage = peers.run("JoeyNMT", [python, "-m", "joeynmt", "train", path, "--skip-test"], log)
     said = log.read_text(encoding="utf-8")
-    return Measured(peers.speed(peers.joeynmt_windows(said), steps), usage.peak_mib, peers.parameters(said), "fp32")
+    return Measured(
+        peer_logs.speed(peer_logs.joeynmt_windows(said), steps), usage.peak_mib, peer_logs.parameters(said), "fp32"
+    )
 
 
 def measure(systems: Sequence[System], rounds: int, work: Path) -> None:
@@ -144,7 +147,7 @@ def results(systems: Sequence[System]) -> str:
         rows.append(
             [
                 system.label,
-                peers.spread([run.tokens_per_second for run in runs]),
+                peer_logs.spread([run.tokens_per_second for run in runs]),
                 f"{system.speed / systems[0].speed:.2f}",
                 f"{statistics.median(run.peak_mib for run in runs):,.0f}",
                 f"{runs[0].parameters:,}",

@@ -1,4 +1,4 @@
-"""What bench_train.py and bench_translate.py share: child processes, the peers' files and their logs.
+"""What bench_train.py and bench_translate.py share: child processes, and the files of the peers.
 
 At the top only what OpenNMT-py's own Python can import too, because it runs this file: `translate_with_opennmt` and
 `opennmt_command` are asked from there.
@@ -7,14 +7,11 @@ At the top only what OpenNMT-py's own Python can import too, because it runs thi
 import itertools
 import json
 import os
-import re
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -291,75 +288,6 @@ def write_yaml(path: Path, values: dict[str, Any]) -> Path:
     """Write `values` and return `path`."""
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
-
-
-# --- the peers' logs -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Window:
-    """The training between two lines of a log."""
-
-    step: int
-    """The last one."""
-    tokens: float
-    """Target tokens, ends of sentences counted, padding not."""
-    seconds: float
-
-
-def speed(windows: Sequence[Window], steps: int) -> float:
-    """Return target tokens per second after the first third of `steps`; raises `NmtError` where nothing was logged."""
-    counted = [window for window in windows if window.step > steps / 3 and window.seconds > 0]
-    if not counted:
-        raise NmtError(f"no speed was logged in {steps} steps")
-    return sum(window.tokens for window in counted) / sum(window.seconds for window in counted)
-
-
-def own_windows(entries: Sequence[Mapping[str, Any]]) -> list[Window]:
-    """Read the entries of our log.jsonl."""
-    return [
-        Window(entry["step"], entry["tokens"], entry["tokens"] / max(entry["tokens_per_second"], 1e-9))
-        for entry in entries
-        if entry["event"] == "train"
-    ]
-
-
-def opennmt_windows(log: str, every: int) -> list[Window]:
-    """Read a log of OpenNMT-py, whose lines give target tokens a batch, and a second, over the last `every` steps."""
-    found = re.findall(r"Step +(\d+)/.*?bsz: *\d+/ *(\d+)/.*?; *\d+/ *(\d+) tok/s", log)
-    return [Window(int(step), int(size) * every, int(size) * every / max(int(rate), 1)) for step, size, rate in found]
-
-
-def joeynmt_windows(log: str) -> list[Window]:
-    """Read a log of JoeyNMT, whose lines give target tokens a second; the time between lines weighs them."""
-    windows = []
-    before: datetime | None = None
-    for day, millisecond, step, rate in re.findall(
-        r"^(\S+ \S+),(\d+) .*?(?:EPOCH|Step: *(\d+),.*Tokens per Sec: *(\d+))", log, flags=re.MULTILINE
-    ):
-        now = datetime.fromisoformat(f"{day}.{millisecond}")
-        if step and before is not None:
-            seconds = (now - before).total_seconds()
-            windows.append(Window(int(step), int(rate) * seconds, seconds))
-        before = now
-    return windows
-
-
-def parameters(log: str) -> int:
-    """Return the number of parameters that a log of OpenNMT-py or JoeyNMT tells."""
-    found = re.search(r"(?:number of parameters|Total params): *(\d+)", log)
-    if found is None:
-        raise NmtError("the log tells no number of parameters")
-    return int(found[1])
-
-
-def spread(values: Sequence[float]) -> str:
-    """Return the median and, where there are several values, the least and the greatest."""
-    middle = f"{statistics.median(values):,.0f}"
-    return middle if len(values) == 1 else f"{middle} ({min(values):,.0f}-{max(values):,.0f})"
-
-
-# --- run by OpenNMT-py's Python --------------------------------------------------------------------------------------
 
 
 def _add_readout_bias() -> None:

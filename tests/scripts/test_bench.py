@@ -17,6 +17,7 @@ import bench_train  # noqa: E402
 import bench_translate  # noqa: E402
 import console  # noqa: E402
 import opennmt_peer  # noqa: E402
+import peer_logs  # noqa: E402
 import peers  # noqa: E402
 import roofline  # noqa: E402
 import translation_task  # noqa: E402
@@ -49,12 +50,16 @@ Batch Acc: 0.000000, Tokens per Sec:     3000, Lr: 0.001000
 
 
 def test_speed_is_the_mean_over_time_after_the_first_third() -> None:
-    opennmt = peers.opennmt_windows(OPENNMT, 10)
-    assert opennmt == [peers.Window(10, 9000, 9.0), peers.Window(20, 10_000, 5.0), peers.Window(30, 5000, 10.0)]
-    assert peers.speed(opennmt, 30) == 1000
-    joeynmt = peers.joeynmt_windows(JOEYNMT)
-    assert joeynmt == [peers.Window(1, 1900, 2.0), peers.Window(2, 1500, 1.5), peers.Window(3, 1500, 0.5)]
-    assert peers.speed(joeynmt, 3) == 1500
+    opennmt = peer_logs.opennmt_windows(OPENNMT, 10)
+    assert opennmt == [
+        peer_logs.Window(10, 9000, 9.0),
+        peer_logs.Window(20, 10_000, 5.0),
+        peer_logs.Window(30, 5000, 10.0),
+    ]
+    assert peer_logs.speed(opennmt, 30) == 1000
+    joeynmt = peer_logs.joeynmt_windows(JOEYNMT)
+    assert joeynmt == [peer_logs.Window(1, 1900, 2.0), peer_logs.Window(2, 1500, 1.5), peer_logs.Window(3, 1500, 0.5)]
+    assert peer_logs.speed(joeynmt, 3) == 1500
     entries = [
         {"event": "start", "step": 0},
         {"event": "train", "step": 10, "tokens": 10, "tokens_per_second": 1.0},
@@ -62,15 +67,15 @@ def test_speed_is_the_mean_over_time_after_the_first_third() -> None:
         {"event": "valid", "step": 20},
         {"event": "train", "step": 30, "tokens": 1000, "tokens_per_second": 1000.0},
     ]
-    assert peers.speed(peers.own_windows(entries), 30) == 1000
+    assert peer_logs.speed(peer_logs.own_windows(entries), 30) == 1000
     with pytest.raises(NmtError, match="no speed was logged"):
-        peers.speed(opennmt[:1], 30)
+        peer_logs.speed(opennmt[:1], 30)
 
 
 def test_parameters_are_read_from_the_logs() -> None:
-    assert (peers.parameters(OPENNMT), peers.parameters(JOEYNMT)) == (12664640, 790048)
+    assert (peer_logs.parameters(OPENNMT), peer_logs.parameters(JOEYNMT)) == (12664640, 790048)
     with pytest.raises(NmtError, match="no number of parameters"):
-        peers.parameters("")
+        peer_logs.parameters("")
 
 
 MODELS = [

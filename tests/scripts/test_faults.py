@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import fault_doors
 import fault_input
 import fault_kill
 import fault_load
@@ -34,26 +35,26 @@ TRACE = b"Traceback (most recent call last):\nValueError: x\n"
     ],
 )
 def test_what_is_wrong_is_seen(status, out, err, wrong):
-    case = fault_input.Case([], check=lambda found: fault_input.wrong_count(found, 2))
+    case = fault_doors.Case([], check=lambda found: fault_doors.wrong_count(found, 2))
     found = fault_input.judge(case, status, out, err)
     assert bool(found) == bool(wrong) and all(wrong in line for line in found)
 
 
 def test_a_damaged_file_must_be_refused():
-    case = fault_input.Case([], must_fail=True)
+    case = fault_doors.Case([], must_fail=True)
     assert fault_input.judge(case, 0, b"", b"") == ["a damaged file was taken for whole"]
     assert fault_input.judge(case, 1, b"", b"nmt: error: damaged\n") == []
 
 
 def test_spoiled_bytes_differ_and_repeat():
     data = b"some bytes of a file\n" * 9
-    assert fault_input.spoiled(random.Random(1), data) == fault_input.spoiled(random.Random(1), data)
-    assert sum(fault_input.spoiled(random.Random(seed), data) != data for seed in range(50)) > 45
+    assert fault_doors.spoiled(random.Random(1), data) == fault_doors.spoiled(random.Random(1), data)
+    assert sum(fault_doors.spoiled(random.Random(seed), data) != data for seed in range(50)) > 45
 
 
 @linux
 def test_cases_run_in_processes_of_their_own(tmp_path):
-    case = fault_input.Case(["score", "--reference", "missing"], b"a\n")
+    case = fault_doors.Case(["score", "--reference", "missing"], b"a\n")
     status, out, err = fault_input.run_case(case, tmp_path)
     assert (status, out, err) == (1, b"", b"nmt: error: missing: no such file\n")
 
