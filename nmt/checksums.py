@@ -1,7 +1,8 @@
-"""Checksums of the files of a checkpoint, so that a flipped byte or a cut file is never taken for weights."""
+"""Checksums of the files of a folder, so that a flipped byte or a cut file is never taken for weights or for text."""
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.errors import NmtError
@@ -11,30 +12,44 @@ NAME = "checksums.json"
 _BLOCK = 1 << 22
 
 
-def write(checkpoint: Path) -> None:
-    """Write the SHA-256 of every file of a finished checkpoint folder into it."""
-    files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != NAME)
-    sums = {path.relative_to(checkpoint).as_posix(): digest(path) for path in files}
-    (checkpoint / NAME).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
+def write(folder: Path) -> None:
+    """Write the SHA-256 of every file of a finished folder into it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+    sums = {path.relative_to(folder).as_posix(): digest(path) for path in files}
+    (folder / NAME).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, str]:
+    """Return the checksum of each file of a folder, nothing where an older version wrote it; raises `ValueError`."""
+    path = folder / NAME
+    sums = parse_json(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if not isinstance(sums, dict):
+        raise ValueError(f"{path}: not a list of checksums")
+    return sums
+
+
+def faults(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a folder that are not as they were written, each with what is wrong."""
+    try:
+        sums = read(folder)
+    except (OSError, ValueError):
+        yield folder / NAME, "not a list of checksums"
+        return
+    for name, expected in sums.items():
+        if fault := _fault(folder / name, expected):
+            yield folder / name, fault
 
 
 def check(path: Path) -> None:
     """Raise `NmtError` unless a file of a checkpoint is as it was written; one of an older version is not checked."""
     checkpoint = _checkpoint(path)
-    listed = checkpoint / NAME
-    if not listed.exists():
-        return
     try:
-        sums = parse_json(listed.read_text(encoding="utf-8"))
-        expected = sums[path.relative_to(checkpoint).as_posix()]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise damaged(listed, "not a list of checksums") from None
-    try:
-        found = digest(path)
-    except OSError as error:
-        raise damaged(path, error.strerror or str(error)) from None
-    if found != expected:
-        raise damaged(path, "its checksum is wrong")
+        sums = read(checkpoint)
+        expected = sums[path.relative_to(checkpoint).as_posix()] if sums else None
+    except (OSError, ValueError, KeyError):
+        raise damaged(checkpoint / NAME, "not a list of checksums") from None
+    if expected is not None and (fault := _fault(path, expected)):
+        raise damaged(path, fault)
 
 
 def damaged(path: Path, reason: str) -> NmtError:
@@ -56,6 +71,14 @@ def digest(path: Path) -> str:
         while block := file.read(_BLOCK):
             found.update(block)
     return found.hexdigest()
+
+
+def _fault(path: Path, expected: str) -> str:
+    """Return what is wrong with a file, nothing where its checksum is the expected one."""
+    try:
+        return "" if digest(path) == expected else "its checksum is wrong"
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _checkpoint(path: Path) -> Path:

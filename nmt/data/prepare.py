@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nmt import checksums
 from nmt.config import Config
 from nmt.data import inputs
 from nmt.data.cleaning import CleanChunk, RawChunk, chunks, clean
@@ -54,6 +55,8 @@ class Prepared:
     def open(cls, folder: Path) -> "Prepared":
         """Open a prepared folder; raises `NmtError` where it is missing or damaged."""
         header = _read_header(folder)
+        for path, fault in checksums.faults(folder):
+            raise NmtError(f"{path}: damaged or missing: {fault}; run nmt preprocess --force")
         vocabularies = Vocabularies.load(folder)
         if vocabularies.fingerprint != header["vocabularies"]:
             names = " or ".join(str(folder / name) for name in vocabularies.names)
@@ -79,11 +82,11 @@ def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
     """
     folder = config.prepared
     try:
-        if not force and _is_up_to_date(config, report):
+        if not force and (prepared := _up_to_date(config, report)):
             report(f"nothing to do: {folder} is up to date")
-            return Prepared.open(folder)
+            return prepared
         # Another process may have made it while this one waited for its turn.
-        with building(folder, lambda: not force and _is_up_to_date(config, lambda _: None)) as partial:
+        with building(folder, lambda: not force and _up_to_date(config, lambda _: None) is not None) as partial:
             if partial is not None:
                 _check_replaceable(folder)
                 _make(config, partial, report)
@@ -115,6 +118,7 @@ def _make(config: Config, folder: Path, report: Report) -> None:
     _write_valid_text(config, pieces, folder)
     shutil.rmtree(work)
     _write_header(config, settings, folder, found, vocabularies, table)
+    checksums.write(folder)
     seconds = time.monotonic() - began
     raw = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
     report(f"prepared {raw:,} pairs in {seconds:.1f} s ({raw / seconds:,.0f} pairs/s), saved in {config.prepared}")
@@ -329,23 +333,24 @@ def _read_header(folder: Path) -> dict[str, Any]:
     return header
 
 
-def _is_up_to_date(config: Config, report: Report) -> bool:
+def _up_to_date(config: Config, report: Report) -> Prepared | None:
+    """Return what is prepared already, nothing where it must be made anew, after telling why."""
     folder = config.prepared
     if not (folder / "prepared.json").exists():
-        return False
+        return None
     try:
         header = _read_header(folder)
         if header["settings"] != inputs.settings(config):
             report(f"{folder} was made with other settings; making it anew")
-            return False
-        Prepared.open(folder)
+            return None
+        prepared = Prepared.open(folder)
     except NmtError as error:
         report(f"{error}; making it anew")
-        return False
+        return None
     if not inputs.unchanged(header["inputs"], inputs.files(config)):
         report(f"{folder} was made from other files; making it anew")
-        return False
-    return True
+        return None
+    return prepared
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -76,7 +76,7 @@ def test_what_comes_out(joint: bool, sampling: float, tmp_path: Path) -> None:
     assert made.valid_text == (["the a u", ""], ["THE  A U", "X\u2028"])
     again = Prepared.open(tmp_path / "prepared")
     assert again.fingerprint == made.fingerprint
-    expected = {"prepared.json", "train-0", "valid"} | set(made.vocabularies.names)
+    expected = {"prepared.json", "checksums.json", "train-0", "valid"} | set(made.vocabularies.names)
     assert {path.name for path in (tmp_path / "prepared").iterdir()} == expected
 
 
@@ -88,7 +88,7 @@ def test_nothing_depends_on_the_workers_or_the_chunks(tmp_path: Path, monkeypatc
         keys = {"workers": workers, "filters": filters, "train": corpus(tmp_path, "t", SOURCE * 2, TARGET * 2)}
         prepare(settings(tmp_path, data=keys), quiet, force=True)
         files = digest(tmp_path / "prepared")
-        files.pop("prepared.json")  # holds the time of the input files
+        del files["prepared.json"], files["checksums.json"]  # which hold the time of the input files
         results.append((files, Prepared.open(tmp_path / "prepared").fingerprint))
     assert results[0] == results[1] == results[2]
 
@@ -281,8 +281,28 @@ def test_opening_what_is_not_there_or_was_exchanged(tmp_path: Path) -> None:
     made = prepare(settings(tmp_path), quiet)
     other = prepare(settings(tmp_path, data={"prepared": tmp_path / "other", "lowercase": True}), quiet)
     (other.folder / "joint.model").replace(made.folder / "joint.model")
+    with pytest.raises(NmtError, match=r"joint\.model: damaged or missing: its checksum is wrong; run nmt preprocess"):
+        Prepared.open(made.folder)
+    (made.folder / "checksums.json").unlink()  # as an older version left it
     with pytest.raises(NmtError, match=r"joint\.model is not the subword model that .*prepared\.json"):
         Prepared.open(made.folder)
+
+
+def test_a_damaged_file_is_named_and_the_data_is_made_anew(tmp_path: Path) -> None:
+    wanted = settings(tmp_path)
+    made = prepare(wanted, quiet)
+    names = sorted(path.relative_to(made.folder) for path in made.folder.rglob("*") if path.is_file())
+    assert {Path("prepared.json"), Path("checksums.json"), Path("valid", "target.txt")} <= {*names}
+    for name in names:
+        before = (made.folder / name).read_bytes()
+        for damaged in (before[:-2], bytes([before[0] ^ 1]) + before[1:]):
+            (made.folder / name).write_bytes(damaged)
+            with pytest.raises(NmtError, match=rf"{name.name}.*run nmt preprocess --force"):
+                Prepared.open(made.folder)
+            said: list[str] = []
+            again = prepare(wanted, said.append)
+            assert "making it anew" in said[0] and again.fingerprint == made.fingerprint
+            assert (made.folder / name).read_bytes() == before
 
 
 def test_unknown_characters_without_byte_fallback(tmp_path: Path) -> None:
