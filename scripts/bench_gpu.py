@@ -113,7 +113,7 @@ def measure_search(translator: Translator, config: Config, lines: list[str], bat
     speeds = {}
     for name, options in SEARCHES.items():
         settings = dataclasses.replace(
-            Settings.of(config.decoding),
+            Settings.of(config),
             search=options,
             max_length_ratio=1.0,
             max_length_extra=0,

@@ -59,7 +59,7 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     lines, result = request["lines"], {}
     beam, greedy = Options(beam_size=5, beam_prune=request["prune"]), Options(method="greedy")
     for name, options in {BEAM: beam, GREEDY: greedy}.items():
-        settings = dataclasses.replace(Settings.of(run.config.decoding), search=options)
+        settings = dataclasses.replace(Settings.of(run.config), search=options)
         list(translator.translate(lines[: peers.WARM_UP], settings))
         began = time.perf_counter()
         targets = [translation.targets[0] for translation in translator.translate(lines, settings)]

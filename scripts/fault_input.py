@@ -3,7 +3,7 @@
 python scripts/fault_input.py [--cases 20000] [--seed 1] [--only DOOR ...] [--keep FOLDER] [--json FILE]
 
 Each case runs a command of nmt in a process of its own, forked from one that has everything loaded. It is wrong where
-there is a traceback, a crash, no end within 60 seconds, more than 4 GiB of memory, a status other than 0, 1 or 2, a
+there is a traceback, a crash, no end within three minutes, more than 4 GiB of memory, a status other than 0, 1 or 2, a
 failure without one clear line, or success with a wrong number of lines or with damaged files. Cases that went wrong
 are kept in --keep. Needs Linux.
 """
@@ -27,7 +27,7 @@ from fault_doors import DOORS, MODEL, ROOT, Case, writers, wrong_count
 from nmt.errors import NmtError
 from nmt.reports.table import table
 
-SECONDS = 60
+SECONDS = 180
 MEMORY = 4 << 30
 
 

@@ -14,6 +14,7 @@ SIGINT and SIGTERM let it save: it must end within 10 seconds, with the document
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,8 @@ LINES = 8000
 """Lines that are translated."""
 SIGNALS = {"KILL": {-9}, "INT": {130, -2}, "TERM": {143, -15}}
 """Statuses after a signal: as documented, or of a process that had hardly begun."""
+EARLY = re.compile(r"Fatal Python error: init_import_site.*?\nKeyboardInterrupt\n", re.DOTALL)
+"""What Python itself says of SIGINT before it has begun a program."""
 PATIENCE = 10.0
 """Seconds that saving may take."""
 VOLATILE = ("seconds", "tokens_per_second", "time")
@@ -136,12 +139,12 @@ class Victim:
                 if seconds > PATIENCE:
                     outcome.differences.append(f"{title}: {seconds:.1f} s to end")
                 if code != 0:  # 0: it was done all the same
-                    if code not in SIGNALS[which]:
+                    if code not in SIGNALS[which] and not (code == 1 and python_had_not_begun(log)):
                         outcome.differences.append(f"{title}: status {code}; see {log}")
                     continue
             if code != 0:
                 raise NmtError(f"{name}: went on and failed with status {code}; see {log}")
-            if "Traceback" in log.read_text(encoding="utf-8", errors="replace"):
+            if "Traceback" in EARLY.sub("", log.read_text(encoding="utf-8", errors="replace")):
                 outcome.differences.append(f"{title}: a traceback; see {log}")
             return
 
@@ -156,6 +159,12 @@ class Victim:
             os.killpg(process.pid, signal.SIGKILL)
             code = process.wait()
         return code, time.monotonic() - began
+
+
+def python_had_not_begun(log: Path) -> bool:
+    """Whether the last that a log holds is that Python itself was interrupted."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return any(found.end() == len(text) for found in EARLY.finditer(text))
 
 
 def training(changes: dict[str, Any], name: str) -> list[str]:

@@ -212,7 +212,7 @@ def copying(given: argparse.Namespace) -> dict[str, Any]:
             values["model"][section][key] = False
         run = train(values)
         found[variant] = {
-            "bleu": score(run, "test", tokenize="none")["bleu"],
+            "bleu": score(run, "test", "--keep-unknown", tokenize="none")["bleu"],
             "replaced": score(run, "test", "--replace-unknown", tokenize="none")["bleu"],
         }
     return found

@@ -342,6 +342,17 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
             "model.attention.positions 9 must be more than training.max_tokens 256",
         ),
         (
+            minimal(model={"attention": {"score": "location"}}, decoding={"max_source_tokens": 300}),
+            "model.attention.positions 257 must be more than 300: decoding.max_source_tokens",
+        ),
+        (
+            minimal(
+                model={"attention": {"score": "none"}, "decoder": {"context_to": "every_step"}},
+                decoding={"replace_unknown": True},
+            ),
+            "decoding.replace_unknown needs attention",
+        ),
+        (
             minimal(
                 model={"attention": {"score": "none"}, "decoder": {"context_to": "every_step"}},
                 decoding={"coverage_penalty": 0.1},

@@ -55,7 +55,7 @@ def test_from_its_file_to_a_translation(path, corpus, tmp_path, monkeypatch):
     run = train(settings, False, lambda line: None)
     translator = Translator.load([(run, run.checkpoint())], "cpu")
     lines = ["ba be bi", "", "do fu"]
-    found = list(translator.translate(lines, Settings.of(settings.decoding)))
+    found = list(translator.translate(lines, Settings.of(settings)))
     assert [translation.source for translation in found] == lines
     assert all(translation.targets[0].log_prob < 0 for translation in found if translation.source)
 

@@ -45,7 +45,7 @@ def command(**given: Any) -> None:
     found = find_checkpoints(given["models"], given["checkpoint"], say)
     run, config = found[0][0], found[0][0].config
     asked = {name: given[name] for name in options.SEARCH}
-    settings = Settings.of(config.decoding).changed(method="greedy" if given["greedy"] else None, **asked)
+    settings = Settings.of(config).changed(method="greedy" if given["greedy"] else None, **asked)
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     build("bleu", tokenize)
     if given["source"] is not None:
@@ -93,6 +93,7 @@ def _table(results: list[dict[str, Any]]) -> str:
     penalty = f"length penalty {search['length_penalty']}, alpha {search['alpha']:g}"
     penalty += f", coverage penalty {search['coverage_penalty']:g}"
     penalty += f", prune {search['beam_prune']:g}" if search["beam_prune"] else ""
+    penalty += ", unknown words replaced" if search["replace_unknown"] else ""
     penalty += f", shortlist {search['shortlist']}" if search["shortlist"] else ""
     notes = [
         ("model", " + ".join(results[0]["models"])),

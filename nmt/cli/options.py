@@ -48,7 +48,9 @@ model = together(
 )  # fmt: skip
 
 tag = click.option(
-    "--tag", default="", help="Put this token before each line, e.g. <2de>, for a model of several directions."
+    "--tag",
+    default="",
+    help="Put this token before each line, e.g. <2de>; a model of several directions needs it, or lines that have it.",
 )
 
 beam_size = click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
@@ -68,7 +70,7 @@ search = together(
     click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens."),
     click.option("--max-length-ratio", type=Finite(0.0), help="Most target tokens for each source token."),
     click.option(
-        "--replace-unknown", is_flag=True, default=None,
+        "--replace-unknown/--keep-unknown", default=None,
         help="Copy the source word that an unknown target word attends to.",
     ),
     click.option("--forbid-unknown", is_flag=True, default=None, help="Never generate the unknown token."),

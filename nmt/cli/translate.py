@@ -12,7 +12,7 @@ from nmt.cli.options import FILE
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
-    from nmt.config import Decoding
+    from nmt.config import Config
     from nmt.decoding.translator import Settings
 
 
@@ -54,7 +54,7 @@ def command(**given: Any) -> None:
 
     say = None if given["quiet"] else functools.partial(click.echo, err=True)
     found = find_checkpoints(given["models"], given["checkpoint"], say or _silent)
-    settings = _settings(given, found[0][0].config.decoding)
+    settings = _settings(given, found[0][0].config)
     prefixes: Iterator[str] | None = None if given["prefix"] is None else itertools.repeat(given["prefix"])
     if given["prefix_file"] is not None:
         prefixes = read_lines(given["prefix_file"])
@@ -76,12 +76,12 @@ def command(**given: Any) -> None:
         )
 
 
-def _settings(given: dict[str, Any], decoding: "Decoding") -> "Settings":
+def _settings(given: dict[str, Any], config: "Config") -> "Settings":
     """Return the config's settings with what the command line overrides."""
     from nmt.decoding.translator import Settings
 
     names = (*options.SEARCH, "n_best", "temperature", "top_k", "top_p", "seed", "tag")
-    return Settings.of(decoding).changed(
+    return Settings.of(config).changed(
         method="greedy" if given["greedy"] else "sample" if given["sample"] else "beam",
         with_alignment=given["alignments"] is not None or given["form"] == "json",
         **{name: given[name] for name in names},

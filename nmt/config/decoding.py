@@ -26,6 +26,9 @@ class Decoding(Section):
     """Generate only what the run's lexicon holds for the source: so many target tokens for each source token, besides
     the most frequent ones; scores are then over these. Costs some quality, and saves time only where the vocabulary is
     large; 0 allows the whole vocabulary."""
+    replace_unknown: bool | None = None
+    """Copy the source word that an unknown target word attends to (Luong 2015b); default: only with
+    `model.decoder.copy_source`."""
     max_length_ratio: Annotated[float, Field(gt=0)] = 2.0
     """A translation has at most this many times the source's tokens, plus `max_length_extra`."""
     max_length_extra: NotNegative = 20

@@ -40,10 +40,19 @@ class Config(Section):
             raise ValueError("decoding.shortlist does not go with model.decoder.copy_source, which may copy any word")
         if self.model.attention.score == "none" and self.decoding.coverage_penalty:
             raise ValueError("decoding.coverage_penalty needs attention, and model.attention.score is none")
+        if self.model.attention.score == "none" and self.decoding.replace_unknown:
+            raise ValueError("decoding.replace_unknown needs attention, and model.attention.score is none")
         if self.model.attention.score == "location" and self.model.attention.positions <= self.training.max_tokens:
             raise ValueError(
                 f"model.attention.positions {self.model.attention.positions} must be more than training.max_tokens "
                 f"{self.training.max_tokens}, for the end of the sentence"
+            )
+        tags = {corpus.tag for corpus in [*self.data.train, self.data.valid, *self.data.test.values()] if corpus.tag}
+        longest = self.decoding.max_source_tokens + bool(tags)
+        if self.model.attention.score == "location" and self.model.attention.positions <= longest:
+            raise ValueError(
+                f"model.attention.positions {self.model.attention.positions} must be more than {longest}: "
+                "decoding.max_source_tokens, and a tag where there are any, for the end of the sentence"
             )
         vectors = self.model.embedding.source_vectors or self.model.embedding.target_vectors
         if self.training.init_from is not None and vectors is not None:

@@ -144,6 +144,13 @@ class Subword:
             return [SPACE + self._words[i] for i in ids]
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
+    def surfaces(self, line: str) -> list[str]:
+        """Return the pieces of a line, as `pieces` does, but with the text of those that are unknown."""
+        if self.kind == "word":
+            return [SPACE + word for word in line.split(" ")] if line else []
+        pieces: list[str] = self._processor.encode(line, out_type=str)
+        return pieces
+
     @cached_property
     def _words(self) -> list[str]:
         """The word of each id of a model of kind word."""

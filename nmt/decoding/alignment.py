@@ -3,7 +3,7 @@
 Axes: S source pieces, T target pieces.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def word_numbers(pieces: Sequence[str]) -> list[int]:
 def raw_numbers(raw: str, normal: str, normalize: Callable[[str], str]) -> list[int]:
     """Return for each word of the normalised line `normal` the number of the word of the `raw` line it comes from."""
     theirs, ours = words(raw), words(normal)
-    if len(theirs) == len(ours):
+    if raw == normal:
         return list(range(len(ours)))
     numbers = [number for number, word in enumerate(theirs) for _ in words(normalize(word))]
     return (numbers + [max(0, len(theirs) - 1)] * len(ours))[: len(ours)]
@@ -60,21 +60,37 @@ def align(attention: NDArray[np.float32], target_words: Sequence[int], source_wo
 
 
 def copied_words(
-    ids: Sequence[int], attention: NDArray[np.float32], source_words: Sequence[int], source: Sequence[str]
+    ids: Sequence[int],
+    attention: NDArray[np.float32],
+    source_words: Sequence[int],
+    source: Sequence[str],
+    unknown_words: Collection[int] = (),
 ) -> dict[int, str]:
-    """Return for each position of `ids` with UNK the word of `source` that it attends to most."""
+    """Return for each position of `ids` with UNK the word of `source` that it attends to most.
+
+    Among `unknown_words` only, where there are any.
+    """
     unknown = [position for position, token in enumerate(ids) if token == UNK]
-    chosen = align(attention[unknown], range(len(unknown)), source_words)
+    looked = attention[unknown][:, : len(source_words)]
+    if unknown_words:
+        looked = np.where(np.isin(source_words, list(unknown_words)), looked + np.finfo(np.float32).tiny, 0)
+    chosen = align(looked, range(len(unknown)), source_words)
     return {unknown[row]: source[word] for row, word in chosen.items()}
 
 
 def replace_unknown(
-    ids: Sequence[int], target: Subword, copies: dict[int, str], numbers: Sequence[int], has_spaces: bool
+    ids: Sequence[int],
+    target: Subword,
+    copies: dict[int, str],
+    numbers: Sequence[int],
+    has_spaces: bool,
+    forced: Sequence[str] = (),
 ) -> str:
     """Return the text of `ids` with the copied word in place of each word that holds UNK (Luong 2015b, section 3.3).
 
     `copies` as `copied_words` gives them, `numbers` the word of each id. Where the target is written without spaces
-    (`has_spaces` false) only UNK itself is replaced, not the "word" it is part of.
+    (`has_spaces` false) only UNK itself is replaced, not the "word" it is part of. The first ids are those of the
+    pieces `forced`, which stay as they are.
     """
     pieces = target.pieces(ids)
     begins = [
@@ -87,7 +103,10 @@ def replace_unknown(
         copy = next((copies[i] for i in range(begin, end) if i in copies), None)
         if text and (has_spaces or pieces[begin].startswith(SPACE)):
             text += " "
-        text += target.decode(ids[begin:end]) if copy is None else copy
+        if UNK in ids[begin : min(end, len(forced))]:
+            text += "".join([*forced[begin:end], *pieces[max(begin, len(forced)) : end]]).replace(SPACE, " ").strip()
+        else:
+            text += target.decode(ids[begin:end]) if copy is None else copy
     return text
 
 

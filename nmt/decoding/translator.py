@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from nmt import config
 from nmt.data.lexicon import Lexicon
-from nmt.data.lines import normalize, one_line
-from nmt.data.subword import EOS, PAD, Vocabularies
+from nmt.data.lines import has_spaces, normalize, one_line
+from nmt.data.subword import EOS, PAD, SPACE, UNK, Vocabularies
 from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
 from nmt.decoding.batches import batches, by_halves
 from nmt.decoding.ensemble import Ensemble
@@ -25,6 +25,7 @@ from nmt.decoding.force import force
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
 from nmt.decoding.protocol import Model
 from nmt.decoding.search import search
+from nmt.decoding.tags import Tagger
 from nmt.decoding.windows import cut, live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
 from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device, compute_exactly
@@ -32,9 +33,6 @@ from nmt.models.loading import load_meta, load_model
 from nmt.models.ready import ready
 from nmt.models.shortlist import Shortlister
 from nmt.runs import Run
-
-WITHOUT_SPACES = ("zh", "ja", "th")
-"""Languages written without spaces between words."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +48,13 @@ class Settings:
     replace_unknown: bool = False
     """Copy the source word that an unknown target word attends to."""
     tag: str = ""
-    """Token put before each line that is not empty, e.g. <2de>; see `config.Corpus`."""
+    """Token put before each line that is not empty, e.g. <2de>; see `tags.Tagger`."""
 
     @classmethod
-    def of(cls, decoding: config.Decoding) -> "Settings":
-        """Return what the `decoding` section asks for."""
+    def of(cls, run: config.Config) -> "Settings":
+        """Return what the `decoding` section of a run asks for."""
+        decoding = run.decoding
+        is_copying = decoding.replace_unknown is None and run.model.decoder.copy_source
         return cls(
             search=Options.of(decoding),
             max_length_ratio=decoding.max_length_ratio,
@@ -62,6 +62,7 @@ class Settings:
             max_source_tokens=decoding.max_source_tokens,
             tokens_per_batch=decoding.tokens_per_batch,
             window=decoding.window,
+            replace_unknown=is_copying or bool(decoding.replace_unknown),
         )
 
     def changed(self, **values: Any) -> "Settings":
@@ -112,11 +113,14 @@ class _Line:
 
     number: int
     source: str
+    normal: str
+    """What the ids are of."""
     ids: list[int]
-    pieces: list[str]
     words: list[int]
-    """The word of `source` that each piece comes from."""
+    """The word of `source` that each piece comes from; empty where nobody asks."""
     prefix: list[int]
+    forced: list[str]
+    """The pieces of the prefix as text, where it holds unknown words."""
     tag: list[int]
     slices: list[slice]
 
@@ -142,17 +146,20 @@ class Translator:
         arithmetic: Arithmetic,
         shortlister: Shortlister | None = None,
         has_attention: bool = True,
+        copies_source: bool = False,
     ) -> None:
         """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised.
 
-        Without attention no alignment can be asked for.
+        Without attention no alignment can be asked for. One that copies tokens of the source names unknown words
+        after unknown ones alone.
         """
         compute_exactly(arithmetic, device)
         self.vocabularies = vocabularies
         self.device = device
         self.arithmetic = arithmetic
         self._data = data
-        self._has_spaces = data.target_language not in WITHOUT_SPACES
+        self._has_spaces = has_spaces(data.target_language)
+        self._copies_source = copies_source
         self._model = model
         self._shortlister = shortlister
         self.has_attention = has_attention
@@ -184,7 +191,8 @@ class Translator:
                 )
         arithmetic = choose_arithmetic(precision, place)
         shortlister = None
-        if shortlist and any(run.config.model.decoder.copy_source for run, _ in checkpoints):
+        copies_source = any(run.config.model.decoder.copy_source for run, _ in checkpoints)
+        if shortlist and copies_source:
             raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")
         if shortlist:
             lexicon = Lexicon.load(checkpoints[0][0].lexicon, vocabularies[0])
@@ -195,9 +203,8 @@ class Translator:
         ]
         joined = models[0] if len(models) == 1 else Ensemble(models)
         has_attention = all(model.has_attention for model in models)
-        return cls(
-            joined, vocabularies[0], checkpoints[0][0].config.data, place, arithmetic, shortlister, has_attention
-        )
+        data = checkpoints[0][0].config.data
+        return cls(joined, vocabularies[0], data, place, arithmetic, shortlister, has_attention, copies_source)
 
     def translate(
         self, lines: Iterable[str], settings: Settings, prefixes: Iterable[str] | None = None, live: bool = False
@@ -230,14 +237,16 @@ class Translator:
 
         `tag` is as in `Settings`.
         """
-        before = self._tag(tag)
+        tagger = Tagger(self._data, tag)
         iterator = iter(pairs)
         for first in itertools.count(step=window):
             some = list(itertools.islice(iterator, window))
             if not some:
                 return
-            sources = self.vocabularies.source.encode([normalize(source, self._data) for source, _ in some])
-            sources = [[*before, *ids] if ids else ids for ids in sources]
+            normal = [normalize(source, self._data) for source, _ in some]
+            befores = [self._tag(tagger(line, f"pair {first + i + 1:,}")) for i, line in enumerate(normal)]
+            encoded = self.vocabularies.source.encode(normal)
+            sources = [[*before, *ids] if ids else ids for before, ids in zip(befores, encoded, strict=True)]
             targets = self.vocabularies.target.encode([normalize(target, self._data) for _, target in some])
             answers: list[tuple[float, ...]] = [()] * len(some)
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
@@ -264,28 +273,34 @@ class Translator:
         printable = [one_line(line) for line in window]
         normal = [normalize(line, self._data) for line in printable]
         encoded = self.vocabularies.source.encode(normal)
-        starts: list[list[int]] = [[] for _ in prefixes]
-        if any(prefixes):
-            starts = self.vocabularies.target.encode([normalize(one_line(prefix), self._data) for prefix in prefixes])
-        tag = self._tag(settings.tag)
+        wanted = settings.search.with_alignment or settings.replace_unknown
+        tagger = Tagger(self._data, settings.tag)
         lines = []
-        for offset, (ids, prefix) in enumerate(zip(encoded, starts, strict=True)):
-            source = printable[offset]
+        for i, (source, line, ids) in enumerate(zip(printable, normal, encoded, strict=True)):
             pieces = self.vocabularies.source.pieces(ids)
-            raw = raw_numbers(source, normal[offset], lambda word: normalize(word, self._data))
-            numbers = [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []
-            slices = cut(pieces, settings.max_source_tokens) if ids else []
-            lines.append(_Line(number + offset, source, ids, pieces, numbers, prefix, tag, slices))
+            start = normalize(one_line(prefixes[i]), self._data)
+            prefix = self.vocabularies.target.encode([start])[0] if start else []
+            entry = _Line(
+                number=number + i,
+                source=source,
+                normal=line,
+                ids=ids,
+                words=self._words(source, line, pieces) if wanted else [],
+                prefix=prefix,
+                forced=self.vocabularies.target.surfaces(start) if UNK in prefix else [],
+                tag=self._tag(tagger(line, f"line {number + i + 1:,}")),
+                slices=cut(pieces, settings.max_source_tokens) if ids else [],
+            )
+            lines.append(entry)
         return lines
 
     def _tag(self, tag: str) -> list[int]:
-        """Return the ids of a tag; raises `NmtError` where the model does not know it."""
-        corpora = [*self._data.train, self._data.valid, *self._data.test.values()]
-        known = dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag)
-        if tag and tag not in known:
-            there = ", ".join(known) or "none"
-            raise NmtError(f"--tag {tag}: this model was not trained with it; its tags are: {there}")
         return self.vocabularies.source.encode([tag])[0] if tag else []
+
+    def _words(self, source: str, normal: str, pieces: list[str]) -> list[int]:
+        """Return for each piece the word of the printable line `source` that it comes from."""
+        raw = raw_numbers(source, normal, lambda word: normalize(word, self._data))
+        return [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []
 
     def _translate_window(self, lines: list[_Line], settings: Settings) -> Iterator[Translation]:
         """Translate the pieces of all lines in batches of like length and join them again."""
@@ -339,9 +354,11 @@ class Translator:
             attention = hypothesis.alignment
             if attention is not None:
                 attention = attention[:, len(line.tag) :]
-            if settings.replace_unknown and attention is not None:
-                copies = copied_words(hypothesis.tokens, attention, line.words[part], words(line.source))
-                added = replace_unknown(hypothesis.tokens, self.vocabularies.target, copies, numbers, self._has_spaces)
+            forced = line.forced if part.start == 0 else []
+            copies = self._copies(line, part, hypothesis, attention) if settings.replace_unknown else {}
+            if copies or forced:
+                target = self.vocabularies.target
+                added = replace_unknown(hypothesis.tokens, target, copies, numbers, self._has_spaces, forced)
             else:
                 added = self.vocabularies.target.decode(hypothesis.tokens)
             added = one_line(added)
@@ -362,3 +379,17 @@ class Translator:
             words=tuple(links) if wanted else None,
             attention=attention if wanted and len(hypotheses) == 1 else None,
         )
+
+    def _copies(
+        self, line: _Line, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
+    ) -> dict[int, str]:
+        """Return what stands in the source for each unknown token of a translation of a part of a line."""
+        if attention is None or UNK not in hypothesis.tokens:
+            return {}
+        if has_spaces(self._data.source_language):
+            texts, numbers = words(line.source), line.words[part]
+        else:
+            texts = [piece.strip(SPACE) for piece in self.vocabularies.source.surfaces(line.normal)]
+            numbers = list(range(len(texts)))[part]
+        unknown = {number for number, token in zip(numbers, line.ids[part], strict=True) if token == UNK}
+        return copied_words(hypothesis.tokens, attention, numbers, texts, unknown if self._copies_source else ())

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from nmt.data.subword import SPACE
 from nmt.errors import NmtError
 
 MAX_CHARACTERS = 1 << 22
@@ -88,9 +89,14 @@ def cut(pieces: list[str], limit: int) -> list[slice]:
     slices, begin = [], 0
     while len(pieces) - begin > limit:
         late = range(begin + limit, begin + max(1, limit // 2) - 1, -1)
-        sentence = (end for end in late if pieces[end - 1][-1] in ".!?;。！？；…")
-        space = (end for end in late if pieces[end].startswith("\u2581"))
+        space = (end for end in late if pieces[end].startswith(SPACE))
+        sentence = (end for end in late if _ends_sentence(pieces[end - 1], pieces[end]))
         end = next(sentence, next(space, begin + limit))
         slices.append(slice(begin, end))
         begin = end
     return [*slices, slice(begin, len(pieces))]
+
+
+def _ends_sentence(piece: str, following: str) -> bool:
+    """Whether a sentence ends between two pieces; a full stop within a word or a number ends none."""
+    return piece[-1] in "。！？；" or (piece[-1] in ".!?;…" and following.startswith(SPACE))

@@ -186,7 +186,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
-    usual = {**search_settings(Settings.of(config.decoding)), "shortlist": config.decoding.shortlist}
+    usual = {**search_settings(Settings.of(config)), "shortlist": config.decoding.shortlist}
     named = ("method", "beam_size", "tag", *(["beam_prune"] if search in ("greedy", "beam1") else []))
     other = {k: v for k, v in result["search"].items() if k not in named and v != usual[k]}
     if other:

@@ -10,6 +10,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
+from nmt.data.lines import primary
 from nmt.errors import NmtError
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
@@ -38,7 +39,7 @@ def default_tokenizer(language: str) -> str:
 
     Japanese and Korean need MeCab (`pip install 'sacrebleu[ja]'`, `[ko]`) and fall back to characters without it.
     """
-    code = language.lower().replace("_", "-").split("-")[0]
+    code = primary(language)
     if code == "zh":
         return "zh"
     if code in ("ja", "ko"):

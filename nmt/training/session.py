@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,7 +94,9 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
     best, metric = trainer.progress.best, config.training.metric
     report(reason if best is None else f"{reason}; best {metric} {best:.4g} at step {trainer.progress.best_step:,}")
     report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")
-    report(f"translate with: nmt translate --model {run.folder} < input.txt")
+    tags = {corpus.tag for corpus in config.data.train}
+    tag = f" --tag {shlex.quote(config.data.valid.tag)}" if len(tags) > 1 and config.data.valid.tag else ""
+    report(f"translate with: nmt translate --model {run.folder}{tag} < input.txt")
     return run
 
 

@@ -9,6 +9,7 @@ import torch
 from nmt.config import Config
 from nmt.data.batching import Batch, eval_batches
 from nmt.data.prepare import Prepared
+from nmt.decoding.tags import Tagger
 from nmt.decoding.translator import Settings, Translator
 from nmt.evaluation.metrics import build, default_tokenizer, validation_bleu
 from nmt.models.device import Arithmetic
@@ -43,6 +44,9 @@ class Validator:
         self._arithmetic = arithmetic
         if config.training.validation_bleu:  # now, not when steps would be lost
             build("bleu", default_tokenizer(config.data.target_language))
+            tagger = Tagger(config.data, config.data.valid.tag or "")
+            for number, line in enumerate(prepared.valid_text[0], 1):
+                tagger(line, f"data.valid, line {number:,}")
 
     def __call__(self, model: Seq2Seq) -> Result:
         """Score `model`, which is left in the mode, training or not, that it was in."""
@@ -80,8 +84,15 @@ class Validator:
         sources, references = sources[:count], references[:count]
         data = self._config.data
         searched = attempt(functools.partial(ready, model, self._arithmetic))
-        translator = Translator(searched, self._prepared.vocabularies, data, self._device, self._arithmetic)
-        settings = dataclasses.replace(Settings.of(self._config.decoding), tag=data.valid.tag or "")
+        translator = Translator(
+            searched,
+            self._prepared.vocabularies,
+            data,
+            self._device,
+            self._arithmetic,
+            copies_source=self._config.model.decoder.copy_source,
+        )
+        settings = dataclasses.replace(Settings.of(self._config), tag=data.valid.tag or "")
         greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
         texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
         samples = list(zip(sources, texts, references, strict=True))[:3]

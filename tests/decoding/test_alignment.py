@@ -39,6 +39,7 @@ def test_raw_numbers_follow_the_words_a_normalisation_splits():
         return word.replace("…", ". .")
 
     assert raw_numbers("a b", "A B", split) == [0, 1]
+    assert raw_numbers("10\tkm \u00a0 weit", "10 km weit", lambda word: " ".join(word.split())) == [0, 0, 2]
     assert raw_numbers("a… b", "a. . b", split) == [0, 0, 1]
 
 
@@ -55,9 +56,12 @@ def test_unknown_words_are_copied():
     attention = np.array([[0.9, 0.1, 0], [0.9, 0.1, 0], [0.2, 0.8, 0], [1, 0, 0]], np.float32)
     copies = copied_words(ids, attention, [0, 1], ["le", "Łódź"])
     assert copies == {2: "Łódź"}
+    assert copied_words(ids, attention, [0, 1], ["le", "Łódź"], {0}) == {2: "le"}
     assert replace_unknown(ids, Spelled(), copies, [0, 1, 1, 2], True) == "the Łódź the"
     assert replace_unknown([9, 1, 9, 4], Spelled(), {1: "Łódź"}, [0, 0, 0, 1], False) == "好Łódź好 the"
     assert replace_unknown([4, 5, 6], Spelled(), {}, [0, 1, 1], True) == "the cat"
+    forced = ["▁the", "▁", "Ω"]
+    assert replace_unknown([4, 7, 1, 4, 1], Spelled(), {2: "x", 4: "y"}, [0, 1, 1, 2, 3], True, forced) == "the Ω the y"
 
 
 def test_words_are_what_spaces_separate():

@@ -13,6 +13,7 @@ from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.output import render, render_links
 from nmt.decoding.translator import Settings, Translator
+from nmt.errors import NmtError
 from nmt.models.device import choose_device
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "Katze", "schläft", "heute", "猫", "坐在", "垫子上"]
@@ -55,9 +56,11 @@ def data(language="de"):
     return config.Data(train=[corpus], valid=corpus, target_language=language)
 
 
-def make(subword, model=None, language="de"):
+def make(subword, model=None, language="de", source="en", tags=(None,), **rest):
     model = model or EchoModel(subword.size)
-    return Translator(model, Vocabularies(subword, subword), data(language), choose_device("cpu"), "fp32")
+    corpora = [config.Corpus(source="a", target="b", tag=tag) for tag in tags]
+    text = config.Data(train=corpora, valid=corpora[0], source_language=source, target_language=language)
+    return Translator(model, Vocabularies(subword, subword), text, choose_device("cpu"), "fp32", **rest)
 
 
 def settings(method="greedy", **rest):
@@ -128,6 +131,51 @@ def test_alignments_are_between_printed_words(bpe):
     assert target.attention.shape == (len(target.tokens), len(translation.source_tokens) + 1)
     assert render(translation, "text", 1, True) == "the cat sat on a mat. ||| 0-0 0-1 1-2 2-3 3-4 4-5\n"
     assert render_links(translation, "text", 1) == "0-0 0-1 1-2 2-3 3-4 4-5\n"
+
+
+def test_unknown_characters_of_a_source_without_spaces_are_copied_by_themselves(characters):
+    line = "猫坐在龘垫子上"
+    for language in ("zh", "zh-CN", "zh_Hant"):
+        translator = make(characters, language=language, source=language)
+        assert next(translator.translate([line], settings(replace_unknown=True))).targets[0].text == line
+
+
+def test_what_is_forced_keeps_its_unknown_words(characters):
+    line, prefix = "the cat sat", "the Ωmet cat"
+    for asked in (settings(), settings("beam", replace_unknown=True)):
+        for found in make(characters).translate([line, line], asked, prefixes=[prefix, ""]):
+            assert found.targets[0].text.startswith(prefix if found.number == 0 else "the cat")
+
+
+def test_a_copying_model_names_unknown_words_after_unknown_ones(characters):
+    class Astray(EchoModel):
+        """Looks a word to the left."""
+
+        def step(self, token, state, memory):
+            state, output = super().step(token, state, memory)
+            return state, dataclasses.replace(output, alignment=output.alignment.roll(-4, -1))
+
+    line = "cat Ωmet"
+    asked = settings(replace_unknown=True)
+    makers = [make(characters, Astray(characters.size), copies_source=copies) for copies in (False, True)]
+    found = [next(translator.translate([line], asked)) for translator in makers]
+    assert [translation.targets[0].text for translation in found] == ["cat cat", "cat Ωmet"]
+
+
+def test_lines_of_a_model_of_several_directions_need_a_tag(bpe):
+    model = EchoModel(bpe.size)
+    assert [t.targets[0].text for t in make(bpe, model, tags=["the"]).translate(["cat", "the mat"], settings())] == [
+        "the cat",
+        "the mat",
+    ]
+    several = make(bpe, model, tags=["the", "a"])
+    assert [t.targets[0].text for t in several.translate(["a cat", ""], settings())] == ["a cat", ""]
+    assert next(several.translate(["cat"], settings(tag="a"))).targets[0].text == "a cat"
+    with pytest.raises(NmtError, match=r"line 2: .*--tag, or begin the line with it: the, a"):
+        list(several.translate(["the cat", "cat"], settings()))
+    with pytest.raises(NmtError, match=r"pair 1: .*--tag"):
+        list(several.log_probs([("cat", "mat")], 100))
+    assert next(make(bpe, model, tags=["the", None]).translate(["cat"], settings())).targets[0].text == "cat"
 
 
 def test_unknown_words_are_copied(characters):

@@ -59,6 +59,7 @@ def test_live_windows_raise_what_the_reader_raises():
         ("a 。 b c d", 4, [2, 3]),
         ("。 b c d e", 4, [4, 1]),
         ("▁a ▁b", 1, [1, 1]),
+        ("▁up ▁by ▁3 . 5 ▁in ▁May", 5, [5, 2]),
     ],
 )
 def test_cut(pieces, limit, expected):

@@ -40,7 +40,7 @@ STUB = cast(Translator, Stub())
 def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, Settings]:
     corpus = {"source": "a", "target": "b"}
     run = config.parse({"name": "x", "data": {"train": corpus, "valid": corpus, **(values or {})}}, "test")
-    return run, Settings.of(run.decoding)
+    return run, Settings.of(run)
 
 
 def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:

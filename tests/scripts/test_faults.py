@@ -76,6 +76,7 @@ def test_files_that_differ_are_named(tmp_path):
         ("sys.exit(1)", ["status 1"]),
         ("done(); sys.exit(0)", []),
         ("done(); sys.exit('Traceback')", ["status 1", "a traceback"]),
+        ("sys.exit('Fatal Python error: init_import_site\\nTraceback\\nKeyboardInterrupt')", []),
     ],
 )
 def test_how_a_process_ends_after_a_signal_is_judged(tmp_path, monkeypatch, on_signal, found):

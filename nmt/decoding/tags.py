@@ -1,0 +1,35 @@
+"""Which token goes before a line that a model of several directions is to translate (Johnson 2017)."""
+
+from nmt.config import Data
+from nmt.errors import NmtError
+
+
+class Tagger:
+    """Chooses the tag of each line; `asked` for all of them, or empty.
+
+    A model whose training text all had one and the same tag puts that before lines; one with several cannot choose.
+    """
+
+    def __init__(self, data: Data, asked: str) -> None:
+        """Raise `NmtError` where the model does not know the tag."""
+        corpora = [*data.train, data.valid, *data.test.values()]
+        self._known = list(dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag))
+        if asked and asked not in self._known:
+            there = ", ".join(self._known) or "none"
+            raise NmtError(f"--tag {asked}: this model was not trained with it; its tags are: {there}")
+        self._asked = asked
+        self._trained = [corpus.tag for corpus in data.train]
+
+    def __call__(self, line: str, name: str) -> str:
+        """Return the tag to put before a normalised line, empty where it begins with one itself.
+
+        Raises `NmtError` with the `name` of the line where one is missing.
+        """
+        if self._asked or not line or None in self._trained or line.split(" ", 1)[0] in self._known:
+            return self._asked
+        if len(set(self._trained)) > 1:
+            raise NmtError(
+                f"{name}: this model translates in several directions: choose one with --tag, or begin the line with "
+                f"it: {', '.join(self._known)}"
+            )
+        return self._trained[0] or ""
