@@ -51,6 +51,7 @@ MORE = [
     {"start": "mean", "context_to": "same_step"},
     {"score": "none", "context_to": "every_step", "summary": "max", "start": "zero"},
     {"score": "none", "context_to": "every_step", "feedback": False},
+    {"score": "none", "context_to": "every_step", "feedback": False, "tie": "none"},
     {"context_to": "next_input", "feedback": False, "readout": "deep"},
     *({"readout": kind, "context_to": to, "tie": "none"} for kind in ("deep", "maxout", "none") for to in PLACES),
     *({"score": "location", "context_to": to} for to in PLACES),

@@ -297,6 +297,14 @@ REFUSED = [
         "reads the top layer's state before encoder.layer_norm",
     ),
     ({"embedding": {"tie": "all", "source_vectors": "a", "target_vectors": "b"}}, "there is one table"),
+    (
+        {
+            "embedding": {"tie": "none", "target_vectors": "b"},
+            "attention": {"score": "none"},
+            "decoder": {"context_to": "every_step", "feedback": False},
+        },
+        "embedding.target_vectors: with decoder.feedback false and embedding.tie none there are no target embeddings",
+    ),
 ]
 
 

@@ -233,6 +233,11 @@ class Model(Section):
         return self.embedding.size if self.decoder.feedback else 0
 
     @property
+    def has_target_table(self) -> bool:
+        """Whether there is a table of target embeddings: read, or shared with what is."""
+        return self.decoder.feedback or self.embedding.tie != "none"
+
+    @property
     def readout_size(self) -> int:
         """Width of what the output layer reads."""
         if self.is_transformer:
@@ -253,6 +258,11 @@ class Model(Section):
             raise ValueError(
                 f"embedding.tie {self.embedding.tie} needs an output layer that reads embedding.size "
                 f"({self.embedding.size}) units, not {self.readout_size}; use tie: none"
+            )
+        if self.embedding.target_vectors is not None and not self.has_target_table:
+            raise ValueError(
+                "embedding.target_vectors: with decoder.feedback false and embedding.tie none there are no target "
+                "embeddings; leave it out"
             )
         reads_summary = self.decoder.start == "bridge" or self.decoder.context_to == "every_step"
         if self.encoder.summary != "last" and (self.is_transformer or not reads_summary):
