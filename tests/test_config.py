@@ -268,6 +268,18 @@ REFUSED = [
     ({"attention": {"score": "dot", "heads": 2, "local": "monotonic"}}, "'local' goes with one head only"),
     ({"attention": {"score": "dot", "heads": 2, "scaled": False}}, "'scaled: false' is for the score dot or general"),
     ({"attention": {"score": "additive", "scaled": False}}, "'scaled: false' is for the score dot or general"),
+    (
+        {"attention": {"size": 256}},
+        "'size' means nothing with 'score: general', one head and no predicted centre; leave it out",
+    ),
+    ({"attention": {"score": "dot", "local": "monotonic", "size": 256}}, "'size' means nothing with 'score: dot'"),
+    ({"attention": {"score": "location", "size": 256}}, "'size' means nothing with 'score: location'"),
+    (
+        {"attention": {"score": "none", "size": 256}, "decoder": {"context_to": "start"}},
+        "'size' means nothing with 'score: none'",
+    ),
+    ({"attention": {"window": 5}}, "'window' means nothing without 'local'; leave it out"),
+    ({"attention": {"positions": 50}}, "'positions' means nothing without 'score: location'; leave it out"),
     ({"encoder": {"size": 10**19}}, "less than or equal to 100000"),
     ({"attention": {"coverage": True}}, "'coverage' needs 'score: additive'"),
     ({"attention": {"score": "additive", "coverage": True}}, "attention.coverage needs one step after the other"),
@@ -322,6 +334,21 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
         (
             minimal(training={"teacher_forcing": "exponential", "teacher_decay": 2}),
             "needs 'teacher_decay' below 1, not 2.0",
+        ),
+        (
+            minimal(training={"teacher_decay": 100}),
+            "'teacher_decay' means nothing with 'teacher_forcing: always'; leave it out",
+        ),
+        (minimal(training={"teacher_floor": 0}), "'teacher_floor' means nothing with 'teacher_forcing: always'"),
+        (minimal(training={"risk_samples": 5}), "'risk_samples' means nothing without 'objective: risk'; leave it out"),
+        (minimal(training={"risk_sharpness": 1}), "'risk_sharpness' means nothing without 'objective: risk'"),
+        (
+            minimal(training={"coverage_loss": 0}),
+            "training.coverage_loss means nothing without model.attention.coverage; leave it out",
+        ),
+        (
+            minimal(training={"r_drop": 5}, model={"dropout": {"embedding": 0, "layer": 0, "output": 0}}),
+            "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same",
         ),
         (minimal(training={"objective": "risk"}), "name its run in 'init_from'"),
         (

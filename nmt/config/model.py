@@ -54,9 +54,7 @@ class Stack(Section):
 
     def refuse(self, foreign: list[str], heads: int = 1) -> None:
         """Refuse keys that mean nothing for this kind, and a width that `heads` cannot share."""
-        for key in foreign:
-            if getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"'{key}' means nothing with 'kind: {self.kind}'; leave it out")
+        self.refuse_idle(foreign, f"with 'kind: {self.kind}'")
         if self.size % heads or (self.kind == "transformer" and self.size % 2):
             raise ValueError(f"'size' {self.size} must be even and a multiple of 'heads' {heads}")
 
@@ -148,6 +146,12 @@ class Attention(Section):
             raise ValueError("'scaled: false' is for the score dot or general with one head")
         if self.coverage and (self.score not in ("additive", "concat") or self.heads > 1):
             raise ValueError("'coverage' needs 'score: additive' with one head")
+        if self.score not in ("additive", "concat") and self.heads == 1 and self.local != "predictive":
+            self.refuse_idle(["size"], f"with 'score: {self.score}', one head and no predicted centre")
+        if self.local == "none":
+            self.refuse_idle(["window"], "without 'local'")
+        if self.score != "location":
+            self.refuse_idle(["positions"], "without 'score: location'")
         return self
 
 

@@ -108,6 +108,10 @@ class Training(Section):
             raise ValueError(f"'teacher_forcing: {self.teacher_forcing}' needs 'teacher_decay'")
         if self.teacher_forcing == "exponential" and (self.teacher_decay or 1) >= 1:
             raise ValueError(f"'teacher_forcing: exponential' needs 'teacher_decay' below 1, not {self.teacher_decay}")
+        if self.teacher_forcing == "always":
+            self.refuse_idle(["teacher_decay", "teacher_floor"], "with 'teacher_forcing: always'")
+        if self.objective != "risk":
+            self.refuse_idle(["risk_samples", "risk_sharpness"], "without 'objective: risk'")
         if self.objective == "risk":
             if self.init_from is None:
                 raise ValueError("'objective: risk' is for a trained model: name its run in 'init_from'")

@@ -21,7 +21,9 @@ def make(score, **more):
     torch.manual_seed(0)
     if score in ("dot", "general"):
         more = {"scaled": False, **more}
-    attention = Attention(config.Attention(score=score, size=5, **more), 4, 4)
+    if score in ("additive", "concat") or more.get("local") == "predictive":
+        more = {"size": 5, **more}
+    attention = Attention(config.Attention(score=score, **more), 4, 4)
     for weight in attention.parameters():
         nn.init.normal_(weight)
     return attention
