@@ -308,6 +308,15 @@ REFUSED = [
         },
         "reads the top layer's state before encoder.layer_norm",
     ),
+    (
+        {
+            "embedding": {"size": 512},
+            "encoder": {"residual": True},
+            "attention": {"score": "none"},
+            "decoder": {"context_to": "every_step"},
+        },
+        "reads the top layer's state before encoder.residual; leave it out, or use summary: mean or max",
+    ),
     ({"embedding": {"tie": "all", "source_vectors": "a", "target_vectors": "b"}}, "there is one table"),
     (
         {

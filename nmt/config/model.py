@@ -44,7 +44,7 @@ class Stack(Section):
     size: Width = 512
     """Width of each layer."""
     residual: bool = False
-    """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
+    """Add a layer's input to its output wherever the widths agree (Wu 2016); its final state stays as it is."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
     heads: Width = 8
@@ -291,11 +291,16 @@ class Model(Section):
                     "every_step"
                 )
             raise ValueError(f"decoder.context_to {decoder.context_to} is for attention.score none")
-        if attention.score == "none" and encoder.layer_norm and encoder.summary == "last" and decoder.start != "mean":
-            raise ValueError(
-                "attention.score none with encoder.summary last reads the top layer's state before encoder.layer_norm; "
-                "use summary: mean or max"
-            )
+        reads_outputs = attention.score != "none" or encoder.summary != "last" or decoder.start == "mean"
+        for key, is_idle in (
+            ("layer_norm", encoder.layer_norm),
+            ("residual", encoder.residual and encoder.layers == 1),
+        ):
+            if is_idle and not reads_outputs:
+                raise ValueError(
+                    f"attention.score none with encoder.summary last reads the top layer's state before encoder.{key}; "
+                    "leave it out, or use summary: mean or max"
+                )
         if attention.score == "dot" and attention.heads == 1 and encoder.size != decoder.size:
             raise ValueError(f"attention.score dot {sizes}; or use score: general")
         if attention.coverage and decoder.context_to in ("output", "upper_layers"):
