@@ -345,6 +345,14 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
             "needs 'teacher_decay' below 1, not 2.0",
         ),
         (
+            minimal(training={"teacher_forcing": "linear", "teacher_decay": 0.5}),
+            "'teacher_forcing: linear' needs 'teacher_decay' of 1 or more, a number of steps, not 0.5",
+        ),
+        (
+            minimal(training={"teacher_forcing": "inverse_sigmoid", "teacher_decay": 0.99}),
+            "'teacher_forcing: inverse_sigmoid' needs 'teacher_decay' of 1 or more, a number of steps, not 0.99",
+        ),
+        (
             minimal(training={"teacher_decay": 100}),
             "'teacher_decay' means nothing with 'teacher_forcing: always'; leave it out",
         ),
