@@ -136,7 +136,7 @@ class Attention(Section):
     def _possible(self) -> "Self":
         if self.score in ("none", "location") and (self.heads > 1 or self.local != "none"):
             raise ValueError(f"'score: {self.score}' goes with neither 'heads' nor 'local'")
-        if self.heads > 1 and self.score not in ("dot", "additive"):
+        if self.heads > 1 and self.score not in ("dot", "additive", "concat"):
             raise ValueError(f"several 'heads' are scored by dot or additive, not {self.score}")
         if self.heads > 1 and self.size % self.heads:
             raise ValueError(f"'size' {self.size} must be a multiple of 'heads' {self.heads}")
