@@ -383,7 +383,7 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
         ),
         (
             minimal(model={"decoder": {"copy_source": True}}, training={"r_drop": 1}),
-            "training.r_drop does not go with model.decoder.copy_source",
+            "training.r_drop does not go with model.decoder.copy_source: it compares the probabilities",
         ),
         (
             minimal(model={"decoder": {"copy_source": True}}, subword={"joint": False}),
