@@ -1,5 +1,6 @@
 """What a new run's weights are before the first step, where they are not drawn: another run's, or word vectors."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,9 @@ def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) ->
 
 
 def check_beginning(config: Config) -> None:
-    """Raise `NmtError` where what the run is to begin with is missing, before anything is prepared."""
+    """Raise `NmtError` where what the run is to begin with is missing or another network, before data is prepared."""
     if config.training.init_from is not None:
-        _named(config.training.init_from)
+        _check_network(_named(config.training.init_from)[0], config)
     for side in ("source", "target"):
         path: Path | None = getattr(config.model.embedding, f"{side}_vectors")
         if path is not None and not path.is_file():
@@ -61,16 +62,27 @@ def _network(config: Config) -> dict[str, Any]:
     )
 
 
+def _check_network(run: Run, config: Config) -> None:
+    there, here = _network(run.config), _network(config)
+    differing = [
+        f"model.{part}.{key} is {json.dumps(value)} there and {json.dumps(here[part][key])} here"
+        for part, keys in there.items()
+        for key, value in keys.items()
+        if value != here[part][key]
+    ]
+    if differing:
+        raise NmtError(
+            f"training.init_from: the network of {run.config_file} is not that of this config: {', '.join(differing)}; "
+            "copy its section 'model'"
+        )
+
+
 def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabularies, report: Report) -> None:
     run, checkpoint = _named(place)
     if load_meta(checkpoint).get("vocabularies") != vocabularies.fingerprint:
         raise NmtError(
             f"training.init_from: {checkpoint} has another subword model than {config.prepared}; set "
             f"subword.reuse: {run.folder} and run nmt preprocess again"
-        )
-    if _network(run.config) != _network(config):
-        raise NmtError(
-            f"training.init_from: the network of {run.config_file} is not that of this config; copy its section 'model'"
         )
     load_weights(model, checkpoint / "model.safetensors")
     report(f"beginning with the weights of {checkpoint}")

@@ -489,8 +489,14 @@ def test_beginning_with_another_run(here):
     a, b = (load_file(r.checkpoint() / "model.safetensors") for r in (first, second))
     assert all(abs(a[key] - b[key]).max() < 1e-6 for key in a)
     assert f"beginning with the weights of {first.checkpoint()}" in heard
-    with pytest.raises(NmtError, match=r"init_from: the network of .*config\.yaml is not that of this config"):
-        run(with_model(tiny("third", init_from=str(first.folder)), decoder={"size": 16}))
+    third = tiny("third", subword={"vocab_size": 70}, init_from=str(first.folder))
+    with pytest.raises(
+        NmtError, match=r"init_from: the network of .*config\.yaml is not that of this config: "
+    ) as said:
+        run(with_model(third, decoder={"size": 16}, encoder={"merge": "sum"}))
+    differing = 'model.encoder.merge is "concat" there and "sum" here, model.decoder.size is 12 there and 16 here;'
+    assert differing in str(said.value)
+    assert not third.prepared.exists()
     Path("other.src").write_text(Path("train.src").read_text() + "new words\n" * 40)
     Path("other.tgt").write_text(Path("train.tgt").read_text() + "NEUE WORTE\n" * 40)
     values = tiny("fourth", max_steps=2, init_from=str(first.folder)).model_dump(mode="json")
