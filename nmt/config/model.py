@@ -44,7 +44,7 @@ class Stack(Section):
     size: Width = 512
     """Width of each layer."""
     residual: bool = False
-    """Add a layer's input to its output wherever the widths agree (Wu 2016); its final state stays as it is."""
+    """Add a layer's input to its output, not to its state, wherever the widths agree (Wu 2016)."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
     heads: Width = 8

@@ -70,7 +70,7 @@ class Training(Section):
     """Exponent alpha of the probabilities that the risk is weighed by."""
     init_from: Path | None = None
     """Begin with the weights of this run or checkpoint, whose network and subword model must be the same (see
-    `subword.reuse`)."""
+    `subword.reuse`); only `model.attention.coverage` may be added, as See (2017) does for a short second phase."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the matrix products; weights stay fp32. auto = bf16 where the processor or GPU has it."""
     ema_decay: Probability = 0.0

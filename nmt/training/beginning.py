@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from nmt.config import Config
 from nmt.data.prepare import Prepared
@@ -13,7 +14,7 @@ from nmt.data.subword import Vocabularies
 from nmt.data.vectors import read_vectors
 from nmt.errors import NmtError
 from nmt.models.embedding import TokenEmbedding
-from nmt.models.loading import load_meta, load_weights
+from nmt.models.loading import load_meta, load_model
 from nmt.models.seq2seq import Seq2Seq
 from nmt.runs import Run, find_run
 
@@ -64,6 +65,7 @@ def _network(config: Config) -> dict[str, Any]:
 
 def _check_network(run: Run, config: Config) -> None:
     there, here = _network(run.config), _network(config)
+    there["attention"]["coverage"] |= here["attention"]["coverage"]  # which may be added
     differing = [
         f"model.{part}.{key} is {json.dumps(value)} there and {json.dumps(here[part][key])} here"
         for part, keys in there.items()
@@ -84,5 +86,8 @@ def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabul
             f"training.init_from: {checkpoint} has another subword model than {config.prepared}; set "
             f"subword.reuse: {run.folder} and run nmt preprocess again"
         )
-    load_weights(model, checkpoint / "model.safetensors")
+    sizes = vocabularies.source.size, vocabularies.target.size
+    weights = load_model(checkpoint, run.config, *sizes, next(model.parameters()).device).state_dict()
+    for name in model.load_state_dict(weights, strict=False).missing_keys:
+        nn.init.zeros_(model.get_parameter(name))  # of added coverage, which acts only as it is learnt
     report(f"beginning with the weights of {checkpoint}")

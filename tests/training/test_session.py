@@ -509,6 +509,24 @@ def test_beginning_with_another_run(here):
     assert (fifth.subword / "joint.model").read_bytes() == (first.subword / "joint.model").read_bytes()
 
 
+def test_coverage_can_be_added_to_another_run(here):
+    network = {"decoder": {"context_to": "next_input"}, "attention": {"score": "additive", "size": 8}}
+    first = run(with_model(tiny("first", max_steps=3), **network))
+    begun = {"init_from": str(first.folder), "precision": "fp32", "max_steps": 1, "log_every": 1}
+    same = run(with_model(tiny("same", **begun), **network))
+    network["attention"]["coverage"] = True
+    values = with_model(tiny("covered", **begun), **network).model_dump(mode="json")
+    values["training"]["coverage_loss"] = 0.0
+    covered = run(config.parse(values, "test"))
+    a, b = ([e["loss"] for e in read_log(r.log) if e["event"] == "train"] for r in (same, covered))
+    assert a == b and len(a) == 1
+    learnt = load_file(covered.checkpoint() / "model.safetensors")["decoder.attention.score.covered.weight"]
+    assert 0 < abs(learnt).max() < 0.01
+    network["attention"]["coverage"] = False
+    with pytest.raises(NmtError, match=r"model\.attention\.coverage is true there and false here"):
+        run(with_model(tiny("third", init_from=str(covered.folder)), **network))
+
+
 def test_subwords_to_reuse_must_be_there(here):
     with pytest.raises(NmtError, match=r"subword\.reuse: nowhere has no joint\.model"):
         run(tiny(subword={"reuse": "nowhere"}))
