@@ -78,7 +78,7 @@ def arithmetic(model: Model, vocabulary: int, counts: Counts) -> dict[str, float
         "keys": encoder.size * key,
         "bridge": encoder.size * states * decoder.size if decoder.start == "bridge" else 0,
         "decoder cells": GATES[decoder.cell] * decoder.size * sum(x + decoder.size for x in decoder_inputs),
-        "query": decoder.size * attention.size if attention.score == "additive" else 0,
+        "query": decoder.size * attention.size if attention.score in ("additive", "concat") else 0,
         "attention": (key or decoder.size) + encoder.size,
         "readout": (decoder.size + encoder.size) * readout,
         "output layer": readout * vocabulary,

@@ -51,6 +51,7 @@ MORE = [
     {"start": "mean", "context_to": "same_step"},
     {"score": "none", "context_to": "every_step", "summary": "max", "start": "zero"},
     {"score": "none", "context_to": "every_step", "feedback": False},
+    {"score": "none", "context_to": "every_step", "feedback": False, "tie": "none"},
     {"context_to": "next_input", "feedback": False, "readout": "deep"},
     *({"readout": kind, "context_to": to, "tie": "none"} for kind in ("deep", "maxout", "none") for to in PLACES),
     *({"score": "location", "context_to": to} for to in PLACES),
@@ -96,7 +97,9 @@ def parts_of(layers=2, tie="all", mask="step", dropout=0.0, word=0.0, encoder="r
     sizes = {"size": 8, "heads": 2, "feed_forward": 12}
     kinds = [{"kind": kind, **(sizes if kind == "transformer" else {"size": 8})} for kind in (encoder, decoder)]
     both = [given("both") if kind == "recurrent" else {} for kind in (encoder, decoder)]
-    attention = {"size": 6, **given("attention")} if decoder == "recurrent" else {}
+    attention = given("attention") if decoder == "recurrent" else {}
+    if attention.get("score") in ("additive", "concat") or "heads" in attention or more.get("local") == "predictive":
+        attention["size"] = 6
     assert set(more) <= {key for keys in SECTIONS.values() for key in keys}
     return config.Model(
         embedding=config.Embedding(size=8, tie=tie),

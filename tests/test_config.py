@@ -268,6 +268,18 @@ REFUSED = [
     ({"attention": {"score": "dot", "heads": 2, "local": "monotonic"}}, "'local' goes with one head only"),
     ({"attention": {"score": "dot", "heads": 2, "scaled": False}}, "'scaled: false' is for the score dot or general"),
     ({"attention": {"score": "additive", "scaled": False}}, "'scaled: false' is for the score dot or general"),
+    (
+        {"attention": {"size": 256}},
+        "'size' means nothing with 'score: general', one head and no predicted centre; leave it out",
+    ),
+    ({"attention": {"score": "dot", "local": "monotonic", "size": 256}}, "'size' means nothing with 'score: dot'"),
+    ({"attention": {"score": "location", "size": 256}}, "'size' means nothing with 'score: location'"),
+    (
+        {"attention": {"score": "none", "size": 256}, "decoder": {"context_to": "start"}},
+        "'size' means nothing with 'score: none'",
+    ),
+    ({"attention": {"window": 5}}, "'window' means nothing without 'local'; leave it out"),
+    ({"attention": {"positions": 50}}, "'positions' means nothing without 'score: location'; leave it out"),
     ({"encoder": {"size": 10**19}}, "less than or equal to 100000"),
     ({"attention": {"coverage": True}}, "'coverage' needs 'score: additive'"),
     ({"attention": {"score": "additive", "coverage": True}}, "attention.coverage needs one step after the other"),
@@ -296,7 +308,24 @@ REFUSED = [
         },
         "reads the top layer's state before encoder.layer_norm",
     ),
+    (
+        {
+            "embedding": {"size": 512},
+            "encoder": {"residual": True},
+            "attention": {"score": "none"},
+            "decoder": {"context_to": "every_step"},
+        },
+        "reads the top layer's state before encoder.residual; leave it out, or use summary: mean or max",
+    ),
     ({"embedding": {"tie": "all", "source_vectors": "a", "target_vectors": "b"}}, "there is one table"),
+    (
+        {
+            "embedding": {"tie": "none", "target_vectors": "b"},
+            "attention": {"score": "none"},
+            "decoder": {"context_to": "every_step", "feedback": False},
+        },
+        "embedding.target_vectors: with decoder.feedback false and embedding.tie none there are no target embeddings",
+    ),
 ]
 
 
@@ -315,6 +344,29 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
             minimal(training={"teacher_forcing": "exponential", "teacher_decay": 2}),
             "needs 'teacher_decay' below 1, not 2.0",
         ),
+        (
+            minimal(training={"teacher_forcing": "linear", "teacher_decay": 0.5}),
+            "'teacher_forcing: linear' needs 'teacher_decay' of 1 or more, a number of steps, not 0.5",
+        ),
+        (
+            minimal(training={"teacher_forcing": "inverse_sigmoid", "teacher_decay": 0.99}),
+            "'teacher_forcing: inverse_sigmoid' needs 'teacher_decay' of 1 or more, a number of steps, not 0.99",
+        ),
+        (
+            minimal(training={"teacher_decay": 100}),
+            "'teacher_decay' means nothing with 'teacher_forcing: always'; leave it out",
+        ),
+        (minimal(training={"teacher_floor": 0}), "'teacher_floor' means nothing with 'teacher_forcing: always'"),
+        (minimal(training={"risk_samples": 5}), "'risk_samples' means nothing without 'objective: risk'; leave it out"),
+        (minimal(training={"risk_sharpness": 1}), "'risk_sharpness' means nothing without 'objective: risk'"),
+        (
+            minimal(training={"coverage_loss": 0}),
+            "training.coverage_loss means nothing without model.attention.coverage; leave it out",
+        ),
+        (
+            minimal(training={"r_drop": 5}, model={"dropout": {"embedding": 0, "layer": 0, "output": 0}}),
+            "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same",
+        ),
         (minimal(training={"objective": "risk"}), "name its run in 'init_from'"),
         (
             minimal(training={"objective": "risk", "init_from": "runs/a", "r_drop": 1}),
@@ -331,7 +383,7 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
         ),
         (
             minimal(model={"decoder": {"copy_source": True}}, training={"r_drop": 1}),
-            "training.r_drop does not go with model.decoder.copy_source",
+            "training.r_drop does not go with model.decoder.copy_source: it compares the probabilities",
         ),
         (
             minimal(model={"decoder": {"copy_source": True}}, subword={"joint": False}),

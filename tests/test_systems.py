@@ -38,12 +38,12 @@ def shrunk(path, corpus, folder):
     values["data"] |= {"train": [pairs["train"]], "valid": pairs["valid"], "test": {}, "workers": 1}
     values["data"]["prepared"] = str(folder / "prepared")
     values["subword"] |= {"vocab_size": 90, "byte_fallback": False}
-    for section in ("embedding", "encoder", "attention", "decoder"):
+    for section in ("embedding", "encoder", "decoder"):
         values["model"][section]["size"] = SIZE
+    if values["model"]["attention"]["size"] != config.Attention().size:
+        values["model"]["attention"]["size"] = SIZE
     for section in ("encoder", "decoder"):
         values["model"][section]["feed_forward"] = 2 * SIZE if values["model"][section]["kind"] != "recurrent" else 1024
-    if values["model"]["decoder"]["kind"] == "transformer":
-        values["model"]["attention"] = {}
     values["training"] |= {"max_steps": 2, "validate_every": 2, "save_every": 2, "log_every": 1, "warmup_steps": 1}
     return config.parse(values, str(path))
 

@@ -36,19 +36,26 @@ def show(path: Path, overrides: tuple[str, ...]) -> None:
 def check(path: Path, overrides: tuple[str, ...]) -> None:
     """Say whether the configuration is right and its files are there; exit with status 1 if not."""
     from nmt.config import load
+    from nmt.data.prepare import check_reuse
+    from nmt.training.beginning import check_beginning
 
     config = load(path, overrides)
     corpora = {f"data.train.{n}": corpus for n, corpus in enumerate(config.data.train)}
     corpora |= {"data.valid": config.data.valid}
     corpora |= {f"data.test.{name}": corpus for name, corpus in config.data.test.items()}
-    missing = [
+    wrong = [
         f"{path}: {key}.{field}: no such file: {file}"
         for key, corpus in corpora.items()
         for field in ("source", "target", "tsv")
         if (file := getattr(corpus, field)) is not None and not file.is_file()
     ]
-    if missing:
-        raise NmtError("\n".join([*missing, f"paths are relative to the working directory, {Path.cwd()}"]))
+    for find in (check_reuse, check_beginning):
+        try:
+            find(config)
+        except NmtError as error:
+            wrong.append(f"{path}: {error}")
+    if wrong:
+        raise NmtError("\n".join([*wrong, f"paths are relative to the working directory, {Path.cwd()}"]))
     click.echo(f"{path}: right; the run will be {config.run}, its prepared data {config.prepared}")
 
 

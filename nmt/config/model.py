@@ -44,7 +44,7 @@ class Stack(Section):
     size: Width = 512
     """Width of each layer."""
     residual: bool = False
-    """Add a layer's input to its output wherever the widths agree (Wu 2016)."""
+    """Add a layer's input to its output, not to its state, wherever the widths agree (Wu 2016)."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
     heads: Width = 8
@@ -54,9 +54,7 @@ class Stack(Section):
 
     def refuse(self, foreign: list[str], heads: int = 1) -> None:
         """Refuse keys that mean nothing for this kind, and a width that `heads` cannot share."""
-        for key in foreign:
-            if getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"'{key}' means nothing with 'kind: {self.kind}'; leave it out")
+        self.refuse_idle(foreign, f"with 'kind: {self.kind}'")
         if self.size % heads or (self.kind == "transformer" and self.size % 2):
             raise ValueError(f"'size' {self.size} must be even and a multiple of 'heads' {heads}")
 
@@ -138,7 +136,7 @@ class Attention(Section):
     def _possible(self) -> "Self":
         if self.score in ("none", "location") and (self.heads > 1 or self.local != "none"):
             raise ValueError(f"'score: {self.score}' goes with neither 'heads' nor 'local'")
-        if self.heads > 1 and self.score not in ("dot", "additive"):
+        if self.heads > 1 and self.score not in ("dot", "additive", "concat"):
             raise ValueError(f"several 'heads' are scored by dot or additive, not {self.score}")
         if self.heads > 1 and self.size % self.heads:
             raise ValueError(f"'size' {self.size} must be a multiple of 'heads' {self.heads}")
@@ -148,6 +146,12 @@ class Attention(Section):
             raise ValueError("'scaled: false' is for the score dot or general with one head")
         if self.coverage and (self.score not in ("additive", "concat") or self.heads > 1):
             raise ValueError("'coverage' needs 'score: additive' with one head")
+        if self.score not in ("additive", "concat") and self.heads == 1 and self.local != "predictive":
+            self.refuse_idle(["size"], f"with 'score: {self.score}', one head and no predicted centre")
+        if self.local == "none":
+            self.refuse_idle(["window"], "without 'local'")
+        if self.score != "location":
+            self.refuse_idle(["positions"], "without 'score: location'")
         return self
 
 
@@ -233,6 +237,11 @@ class Model(Section):
         return self.embedding.size if self.decoder.feedback else 0
 
     @property
+    def has_target_table(self) -> bool:
+        """Whether there is a table of target embeddings: read, or shared with what is."""
+        return self.decoder.feedback or self.embedding.tie != "none"
+
+    @property
     def readout_size(self) -> int:
         """Width of what the output layer reads."""
         if self.is_transformer:
@@ -253,6 +262,11 @@ class Model(Section):
             raise ValueError(
                 f"embedding.tie {self.embedding.tie} needs an output layer that reads embedding.size "
                 f"({self.embedding.size}) units, not {self.readout_size}; use tie: none"
+            )
+        if self.embedding.target_vectors is not None and not self.has_target_table:
+            raise ValueError(
+                "embedding.target_vectors: with decoder.feedback false and embedding.tie none there are no target "
+                "embeddings; leave it out"
             )
         reads_summary = self.decoder.start == "bridge" or self.decoder.context_to == "every_step"
         if self.encoder.summary != "last" and (self.is_transformer or not reads_summary):
@@ -277,11 +291,16 @@ class Model(Section):
                     "every_step"
                 )
             raise ValueError(f"decoder.context_to {decoder.context_to} is for attention.score none")
-        if attention.score == "none" and encoder.layer_norm and encoder.summary == "last" and decoder.start != "mean":
-            raise ValueError(
-                "attention.score none with encoder.summary last reads the top layer's state before encoder.layer_norm; "
-                "use summary: mean or max"
-            )
+        reads_outputs = attention.score != "none" or encoder.summary != "last" or decoder.start == "mean"
+        for key, is_idle in (
+            ("layer_norm", encoder.layer_norm),
+            ("residual", encoder.residual and encoder.layers == 1),
+        ):
+            if is_idle and not reads_outputs:
+                raise ValueError(
+                    f"attention.score none with encoder.summary last reads the top layer's state before encoder.{key}; "
+                    "leave it out, or use summary: mean or max"
+                )
         if attention.score == "dot" and attention.heads == 1 and encoder.size != decoder.size:
             raise ValueError(f"attention.score dot {sizes}; or use score: general")
         if attention.coverage and decoder.context_to in ("output", "upper_layers"):

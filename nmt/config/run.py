@@ -35,7 +35,18 @@ class Config(Section):
         if self.model.decoder.copy_source and not self.subword.joint:
             raise ValueError("model.decoder.copy_source needs subword.joint: true")
         if self.model.decoder.copy_source and self.training.r_drop:
-            raise ValueError("training.r_drop does not go with model.decoder.copy_source")
+            raise ValueError(
+                "training.r_drop does not go with model.decoder.copy_source: it compares the probabilities of all "
+                "words, and with copying only those of the target's own are worked out; leave one of them out"
+            )
+        dropout = self.model.dropout
+        if self.training.r_drop and not (dropout.embedding or dropout.layer or dropout.output or dropout.word):
+            raise ValueError(
+                "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same; "
+                "leave it out"
+            )
+        if not self.model.attention.coverage and not self.training.is_default("coverage_loss"):
+            raise ValueError("training.coverage_loss means nothing without model.attention.coverage; leave it out")
         if self.model.decoder.copy_source and self.decoding.shortlist:
             raise ValueError("decoding.shortlist does not go with model.decoder.copy_source, which may copy any word")
         if self.model.attention.score == "none" and self.decoding.coverage_penalty:

@@ -58,7 +58,7 @@ class Training(Section):
     """Scheduled sampling (Bengio 2015): how the share of true previous tokens falls, the others being drawn from the
     model: 1 - step / k, k^step or k / (k + exp(step / k)), k being `teacher_decay`."""
     teacher_decay: Annotated[float, Field(gt=0)] | None = None
-    """k of `teacher_forcing`: a number of steps; for exponential just below 1."""
+    """k of `teacher_forcing`: a number of steps, at least 1; for exponential just below 1."""
     teacher_floor: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The share of true previous tokens never falls below this."""
     objective: Literal["likelihood", "risk"] = "likelihood"
@@ -70,7 +70,7 @@ class Training(Section):
     """Exponent alpha of the probabilities that the risk is weighed by."""
     init_from: Path | None = None
     """Begin with the weights of this run or checkpoint, whose network and subword model must be the same (see
-    `subword.reuse`)."""
+    `subword.reuse`); only `model.attention.coverage` may be added, as See (2017) does for a short second phase."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the matrix products; weights stay fp32. auto = bf16 where the processor or GPU has it."""
     ema_decay: Probability = 0.0
@@ -108,6 +108,15 @@ class Training(Section):
             raise ValueError(f"'teacher_forcing: {self.teacher_forcing}' needs 'teacher_decay'")
         if self.teacher_forcing == "exponential" and (self.teacher_decay or 1) >= 1:
             raise ValueError(f"'teacher_forcing: exponential' needs 'teacher_decay' below 1, not {self.teacher_decay}")
+        if self.teacher_forcing in ("linear", "inverse_sigmoid") and (self.teacher_decay or 1) < 1:
+            raise ValueError(
+                f"'teacher_forcing: {self.teacher_forcing}' needs 'teacher_decay' of 1 or more, a number of steps, "
+                f"not {self.teacher_decay}"
+            )
+        if self.teacher_forcing == "always":
+            self.refuse_idle(["teacher_decay", "teacher_floor"], "with 'teacher_forcing: always'")
+        if self.objective != "risk":
+            self.refuse_idle(["risk_samples", "risk_sharpness"], "without 'objective: risk'")
         if self.objective == "risk":
             if self.init_from is None:
                 raise ValueError("'objective: risk' is for a trained model: name its run in 'init_from'")

@@ -101,7 +101,7 @@ def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
 def _make(config: Config, folder: Path, report: Report) -> None:
     began = time.monotonic()
     settings = inputs.settings(config)  # raises where subword models to reuse are missing
-    _check_tags(config)
+    check_reuse(config)
     work = folder / "work"
     work.mkdir()
     with Workers(config.data.workers or available_cores()) as workers:
@@ -124,12 +124,12 @@ def _make(config: Config, folder: Path, report: Report) -> None:
     report(f"prepared {raw:,} pairs in {seconds:.1f} s ({raw / seconds:,.0f} pairs/s), saved in {config.prepared}")
 
 
-def _check_tags(config: Config) -> None:
-    """Refuse a tag that the subword model to be reused would cut into pieces."""
+def check_reuse(config: Config) -> None:
+    """Raise `NmtError` where subword models to be reused are missing, or would cut a tag into pieces."""
     subword, data = config.subword, config.data
-    tags = {corpus.tag for corpus in (*data.train, data.valid, *data.test.values()) if corpus.tag}
-    if subword.reuse is None or not tags:  # what is learnt here holds all tags, see `Config`
+    if subword.reuse is None:  # what is learnt here holds all tags, see `Config`
         return
+    tags = {corpus.tag for corpus in (*data.train, data.valid, *data.test.values()) if corpus.tag}
     source = Vocabularies.find(subword.reuse, subword.joint).source
     for tag in sorted(tags):
         if not source.has_symbol(tag):

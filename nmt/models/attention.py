@@ -209,6 +209,6 @@ class MultiHeadAttention(nn.Module):
 def build_attention(config: AttentionConfig, query_size: int, memory_size: int) -> Attention | MultiHeadAttention:
     """Return the attention that `config` describes, with one head or several."""
     if config.heads > 1:
-        is_additive = config.score == "additive"
+        is_additive = SCORES[config.score] is Additive
         return MultiHeadAttention(config.heads, config.size, query_size, memory_size, memory_size, is_additive)
     return Attention(config, query_size, memory_size)

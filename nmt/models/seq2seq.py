@@ -51,10 +51,13 @@ class Seq2Seq(nn.Module):
         """Build a network for vocabularies of `source_size` and `target_size` entries."""
         super().__init__()
         width = config.embedding.size
-        target_table = embedding_table(target_size, width)
-        source_table = target_table if config.embedding.tie == "all" else embedding_table(source_size, width)
+        target_table = embedding_table(target_size, width) if config.has_target_table else None
+        tied = target_table if config.embedding.tie == "all" else None
+        source_table = tied or embedding_table(source_size, width)
         self.source_embedding = TokenEmbedding(source_table, config.dropout, config.encoder.kind)
-        self.target_embedding = TokenEmbedding(target_table, config.dropout, config.decoder.kind)
+        self.target_embedding: TokenEmbedding | None = None
+        if target_table is not None:
+            self.target_embedding = TokenEmbedding(target_table, config.dropout, config.decoder.kind)
         self.encoder: Encoder | TransformerEncoder
         if config.encoder.kind == "transformer":
             self.encoder = TransformerEncoder(config)
@@ -71,7 +74,7 @@ class Seq2Seq(nn.Module):
         self.has_coverage = config.attention.coverage
         self.readout_bound = 1.0 if config.decoder.readout in ("tanh", "deep") and not config.is_transformer else None
         self.output = Linear(config.readout_size, target_size)
-        if config.embedding.tie == "none":
+        if config.embedding.tie == "none" or target_table is None:
             nn.init.normal_(self.output.weight, std=config.readout_size**-0.5)
         else:
             self.output.weight = target_table.weight
@@ -93,18 +96,16 @@ class Seq2Seq(nn.Module):
 
     def forward(self, source: Tensor, lengths: Tensor, previous: Tensor) -> Unrolled:
         """Return readouts and alignments for the `previous` tokens (B, T), BOS first; `self.output` makes logits."""
-        embedded = self.target_embedding(previous)[..., : self.read_size]
-        readout, alignment = self.decoder.unroll(embedded, self.encode(source, lengths))
+        readout, alignment = self.decoder.unroll(self._embed(previous), self.encode(source, lengths))
         return Unrolled(self.dropout(readout), alignment)
 
     def start(self, memory: Memory, beams: int) -> DecoderState:
         """Return the state of `beams` empty hypotheses a sentence, B * K rows, those of a sentence together."""
-        return self.decoder.start(memory, beams).to(self.target_embedding.table.weight.dtype)
+        return self.decoder.start(memory, beams).to(self.source_embedding.table.weight.dtype)
 
     def step(self, token: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, StepOutput]:
         """Read the previous `token` (N,), BOS first, and predict the next of the hypotheses that `memory` is for."""
-        embedded = self.target_embedding(token.unsqueeze(1)).squeeze(1)[..., : self.read_size]
-        state, readout, alignment = self.decoder.step(embedded, state, memory)
+        state, readout, alignment = self.decoder.step(self._embed(token.unsqueeze(1)).squeeze(1), state, memory)
         shortlist = memory.shortlist
         if shortlist is None:
             logits = self.output(readout).float()
@@ -115,3 +116,10 @@ class Seq2Seq(nn.Module):
         logits = shortlist.output(readout).float()
         logits = logits.masked_fill(~memory.of_hypotheses(shortlist.is_allowed, len(logits)), -torch.inf)
         return state, StepOutput(logits, alignment, shortlist.tokens)
+
+    def _embed(self, previous: Tensor) -> Tensor:
+        """Return what the decoder reads of `previous` tokens (N, T): (N, T, E), of width 0 without feedback."""
+        if self.target_embedding is None:
+            return self.source_embedding.table.weight.new_empty(*previous.shape, 0)
+        embedded: Tensor = self.target_embedding(previous)
+        return embedded[..., : self.read_size]

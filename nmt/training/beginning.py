@@ -1,10 +1,12 @@
 """What a new run's weights are before the first step, where they are not drawn: another run's, or word vectors."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from nmt.config import Config
 from nmt.data.prepare import Prepared
@@ -12,7 +14,7 @@ from nmt.data.subword import Vocabularies
 from nmt.data.vectors import read_vectors
 from nmt.errors import NmtError
 from nmt.models.embedding import TokenEmbedding
-from nmt.models.loading import load_meta, load_weights
+from nmt.models.loading import load_meta, load_model
 from nmt.models.seq2seq import Seq2Seq
 from nmt.runs import Run, find_run
 
@@ -37,9 +39,9 @@ def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) ->
 
 
 def check_beginning(config: Config) -> None:
-    """Raise `NmtError` where what the run is to begin with is missing, before anything is prepared."""
+    """Raise `NmtError` where what the run is to begin with is missing or another network, before data is prepared."""
     if config.training.init_from is not None:
-        _named(config.training.init_from)
+        _check_network(_named(config.training.init_from)[0], config)
     for side in ("source", "target"):
         path: Path | None = getattr(config.model.embedding, f"{side}_vectors")
         if path is not None and not path.is_file():
@@ -61,6 +63,22 @@ def _network(config: Config) -> dict[str, Any]:
     )
 
 
+def _check_network(run: Run, config: Config) -> None:
+    there, here = _network(run.config), _network(config)
+    there["attention"]["coverage"] |= here["attention"]["coverage"]  # which may be added
+    differing = [
+        f"model.{part}.{key} is {json.dumps(value)} there and {json.dumps(here[part][key])} here"
+        for part, keys in there.items()
+        for key, value in keys.items()
+        if value != here[part][key]
+    ]
+    if differing:
+        raise NmtError(
+            f"training.init_from: the network of {run.config_file} is not that of this config: {', '.join(differing)}; "
+            "copy its section 'model'"
+        )
+
+
 def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabularies, report: Report) -> None:
     run, checkpoint = _named(place)
     if load_meta(checkpoint).get("vocabularies") != vocabularies.fingerprint:
@@ -68,9 +86,8 @@ def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabul
             f"training.init_from: {checkpoint} has another subword model than {config.prepared}; set "
             f"subword.reuse: {run.folder} and run nmt preprocess again"
         )
-    if _network(run.config) != _network(config):
-        raise NmtError(
-            f"training.init_from: the network of {run.config_file} is not that of this config; copy its section 'model'"
-        )
-    load_weights(model, checkpoint / "model.safetensors")
+    sizes = vocabularies.source.size, vocabularies.target.size
+    weights = load_model(checkpoint, run.config, *sizes, next(model.parameters()).device).state_dict()
+    for name in model.load_state_dict(weights, strict=False).missing_keys:
+        nn.init.zeros_(model.get_parameter(name))  # of added coverage, which acts only as it is learnt
     report(f"beginning with the weights of {checkpoint}")

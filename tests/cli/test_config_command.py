@@ -47,6 +47,20 @@ def test_check_is_content_or_names_every_missing_file(file: str) -> None:
         run("check", "--config", file, "--set", "sead=1")
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.embedding.source_vectors=none.txt", "model.embedding.source_vectors: none.txt: no such file"),
+        ("training.init_from=runs/nothing", "training.init_from: runs/nothing: no such run folder"),
+        ("subword.reuse=runs/nothing", "subword.reuse: runs/nothing has no joint.model"),
+    ],
+)
+def test_check_looks_for_what_training_begins_with(file: str, override: str, message: str) -> None:
+    with pytest.raises(NmtError) as caught:
+        run("check", "--config", file, "--set", override)
+    assert str(caught.value).startswith(f"c.yaml: {message}")
+
+
 def test_keys(file: str) -> None:
     assert run("keys", "training.max_steps").startswith(
         "training.max_steps  (integer > 0; default 10000)\n    Optimizer"

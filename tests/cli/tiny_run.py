@@ -41,7 +41,6 @@ def make_run(folder: Path, more: str = "") -> Path:
                 "embedding": {"size": 4, "tie": "none"},
                 "encoder": {"size": 8},
                 "decoder": {"size": 8},
-                "attention": {"size": 8},
             },
             "decoding": {"max_length_ratio": 1.0, "max_length_extra": 2, "beam_size": 2},
         },

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nmt import config
-from nmt.models.attention import Attention, MultiHeadAttention, Window
+from nmt.models.attention import Attention, MultiHeadAttention, Window, build_attention
 from nmt.models.state import Memory
 
 
@@ -21,7 +21,9 @@ def make(score, **more):
     torch.manual_seed(0)
     if score in ("dot", "general"):
         more = {"scaled": False, **more}
-    attention = Attention(config.Attention(score=score, size=5, **more), 4, 4)
+    if score in ("additive", "concat") or more.get("local") == "predictive":
+        more = {"size": 5, **more}
+    attention = Attention(config.Attention(score=score, **more), 4, 4)
     for weight in attention.parameters():
         nn.init.normal_(weight)
     return attention
@@ -110,3 +112,15 @@ def test_a_predicted_window_always_holds_a_token(length):
         nn.init.constant_(window.centre.weight, size)
         distance = window(torch.ones(1, 1, 4), is_real, torch.tensor([0]))
         assert (distance[0, 0, :length].abs() <= 1).any()
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@torch.no_grad()
+def test_concat_is_additive(heads):
+    additive, concat = (
+        build_attention(config.Attention(score=score, size=6, heads=heads), 4, 4) for score in ("additive", "concat")
+    )
+    concat.load_state_dict(additive.state_dict())
+    query, states, position = torch.randn(2, 3, 4), torch.randn(2, 5, 4), torch.arange(3)
+    expected, _ = additive(query, memory_of(additive, states, [5, 2]), position)
+    assert torch.equal(concat(query, memory_of(concat, states, [5, 2]), position)[0], expected)

@@ -15,7 +15,6 @@ from nmt.training.feeding import sampled_previous, teacher_share
 @pytest.mark.parametrize(
     ("kind", "k", "step", "share"),
     [
-        ("always", 10.0, 1000, 1.0),
         ("linear", 100.0, 25, 0.75),
         ("linear", 100.0, 90, 0.2),
         ("exponential", 0.99, 30, 0.99**30),
@@ -26,6 +25,7 @@ from nmt.training.feeding import sampled_previous, teacher_share
 def test_share(kind, k, step, share):
     settings = config.Training(teacher_forcing=kind, teacher_decay=k, teacher_floor=0.2)
     assert teacher_share(step, settings) == pytest.approx(share)
+    assert teacher_share(step, config.Training()) == 1.0
 
 
 def given():

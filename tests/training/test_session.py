@@ -489,8 +489,14 @@ def test_beginning_with_another_run(here):
     a, b = (load_file(r.checkpoint() / "model.safetensors") for r in (first, second))
     assert all(abs(a[key] - b[key]).max() < 1e-6 for key in a)
     assert f"beginning with the weights of {first.checkpoint()}" in heard
-    with pytest.raises(NmtError, match=r"init_from: the network of .*config\.yaml is not that of this config"):
-        run(with_model(tiny("third", init_from=str(first.folder)), decoder={"size": 16}))
+    third = tiny("third", subword={"vocab_size": 70}, init_from=str(first.folder))
+    with pytest.raises(
+        NmtError, match=r"init_from: the network of .*config\.yaml is not that of this config: "
+    ) as said:
+        run(with_model(third, decoder={"size": 16}, encoder={"merge": "sum"}))
+    differing = 'model.encoder.merge is "concat" there and "sum" here, model.decoder.size is 12 there and 16 here;'
+    assert differing in str(said.value)
+    assert not third.prepared.exists()
     Path("other.src").write_text(Path("train.src").read_text() + "new words\n" * 40)
     Path("other.tgt").write_text(Path("train.tgt").read_text() + "NEUE WORTE\n" * 40)
     values = tiny("fourth", max_steps=2, init_from=str(first.folder)).model_dump(mode="json")
@@ -501,6 +507,24 @@ def test_beginning_with_another_run(here):
     values["name"] = "fifth"
     fifth = run(config.parse(values, "test"))
     assert (fifth.subword / "joint.model").read_bytes() == (first.subword / "joint.model").read_bytes()
+
+
+def test_coverage_can_be_added_to_another_run(here):
+    network = {"decoder": {"context_to": "next_input"}, "attention": {"score": "additive", "size": 8}}
+    first = run(with_model(tiny("first", max_steps=3), **network))
+    begun = {"init_from": str(first.folder), "precision": "fp32", "max_steps": 1, "log_every": 1}
+    same = run(with_model(tiny("same", **begun), **network))
+    network["attention"]["coverage"] = True
+    values = with_model(tiny("covered", **begun), **network).model_dump(mode="json")
+    values["training"]["coverage_loss"] = 0.0
+    covered = run(config.parse(values, "test"))
+    a, b = ([e["loss"] for e in read_log(r.log) if e["event"] == "train"] for r in (same, covered))
+    assert a == b and len(a) == 1
+    learnt = load_file(covered.checkpoint() / "model.safetensors")["decoder.attention.score.covered.weight"]
+    assert 0 < abs(learnt).max() < 0.01
+    network["attention"]["coverage"] = False
+    with pytest.raises(NmtError, match=r"model\.attention\.coverage is true there and false here"):
+        run(with_model(tiny("third", init_from=str(covered.folder)), **network))
 
 
 def test_subwords_to_reuse_must_be_there(here):
