@@ -228,12 +228,14 @@ def test_a_late_check_changes_nothing(monkeypatch):
         same(one[0], other[0])
 
 
-@pytest.mark.parametrize("method", ["beam", "greedy"])
+@pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
 def test_a_model_that_gives_nan_is_named(method):
     model = ToyModel(20)
     model.table[:] = torch.nan
     with pytest.raises(NmtError, match="not numbers"):
         search(model, batch([[4, 5], [6]], [3, 3]), options(method=method))
+    with pytest.raises(NmtError, match="not numbers"):
+        forced(model, [[4, 5], [6]], [[4], [5, 6]])
 
 
 @pytest.mark.parametrize(
