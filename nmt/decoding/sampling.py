@@ -20,7 +20,7 @@ def sample(model: Model[AMemory, AState], sentences: Sentences, options: Options
 
     They depend on the seed, the sentence's address and the number of the draw, not on the batch.
     """
-    size = max(*sentences.max_lengths, *map(len, sentences.prefixes or [()])) + 1
+    size = max(options.min_length, *sentences.max_lengths, *map(len, sentences.prefixes)) + 1
     addresses = sentences.addresses or [(row,) for row in range(len(sentences.source))]
     draws = np.stack(
         [

@@ -196,8 +196,11 @@ def test_limits_prefixes_and_bans_hold(method):
         assert not set(tokens[len(prefixes[row]) :]) & {0, UNK, 2, EOS}
         assert forced(model, [sources[row]], [list(tokens)])[0] == pytest.approx(found[0].token_log_probs, abs=1e-6)
     eager = ToyModel(10, end=30.0)
-    for row, found in enumerate(search(eager, batch(sources, limits), options(method=method, min_length=3))):
-        assert len(found[0].tokens) == min(3, limits[row])
+    assert min(limits) < 3 < max(limits)
+    for found in search(eager, batch(sources, limits), options(method=method, min_length=3)):
+        assert len(found[0].tokens) == 3
+    for found in search(eager, batch(sources, limits), options(method=method, min_length=9)):
+        assert len(found[0].tokens) == 9 > max(limits)
 
 
 def test_finished_sentences_leave_the_batch():
