@@ -315,6 +315,9 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
             minimal(training={"teacher_forcing": "exponential", "teacher_decay": 2}),
             "needs 'teacher_decay' below 1, not 2.0",
         ),
+        (minimal(decoding={"beam_size": 10**20}), "decoding.beam_size"),
+        (minimal(decoding={"alpha": 1000.0}), "decoding.alpha"),
+        (minimal(decoding={"window": 10**20}), "decoding.window"),
         (minimal(training={"objective": "risk"}), "name its run in 'init_from'"),
         (
             minimal(training={"objective": "risk", "init_from": "runs/a", "r_drop": 1}),
