@@ -73,6 +73,12 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def of(path: Path) -> str:
+    """Return the checksum of a file of a checkpoint: the one kept there, or where an older version kept none, its own."""
+    checkpoint = _checkpoint(path)
+    return read(checkpoint).get(path.relative_to(checkpoint).as_posix()) or digest(path)
+
+
 def _fault(path: Path, expected: str) -> str:
     """Return what is wrong with a file, nothing where its checksum is the expected one."""
     try:

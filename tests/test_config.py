@@ -367,6 +367,9 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
             minimal(training={"r_drop": 5}, model={"dropout": {"embedding": 0, "layer": 0, "output": 0}}),
             "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same",
         ),
+        (minimal(decoding={"beam_size": 10**20}), "decoding.beam_size"),
+        (minimal(decoding={"alpha": 1000.0}), "decoding.alpha"),
+        (minimal(decoding={"window": 10**20}), "decoding.window"),
         (minimal(training={"objective": "risk"}), "name its run in 'init_from'"),
         (
             minimal(training={"objective": "risk", "init_from": "runs/a", "r_drop": 1}),

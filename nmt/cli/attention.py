@@ -60,15 +60,21 @@ def command(
     found = find_checkpoints(models, checkpoint, say)
     settings = Settings.of(found[0][0].config).changed(with_alignment=True, beam_size=beam_size, tag=tag)
     translator = load_translator(found, device, precision, say=say)
+    is_any_drawn = False
     for translation in translator.translate(lines, settings):
         number = translation.number + 1
-        alignment = of_translation(translation, translator.vocabularies, level == "word")
-        if alignment is None:
-            click.echo(f"line {number}: nothing to draw (empty, or too long to be translated in one piece)", err=True)
-            continue
         path = place(output, number, len(lines))
-        save(draw(alignment, font, may_lack=path.suffix.lower() == ".svg"), path)
+        try:
+            alignment = of_translation(translation, translator.vocabularies, level == "word")
+            figure = draw(alignment, font, may_lack=path.suffix.lower() == ".svg")
+        except NmtError as error:
+            say(f"line {number}: {error}")
+            continue
+        save(figure, path)
         click.echo(path)
+        is_any_drawn = True
+    if not is_any_drawn:
+        raise NmtError("no line could be drawn; the reasons are above")
 
 
 def place(output: Path, number: int, count: int) -> Path:

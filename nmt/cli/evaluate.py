@@ -36,6 +36,7 @@ def command(**given: Any) -> None:
     options.exclude(given, "greedy", "beam_prune")
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
+    from nmt import checksums
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
     from nmt.decoding.translator import Settings
     from nmt.evaluation import evaluate as room
@@ -60,10 +61,11 @@ def command(**given: Any) -> None:
     translator = load_translator(found, given["device"], given["precision"], shortlist, say)
     arithmetic = f"{translator.device.type} {translator.arithmetic}"
     models = [f"{each.config.name}/{path.name}" for each, path in found]
+    weights = [checksums.of(path / "model.safetensors") for _, path in found]
     results = []
     for split in splits:
         evaluation = room.evaluate(translator, settings, split, tokenize, given["lowercase"])
-        result = room.as_dict(evaluation, models, settings, shortlist, arithmetic)
+        result = room.as_dict(evaluation, models, weights, settings, shortlist, arithmetic)
         path = room.keep(evaluation, result, folder, config)
         results.append(result | {"hypotheses": str(path)})
         if hint := advice(evaluation.hypotheses, split.references[0], tokenize):

@@ -13,8 +13,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Finite(click.FloatRange):
     """A float that is a number and not too large to count with."""
 
-    def __init__(self, least: float) -> None:
-        super().__init__(least, 1e6)
+    def __init__(self, least: float, most: float = 1e6) -> None:
+        super().__init__(least, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """See `click.ParamType.convert`."""
@@ -53,7 +53,7 @@ tag = click.option(
     help="Put this token before each line, e.g. <2de>; a model of several directions needs it, or lines that have it.",
 )
 
-beam_size = click.option("--beam-size", "-b", type=click.IntRange(1), help="Hypotheses kept; 1 is greedy.")
+beam_size = click.option("--beam-size", "-b", type=click.IntRange(1, 10_000), help="Hypotheses kept; 1 is greedy.")
 
 search = together(
     beam_size,
@@ -61,13 +61,13 @@ search = together(
     click.option(
         "--length-penalty", type=click.Choice(["none", "average", "gnmt"]), help="What scores are divided by."
     ),
-    click.option("--alpha", type=Finite(0.0), help="Exponent of the length penalty."),
+    click.option("--alpha", type=Finite(0.0, 10.0), help="Exponent of the length penalty."),
     click.option("--coverage-penalty", type=Finite(0.0), help="Beta of GNMT's coverage penalty; 0 is off."),
     click.option(
         "--beam-prune", type=Finite(0.0), metavar="NATS",
         help="Drop hypotheses so far below a sentence's best, which saves time on a processor; 0 is off.",
     ),
-    click.option("--min-length", type=click.IntRange(0), help="Fewest target tokens."),
+    click.option("--min-length", type=click.IntRange(0, 10_000), help="Fewest target tokens."),
     click.option("--max-length-ratio", type=Finite(0.0), help="Most target tokens for each source token."),
     click.option(
         "--replace-unknown/--keep-unknown", default=None,
@@ -75,7 +75,7 @@ search = together(
     ),
     click.option("--forbid-unknown", is_flag=True, default=None, help="Never generate the unknown token."),
     click.option("--tokens-per-batch", type=click.IntRange(1), help="Source tokens decoded at once, times the beam."),
-    click.option("--window", type=click.IntRange(1), help="Lines read ahead and sorted by length."),
+    click.option("--window", type=click.IntRange(1, 1 << 20), help="Lines read ahead and sorted by length."),
     click.option(
         "--shortlist", type=click.IntRange(0, 64), metavar="N",
         help="Generate only the N likeliest target tokens of each source token, and common ones; 0 is off. "

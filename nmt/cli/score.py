@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--paired-bs-n",
     "samples",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10_000),
     default=1000,
     show_default=True,
     help="Resampled test sets of the paired test.",
@@ -40,10 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed",
     type=click.IntRange(min=1),
-    default=12345,
-    show_default=True,
-    envvar="SACREBLEU_SEED",
-    help="Seed of the paired test.",
+    help="Seed of the paired test; default $SACREBLEU_SEED, else 12345.",
 )
 @click.option("-w", "--width", type=click.IntRange(0, 12), default=2, show_default=True, help="Decimals.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with full precision.")
@@ -56,7 +53,7 @@ def command(
     lowercase: bool,
     paired: bool,
     samples: int,
-    seed: int,
+    seed: int | None,
     width: int,
     as_json: bool,
     score_only: bool,
@@ -68,14 +65,16 @@ def command(
     nmt score -r test.de baseline.txt new.txt --paired
     """
     from nmt.data.lines import read_lines, stream_lines
-    from nmt.evaluation.metrics import advice, check_lengths, corpus_scores
+    from nmt.evaluation.metrics import METRICS, advice, check_lengths, corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
 
     if as_json and score_only:
         raise click.UsageError("give --json or --score-only, not both")
     if sum(str(path) == "-" for path in hypotheses) > 1:
         raise click.UsageError("'-' (stdin) can be given once only")
-    wanted = [name.strip().lower() for name in metrics.replace(",", " ").split()]
+    wanted = metrics.lower().replace(",", " ").split()
+    if not wanted:
+        raise click.UsageError(f"--metrics names none; take some of {', '.join(METRICS)}")
     truths: list[Named] = [(str(path), list(read_lines(path))) for path in references]
     systems: list[Named] = [
         ("stdin", list(stream_lines(sys.stdin.buffer))) if str(path) == "-" else (str(path), list(read_lines(path)))

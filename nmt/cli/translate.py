@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.decoding.translator import Settings
 
+OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
+"""Options that only `--sample` reads."""
+
 
 @click.command()
 @options.model
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 @click.option("--output", "-o", type=FILE, help="Where to write; default stdout. Appears only when complete.")
 @options.search
 @click.option("--sample", is_flag=True, help="Draw each token at random.")
-@click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 sharpens what is drawn from.")
-@click.option("--top-k", type=int, default=0, help="Draw from the K most probable tokens; 0 from all.")
-@click.option("--top-p", type=float, default=1.0, help="Draw from the fewest tokens of this probability; 1 from all.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the draws.")
-@click.option("--n-best", "-n", type=int, default=1, show_default=True, help="Translations printed for each line.")
+@click.option("--temperature", type=float, help="Below 1 sharpens what is drawn from; default 1.")
+@click.option("--top-k", type=int, help="Draw from the K most probable tokens; default 0, from all.")
+@click.option("--top-p", type=float, help="Draw from the fewest tokens of this probability; default 1, from all.")
+@click.option("--seed", type=int, help="Of the draws; default 1.")
+@click.option(
+    "--n-best", "-n", type=click.IntRange(1, 10_000), default=1, show_default=True,
+    help="Translations printed for each line.",
+)  # fmt: skip
 @click.option("--format", "form", type=click.Choice(["text", "moses", "json"]), default="text", show_default=True)
 @click.option(
     "--alignments", type=FILE, metavar="FILE|-",
@@ -48,6 +54,9 @@ def command(**given: Any) -> None:
     options.exclude(given, "greedy", "beam_prune")
     options.exclude(given, "sample", "beam_prune")
     options.exclude(given, "prefix", "prefix_file")
+    alone = [name for name in OF_SAMPLING if given[name] is not None and not given["sample"]]
+    if alone:
+        raise click.UsageError(f"--{alone[0].replace('_', '-')} goes with --sample")
     from nmt.data.lines import read_lines
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
     from nmt.decoding.streams import translate_stream
@@ -80,7 +89,7 @@ def _settings(given: dict[str, Any], config: "Config") -> "Settings":
     """Return the config's settings with what the command line overrides."""
     from nmt.decoding.translator import Settings
 
-    names = (*options.SEARCH, "n_best", "temperature", "top_k", "top_p", "seed", "tag")
+    names = (*options.SEARCH, *OF_SAMPLING, "n_best", "tag")
     return Settings.of(config).changed(
         method="greedy" if given["greedy"] else "sample" if given["sample"] else "beam",
         with_alignment=given["alignments"] is not None or given["form"] == "json",

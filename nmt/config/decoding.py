@@ -10,11 +10,11 @@ from nmt.config.section import NotNegative, Positive, Section
 class Decoding(Section):
     """The search, as default of `nmt translate` and `nmt evaluate`."""
 
-    beam_size: Positive = 5
+    beam_size: Annotated[int, Field(gt=0, le=10_000)] = 5
     """Hypotheses kept a sentence; 1 is greedy."""
     length_penalty: Literal["none", "average", "gnmt"] = "average"
     """Score = log-probability divided by: 1; the length to the power alpha; ((5 + length) / 6)^alpha (Wu 2016)."""
-    alpha: Annotated[float, Field(ge=0)] = 1.0
+    alpha: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Exponent of the length penalty."""
     coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Beta of GNMT's coverage penalty (Wu 2016, eq. 14); 0 is off."""
@@ -37,5 +37,5 @@ class Decoding(Section):
     """Longer lines are cut into pieces of so many tokens, translated one by one and joined."""
     tokens_per_batch: Positive = 6144
     """Source tokens decoded at once, once for each hypothesis, padding counted."""
-    window: Positive = 4096
+    window: Annotated[int, Field(gt=0, le=1 << 20)] = 4096
     """Lines that are read ahead and sorted by length; the output keeps the input's order."""

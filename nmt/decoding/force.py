@@ -3,10 +3,14 @@
 Axes: B pairs, T target tokens with EOS.
 """
 
+import itertools
+import math
+
 import torch
 from torch import Tensor
 
 from nmt.data.subword import BOS
+from nmt.decoding.hypothesis import not_numbers
 from nmt.decoding.protocol import AMemory, AState, Model
 from nmt.decoding.selection import log_probs_of
 
@@ -18,6 +22,7 @@ def force(
     """Return the natural log-probability of each real target token, EOS included, of each of B pairs.
 
     `source` (B, S) and `target` (B, T) are ids with EOS, padded; `lengths` and `target_lengths` (B,) count real tokens.
+    Raises `NmtError` where the model gives NaN.
     """
     memory = model.encode(source, lengths)
     state = model.start(memory, 1)
@@ -29,4 +34,7 @@ def force(
         log_probs = log_probs_of(output.logits)  # (B, V)
         values.append(log_probs.gather(1, token.unsqueeze(1)).squeeze(1))
     table = torch.stack(values, 1).double().tolist()  # (B, T)
-    return [tuple(row[:length]) for row, length in zip(table, target_lengths.tolist(), strict=True)]
+    real = [tuple(row[:length]) for row, length in zip(table, target_lengths.tolist(), strict=True)]
+    if any(map(math.isnan, itertools.chain.from_iterable(real))):
+        raise not_numbers()
+    return real

@@ -3,6 +3,7 @@
 Axes: B sentences, K hypotheses a sentence, N = B * K, S source tokens, T target tokens, V vocabulary.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -99,7 +100,7 @@ def _gather(
             covered = attention[row, : end + 1, :source_length].sum(0)
             is_real = torch.ones_like(covered, dtype=torch.bool)
             score += options.coverage_penalty * float(coverage(covered, is_real))
-        if score != score:
+        if not math.isfinite(score):  # what is drawn from NaN is PAD, at minus infinity
             raise not_numbers()
         kept = attention[row, :end, :source_length].numpy().copy() if options.with_alignment else None
         answer[row // beams].append(

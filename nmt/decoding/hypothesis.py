@@ -40,7 +40,8 @@ class Sentences:
     lengths: Tensor
     """(B,) int64 real tokens, EOS included."""
     max_lengths: Sequence[int]
-    """Most target tokens of each sentence, EOS not counted; then EOS is forced, at its true probability."""
+    """Most target tokens of each sentence, EOS not counted; then EOS is forced, at its true probability. A longer
+    prefix, or `Options.min_length`, takes their place."""
     prefixes: Sequence[Sequence[int]] = ()
     """Target ids that each translation must begin with; empty for none."""
     addresses: Sequence[tuple[int, ...]] = ()

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from nmt.errors import NmtError
 from nmt.files import hold, writing
 
 Format = Literal["text", "moses", "json"]
+_DESCRIPTORS = re.compile("/dev/fd|/proc/.+/fd")
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
@@ -65,19 +67,21 @@ def _json(translation: Translation) -> str:
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
     """Give a binary file to write to: stdout for None or "-"; else `path`, which changes only when all went well.
 
-    Until then its lines are in `.NAME.partial` beside it. What a killed process left of that is written over.
+    Until then its lines are in `.NAME.partial` beside it. What a killed process left of that is written over. A link is
+    followed. What is no regular file, or open already as /dev/stdout is, is written to at once.
     """
     if path is None or str(path) == "-":
         yield sys.stdout.buffer
         return
     if path.name in ("", ".."):
         raise NmtError(f"{path}: is a folder; name a file")
-    partial = path.with_name(f".{path.name}.partial")
     with writing(path, "name another file"):
-        if path.exists() and not path.is_file():
-            with path.open("wb") as special:
+        if _is_special(path):
+            with _open_special(path) as special:
                 yield special
             return
+        real = path.resolve()
+        partial = real.with_name(f".{real.name}.partial")
         handle = hold(partial, wait=False)
     if handle is None:
         raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
@@ -89,9 +93,43 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             os.fsync(handle)  # some file systems tell only now that they are full
             if os.name == "nt":  # which renames and removes no open file
                 file.close()
-            partial.replace(path)
+            partial.replace(real)
         except BaseException:
             if os.name == "nt":
                 file.close()
             partial.unlink(missing_ok=True)  # while it is still ours
             raise
+
+
+def _is_special(path: Path) -> bool:
+    """Tell whether `path` is there and no regular file that another could take the place of."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(found.st_mode) or _standard(found) is not None or _is_descriptor(path)
+
+
+def _open_special(path: Path) -> BinaryIO:
+    """Open for writing; stdout and stderr as they are, so that nothing that was written to them is lost."""
+    number = _standard(path.stat())
+    return path.open("wb") if number is None else os.fdopen(os.dup(number), "wb")
+
+
+def _standard(found: os.stat_result) -> int | None:
+    """Return 1 or 2 for the file that is open as stdout or stderr, None for others."""
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # closed
+            if os.path.samestat(found, os.fstat(number)):
+                return number
+    return None
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Tell whether links lead from `path`, which is there, to a file that some process has open."""
+    while path.is_symlink():
+        folder = path.parent.resolve()
+        if _DESCRIPTORS.fullmatch(folder.as_posix()):
+            return True
+        path = folder / path.readlink()
+    return False

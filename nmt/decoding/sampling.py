@@ -13,6 +13,10 @@ from nmt.decoding.protocol import AMemory, AState, Model
 from nmt.decoding.selection import top
 from nmt.randomness import generator
 
+COLDEST, HOTTEST = 1e-30, 1e30
+"""Temperatures beyond these draw no differently, but make quotients that are not numbers: at the one only the maximum
+comes, at the other everything alike."""
+
 
 @torch.no_grad()
 def sample(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
@@ -20,7 +24,7 @@ def sample(model: Model[AMemory, AState], sentences: Sentences, options: Options
 
     They depend on the seed, the sentence's address and the number of the draw, not on the batch.
     """
-    size = max(*sentences.max_lengths, *map(len, sentences.prefixes or [()])) + 1
+    size = max(options.min_length, *sentences.max_lengths, *map(len, sentences.prefixes)) + 1
     addresses = sentences.addresses or [(row,) for row in range(len(sentences.source))]
     draws = np.stack(
         [
@@ -42,7 +46,7 @@ def draw_token(log_probs: Tensor, uniform: Tensor, options: Options) -> Tensor:
 
     `log_probs` (N, V) is sharpened by the temperature, cut to the top k, then to the nucleus, and renormalised.
     """
-    scores = log_probs / options.temperature
+    scores = log_probs / min(max(options.temperature, COLDEST), HOTTEST)
     ids: Tensor | None = None
     if options.top_k:
         scores, ids = top(scores, options.top_k)

@@ -85,10 +85,13 @@ class Constraints:
     """What each of B sentences must generate at a step (prefix, EOS at its greatest length) and what none may."""
 
     def __init__(self, sentences: Sentences, options: Options) -> None:
-        """Read the lengths and prefixes of `sentences`; a prefix longer than the greatest length lengthens it."""
+        """Read the lengths and prefixes of `sentences`; where these or the least length are longer, they hold."""
         size = len(sentences.max_lengths)
         prefixes = sentences.prefixes or [()] * size
-        self.limits = [max(limit, len(prefix)) for limit, prefix in zip(sentences.max_lengths, prefixes, strict=True)]
+        self.limits = [
+            max(limit, len(prefix), options.min_length)
+            for limit, prefix in zip(sentences.max_lengths, prefixes, strict=True)
+        ]
         self.last_step = max(self.limits)
         self._first_limit = min(self.limits)
         self._longest_prefix = max(len(prefix) for prefix in prefixes)

@@ -131,12 +131,17 @@ def evaluate(
 
 
 def as_dict(
-    evaluation: Evaluation, models: Sequence[str], settings: Settings, shortlist: int, arithmetic: str
+    evaluation: Evaluation,
+    models: Sequence[str],
+    weights: Sequence[str],
+    settings: Settings,
+    shortlist: int,
+    arithmetic: str,
 ) -> dict[str, Any]:
     """Return what is printed as JSON and kept beside the hypotheses.
 
-    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `shortlist` is as in `config.Decoding`;
-    `arithmetic` is such as `cpu bf16`.
+    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble, and `weights` their checksums; `shortlist`
+    is as in `config.Decoding`; `arithmetic` is such as `cpu bf16`.
     """
     split = evaluation.split
     rows = zip(split.source, evaluation.hypotheses, split.references[0], strict=True)
@@ -144,6 +149,7 @@ def as_dict(
         "split": split.name,
         "files": list(split.files),
         "models": list(models),
+        "weights": list(weights),
         "search": {**search_settings(settings), "tag": split.tag, "shortlist": shortlist},
         "sentences": len(split.source),
         "loss": evaluation.loss,
@@ -180,8 +186,8 @@ def check_folder(folder: Path) -> None:
 def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: Config) -> Path:
     """Write the hypotheses and `result` into `folder` as SPLIT-CHECKPOINT-SEARCH.txt and .json; return the former.
 
-    Settings that differ from the run's, or other files under the same name, get names of their own, so that only the
-    same evaluation is ever overwritten. Raises `NmtError` where the folder cannot be written.
+    Settings that differ from the run's, or other files or weights under the same name, get names of their own, so that
+    only the same evaluation is ever overwritten. Raises `NmtError` where the folder cannot be written.
     """
     search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
@@ -205,7 +211,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
 
 def _identity(result: dict[str, Any]) -> str:
     """Return what tells one evaluation from another."""
-    wanted = {key: result[key] for key in ("files", "models", "arithmetic")}
+    wanted = {key: result[key] for key in ("files", "models", "weights", "arithmetic")}
     wanted["search"] = {"beam_prune": 0.0, **result["search"]}  # results of before it was an option lack it
     return json.dumps({**wanted, "signatures": [score["signature"] for score in result["scores"]]}, sort_keys=True)
 

@@ -52,8 +52,10 @@ def build(metric: str, tokenize: str, lowercase: bool = False) -> Metric:
     """Return sacreBLEU's metric object.
 
     `tokenize` is BLEU's; for the scripts written without spaces it also makes TER count characters, as else a whole
-    sentence would be one word. Raises `NmtError` for a tokeniser that cannot be had.
+    sentence would be one word. Raises `NmtError` for a tokeniser that is unknown, or that BLEU needs and cannot have.
     """
+    if tokenize not in TOKENIZERS:
+        raise NmtError(f"unknown tokeniser '{tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
     if metric == "bleu":
         return _bleu(tokenize, lowercase)
     if metric in ("chrf", "chrf++"):
@@ -65,8 +67,6 @@ def build(metric: str, tokenize: str, lowercase: bool = False) -> Metric:
 
 
 def _bleu(tokenize: str, lowercase: bool, effective_order: bool = False) -> BLEU:
-    if tokenize not in TOKENIZERS:
-        raise NmtError(f"unknown tokeniser '{tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
     try:
         return BLEU(tokenize=tokenize, lowercase=lowercase, force=True, effective_order=effective_order)
     except (OSError, RuntimeError, ImportError, AssertionError, SystemExit) as error:

@@ -10,6 +10,8 @@ from sacrebleu.significance import PairedTest, Result
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Named, Score, build, check_lengths
 
+_SEED = "SACREBLEU_SEED"
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -40,11 +42,12 @@ def paired_bootstrap(
     tokenize: str = "13a",
     lowercase: bool = False,
     samples: int = 1000,
-    seed: int = 12345,
+    seed: int | None = None,
 ) -> list[System]:
     """Compare each of `systems` with the first, the baseline, on `samples` test sets drawn with replacement.
 
-    The same `seed` (above 0) draws the same sets. Raises `NmtError` for fewer than two systems or unequal lengths.
+    The same `seed` (above 0) draws the same sets; None leaves it to $SACREBLEU_SEED, a number or "none" for chance,
+    else 12345. Raises `NmtError` for fewer than two systems or unequal lengths.
     """
     if len(systems) < 2:
         raise NmtError("a paired test compares two systems or more: the first is the baseline")
@@ -76,17 +79,17 @@ def paired_bootstrap(
 
 
 @contextmanager
-def _seed(seed: int) -> Iterator[None]:
-    """Give sacreBLEU its seed the one way it takes it; 0 would mean a random one."""
-    if seed < 1:
-        raise NmtError(f"the seed must be at least 1, not {seed}")
-    name = "SACREBLEU_SEED"
-    before = os.environ.get(name)
-    os.environ[name] = str(seed)
+def _seed(seed: int | None) -> Iterator[None]:
+    """Give sacreBLEU its seed the one way it takes it, None as it is there already; 0 would mean a random one."""
+    before = os.environ.get(_SEED)
+    wanted = (before or "12345").strip() if seed is None else str(seed)
+    if wanted.lower() != "none" and not (wanted.isdecimal() and int(wanted) > 0):
+        raise NmtError(f"the seed (--seed, ${_SEED}) must be at least 1, not {wanted}")
+    os.environ[_SEED] = wanted
     try:
         yield
     finally:
         if before is None:
-            del os.environ[name]
+            del os.environ[_SEED]
         else:
-            os.environ[name] = before
+            os.environ[_SEED] = before

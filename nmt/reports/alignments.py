@@ -42,11 +42,11 @@ class Alignment:
         assert self.weights.shape == (len(self.target), len(self.source))
 
 
-def of_translation(translation: "Translation", vocabularies: Vocabularies, by_words: bool) -> Alignment | None:
-    """Return the map of the best translation of a line; None where it has no attention: empty, or cut in pieces."""
+def of_translation(translation: "Translation", vocabularies: Vocabularies, by_words: bool) -> Alignment:
+    """Return the map of the best translation of a line; raises `NmtError` where it has no attention."""
     best = translation.targets[0]
     if best.attention is None or not best.attention.size:
-        return None
+        raise NmtError("nothing to draw (empty, or too long to be translated in one piece)")
     source = (*vocabularies.source.pieces(translation.source_tokens), "</s>")
     target = tuple(vocabularies.target.pieces(best.tokens))
     pieces = Alignment(source, target, best.attention[: len(target)])

@@ -142,7 +142,8 @@ def _bounds(metadata: typing.Sequence[Any]) -> str:
     for item in metadata:
         for kind, sign in signs.items():
             if isinstance(item, kind):
-                bounds.append(f"{sign} {getattr(item, kind.__name__.lower()):g}")
+                bound = getattr(item, kind.__name__.lower())
+                bounds.append(f"{sign} {bound:{'d' if isinstance(bound, int) else 'g'}}")
         if pattern := getattr(item, "pattern", None):
             bounds.append(f"like `{pattern}`")
     return f" {' and '.join(bounds)}" if bounds else ""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_run import SOURCE, TARGET, make_run
 
+from nmt import checksums
 from nmt.cli.evaluate import command
 from nmt.errors import NmtError
 from nmt.evaluation import evaluate as room
@@ -79,6 +81,20 @@ def test_other_settings_and_files_never_overwrite(run: Path, tmp_path: Path) -> 
     files = {str(evaluated(run, *options, *extra)[0]["hypotheses"]) for extra in asked}
     assert len(files) == len(asked)
     assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".txt", ".json"}
+
+
+@pytest.mark.parametrize("with_checksums", [False, True])
+def test_other_weights_of_the_same_name_never_overwrite(run: Path, tmp_path: Path, with_checksums: bool) -> None:
+    other = tmp_path / "tiny"
+    shutil.copytree(run, other)
+    best = other / "checkpoints" / "step-1"
+    shutil.copy(other / "checkpoints" / "step-2" / "model.safetensors", best)
+    if with_checksums:
+        checksums.write(best)
+    kept = ["--output", str(tmp_path / "kept")]
+    (first,), (second,), (again,) = evaluated(run, *kept), evaluated(other, *kept), evaluated(other, *kept)
+    assert first["models"] == second["models"] and first["hypotheses"] != second["hypotheses"] == again["hypotheses"]
+    assert second["weights"] == [checksums.digest(best / "model.safetensors")] != first["weights"]
 
 
 def test_a_shortlist_of_one_token(run: Path) -> None:

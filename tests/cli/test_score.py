@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from nmt.cli.score import command
 from nmt.errors import NmtError
+from nmt.evaluation.metrics import METRICS
 
 
 @pytest.fixture
@@ -94,6 +96,33 @@ def test_mistakes(folder: Path) -> None:
         run("-r", "ref", "bad", "--paired")
     with pytest.raises(NmtError, match="nothing to score"):
         run("-r", "/dev/null", stdin=b"")
+
+
+@pytest.mark.parametrize("more", [[], ["bad", "--paired"]])
+@pytest.mark.parametrize("metrics", ["", " , "])
+def test_no_metric_is_a_mistake(folder: Path, metrics: str, more: list[str]) -> None:
+    with pytest.raises(click.UsageError, match="--metrics names none; take some of bleu, chrf"):
+        run("-r", "ref", "ref", *more, "-m", metrics)
+
+
+def test_the_seed_of_the_environment_is_for_the_paired_test(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["-r", "ref", "bad", "ref", "-m", "bleu"]
+    plain = run(*options)
+    monkeypatch.setenv("SACREBLEU_SEED", "none")
+    assert run(*options) == plain
+    assert "seed:none" in run(*options, "--paired")
+    monkeypatch.setenv("SACREBLEU_SEED", "7")
+    assert run(*options, "--paired") == run(*options, "--paired", "--seed", "7")
+    monkeypatch.setenv("SACREBLEU_SEED", "nonsense")
+    assert run(*options) == plain
+    with pytest.raises(NmtError, match=r"SACREBLEU_SEED.*not nonsense"):
+        run(*options, "--paired")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_unknown_tokeniser_is_a_mistake_whatever_the_metric(folder: Path, metric: str) -> None:
+    with pytest.raises(NmtError, match="unknown tokeniser 'nonsense'"):
+        run("-r", "ref", "ref", "-m", metric, "-tok", "nonsense")
 
 
 def test_torch_is_not_imported(folder: Path) -> None:

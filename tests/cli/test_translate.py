@@ -189,6 +189,10 @@ def test_mistakes_are_named(run, arguments, message):
         (["--greedy", "--beam-size", "4"], "--greedy and --beam-size exclude"),
         (["--greedy", "--beam-prune", "1"], "--greedy and --beam-prune exclude"),
         (["--sample", "--beam-prune", "1"], "--sample and --beam-prune exclude"),
+        (["--temperature", "0.5"], "--temperature goes with --sample"),
+        (["--greedy", "--top-k", "0"], "--top-k goes with --sample"),
+        (["--top-p", "1"], "--top-p goes with --sample"),
+        (["--seed", "1"], "--seed goes with --sample"),
         (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file exclude"),
         (["--prefix", "a", "--shortlist", "4"], "--shortlist and a prefix"),
     ],
@@ -198,7 +202,21 @@ def test_options_that_contradict_each_other_are_refused(run, arguments, message)
     assert result.exit_code == 2 and message in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--max-length-ratio", "inf"], ["--alpha", "nan"], ["--coverage-penalty", "-1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--max-length-ratio", "inf"],
+        ["--alpha", "nan"],
+        ["--alpha", "11"],
+        ["--coverage-penalty", "-1"],
+        ["--window", "99999999999999999999"],
+        ["--beam-size", "10001"],
+        ["--beam-size", "99999999999999999999"],
+        ["--n-best", "10001"],
+        ["--n-best", "0"],
+        ["--min-length", "10001"],
+    ],
+)
 def test_numbers_without_sense_are_refused(run, arguments):
     result = CliRunner().invoke(translate.command, ["--model", str(run), *arguments], input=b"a\n")
     assert result.exit_code == 2 and arguments[0] in result.stderr

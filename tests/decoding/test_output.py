@@ -1,5 +1,8 @@
 """Files of results appear when they are whole, and two writers never share one."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from nmt.decoding.output import open_output
@@ -33,3 +36,51 @@ def test_a_second_writer_is_refused(tmp_path):
             pass
         out.write(b"first")
     assert path.read_text() == "first"
+
+
+def test_a_link_is_followed(tmp_path):
+    real, link, dangling = tmp_path / "folder" / "real.txt", tmp_path / "link.txt", tmp_path / "dangling.txt"
+    real.parent.mkdir()
+    real.write_text("before")
+    link.symlink_to("folder/real.txt")
+    dangling.symlink_to("folder/new.txt")
+    for path in (link, dangling):
+        with open_output(path) as out:
+            out.write(b"after")
+            assert real.with_name(f".{path.resolve().name}.partial").exists()
+        assert path.is_symlink() and path.read_text() == "after"
+    assert real.read_text() == "after" and len(list(real.parent.iterdir())) == 2
+
+
+def test_a_link_to_itself_is_no_output(tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    with pytest.raises(NmtError, match=r"loop: cannot be written.*name another file"), open_output(loop):
+        pass
+    assert loop.is_symlink()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("number", [1, 2])
+def test_links_to_stdout_and_stderr_are_written_through(tmp_path, capfd, number):
+    """As /dev/stdout is such a link; capfd has redirected both to regular files."""
+    link, further = tmp_path / "link", tmp_path / "further"
+    link.symlink_to(f"/proc/self/fd/{number}")
+    further.symlink_to(link)
+    os.write(number, b"before")
+    for path in (link, further):
+        with open_output(path) as out:
+            out.write(b", written")
+    assert capfd.readouterr()[number - 1] == "before, written, written"
+    assert link.is_symlink() and further.is_symlink() and set(tmp_path.iterdir()) == {link, further}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_a_link_to_an_open_file_is_written_through(tmp_path):
+    link, file = tmp_path / "link", tmp_path / "file"
+    with file.open("wb") as opened:
+        link.symlink_to(f"/proc/self/fd/{opened.fileno()}")
+        with open_output(link) as out:
+            out.write(b"written")
+        assert os.path.samestat(os.fstat(opened.fileno()), file.stat())
+    assert file.read_text() == "written" and link.is_symlink() and set(tmp_path.iterdir()) == {link, file}

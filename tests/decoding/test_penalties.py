@@ -4,7 +4,9 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
+from nmt.config import Decoding
 from nmt.decoding.penalties import coverage, divisor
 
 
@@ -32,3 +34,10 @@ def test_coverage():
 
 def test_coverage_of_a_source_word_never_seen_is_finite():
     assert math.isfinite(float(coverage(torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))[0]))
+
+
+def test_the_largest_alpha_is_finite_at_any_length():
+    for penalty in ("average", "gnmt"):
+        assert math.isfinite(divisor(penalty, 10.0, 10**9))
+    with pytest.raises(ValidationError):
+        Decoding(alpha=10.1)

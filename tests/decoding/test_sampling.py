@@ -27,6 +27,10 @@ def shares(log_probs, options, draws=20_000):
         ({"top_p": 0.75}, [0, 4 / 9, 2 / 9, 0, 3 / 9]),
         ({"temperature": 0.5}, [1 / 30, 16 / 30, 4 / 30, 0, 9 / 30]),
         ({"temperature": 1e-4}, [0, 1, 0, 0, 0]),
+        ({"temperature": 1e-39}, [0, 1, 0, 0, 0]),
+        ({"temperature": 5e-324, "top_p": 0.9}, [0, 1, 0, 0, 0]),
+        ({"temperature": 1e-300, "top_k": 3}, [0, 1, 0, 0, 0]),
+        ({"temperature": 1e300}, [0.25, 0.25, 0.25, 0, 0.25]),
     ],
 )
 def test_draws_follow_the_distribution(options, expected):

@@ -196,8 +196,11 @@ def test_limits_prefixes_and_bans_hold(method):
         assert not set(tokens[len(prefixes[row]) :]) & {0, UNK, 2, EOS}
         assert forced(model, [sources[row]], [list(tokens)])[0] == pytest.approx(found[0].token_log_probs, abs=1e-6)
     eager = ToyModel(10, end=30.0)
-    for row, found in enumerate(search(eager, batch(sources, limits), options(method=method, min_length=3))):
-        assert len(found[0].tokens) == min(3, limits[row])
+    assert min(limits) < 3 < max(limits)
+    for found in search(eager, batch(sources, limits), options(method=method, min_length=3)):
+        assert len(found[0].tokens) == 3
+    for found in search(eager, batch(sources, limits), options(method=method, min_length=9)):
+        assert len(found[0].tokens) == 9 > max(limits)
 
 
 def test_finished_sentences_leave_the_batch():
@@ -228,12 +231,14 @@ def test_a_late_check_changes_nothing(monkeypatch):
         same(one[0], other[0])
 
 
-@pytest.mark.parametrize("method", ["beam", "greedy"])
+@pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
 def test_a_model_that_gives_nan_is_named(method):
     model = ToyModel(20)
     model.table[:] = torch.nan
     with pytest.raises(NmtError, match="not numbers"):
         search(model, batch([[4, 5], [6]], [3, 3]), options(method=method))
+    with pytest.raises(NmtError, match="not numbers"):
+        forced(model, [[4, 5], [6]], [[4], [5, 6]])
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,10 @@ def test_names_of_what_is_kept(tmp_path: Path) -> None:
     run, settings = settings_of()
     found = evaluate(STUB, settings, SPLIT, "13a")
 
-    def name(settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT) -> str:
-        result = as_dict(dataclasses.replace(found, split=split), models, settings, 0, "cpu fp32")
+    def name(
+        settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT, weights: str = "0a"
+    ) -> str:
+        result = as_dict(dataclasses.replace(found, split=split), models, [weights], settings, 0, "cpu fp32")
         path = keep(found, result, tmp_path, run)
         assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == result
         assert path.read_bytes() == b"A B\n\nC\n"
@@ -84,6 +86,7 @@ def test_names_of_what_is_kept(tmp_path: Path) -> None:
     assert name(settings, split=tagged[0]) not in (usual, name(settings, split=tagged[1]))
     elsewhere = dataclasses.replace(SPLIT, files=("other", "files"))
     assert name(settings, split=elsewhere) not in (usual, name(settings, ("z/step-5",)))
+    assert name(settings, weights="0b") not in (usual, name(settings, weights="0c"))
     assert name(settings) == usual
 
 

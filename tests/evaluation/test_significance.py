@@ -13,7 +13,7 @@ WORSE = [line.replace("genau", "ungefähr") for line in REFERENCE]
 SLIGHTLY = [line.replace("ungefähr", "genau") if n == 3 else line for n, line in enumerate(WORSE)]
 
 
-def run(*systems: list[str], seed: int = 12345, samples: int = 200) -> list[System]:
+def run(*systems: list[str], seed: int | None = 12345, samples: int = 200) -> list[System]:
     named = [(f"system {n}", lines) for n, lines in enumerate(systems)]
     return paired_bootstrap(named, [REFERENCE], ["bleu", "chrf"], "none", samples=samples, seed=seed)
 
@@ -40,10 +40,18 @@ def test_seed_decides_and_the_environment_is_left_alone(monkeypatch: pytest.Monk
     assert first == again
     assert [e.mean for e in first[0].estimates] != [e.mean for e in other[0].estimates]
     assert "seed:7" in other[0].estimates[0].score.signature
+    assert run(SLIGHTLY, REFERENCE, seed=None) == run(SLIGHTLY, REFERENCE, seed=5)
     assert os.environ["SACREBLEU_SEED"] == "5"
     monkeypatch.delenv("SACREBLEU_SEED")
-    run(WORSE, REFERENCE)
+    assert run(WORSE, REFERENCE, seed=None) == run(WORSE, REFERENCE)
     assert "SACREBLEU_SEED" not in os.environ
+
+
+def test_the_environment_may_leave_the_seed_to_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SACREBLEU_SEED", "None")
+    first, other = run(SLIGHTLY, REFERENCE, seed=None), run(SLIGHTLY, REFERENCE, seed=None)
+    assert "seed:none" in first[0].estimates[0].score.signature
+    assert [e.mean for e in first[0].estimates] != [e.mean for e in other[0].estimates]
 
 
 def test_numbers_are_plain_and_the_mean_is_near_the_score() -> None:
@@ -55,10 +63,14 @@ def test_numbers_are_plain_and_the_mean_is_near_the_score() -> None:
             assert "bs:200" in estimate.score.signature
 
 
-def test_mistakes() -> None:
+def test_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NmtError, match="two systems or more"):
         run(WORSE)
     with pytest.raises(NmtError, match="system 1 has 59 lines but reference 1 has 60"):
         run(WORSE, WORSE[1:])
     with pytest.raises(NmtError, match="at least 1, not 0"):
         run(WORSE, WORSE, seed=0)
+    for wrong in ("0", "-1", "x"):
+        monkeypatch.setenv("SACREBLEU_SEED", wrong)
+        with pytest.raises(NmtError, match=f"SACREBLEU_SEED.*not {wrong}"):
+            run(WORSE, WORSE, seed=None)
