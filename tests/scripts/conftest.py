@@ -21,7 +21,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for side in ("s", "t"):
         Path(side).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     corpus = {"source": "s", "target": "t"}
-    sizes = {part: {"size": 8} for part in ("embedding", "encoder", "decoder", "attention")}
+    sizes = {part: {"size": 8} for part in ("embedding", "encoder", "decoder")}
     values: dict[str, Any] = {
         "name": "tiny",
         "data": {"train": corpus, "valid": corpus, "test": {"test": corpus}, "workers": 1},
