@@ -74,7 +74,7 @@ def digest(path: Path) -> str:
 
 
 def of(path: Path) -> str:
-    """Return the checksum of a file of a checkpoint: the one kept there, or where an older version kept none, its own."""
+    """Return the checksum of a file of a checkpoint: the one kept there; its own where an older version kept none."""
     checkpoint = _checkpoint(path)
     return read(checkpoint).get(path.relative_to(checkpoint).as_posix()) or digest(path)
 
