@@ -4,10 +4,11 @@ import contextlib
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from nmt.errors import NmtError
 
@@ -26,6 +27,20 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def standard_input() -> BinaryIO:
+    """Return stdin, to read bytes from; raises `NmtError` where it is closed."""
+    if sys.stdin is None:
+        raise NmtError("standard input is closed; name a file to read")
+    return sys.stdin.buffer
+
+
+def standard_output() -> BinaryIO:
+    """Return stdout, to write bytes to; raises `NmtError` where it is closed."""
+    if sys.stdout is None:
+        raise NmtError("standard output is closed, and results go there; send them to a file, or to /dev/null")
+    return sys.stdout.buffer
 
 
 @contextmanager

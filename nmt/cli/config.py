@@ -18,6 +18,9 @@ _SET = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Show, check or explain a configuration."""
+    from nmt.files import standard_output
+
+    standard_output()
 
 
 @command.command()

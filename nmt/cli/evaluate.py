@@ -41,7 +41,9 @@ def command(**given: Any) -> None:
     from nmt.decoding.translator import Settings
     from nmt.evaluation import evaluate as room
     from nmt.evaluation.metrics import advice, build, default_tokenizer
+    from nmt.files import standard_output
 
+    standard_output()  # before anything is translated
     say = functools.partial(click.echo, err=True)
     found = find_checkpoints(given["models"], given["checkpoint"], say)
     run, config = found[0][0], found[0][0].config

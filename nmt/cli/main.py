@@ -1,7 +1,9 @@
 """The `nmt` command: finds the subcommand and turns user errors into one clear line."""
 
 import importlib
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -52,6 +54,8 @@ def main() -> None:
 
     Exit 0, or 1 for what the user can mend and where nobody reads on, 2 for wrong usage, 130 when interrupted.
     """
+    if sys.stderr is None:  # closed: nobody listens
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     try:
         cli.main(prog_name="nmt", standalone_mode=False)
     except NmtError as error:

@@ -1,7 +1,6 @@
 """`nmt score`: BLEU, chrF and TER of finished translations."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +66,7 @@ def command(
     from nmt.data.lines import read_lines, stream_lines
     from nmt.evaluation.metrics import METRICS, advice, check_lengths, corpus_scores
     from nmt.evaluation.significance import paired_bootstrap
+    from nmt.files import standard_input, standard_output
 
     if as_json and score_only:
         raise click.UsageError("give --json or --score-only, not both")
@@ -77,10 +77,11 @@ def command(
         raise click.UsageError(f"--metrics names none; take some of {', '.join(METRICS)}")
     truths: list[Named] = [(str(path), list(read_lines(path))) for path in references]
     systems: list[Named] = [
-        ("stdin", list(stream_lines(sys.stdin.buffer))) if str(path) == "-" else (str(path), list(read_lines(path)))
+        ("stdin", list(stream_lines(standard_input()))) if str(path) == "-" else (str(path), list(read_lines(path)))
         for path in hypotheses or (Path("-"),)
     ]
     check_lengths(systems, truths)
+    standard_output()
     lines = [truth for _, truth in truths]
     if hint := advice(systems[0][1], lines[0], tokenize):
         click.echo(f"nmt score: {hint}", err=True)

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -13,7 +12,7 @@ from typing import BinaryIO, Literal
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
 from nmt.errors import NmtError
-from nmt.files import hold, writing
+from nmt.files import hold, standard_output, writing
 
 Format = Literal["text", "moses", "json"]
 _DESCRIPTORS = re.compile("/dev/fd|/proc/.+/fd")
@@ -71,7 +70,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     followed. What is no regular file, or open already as /dev/stdout is, is written to at once.
     """
     if path is None or str(path) == "-":
-        yield sys.stdout.buffer
+        yield standard_output()
         return
     if path.name in ("", ".."):
         raise NmtError(f"{path}: is a folder; name a file")

@@ -10,20 +10,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
 
 from tqdm import tqdm
 
 from nmt.data.lines import read_lines, stream_lines
 from nmt.decoding.output import Format, open_output, render, render_links
 from nmt.decoding.translator import Settings, Translator
+from nmt.files import standard_input
 
 
 def open_lines(path: Path | None) -> tuple[Iterator[str], bool]:
     """Return the lines of `path`, or of stdin for None and "-", and whether they come live (a terminal, a pipe)."""
     if path is not None and str(path) != "-":
         return read_lines(path), False
-    stream: BinaryIO = sys.stdin.buffer
+    stream = standard_input()
     try:
         descriptor = stream.fileno()
     except io.UnsupportedOperation:

@@ -1,11 +1,12 @@
 """The command group: quick, complete, and clear about mistakes."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from nmt.cli.main import COMMANDS
+from nmt.cli.main import COMMANDS, main
 
 
 def nmt(*arguments, **environment):
@@ -52,6 +53,32 @@ def test_mistakes_are_one_clear_line(arguments, status, words):
     assert (done.returncode, done.stdout) == (status, "")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams")
+@pytest.mark.parametrize(
+    ("arguments", "closed", "status", "words"),
+    [
+        (["score", "-r", "k"], "<&-", 1, "nmt: error: standard input is closed; name a file to read\n"),
+        (["score", "-r", "k", "k"], ">&-", 1, "nmt: error: standard output is closed, and results go there;"),
+        (["config", "keys", "name"], ">&-", 1, "nmt: error: standard output is closed, and results go there;"),
+    ],
+)
+def test_closed_streams_are_named(tmp_path, arguments, closed, status, words):
+    (tmp_path / "k").write_text("a b c d\n", encoding="utf-8")
+    done = subprocess.run(
+        ["bash", "-c", f'exec "$@" {closed}', "bash", sys.executable, "-m", "nmt", *arguments],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == status and done.stderr.startswith(words) and done.stderr.count("\n") == 1
+
+
+def test_a_closed_stderr_may_be_written_to(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["nmt", "--version"])
+    monkeypatch.setattr(sys, "stderr", None)
+    main()
+    with sys.stderr:
+        assert not sys.stderr.isatty()
 
 
 def test_completion_script():

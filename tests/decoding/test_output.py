@@ -1,11 +1,13 @@
 """Files of results appear when they are whole, and two writers never share one."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from nmt.decoding.output import open_output
+from nmt.decoding.streams import open_lines
 from nmt.errors import NmtError
 
 
@@ -84,3 +86,13 @@ def test_a_link_to_an_open_file_is_written_through(tmp_path):
             out.write(b"written")
         assert os.path.samestat(os.fstat(opened.fileno()), file.stat())
     assert file.read_text() == "written" and link.is_symlink() and set(tmp_path.iterdir()) == {link, file}
+
+
+def test_closed_streams_are_named(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", None)
+    for path in (None, Path("-")):
+        with pytest.raises(NmtError, match="standard input is closed; name a file"):
+            open_lines(path)
+        with pytest.raises(NmtError, match="standard output is closed"), open_output(path):
+            pass
