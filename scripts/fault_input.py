@@ -28,6 +28,8 @@ from nmt.errors import NmtError
 from nmt.reports.table import table
 
 SECONDS = 180
+ENOUGH = 100
+"""Cases among which there are some that nmt takes."""
 MEMORY = 4 << 30
 
 
@@ -184,6 +186,9 @@ def work(given: argparse.Namespace, folder: Path) -> None:
                     shutil.copytree(
                         place, given.keep / f"{name.replace(' ', '-')}-{number}", dirs_exist_ok=True, symlinks=True
                     )
+        if tally.cases >= ENOUGH and not tally.successes and DOORS[name].may_pass:
+            tally.wrong.append(f"{name}: none of the cases got through, so they tried nothing")
+            console.say(tally.wrong[-1])
         console.say(f"{name}: {tally.cases:,} cases, {len(tally.wrong)} wrong, {time.monotonic() - began:.0f} s")
     rows = [["door", "inputs", "taken", "refused", "wrong"]]
     for name, tally in tallies.items():

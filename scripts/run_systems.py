@@ -228,7 +228,7 @@ def pair(folder: Path, split: str) -> dict[str, str]:
 
 def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
     """Return the lines of a Markdown table of one corpus."""
-    machines = sorted({entry["machine"] for entry in found.values()})
+    machines = sorted({where(entry) for entry in found.values()})
     lines = [
         "| system | parameters | steps | target tokens/s | on | BLEU greedy | BLEU beam |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -240,10 +240,14 @@ def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
             greedy, beam = (entry["scores"][f"{split} {search}"] for search in ("greedy", "beam"))
             lines.append(
                 f"| {label} | {entry['parameters']} | {entry['steps']:,} | {entry['tokens_per_second']:,.0f} | "
-                f"{machines.index(entry['machine']) + 1} | {greedy:.2f} | {beam:.2f} |"
+                f"{machines.index(where(entry)) + 1} | {greedy:.2f} | {beam:.2f} |"
             )
-    commits = ", ".join(f"`{entry}`" for entry in sorted({entry["commit"] for entry in found.values()}))
-    return [*lines, "", *(f"{n + 1}: {machine}" for n, machine in enumerate(machines)), "", f"Commits: {commits}."]
+    return [*lines, "", "; ".join(f"{n + 1}: {machine}" for n, machine in enumerate(machines)) + "."]
+
+
+def where(entry: dict[str, Any]) -> str:
+    """Return on what machine, and with what state of the program, figures were taken."""
+    return f"{entry['machine']}, commit {entry['commit']}"
 
 
 def orders(found: dict[str, dict[str, Any]]) -> list[str]:

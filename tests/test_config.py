@@ -356,6 +356,8 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
             minimal(training={"teacher_decay": 100}),
             "'teacher_decay' means nothing with 'teacher_forcing: always'; leave it out",
         ),
+        (minimal(training={"plateau_patience": 1}), "'plateau_patience' means nothing without 'schedule: plateau'"),
+        (minimal(decoding={"max_length_ratio": 1e6}), "decoding.max_length_ratio"),
         (minimal(training={"teacher_floor": 0}), "'teacher_floor' means nothing with 'teacher_forcing: always'"),
         (minimal(training={"risk_samples": 5}), "'risk_samples' means nothing without 'objective: risk'; leave it out"),
         (minimal(training={"risk_sharpness": 1}), "'risk_sharpness' means nothing without 'objective: risk'"),

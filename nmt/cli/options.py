@@ -68,7 +68,7 @@ search = together(
         help="Drop hypotheses so far below a sentence's best, which saves time on a processor; 0 is off.",
     ),
     click.option("--min-length", type=click.IntRange(0, 10_000), help="Fewest target tokens."),
-    click.option("--max-length-ratio", type=Finite(0.0), help="Most target tokens for each source token."),
+    click.option("--max-length-ratio", type=Finite(0.0, 100.0), help="Most target tokens for each source token."),
     click.option(
         "--replace-unknown/--keep-unknown", default=None,
         help="Copy the source word that an unknown target word attends to.",

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     "--paired-bs-n",
     "samples",
     type=click.IntRange(1, 10_000),
-    default=1000,
-    show_default=True,
-    help="Resampled test sets of the paired test.",
+    help="Resampled test sets of the paired test; default 1000.",
 )
 @click.option(
     "--seed",
@@ -51,7 +49,7 @@ def command(
     tokenize: str,
     lowercase: bool,
     paired: bool,
-    samples: int,
+    samples: int | None,
     seed: int | None,
     width: int,
     as_json: bool,
@@ -72,6 +70,8 @@ def command(
         raise click.UsageError("give --json or --score-only, not both")
     if sum(str(path) == "-" for path in hypotheses) > 1:
         raise click.UsageError("'-' (stdin) can be given once only")
+    if not paired and (samples is not None or seed is not None):
+        raise click.UsageError("--paired-bs-n and --seed go with --paired")
     wanted = metrics.lower().replace(",", " ").split()
     if not wanted:
         raise click.UsageError(f"--metrics names none; take some of {', '.join(METRICS)}")
@@ -86,7 +86,7 @@ def command(
     if hint := advice(systems[0][1], lines[0], tokenize):
         click.echo(f"nmt score: {hint}", err=True)
     if paired:
-        compared = paired_bootstrap(systems, lines, wanted, tokenize, lowercase, samples, seed)
+        compared = paired_bootstrap(systems, lines, wanted, tokenize, lowercase, samples or 1000, seed)
         click.echo(_paired(compared, width, as_json, score_only))
     else:
         scored = [(name, corpus_scores(system, lines, wanted, tokenize, lowercase)) for name, system in systems]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt.config.section import NotNegative, Positive, Section
+from nmt.config.section import Positive, Section
 
 
 class Decoding(Section):
@@ -29,9 +29,9 @@ class Decoding(Section):
     replace_unknown: bool | None = None
     """Copy the source word that an unknown target word attends to (Luong 2015b); default: only with
     `model.decoder.copy_source`."""
-    max_length_ratio: Annotated[float, Field(gt=0)] = 2.0
+    max_length_ratio: Annotated[float, Field(gt=0, le=100)] = 2.0
     """A translation has at most this many times the source's tokens, plus `max_length_extra`."""
-    max_length_extra: NotNegative = 20
+    max_length_extra: Annotated[int, Field(ge=0, le=10_000)] = 20
     """See `max_length_ratio`."""
     max_source_tokens: Positive = 256
     """Longer lines are cut into pieces of so many tokens, translated one by one and joined."""

@@ -113,6 +113,8 @@ class Training(Section):
                 f"'teacher_forcing: {self.teacher_forcing}' needs 'teacher_decay' of 1 or more, a number of steps, "
                 f"not {self.teacher_decay}"
             )
+        if self.schedule != "plateau":
+            self.refuse_idle(["plateau_factor", "plateau_patience"], "without 'schedule: plateau'")
         if self.teacher_forcing == "always":
             self.refuse_idle(["teacher_decay", "teacher_floor"], "with 'teacher_forcing: always'")
         if self.objective != "risk":

@@ -111,6 +111,9 @@ def test_the_seed_of_the_environment_is_for_the_paired_test(folder: Path, monkey
     monkeypatch.setenv("SACREBLEU_SEED", "none")
     assert run(*options) == plain
     assert "seed:none" in run(*options, "--paired")
+    for alone in ("--seed", "--paired-bs-n"):
+        with pytest.raises(click.UsageError, match="go with --paired"):
+            run(*options, alone, "7")
     monkeypatch.setenv("SACREBLEU_SEED", "7")
     assert run(*options, "--paired") == run(*options, "--paired", "--seed", "7")
     monkeypatch.setenv("SACREBLEU_SEED", "nonsense")
