@@ -278,7 +278,9 @@ def test_a_tag_stands_before_each_line(tmp_path):
     tagged = make_run(tmp_path / "tagged", seed=5, tags=("<2de>", "<2fr>"))
     written = "".join(f"<2fr> {line}\n" if line.strip() else f"{line}\n" for line in LINES)
     asked, expected = call(tagged, "--tag", "<2fr>")[0], call(tagged, text=written)[0]
-    assert asked == expected and asked != call(tagged)[0]
+    assert asked == expected and asked != call(tagged, "--tag", "<2de>")[0]
+    with pytest.raises(NmtError, match=r"line 1: .*choose one with --tag, or begin the line with it: <2de>, <2fr>"):
+        call(tagged)
     entries = [json.loads(line) for line in call(tagged, "--tag", "<2fr>", "--format", "json")[0].split("\n")[:-1]]
     first = entries[0]
     assert first["source"] == LINES[0]
