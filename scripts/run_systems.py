@@ -251,10 +251,10 @@ def where(entry: dict[str, Any]) -> str:
 
 
 def orders(found: dict[str, dict[str, Any]]) -> list[str]:
-    """Return, for each claim that both systems were measured for, whether the same order shows."""
+    """Return, for each claim that both systems were measured for, at the same commit, whether the same order shows."""
     lines = []
     for better, worse, claim in ORDERS:
-        if better in found and worse in found:
+        if better in found and worse in found and found[better]["commit"] == found[worse]["commit"]:
             a, b = (next(v for k, v in found[name]["scores"].items() if k.endswith("beam")) for name in (better, worse))
             shown = "shown" if a > b else "**not shown**"
             lines.append(f"- {claim}: {shown}, {a:.2f} against {b:.2f} (`{better}`, `{worse}`, beam)")
