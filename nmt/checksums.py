@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.errors import NmtError
@@ -28,16 +27,19 @@ def read(folder: Path) -> dict[str, str]:
     return sums
 
 
-def faults(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the files of a folder that are not as they were written, each with what is wrong."""
+def check_all(folder: Path, remedy: str) -> None:
+    """Raise `NmtError`, which ends with the `remedy`, unless all files listed are there and as they were written.
+
+    Nothing outside the folder is read, whatever the list says.
+    """
     try:
         sums = read(folder)
     except (OSError, ValueError):
-        yield folder / NAME, "not a list of checksums"
-        return
+        raise NmtError(f"{folder / NAME}: damaged: not a list of checksums; {remedy}") from None
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     for name, expected in sums.items():
-        if fault := _fault(folder / name, expected):
-            yield folder / name, fault
+        if fault := _fault(folder / name, expected) if name in there else "no such file":
+            raise NmtError(f"{folder / name}: damaged or missing: {fault}; {remedy}")
 
 
 def check(path: Path) -> None:

@@ -8,7 +8,6 @@ interrupted ones go on.
 """
 
 import argparse
-import gzip
 import json
 import random
 import sys
@@ -20,6 +19,7 @@ import console
 import yaml
 from run_systems import SYSTEMS
 
+from nmt.data.lines import read_lines
 from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.training.trainer import DEFAULT_TOKENS
@@ -28,19 +28,10 @@ RECIPE = SYSTEMS / "lowresource2019.yaml"
 VALIDATIONS = 10
 
 
-def read(path: Path) -> list[str]:
-    """Return the lines of a gzip file."""
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-            return file.read().split("\n")[:-1]
-    except OSError as error:
-        raise NmtError(f"{path}: {error.strerror or error}") from None
-
-
 def draw(given: argparse.Namespace, folder: Path) -> dict[str, int]:
     """Write the part of the training text into `folder`, and return how many words each side has."""
     folder.mkdir(parents=True, exist_ok=True)
-    sides = [read(given.folder / f"train.{language}.gz") for language in (given.source, given.target)]
+    sides = [list(read_lines(given.folder / f"train.{language}.gz")) for language in (given.source, given.target)]
     pairs = list(zip(*sides, strict=True))
     if len(pairs) < given.pairs:
         raise NmtError(f"--pairs {given.pairs}: {given.folder} has {len(pairs)}")

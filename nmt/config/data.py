@@ -100,6 +100,12 @@ class Data(Section):
     workers: NotNegative = 0
     """Processes that prepare the data; 0 uses every core. The result does not depend on it."""
 
+    @property
+    def tags(self) -> list[str]:
+        """The tags of all corpora, each once."""
+        corpora = [*self.train, self.valid, *self.test.values()]
+        return list(dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag))
+
 
 class Subword(Section):
     """How words become token ids (SentencePiece)."""

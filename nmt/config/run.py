@@ -58,8 +58,7 @@ class Config(Section):
                 f"model.attention.positions {self.model.attention.positions} must be more than training.max_tokens "
                 f"{self.training.max_tokens}, for the end of the sentence"
             )
-        tags = {corpus.tag for corpus in [*self.data.train, self.data.valid, *self.data.test.values()] if corpus.tag}
-        longest = self.decoding.max_source_tokens + bool(tags)
+        longest = self.decoding.max_source_tokens + bool(self.data.tags)
         if self.model.attention.score == "location" and self.model.attention.positions <= longest:
             raise ValueError(
                 f"model.attention.positions {self.model.attention.positions} must be more than {longest}: "
@@ -70,9 +69,9 @@ class Config(Section):
             raise ValueError("training.init_from brings embeddings: leave out the vectors of model.embedding")
         if self.training.teacher_forcing != "always" and not self.model.decoder.feedback:
             raise ValueError("training.teacher_forcing means nothing without model.decoder.feedback; leave it out")
-        for corpus in [*self.data.train, self.data.valid, *self.data.test.values()]:
-            if corpus.tag and corpus.tag not in self.subword.user_symbols:
-                raise ValueError(f"the tag {corpus.tag} of a corpus is missing from subword.user_symbols")
+        for tag in self.data.tags:
+            if tag not in self.subword.user_symbols:
+                raise ValueError(f"the tag {tag} of a corpus is missing from subword.user_symbols")
         return self
 
     @property

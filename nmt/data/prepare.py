@@ -55,8 +55,7 @@ class Prepared:
     def open(cls, folder: Path) -> "Prepared":
         """Open a prepared folder; raises `NmtError` where it is missing or damaged."""
         header = _read_header(folder)
-        for path, fault in checksums.faults(folder):
-            raise NmtError(f"{path}: damaged or missing: {fault}; run nmt preprocess --force")
+        checksums.check_all(folder, "run nmt preprocess --force")
         vocabularies = Vocabularies.load(folder)
         if vocabularies.fingerprint != header["vocabularies"]:
             names = " or ".join(str(folder / name) for name in vocabularies.names)
@@ -129,9 +128,8 @@ def check_reuse(config: Config) -> None:
     subword, data = config.subword, config.data
     if subword.reuse is None:  # what is learnt here holds all tags, see `Config`
         return
-    tags = {corpus.tag for corpus in (*data.train, data.valid, *data.test.values()) if corpus.tag}
     source = Vocabularies.find(subword.reuse, subword.joint).source
-    for tag in sorted(tags):
+    for tag in sorted(data.tags):
         if not source.has_symbol(tag):
             raise NmtError(f"the tag {tag} of a corpus is not one token of the subword model in {subword.reuse}")
 

@@ -12,8 +12,7 @@ class Tagger:
 
     def __init__(self, data: Data, asked: str) -> None:
         """Raise `NmtError` where the model does not know the tag."""
-        corpora = [*data.train, data.valid, *data.test.values()]
-        self._known = list(dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag))
+        self._known = data.tags
         if asked and asked not in self._known:
             there = ", ".join(self._known) or "none"
             raise NmtError(f"--tag {asked}: this model was not trained with it; its tags are: {there}")

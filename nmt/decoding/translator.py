@@ -160,6 +160,7 @@ class Translator:
         self._data = data
         self._has_spaces = has_spaces(data.target_language)
         self._copies_source = copies_source
+        self._tags = {tag: vocabularies.source.encode([tag])[0] for tag in data.tags} | {"": []}
         self._model = model
         self._shortlister = shortlister
         self.has_attention = has_attention
@@ -244,7 +245,7 @@ class Translator:
             if not some:
                 return
             normal = [normalize(source, self._data) for source, _ in some]
-            befores = [self._tag(tagger(line, f"pair {first + i + 1:,}")) for i, line in enumerate(normal)]
+            befores = [self._tags[tagger(line, f"pair {first + i + 1:,}")] for i, line in enumerate(normal)]
             encoded = self.vocabularies.source.encode(normal)
             sources = [[*before, *ids] if ids else ids for before, ids in zip(befores, encoded, strict=True)]
             targets = self.vocabularies.target.encode([normalize(target, self._data) for _, target in some])
@@ -288,14 +289,11 @@ class Translator:
                 words=self._words(source, line, pieces) if wanted else [],
                 prefix=prefix,
                 forced=self.vocabularies.target.surfaces(start) if UNK in prefix else [],
-                tag=self._tag(tagger(line, f"line {number + i + 1:,}")),
+                tag=self._tags[tagger(line, f"line {number + i + 1:,}")],
                 slices=cut(pieces, settings.max_source_tokens) if ids else [],
             )
             lines.append(entry)
         return lines
-
-    def _tag(self, tag: str) -> list[int]:
-        return self.vocabularies.source.encode([tag])[0] if tag else []
 
     def _words(self, source: str, normal: str, pieces: list[str]) -> list[int]:
         """Return for each piece the word of the printable line `source` that it comes from."""
