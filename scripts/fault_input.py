@@ -85,7 +85,8 @@ def _within(case: Case, folder: Path) -> int:
             handle = ends[1] if name == "stdout" else ends[0]
         os.dup2(handle, number)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
+    sys.stderr = open(2, "w", errors="backslashreplace")  # noqa: SIM115  # as Python begins with it
     sys.argv = ["nmt", *case.arguments]
     status = 0
     try:

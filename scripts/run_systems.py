@@ -4,8 +4,8 @@ python scripts/run_systems.py [--only NAME ... | --missing] [--steps N] [--corpu
 
 Each system trains on the corpus of its own file, the embedded one; with --corpus on that of another config, such as
 configs/multi30k-en-de.yaml, with as many steps of as many sentences for all. Runs are in runs/, finished ones are not
-trained again, interrupted ones go on. Figures are kept in docs/systems/CORPUS.json, from which --write makes the
-document; --missing leaves out what has figures there.
+trained again, interrupted ones go on. Figures are kept in docs/systems/CORPUS.json, each with the commit at which its
+training began; from these --write makes the document, and --missing leaves out what has figures there.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import yaml
 from compare_seeds import nmt
 
 from nmt.errors import NmtError
-from nmt.runs import Run, read_log
+from nmt.runs import RUNS, Run, read_log
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS = ROOT / "configs" / "systems"
@@ -143,9 +143,11 @@ def settings(name: str, run: str, given: argparse.Namespace) -> dict[str, Any]:
 
 def train(values: dict[str, Any]) -> Run:
     """Train unless that is done, and return the run."""
-    path = Path("runs") / f"{values['name']}.yaml"
+    path = RUNS / f"{values['name']}.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if not (RUNS / values["name"]).exists():
+        path.with_suffix(".commit").write_text(commit(), encoding="utf-8")
     return Run(compare_seeds.train(path, values["name"], 1, []))
 
 
@@ -170,7 +172,7 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
     speeds = sorted(entry["tokens_per_second"] for entry in log)
     found = {
         "machine": f"{console.processor()}, {facts['threads']} thread, {facts['precision']}",
-        "commit": commit(),
+        "commit": (RUNS / f"{run.config.name}.commit").read_text(encoding="utf-8"),
         "parameters": facts["parameters"],
         "steps": run.config.training.max_steps,
         "tokens_per_second": speeds[len(speeds) // 2],
