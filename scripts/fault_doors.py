@@ -31,8 +31,10 @@ WORDS = (
 RAW = (
     b"\n", b"\r\n", b"\r", b"\x00", b"\xff", b"\xfe\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc0\xaf",
     b"\xf4\x90\x80\x80", b"\xe2\x80\xa8", b"\t", b"\x1f\x8b", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", b" " * 5000,
-    b"a" * 70000, b"\n" * 50,
+    b"a" * 7000, b"\n" * 50,
 )  # fmt: skip
+LONG, OFTEN = b"a" * 70_000, 0.005
+"""Put in now and then, as it takes minutes to translate."""
 VALUES = (
     "null", "true", "-1", "0", "1", "1e309", ".nan", ".inf", "-.inf", "99999999999999999999", "''", "'x'", "[]", "{}",
     "[1, [2]]", "{a: {b: c}}", "!!python/object/apply:os.system [echo]", "!!binary aGk=", "2026-11-21", "&a [*a]",
@@ -90,7 +92,7 @@ def spoiled(draw: random.Random, data: bytes) -> bytes:
         elif kind == 1:
             data = data[:place]
         elif kind == 2:
-            data = data[:place] + draw.choice(RAW) + data[place:]
+            data = data[:place] + (LONG if draw.random() < OFTEN else draw.choice(RAW)) + data[place:]
         elif kind == 3:
             data = data[:place] + data[place + draw.randrange(1, 40) :]
         elif kind == 4:

@@ -3,9 +3,9 @@
 python scripts/fault_input.py [--cases 20000] [--seed 1] [--only DOOR ...] [--keep FOLDER] [--json FILE]
 
 Each case runs a command of nmt in a process of its own, forked from one that has everything loaded. It is wrong where
-there is a traceback, a crash, no end within three minutes, more than 4 GiB of memory, a status other than 0, 1 or 2, a
-failure without one clear line, or success with a wrong number of lines or with damaged files. Cases that went wrong
-are kept in --keep. Needs Linux.
+there is a traceback, a crash, no end within three minutes of a processor or thirty by the clock, more than 4 GiB of
+memory, a status other than 0, 1 or 2, a failure without one clear line, or success with a wrong number of lines or with
+damaged files. Cases that went wrong are kept in --keep. Needs Linux.
 """
 
 import argparse
@@ -27,7 +27,8 @@ from fault_doors import DOORS, MODEL, ROOT, Case, writers, wrong_count
 from nmt.errors import NmtError
 from nmt.reports.table import table
 
-SECONDS = 180
+SECONDS, CLOCK = 180, 1800
+"""Of a processor, and by the clock, that a case has."""
 ENOUGH = 100
 """Cases among which there are some that nmt takes."""
 MEMORY = 4 << 30
@@ -53,7 +54,7 @@ def run_case(case: Case, folder: Path) -> tuple[int, bytes, bytes]:
             status = _within(case, folder)
         finally:
             os._exit(status)
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + CLOCK
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -75,6 +76,7 @@ def _within(case: Case, folder: Path) -> int:
     os.setsid()
     os.chdir(folder)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     names = (("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY | os.O_CREAT), ("stderr", os.O_WRONLY | os.O_CREAT))
     for number, (name, mode) in enumerate(names):
