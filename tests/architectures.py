@@ -52,7 +52,7 @@ MORE = [
     {"score": "none", "context_to": "every_step", "summary": "max", "start": "zero"},
     {"score": "none", "context_to": "every_step", "feedback": False},
     {"score": "none", "context_to": "every_step", "feedback": False, "tie": "none"},
-    {"context_to": "next_input", "feedback": False, "readout": "deep"},
+    {"context_to": "next_input", "feedback": False, "readout": "maxout", "tie": "none"},
     *({"readout": kind, "context_to": to, "tie": "none"} for kind in ("deep", "maxout", "none") for to in PLACES),
     *({"score": "location", "context_to": to} for to in PLACES),
     *(

@@ -116,6 +116,10 @@ def test_wrong_values_name_the_key_and_show_the_value(values: dict[str, Any], ke
         (minimal(training={"validation_bleu": False}), ["training", "'validation_bleu: true'"]),
         (minimal(training={"average_last": 5}), ["training", "'keep_last'"]),
         (minimal(training={"weight_decay": 0.5}), ["training", "adamw"]),
+        (minimal(training={"min_learning_rate": 1.0}), ["training", "'min_learning_rate' 1 is above"]),
+        (minimal(decoding={"length_penalty": "none", "alpha": 0.5}), ["decoding", "'alpha' means nothing"]),
+        (minimal(max_steps=5), ["unknown key 'max_steps'; did you mean training.max_steps?"]),
+        (minimal(name=2014), ["name", "not 2014; write it in quotes"]),
     ],
 )
 def test_contradictions_name_the_section_and_the_remedy(values: dict[str, Any], words: list[str]) -> None:
@@ -189,6 +193,8 @@ def test_wrong_set_is_named(tmp_path: Path, override: str, message: str) -> None
         (b"a: !!python/object:os.system x", "not valid YAML"),
         (b"\xff\xfe", "not UTF-8 text"),
         (b"[" * 5000, "not valid YAML"),
+        (b"a: 1\nb: {c: 1}\n\na: 2\n", "line 4: 'a' is there already, in line 1"),
+        (b"a:\n  - {c: 1, c: 2}\n", "line 2: 'c' is there already, in line 2"),
     ],
 )
 def test_files_that_are_no_config(tmp_path: Path, content: bytes, message: str) -> None:
@@ -203,8 +209,26 @@ def test_files_that_are_no_config(tmp_path: Path, content: bytes, message: str) 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match="no such config file"):
         config.load(tmp_path / "none.yaml")
-    with pytest.raises(NmtError, match=tmp_path.name):
+    with pytest.raises(NmtError, match=f"{tmp_path.name}: is a folder"):
         config.load(tmp_path)
+
+
+def test_what_yaml_merges_may_be_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text(
+        "name: a\ndata:\n  train: {source: s, target: t}\n"
+        "  valid: &pair {source: v, target: w}\n  test: {test: {<<: *pair, source: x}}\n",
+        encoding="utf-8",
+    )
+    loaded = config.load(path)
+    assert str(loaded.data.test["test"].source) == "x" and str(loaded.data.test["test"].target) == "w"
+
+
+def test_a_corpus_that_stands_alone_is_number_0(file: Path) -> None:
+    for override in ("data.train.0.weight=2", "data.train.weight=2"):
+        assert config.load(file, [override]).data.train[0].weight == 2
+        with pytest.raises(NmtError, match=f"^--set {override}x: data.train.0.weight: input should be"):
+            config.load(file, [f"{override}x"])
 
 
 SECTIONS = st.fixed_dictionaries(
@@ -255,6 +279,12 @@ REFUSED = [
     ({"encoder": {"bidirectional": 1, "layers": 4}}, "set 'bidirectional_layers'"),
     ({"encoder": {"bidirectional": False, "merge": "sum"}}, "'merge: sum' needs 'bidirectional: true'"),
     ({"encoder": {"reverse": True}}, "'reverse' is for an encoder of one direction"),
+    ({"encoder": {"residual": True}}, "encoder.residual means nothing for one layer, 512 wide, that reads 256 units"),
+    ({"decoder": {"residual": True, "layers": 1}}, "decoder.residual means nothing for one layer"),
+    (
+        {"decoder": {"context_to": "next_input", "feedback": False, "readout": "deep"}},
+        "without 'feedback' reads no token",
+    ),
     ({"encoder": {"size": 7}, "decoder": {"size": 8}}, "'size' 7 must be even"),
     ({"encoder": {"heads": 4}}, "'heads' means nothing with 'kind: recurrent'"),
     ({"encoder": {"kind": "transformer", "cell": "gru"}}, "'cell' means nothing with 'kind: transformer'"),

@@ -58,7 +58,7 @@ def command(
         raise NmtError("nothing to draw: give sentences on stdin or with --input")
     say = functools.partial(click.echo, err=True)
     found = find_checkpoints(models, checkpoint, say)
-    settings = Settings.of(found[0][0].config).changed(with_alignment=True, beam_size=beam_size, tag=tag)
+    settings = Settings.of(*(run.config for run, _ in found)).changed(with_alignment=True, beam_size=beam_size, tag=tag)
     translator = load_translator(found, device, precision, say=say)
     is_any_drawn = False
     for translation in translator.translate(lines, settings):

@@ -39,7 +39,10 @@ def show(path: Path, overrides: tuple[str, ...]) -> None:
 def check(path: Path, overrides: tuple[str, ...]) -> None:
     """Say whether the configuration is right and its files are there; exit with status 1 if not."""
     from nmt.config import load
-    from nmt.data.prepare import check_reuse
+    from nmt.data.corpus import read_pairs
+    from nmt.data.lines import normalize
+    from nmt.data.prepare import check_symbols
+    from nmt.decoding.tags import Tagger
     from nmt.training.beginning import check_beginning
 
     config = load(path, overrides)
@@ -52,7 +55,15 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
         for field in ("source", "target", "tsv")
         if (file := getattr(corpus, field)) is not None and not file.is_file()
     ]
-    for find in (check_reuse, check_beginning):
+    for key, corpus in corpora.items():
+        if wrong or key.startswith("data.train") or corpus.tag or not config.data.tags:
+            continue
+        sources = (normalize(source, config.data) for source, _ in read_pairs(corpus))
+        try:
+            Tagger(config.data, "", f"set {key}.tag").check(sources, key)
+        except NmtError as error:
+            wrong.append(f"{path}: {error}")
+    for find in (check_symbols, check_beginning):
         try:
             find(config)
         except NmtError as error:

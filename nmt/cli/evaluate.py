@@ -32,8 +32,7 @@ def command(**given: Any) -> None:
     if (given["source"] is None) != (not given["references"]):
         raise click.UsageError("--source and --reference are given together")
     options.exclude(given, "split", "source")
-    options.exclude(given, "greedy", "beam_size")
-    options.exclude(given, "greedy", "beam_prune")
+    options.check_search(given)
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
     from nmt import checksums
@@ -48,7 +47,9 @@ def command(**given: Any) -> None:
     found = find_checkpoints(given["models"], given["checkpoint"], say)
     run, config = found[0][0], found[0][0].config
     asked = {name: given[name] for name in options.SEARCH}
-    settings = Settings.of(config).changed(method="greedy" if given["greedy"] else None, **asked)
+    settings = Settings.of(*(each.config for each, _ in found)).changed(
+        method="greedy" if given["greedy"] else None, **asked
+    )
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     build("bleu", tokenize)
     if given["source"] is not None:
@@ -61,6 +62,8 @@ def command(**given: Any) -> None:
     room.check_folder(folder)
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
     translator = load_translator(found, given["device"], given["precision"], shortlist, say)
+    for split in splits:  # all, before hours go into the first
+        translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
     arithmetic = f"{translator.device.type} {translator.arithmetic}"
     models = [f"{each.config.name}/{path.name}" for each, path in found]
     weights = [checksums.of(path / "model.safetensors") for _, path in found]

@@ -11,10 +11,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Finite(click.FloatRange):
-    """A float that is a number and not too large to count with."""
+    """A float that is a number and not too large to count with; with `above`, more than the `least`."""
 
-    def __init__(self, least: float, most: float = 1e6) -> None:
-        super().__init__(least, most)
+    def __init__(self, least: float, most: float = 1e6, above: bool = False) -> None:
+        super().__init__(least, most, min_open=above)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """See `click.ParamType.convert`."""
@@ -50,7 +50,7 @@ model = together(
 tag = click.option(
     "--tag",
     default="",
-    help="Put this token before each line, e.g. <2de>; a model of several directions needs it, or lines that have it.",
+    help="Put this token before each line that has none, e.g. <2de>; a model of several directions needs one.",
 )
 
 beam_size = click.option("--beam-size", "-b", type=click.IntRange(1, 10_000), help="Hypotheses kept; 1 is greedy.")
@@ -95,6 +95,14 @@ def exclude(given: dict[str, Any], one: str, other: str) -> None:
     if given[one] not in (None, False) and given[other] not in (None, False):
         flags = [f"--{name.replace('_', '-')}" for name in (one, other)]
         raise click.UsageError(f"{flags[0]} and {flags[1]} exclude each other; give one")
+
+
+def check_search(given: dict[str, Any]) -> None:
+    """Refuse options of search of which one is not read."""
+    exclude(given, "greedy", "beam_size")
+    exclude(given, "greedy", "beam_prune")
+    if given["length_penalty"] == "none" and given["alpha"] is not None:
+        raise click.UsageError("--alpha means nothing with --length-penalty none; leave it out")
 
 
 machine = together(

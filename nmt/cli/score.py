@@ -68,6 +68,10 @@ def command(
 
     if as_json and score_only:
         raise click.UsageError("give --json or --score-only, not both")
+    if paired and score_only:
+        raise click.UsageError("--score-only leaves out what --paired finds; give one of them, or --json")
+    if paired and len(hypotheses) < 2:
+        raise click.UsageError("--paired compares systems: give two files or more")
     if sum(str(path) == "-" for path in hypotheses) > 1:
         raise click.UsageError("'-' (stdin) can be given once only")
     if not paired and (samples is not None or seed is not None):
@@ -87,7 +91,7 @@ def command(
         click.echo(f"nmt score: {hint}", err=True)
     if paired:
         compared = paired_bootstrap(systems, lines, wanted, tokenize, lowercase, samples or 1000, seed)
-        click.echo(_paired(compared, width, as_json, score_only))
+        click.echo(_paired(compared, width, as_json))
     else:
         scored = [(name, corpus_scores(system, lines, wanted, tokenize, lowercase)) for name, system in systems]
         click.echo(_plain(scored, width, as_json, score_only))
@@ -112,11 +116,9 @@ def _plain(scored: "list[tuple[str, list[Score]]]", width: int, as_json: bool, s
     return f"{table([head, *rows_of_systems], right=frozenset(columns))}\n\n{_signatures(scored[0][1])}"
 
 
-def _paired(systems: "list[System]", width: int, as_json: bool, score_only: bool) -> str:
+def _paired(systems: "list[System]", width: int, as_json: bool) -> str:
     from nmt.reports.table import table
 
-    if score_only:
-        return "\n".join("\t".join(f"{e.score.value:.{width}f}" for e in system.estimates) for system in systems)
     if as_json:
         return _json([
             {

@@ -19,13 +19,12 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
     SIGTERM).
     """
     from nmt import config
-    from nmt.errors import NmtError
     from nmt.training.session import train
     from nmt.training.trainer import Interrupted
 
     try:
         if checkpoint is not None and not resume:
-            raise NmtError("--checkpoint is where to go on from: give --resume too")
+            raise click.UsageError("--checkpoint is where to go on from: give --resume too")
         train(config.load(path, overrides), resume, lambda line: click.echo(line, err=True), checkpoint or "last")
     except Interrupted as stopped:
         settings = "".join(f" --set {shlex.quote(override)}" for override in overrides)

@@ -25,9 +25,14 @@ OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
 @click.option("--output", "-o", type=FILE, help="Where to write; default stdout. Appears only when complete.")
 @options.search
 @click.option("--sample", is_flag=True, help="Draw each token at random.")
-@click.option("--temperature", type=float, help="Below 1 sharpens what is drawn from; default 1.")
-@click.option("--top-k", type=int, help="Draw from the K most probable tokens; default 0, from all.")
-@click.option("--top-p", type=float, help="Draw from the fewest tokens of this probability; default 1, from all.")
+@click.option(
+    "--temperature", type=options.Finite(0.0, above=True), help="Below 1 sharpens what is drawn from; default 1."
+)
+@click.option("--top-k", type=click.IntRange(0), help="Draw from the K most probable tokens; default 0, from all.")
+@click.option(
+    "--top-p", type=options.Finite(0.0, 1.0, above=True),
+    help="Draw from the fewest tokens of this probability; default 1, from all.",
+)  # fmt: skip
 @click.option("--seed", type=int, help="Of the draws; default 1.")
 @click.option(
     "--n-best", "-n", type=click.IntRange(1, 10_000), default=1, show_default=True,
@@ -48,13 +53,14 @@ def command(**given: Any) -> None:
 
     What is not given here comes from the `decoding` section of the model's config.
     """
+    options.check_search(given)
     options.exclude(given, "greedy", "sample")
-    options.exclude(given, "greedy", "beam_size")
     options.exclude(given, "sample", "beam_size")
-    options.exclude(given, "greedy", "beam_prune")
     options.exclude(given, "sample", "beam_prune")
     options.exclude(given, "prefix", "prefix_file")
     alone = [name for name in OF_SAMPLING if given[name] is not None and not given["sample"]]
+    if given["greedy"] and given["n_best"] > 1:
+        raise click.UsageError("--greedy gives one translation; for --n-best leave it out, or draw with --sample")
     if alone:
         raise click.UsageError(f"--{alone[0].replace('_', '-')} goes with --sample")
     from nmt.data.lines import read_lines
@@ -63,7 +69,7 @@ def command(**given: Any) -> None:
 
     say = None if given["quiet"] else functools.partial(click.echo, err=True)
     found = find_checkpoints(given["models"], given["checkpoint"], say or _silent)
-    settings = _settings(given, found[0][0].config)
+    settings = _settings(given, [run.config for run, _ in found])
     prefixes: Iterator[str] | None = None if given["prefix"] is None else itertools.repeat(given["prefix"])
     if given["prefix_file"] is not None:
         prefixes = read_lines(given["prefix_file"])
@@ -85,12 +91,12 @@ def command(**given: Any) -> None:
         )
 
 
-def _settings(given: dict[str, Any], config: "Config") -> "Settings":
-    """Return the config's settings with what the command line overrides."""
+def _settings(given: dict[str, Any], configs: "list[Config]") -> "Settings":
+    """Return the settings of the models' configs with what the command line overrides."""
     from nmt.decoding.translator import Settings
 
     names = (*options.SEARCH, *OF_SAMPLING, "n_best", "tag")
-    return Settings.of(config).changed(
+    return Settings.of(*configs).changed(
         method="greedy" if given["greedy"] else "sample" if given["sample"] else "beam",
         with_alignment=given["alignments"] is not None or given["form"] == "json",
         **{name: given[name] for name in names},

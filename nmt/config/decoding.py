@@ -1,10 +1,13 @@
 """How translations are searched for."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nmt.config.section import Positive, Section
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Decoding(Section):
@@ -39,3 +42,9 @@ class Decoding(Section):
     """Source tokens decoded at once, once for each hypothesis, padding counted."""
     window: Annotated[int, Field(gt=0, le=1 << 20)] = 4096
     """Lines that are read ahead and sorted by length; the output keeps the input's order."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Self":
+        if self.length_penalty == "none":
+            self.refuse_idle(["alpha"], "with 'length_penalty: none'")
+        return self

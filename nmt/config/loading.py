@@ -3,7 +3,7 @@
 import difflib
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,26 @@ MOST_VALUES = 100_000
 """That a configuration may hold, aliases written out."""
 
 
-def load(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
+class _Loader(yaml.SafeLoader):
+    """Refuses what is given twice, of which YAML's own keeps the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.value in lines:
+                raise ValueError(f"line {line}: '{key.value}' is there already, in line {lines[key.value]}; join them")
+            if isinstance(key, yaml.ScalarNode):
+                lines[key.value] = line
+        return node
+
+
+def _read(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read the YAML file `path`, apply ``section.key=value`` overrides, check, and return the config.
 
     Raises `NmtError` naming the file and the key.
@@ -28,25 +47,43 @@ def load(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
         raise NmtError(f"{path}: no such config file") from None
     except UnicodeDecodeError:
         raise NmtError(f"{path}: not UTF-8 text; is this a YAML config?") from None
+    except IsADirectoryError:
+        raise NmtError(f"{path}: is a folder; name a YAML file") from None
     except OSError as error:
         raise NmtError(f"{path}: {error.strerror}") from None
     try:
-        values = _unshared(yaml.safe_load(text), iter(range(MOST_VALUES)))
+        values = _unshared(_read(text), iter(range(MOST_VALUES)))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NmtError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise NmtError(f"{path}: a config is a mapping of sections such as 'data:', this is {_kind(values)}")
     for override in overrides:
         _override(values, override)
-    return parse(values, str(path))
+    return parse(values, str(path), overrides)
 
 
-def parse(values: dict[str, Any], where: str) -> Config:
-    """Check a mapping and return the config; `where` begins each error message."""
+def parse(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
+    """Check a mapping and return the config; `where`, or that one of the `overrides`, begins each error message."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise NmtError("\n".join(f"{where}: {_explain(dict(e))}" for e in error.errors()[:10])) from None
+        lines = [f"{_origin(e['loc'], overrides) or where}: {_explain(dict(e))}" for e in error.errors()[:10]]
+        raise NmtError("\n".join(lines)) from None
+
+
+def _origin(key: Sequence[str | int], overrides: Sequence[str]) -> str | None:
+    """Return the override that gave a key its value."""
+    parts = [str(part) for part in key]
+    for override in reversed(overrides):
+        if _list_numbered(override.partition("=")[0].split(".")) == parts:
+            return f"--set {override}"
+    return None
+
+
+def _list_numbered(parts: list[str]) -> list[str]:
+    """Write data.train.KEY, of a corpus that stands alone, as data.train.0.KEY."""
+    is_alone = parts[:2] == ["data", "train"] and len(parts) > 2 and not parts[2].isdecimal()
+    return [*parts[:2], "0", *parts[2:]] if is_alone else parts
 
 
 def dump(config: Config) -> str:
@@ -75,7 +112,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     if not equals or not all(key.split(".")):
         raise NmtError(f"--set {override}: expected section.key=value")
     try:
-        value = yaml.safe_load(text)
+        value = _read(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise NmtError(f"--set {override}: the value is not valid YAML") from None
     *sections, last = key.split(".")
@@ -84,11 +121,16 @@ def _override(values: dict[str, Any], override: str) -> None:
         if isinstance(node, list) and section.isdecimal() and int(section) < len(node):
             node = node[int(section)]
             continue
+        if isinstance(node, dict) and section == "0" and sections[:depth] == ["data", "train"]:
+            continue  # the one corpus stands alone, in no list
         if isinstance(node, dict) and node.get(section) is None:
             node[section] = {}
         if not isinstance(node, dict) or not isinstance(node[section], (dict, list)):
             raise NmtError(f"--set {override}: {'.'.join(sections[: depth + 1])} is not a section")
         node = node[section]
+    if isinstance(node, list):
+        where = ".".join(sections)
+        raise NmtError(f"--set {override}: {where} is a list: number what you mean, from 0, e.g. {where}.0.{last}")
     if not isinstance(node, dict):
         raise NmtError(f"--set {override}: {'.'.join(sections)} is not a section")
     node[last] = value
@@ -101,7 +143,10 @@ def _explain(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         known = list(getattr(_section_at(parents), "model_fields", {}))
         near = difflib.get_close_matches(str(last), known, n=1, cutoff=0.5)
+        elsewhere = [path for path in _keys(Config) if path.split(".")[-1] == last]
         hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        if elsewhere and not near:
+            hint = f"did you mean {' or '.join(elsewhere)}?"
         return f"{'.'.join(map(str, parents)) or 'top level'}: unknown key '{last}'; {hint}"
     if error["type"] == "missing":
         return f"{key}: this key is required"
@@ -109,7 +154,16 @@ def _explain(error: dict[str, Any]) -> str:
     message = message[0].lower() + message[1:]
     if error["type"] == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key}: {message}, not {error['input']!r:.80}"
+    quoted = "; write it in quotes" if error["type"] == "string_type" and not isinstance(error["input"], dict) else ""
+    return f"{key}: {message}, not {error['input']!r:.80}{quoted}"
+
+
+def _keys(section: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Yield the dotted names of all keys of a section and of those within it."""
+    for name, field in section.model_fields.items():
+        yield f"{before}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, f"{before}{name}.")
 
 
 def _section_at(parents: list[str | int]) -> Any:

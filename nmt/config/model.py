@@ -190,6 +190,8 @@ class Decoder(Stack):
                 f"without 'feedback' the bottom layer has nothing to read where the context goes to {self.context_to}; "
                 "choose context_to every_step, next_input or same_step"
             )
+        if not self.feedback and self.readout == "deep":
+            raise ValueError("'readout: deep' without 'feedback' reads no token, as tanh does: use 'readout: tanh'")
         if self.context_to == "start" and self.start == "zero":
             raise ValueError("'context_to: start' with 'start: zero' tells the decoder nothing of the source")
         return self
@@ -225,6 +227,11 @@ class Model(Section):
     def is_transformer(self) -> bool:
         """Whether the decoder is a Transformer."""
         return self.decoder.kind == "transformer"
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether the decoder looks at the source at every step."""
+        return self.is_transformer or self.attention.score != "none"
 
     @property
     def context_size(self) -> int:
@@ -300,6 +307,12 @@ class Model(Section):
                 raise ValueError(
                     f"attention.score none with encoder.summary last reads the top layer's state before encoder.{key}; "
                     "leave it out, or use summary: mean or max"
+                )
+        for name, part, width in (("encoder", encoder, self.embedding.size), ("decoder", decoder, self.read_size)):
+            if part.kind == "recurrent" and part.residual and part.layers == 1 and width != part.size:
+                raise ValueError(
+                    f"{name}.residual means nothing for one layer, {part.size} wide, that reads {width} units; "
+                    "leave it out"
                 )
         if attention.score == "dot" and attention.heads == 1 and encoder.size != decoder.size:
             raise ValueError(f"attention.score dot {sizes}; or use score: general")

@@ -104,6 +104,10 @@ class Training(Section):
             raise ValueError("give 'tokens_per_batch' or 'sentences_per_batch', not both")
         if self.metric == "bleu" and not self.validation_bleu:
             raise ValueError("'metric: bleu' needs 'validation_bleu: true'")
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"'min_learning_rate' {self.min_learning_rate:g} is above 'learning_rate' {self.learning_rate:g}"
+            )
         if self.teacher_forcing != "always" and self.teacher_decay is None:
             raise ValueError(f"'teacher_forcing: {self.teacher_forcing}' needs 'teacher_decay'")
         if self.teacher_forcing == "exponential" and (self.teacher_decay or 1) >= 1:

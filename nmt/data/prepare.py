@@ -27,6 +27,7 @@ from nmt.data.corpus import active, describe, paths, read_pairs
 from nmt.data.deduplicate import Deduplicator
 from nmt.data.encoding import Encoding, Learning, Piece, encode, learn
 from nmt.data.folder import building
+from nmt.data.lines import normalize
 from nmt.data.store import Store, StoreWriter, id_type
 from nmt.data.subword import Vocabularies
 from nmt.data.workers import Workers, available_cores
@@ -100,7 +101,7 @@ def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
 def _make(config: Config, folder: Path, report: Report) -> None:
     began = time.monotonic()
     settings = inputs.settings(config)  # raises where subword models to reuse are missing
-    check_reuse(config)
+    check_symbols(config)
     work = folder / "work"
     work.mkdir()
     with Workers(config.data.workers or available_cores()) as workers:
@@ -123,12 +124,23 @@ def _make(config: Config, folder: Path, report: Report) -> None:
     report(f"prepared {raw:,} pairs in {seconds:.1f} s ({raw / seconds:,.0f} pairs/s), saved in {config.prepared}")
 
 
-def check_reuse(config: Config) -> None:
-    """Raise `NmtError` where subword models to be reused are missing, or would cut a tag into pieces."""
+def check_symbols(config: Config) -> None:
+    """Raise `NmtError` where the text cannot hold a symbol of its own, or subword models to be reused do not fit."""
     subword, data = config.subword, config.data
+    for symbol in subword.user_symbols:
+        if (normal := normalize(symbol, data)) != symbol:
+            raise NmtError(
+                f"subword.user_symbols: {symbol!r} cannot be a symbol: data.normalization and data.lowercase make "
+                f"{normal!r} of it in all text; write it so"
+            )
     if subword.reuse is None:  # what is learnt here holds all tags, see `Config`
         return
     source = Vocabularies.find(subword.reuse, subword.joint).source
+    if subword.sampling and source.kind != subword.kind:
+        raise NmtError(
+            f"subword.sampling depends on the kind of subwords, and those in {subword.reuse} are of kind "
+            f"{source.kind}: set subword.kind to that, not {subword.kind}"
+        )
     for tag in sorted(data.tags):
         if not source.has_symbol(tag):
             raise NmtError(f"the tag {tag} of a corpus is not one token of the subword model in {subword.reuse}")

@@ -219,7 +219,7 @@ class Vocabularies:
 
 def _check_symbols(symbols: list[str]) -> None:
     for symbol in symbols:
-        if not symbol or symbol in _RESERVED or symbol != symbol.strip():
+        if symbol in _RESERVED or symbol.split() != [symbol]:
             raise NmtError(f"subword.user_symbols: {symbol!r} cannot be a symbol: it is empty, reserved or has spaces")
         if symbols.count(symbol) > 1:
             raise NmtError(f"subword.user_symbols: {symbol!r} is given twice")

@@ -17,10 +17,10 @@ from nmt.errors import NmtError
 def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the ids of the tokens that have a vector in the file, and these vectors (…, `size`).
 
-    A line is a word and its numbers, separated by spaces; word2vec's first line, of two numbers, is passed over. A
-    token that begins a word is looked up without its mark U+2581, another one as it is only where the whole vocabulary
-    is of words. Of words given twice the first counts. Raises `NmtError` for a line of another width; what begins as
-    numbers do is then no word.
+    A line is a word and its numbers, separated by spaces; word2vec's first line, two counts, is passed over. A token
+    that begins a word is looked up without its mark U+2581, another one as it is only where the whole vocabulary is of
+    words. Of words given twice the first counts. Raises `NmtError` where no token has a vector, and for a line of
+    another width; what begins as numbers do is then no word.
     """
     wanted: dict[str, int] = {}
     for i, piece in enumerate(subword.pieces(range(subword.size))):
@@ -29,7 +29,7 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
     ids, rows = [], []
     for number, line in enumerate(read_lines(path), start=1):
         word, *values = line.rstrip(" ").rsplit(" ", size)  # GloVe has words with spaces
-        if number == 1 and len(line.split()) == 2 and size != 1:
+        if number == 1 and size != 1 and _is_header(line):
             continue
         surplus = list(itertools.takewhile(_is_number, reversed(word.split(" ")[1:])))
         if len(values) != size or surplus:
@@ -48,8 +48,14 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
             raise NmtError(f"{path}: line {number:,}: the vector of '{word}' is not finite")
         ids.append(token)
         rows.append(vector)
-    table = np.stack(rows) if rows else np.empty((0, size), np.float32)
-    return np.array(ids, np.int64), table
+    if not rows:
+        raise NmtError(f"{path}: none of its words is a token of the vocabulary")
+    return np.array(ids, np.int64), np.stack(rows)
+
+
+def _is_header(line: str) -> bool:
+    counts = line.split()
+    return len(counts) == 2 and all(count.isdigit() for count in counts)
 
 
 def _is_number(text: str) -> bool:

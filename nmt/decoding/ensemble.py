@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.protocol import AMemory, AState, Model, StepOutput
+from nmt.errors import NmtError
+from nmt.runs import Run
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,19 @@ class Ensemble(Generic[AMemory, AState]):
         alignment = torch.stack([o.alignment.float() for _, o in answers]).mean(0)
         logits = log_probs.logsumexp(0) - math.log(len(answers))
         return EnsembleState(tuple(own for own, _ in answers)), StepOutput(logits, alignment, answers[0][1].tokens)
+
+
+def check_alike(run: Run, other: Run) -> None:
+    """Raise `NmtError` naming the key where two runs do not read the same line in the same way."""
+    a, b = run.config.data, other.config.data
+    for key in ("normalization", "collapse_whitespace", "lowercase"):
+        if getattr(a, key) != getattr(b, key):
+            raise NmtError(
+                f"{run.folder} and {other.folder} differ in data.{key} ({getattr(a, key)}, {getattr(b, key)}); an "
+                "ensemble needs runs that read the same text"
+            )
+    if {corpus.tag for corpus in a.train} != {corpus.tag for corpus in b.train}:
+        raise NmtError(
+            f"{run.folder} and {other.folder} were trained with different tags (data.train.tag); an ensemble needs "
+            "runs of the same directions"
+        )

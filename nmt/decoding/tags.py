@@ -1,5 +1,7 @@
 """Which token goes before a line that a model of several directions is to translate (Johnson 2017)."""
 
+from collections.abc import Iterable
+
 from nmt.config import Data
 from nmt.errors import NmtError
 
@@ -10,8 +12,9 @@ class Tagger:
     A model whose training text all had one and the same tag puts that before lines; one with several cannot choose.
     """
 
-    def __init__(self, data: Data, asked: str) -> None:
-        """Raise `NmtError` where the model does not know the tag."""
+    def __init__(self, data: Data, asked: str, remedy: str = "choose one with --tag") -> None:
+        """Raise `NmtError` where the model does not know the tag; the `remedy` is for lines that lack one."""
+        self._remedy = remedy
         self._known = data.tags
         if asked and asked not in self._known:
             there = ", ".join(self._known) or "none"
@@ -20,15 +23,22 @@ class Tagger:
         self._trained = [corpus.tag for corpus in data.train]
 
     def __call__(self, line: str, name: str) -> str:
-        """Return the tag to put before a normalised line, empty where it begins with one itself.
+        """Return the tag to put before a normalised line, none where it begins with one itself.
 
         Raises `NmtError` with the `name` of the line where one is missing.
         """
-        if self._asked or not line or None in self._trained or line.split(" ", 1)[0] in self._known:
+        if line.split(" ", 1)[0] in self._known:
+            return ""
+        if self._asked or not line or None in self._trained:
             return self._asked
         if len(set(self._trained)) > 1:
             raise NmtError(
-                f"{name}: this model translates in several directions: choose one with --tag, or begin the line with "
-                f"it: {', '.join(self._known)}"
+                f"{name}: this model translates in several directions: {self._remedy}, or begin the line with it: "
+                f"{', '.join(self._known)}"
             )
         return self._trained[0] or ""
+
+    def check(self, lines: Iterable[str], name: str) -> None:
+        """Raise `NmtError` for the first of the normalised lines of `name` that lacks a tag."""
+        for number, line in enumerate(lines, 1):
+            self(line, f"{name}, line {number:,}")

@@ -20,7 +20,7 @@ from nmt.data.lines import has_spaces, normalize, one_line
 from nmt.data.subword import EOS, PAD, SPACE, UNK, Vocabularies
 from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
 from nmt.decoding.batches import batches, by_halves
-from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.ensemble import Ensemble, check_alike
 from nmt.decoding.force import force
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
 from nmt.decoding.protocol import Model
@@ -51,10 +51,12 @@ class Settings:
     """Token put before each line that is not empty, e.g. <2de>; see `tags.Tagger`."""
 
     @classmethod
-    def of(cls, run: config.Config) -> "Settings":
-        """Return what the `decoding` section of a run asks for."""
+    def of(cls, run: config.Config, *others: config.Config) -> "Settings":
+        """Return what the `decoding` section of a run asks for; `others` join it in an ensemble."""
         decoding = run.decoding
-        is_copying = decoding.replace_unknown is None and run.model.decoder.copy_source
+        models = [each.model for each in (run, *others)]
+        can_copy = any(model.decoder.copy_source for model in models) and all(model.has_attention for model in models)
+        is_copying = decoding.replace_unknown is None and can_copy
         return cls(
             search=Options.of(decoding),
             max_length_ratio=decoding.max_length_ratio,
@@ -175,7 +177,7 @@ class Translator:
     ) -> "Translator":
         """Load one checkpoint folder of a run, or several as an ensemble; `shortlist` as in `config.Decoding`.
 
-        Raises `NmtError` where their subword models differ.
+        Raises `NmtError` where their subword models differ, or what they make of text before.
         """
         place = choose_device(device)
         vocabularies = [Vocabularies.load(run.subword) for run, _ in checkpoints]
@@ -190,6 +192,7 @@ class Translator:
                     f"{checkpoints[0][0].folder} and {run.folder} have different subword models; an ensemble needs "
                     "runs that were trained from the same prepared data"
                 )
+            check_alike(checkpoints[0][0], run)
         arithmetic = choose_arithmetic(precision, place)
         shortlister = None
         copies_source = any(run.config.model.decoder.copy_source for run, _ in checkpoints)
@@ -218,8 +221,8 @@ class Translator:
         asked = settings.search
         if not self.has_attention and (asked.with_alignment or asked.coverage_penalty or settings.replace_unknown):
             raise NmtError(
-                "this model has no attention (model.attention.score none): it gives no alignments, replaces no unknown "
-                "words and knows no coverage penalty"
+                "a model without attention (model.attention.score none) gives no alignments, replaces no unknown words "
+                "(--keep-unknown) and knows no coverage penalty"
             )
         if prefixes is not None and self._shortlister is not None:
             raise NmtError("a translator with a shortlist takes no prefixes, which may be of any words")
@@ -230,6 +233,10 @@ class Translator:
             given = [""] * len(window) if remaining is None else take_prefixes(remaining, len(window), number)
             yield from self._translate_window(self._prepare(window, given, number, settings), settings)
             number += len(window)
+
+    def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
+        """Raise `NmtError` with the `remedy` for a line of the file `name` that needs a tag, where `tag` is empty."""
+        Tagger(self._data, tag, remedy).check((normalize(line, self._data) for line in lines), name)
 
     def log_probs(
         self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, tag: str = "", window: int = 4096

@@ -21,7 +21,7 @@ def take_prefixes(prefixes: Iterator[str], count: int, before: int) -> list[str]
     """Return the next `count` prefixes; raises `NmtError` where there are fewer, `before` have been taken already."""
     taken = list(itertools.islice(prefixes, count))
     if len(taken) < count:
-        raise NmtError(f"the prefix file has {before + len(taken):,} lines but the input has more; give one a line")
+        raise NmtError(f"--prefix-file has {before + len(taken):,} lines but the input has more; give one a line")
     return taken
 
 

@@ -38,6 +38,8 @@ class Split:
     """Where they came from."""
     tag: str = ""
     """What stands before each line, as in `config.Corpus`."""
+    tag_remedy: str = "choose one with --tag"
+    """What to do where it is missing."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,10 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
     files = tuple(str(path) for path in (corpus.source, corpus.target, corpus.tsv) if path is not None)
     if not pairs:
         raise NmtError(f"{files[0]} has no lines; there is nothing to evaluate")
-    return Split(name, [source for source, _ in pairs], [[target for _, target in pairs]], files, corpus.tag or "")
+    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+    key = name if name == "valid" else f"test.{name}"
+    remedy = f"set data.{key}.tag, or give the files with --source, --reference and --tag"
+    return Split(name, sources, [targets], files, corpus.tag or "", remedy)
 
 
 def evaluate(

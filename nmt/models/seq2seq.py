@@ -70,7 +70,7 @@ class Seq2Seq(nn.Module):
             self.decoder = DECODERS[config.decoder.context_to](config)
         self.read_size = config.read_size
         self.summary_kind = config.encoder.summary
-        self.has_attention = config.is_transformer or config.attention.score != "none"
+        self.has_attention = config.has_attention
         self.has_coverage = config.attention.coverage
         self.readout_bound = 1.0 if config.decoder.readout in ("tanh", "deep") and not config.is_transformer else None
         self.output = Linear(config.readout_size, target_size)

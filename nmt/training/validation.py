@@ -44,9 +44,8 @@ class Validator:
         self._arithmetic = arithmetic
         if config.training.validation_bleu:  # now, not when steps would be lost
             build("bleu", default_tokenizer(config.data.target_language))
-            tagger = Tagger(config.data, config.data.valid.tag or "")
-            for number, line in enumerate(prepared.valid_text[0], 1):
-                tagger(line, f"data.valid, line {number:,}")
+        tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
+        tagger.check(prepared.valid_text[0], "data.valid")
 
     def __call__(self, model: Seq2Seq) -> Result:
         """Score `model`, which is left in the mode, training or not, that it was in."""

@@ -69,3 +69,15 @@ def test_keys(file: str) -> None:
     assert run("keys").count("\n") > 100
     with pytest.raises(NmtError, match=r"no key 'model.decodr'; did you mean 'model.decoder'\?"):
         run("keys", "model.decodr")
+
+
+def test_check_finds_lines_without_a_tag_where_there_are_several_directions(file: str) -> None:
+    pair = {"source": "a.en", "target": "a.zh"}
+    data = {"train": [{**pair, "tag": "<2zh>"}, {**pair, "tag": "<2de>"}], "valid": {**pair, "tag": "<2zh>"}}
+    values = {"name": "run", "data": data, "subword": {"user_symbols": ["<2zh>", "<2de>"]}}
+    Path(file).write_text(yaml.safe_dump(values), encoding="utf-8")
+    for name in pair.values():
+        Path(name).write_text("a\n", encoding="utf-8")
+    assert "the run will be runs/run" in run("check", "--config", file)
+    with pytest.raises(NmtError, match=r"c\.yaml: data\.valid, line 1: .* set data\.valid\.tag, or begin"):
+        run("check", "--config", file, "--set", "data.valid.tag=null")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner
 from tiny_run import SOURCE, TARGET, make_run
 
@@ -143,3 +144,22 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(
     monkeypatch.setattr(room, "evaluate", lambda *_: pytest.fail("it translated"))
     with pytest.raises(NmtError, match=r"file.*choose another folder with --output"):
         evaluated(run, "--output", str(tmp_path / "file"))
+
+
+def test_a_split_of_several_directions_needs_a_tag(run: Path, tmp_path: Path) -> None:
+    """All splits are looked at before the first is translated."""
+    both = tmp_path / "both"
+    shutil.copytree(run, both, ignore=shutil.ignore_patterns("evaluations"))
+    values = yaml.safe_load((both / "config.yaml").read_text(encoding="utf-8"))
+    data = values["data"]
+    data["train"] = [{**data["train"][0], "tag": tag} for tag in ("a", "b")]
+    data["valid"]["tag"] = "a"
+    values["subword"]["user_symbols"] = ["a", "b"]
+    (both / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    source = data["test"]["flickr"]["source"]
+    message = rf"{source}, line 2: .*: set data\.test\.flickr\.tag, or give the files with --source"
+    for split in ("flickr", "all"):
+        with pytest.raises(NmtError, match=message):
+            invoke(both, "--split", split)
+    assert not list((both / "evaluations").glob("valid*"))
+    evaluated(both, "--source", source, "--reference", data["test"]["flickr"]["target"], "--tag", "b")

@@ -92,8 +92,10 @@ def test_mistakes(folder: Path) -> None:
         run("-r", "ref", "short")
     with pytest.raises(NmtError, match="none: no such file"):
         run("-r", "none", "ref")
-    with pytest.raises(NmtError, match="two systems or more"):
+    with pytest.raises(click.UsageError, match="--paired compares systems: give two files or more"):
         run("-r", "ref", "bad", "--paired")
+    with pytest.raises(click.UsageError, match="--score-only leaves out what --paired finds"):
+        run("-r", "ref", "bad", "ref", "--paired", "-b")
     with pytest.raises(NmtError, match="nothing to score"):
         run("-r", "/dev/null", stdin=b"")
 

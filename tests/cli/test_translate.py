@@ -24,16 +24,25 @@ LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", " 
 
 
 def make_run(
-    folder: Path, seed: int, words: str = "the cat sat on a mat and dog", tags: tuple[str, ...] = (), **model: object
+    folder: Path,
+    seed: int,
+    words: str = "the cat sat on a mat and dog",
+    tags: tuple[str, ...] = (),
+    symbols: tuple[str, ...] = (),
+    data: dict[str, object] | None = None,
+    **model: object,
 ) -> Path:
-    """Write a run folder whose `best` is step-1 and `last` step-2; `model` are sections of it."""
+    """Write a run folder whose `best` is step-1 and `last` step-2; `data` and `model` are keys and sections of these.
+
+    The vocabulary holds the `symbols`, and the `tags`.
+    """
     chosen = random.Random(0)
     corpus = {"source": "none", "target": "none"}
     corpora = [corpus | {"tag": tag} for tag in tags] or [corpus]
     values = {
         "name": folder.name,
-        "data": {"train": corpora, "valid": corpus, "source_language": "en", "target_language": "de"},
-        "subword": {"byte_fallback": False, "user_symbols": list(tags)},
+        "data": {"train": corpora, "valid": corpus, "source_language": "en", "target_language": "de"} | (data or {}),
+        "subword": {"byte_fallback": False, "user_symbols": [*tags, *symbols]},
         "model": {"embedding": {"size": 8}, "encoder": {"size": 8}, "decoder": {"size": 8}, **model},
         "decoding": {"max_length_ratio": 1.0, "max_length_extra": 3, "beam_size": 3},
     }
@@ -140,6 +149,36 @@ def test_an_ensemble_needs_one_vocabulary(run, tmp_path):
         call(run, "--model", other)
 
 
+def test_an_ensemble_reads_text_in_one_way(run, tmp_path):
+    for key, value in (("lowercase", True), ("normalization", "nfkc"), ("collapse_whitespace", False)):
+        other = make_run(tmp_path / key, seed=5, data={key: value})
+        with pytest.raises(NmtError, match=rf"one.*{key}.*differ in data\.{key}"):
+            call(run, "--model", other)
+    tagged = make_run(tmp_path / "tagged", seed=5, tags=("<2de>",))
+    untagged = make_run(tmp_path / "untagged", seed=6, symbols=("<2de>",))
+    for first, second in ((tagged, untagged), (untagged, tagged)):
+        with pytest.raises(NmtError, match=r"different tags"):
+            call(first, "--model", second)
+
+
+def test_an_ensemble_of_other_networks_does_not_depend_on_their_order(tmp_path):
+    """One that copies makes the ensemble replace unknown words, where all have attention."""
+    copies = make_run(tmp_path / "copies", seed=6, decoder={"size": 8, "copy_source": True})
+    plain = make_run(tmp_path / "plain", seed=7)
+    blind = make_run(
+        tmp_path / "blind", seed=8, attention={"score": "none"}, decoder={"size": 8, "context_to": "every_step"}
+    )
+    transformer = make_run(tmp_path / "transformer", seed=9, decoder={"kind": "transformer", "size": 8, "heads": 2})
+    unseen = "the Katze sat\ncat Qq dog\n"
+    for other in (plain, blind, transformer):
+        text = call(copies, "--model", other, text=unseen)[0]
+        assert text == call(other, "--model", copies, text=unseen)[0]
+        assert len(text.split("\n")) == 3
+    replaced = call(plain, "--model", copies, text=unseen)[0]
+    assert replaced == call(plain, "--model", copies, "--replace-unknown", text=unseen)[0]
+    assert replaced != call(plain, "--model", copies, "--keep-unknown", text=unseen)[0]
+
+
 def test_logprob_is_the_score_of_the_search(run, tmp_path):
     """The search is left no choice: a prefix longer than the greatest length is the whole translation."""
     targets = ["the cat sat on a mat", "dog sat on the mat and sat", "mat mat mat mat mat"]
@@ -195,6 +234,10 @@ def test_mistakes_are_named(run, arguments, message):
         (["--seed", "1"], "--seed goes with --sample"),
         (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file exclude"),
         (["--prefix", "a", "--shortlist", "4"], "--shortlist and a prefix"),
+        (["--length-penalty", "none", "--alpha", "0.3"], "--alpha means nothing"),
+        (["--greedy", "--n-best", "2"], "--greedy gives one translation"),
+        (["--sample", "--top-p", "2"], "--top-p"),
+        (["--sample", "--temperature", "nan"], "--temperature"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(run, arguments, message):
@@ -226,7 +269,7 @@ def test_a_failed_translation_leaves_the_output_alone(run, tmp_path):
     output, prefixes = tmp_path / "out", tmp_path / "prefixes"
     output.write_text("precious", encoding="utf-8")
     prefixes.write_text("a\n", encoding="utf-8")
-    with pytest.raises(NmtError, match="prefix file has 1 lines"):
+    with pytest.raises(NmtError, match="--prefix-file has 1 lines"):
         call(run, "--prefix-file", prefixes, "--output", output)
     assert output.read_text(encoding="utf-8") == "precious"
     assert set(tmp_path.iterdir()) == {output, prefixes}
@@ -279,6 +322,7 @@ def test_a_tag_stands_before_each_line(tmp_path):
     written = "".join(f"<2fr> {line}\n" if line.strip() else f"{line}\n" for line in LINES)
     asked, expected = call(tagged, "--tag", "<2fr>")[0], call(tagged, text=written)[0]
     assert asked == expected and asked != call(tagged, "--tag", "<2de>")[0]
+    assert expected == call(tagged, "--tag", "<2de>", text=written)[0]  # a line's own comes first
     with pytest.raises(NmtError, match=r"line 1: .*choose one with --tag, or begin the line with it: <2de>, <2fr>"):
         call(tagged)
     entries = [json.loads(line) for line in call(tagged, "--tag", "<2fr>", "--format", "json")[0].split("\n")[:-1]]
@@ -297,7 +341,7 @@ def test_without_attention_there_are_no_alignments(tmp_path):
     first = json.loads(call(plain, "--format", "json")[0].split("\n")[0])
     assert first["hypotheses"][0]["text"] and first["hypotheses"][0]["alignment"] == []
     for asked in (("--alignments", "-"), ("--replace-unknown",), ("--coverage-penalty", "0.1")):
-        with pytest.raises(NmtError, match=r"this model has no attention"):
+        with pytest.raises(NmtError, match=r"a model without attention .*gives no alignments, .*--keep-unknown"):
             call(plain, *asked)
 
 

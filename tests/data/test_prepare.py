@@ -258,6 +258,25 @@ def test_reused_subwords_must_know_every_tag(tmp_path: Path) -> None:
     assert not (tmp_path / "again").exists()
 
 
+@pytest.mark.parametrize(
+    ("data", "symbol", "normal"),
+    [({"lowercase": True}, "<2UP>", "<2up>"), ({"normalization": "nfkc"}, "＜2up＞", "<2up>")],
+)
+def test_a_symbol_that_the_text_cannot_hold_is_refused(
+    data: dict[str, Any], symbol: str, normal: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NmtError, match=f"user_symbols: '{symbol}' cannot be a symbol: .* make '{normal}' of it"):
+        prepare(settings(tmp_path, data=data, subword={"user_symbols": [symbol]}), quiet)
+
+
+def test_sampling_from_reused_subwords_needs_their_kind(tmp_path: Path) -> None:
+    first = prepare(settings(tmp_path, subword={"kind": "word", "byte_fallback": False}), quiet)
+    values = settings(tmp_path, subword={"reuse": first.folder, "sampling": 0.1}).model_dump()
+    values["data"]["prepared"] = tmp_path / "again"
+    with pytest.raises(NmtError, match=r"are of kind word: set subword\.kind to that, not bpe"):
+        prepare(config.parse(values, "test"), quiet)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_misaligned_files_and_an_empty_valid(workers: int, tmp_path: Path) -> None:
     bad = corpus(tmp_path, "bad", SOURCE, TARGET[:-1])

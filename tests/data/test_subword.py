@@ -127,6 +127,7 @@ def test_user_symbols_are_one_token(kind: str, tmp_path: Path) -> None:
         (["", ""], 300, {"kind": "unigram"}, "training text is empty"),
         (LINES, 400, {"user_symbols": ["<s>"]}, "user_symbols: '<s>'"),
         (LINES, 400, {"user_symbols": [""]}, "user_symbols: ''"),
+        (LINES, 400, {"user_symbols": ["New York"]}, "user_symbols: 'New York'"),
         (LINES, 400, {"user_symbols": ["<x>", "<x>"]}, "'<x>' is given twice"),
     ],
 )

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 
 from nmt import checksums, config
 from nmt.data.prepare import Prepared
+from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.runs import Run, find_run, read_log
 from nmt.training import checkpoint, trainer
@@ -544,6 +545,31 @@ def test_beginning_with_word_vectors(here):
     weights = load_file(found.checkpoint() / "model.safetensors")["source_embedding.table.weight"]
     assert (abs(weights * 12**0.25 - 0.5).max(1) < 1e-6).sum() == 1  # what the network reads
     assert any(line.startswith("vectors.txt: vectors for 1 of") for line in heard)
+
+
+def directions(name="both", valid_tag="<up>", **training):
+    """Return the settings of a model of two directions from the same text: upper case, reversed, and as it is."""
+    values = tiny(name, {"user_symbols": ["<up>", "<down>"]}, **training).model_dump(mode="json")
+    pairs = {"source": "train.src", "target": "train.tgt"}, {"source": "train.src", "target": "train.src"}
+    values["data"]["train"] = [{**pair, "tag": tag} for pair, tag in zip(pairs, ("<up>", "<down>"), strict=True)]
+    values["data"]["valid"]["tag"] = valid_tag
+    return config.parse(values, "test")
+
+
+def test_one_model_learns_several_directions(here):
+    """The tag alone decides: here it is the case of what comes out."""
+    found = run(directions(max_steps=120, learning_rate=0.02, validate_every=120))
+    translator = Translator.load([(found, found.checkpoint())], "cpu", "fp32")
+    lines = ["ba be bi", "do fu"]
+    for tag, is_right in (("<up>", str.isupper), ("<down>", str.islower)):
+        texts = [line.targets[0].text for line in translator.translate(lines, Settings(tag=tag))]
+        assert all(map(is_right, texts)), texts
+
+
+@pytest.mark.parametrize("more", [{}, {"validation_bleu": False, "metric": "loss"}])
+def test_validation_text_of_several_directions_needs_a_tag(here, more):
+    with pytest.raises(NmtError, match=r"data\.valid, line 1: .*: set data\.valid\.tag, or begin the line with it"):
+        run(directions(valid_tag=None, **more))
 
 
 def test_minimum_risk_training_goes_on_from_a_trained_model(here):
