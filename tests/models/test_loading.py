@@ -1,10 +1,10 @@
-"""Weights come back from a file as they were, for every way of tying, or the file is named."""
+"""Weights come back from a file as they were, for every architecture, or the file is named."""
 
 import json
 
 import pytest
 import torch
-from architectures import batch, build
+from architectures import EVERY, batch, build, name_of, parts_of, unrolled_logits
 from safetensors.torch import save_model
 
 from nmt import config
@@ -12,20 +12,21 @@ from nmt.errors import NmtError
 from nmt.models.loading import load_meta, load_model
 
 
-def settings(tie):
+def settings(**architecture):
     data = {"train": {"source": "a", "target": "b"}, "valid": {"source": "a", "target": "b"}}
-    sizes = {"embedding": {"size": 8, "tie": tie}, "encoder": {"size": 8, "layers": 2}, "decoder": {"size": 8}}
-    return config.parse({"name": "x", "data": data, "model": sizes}, "test")
+    parts = parts_of(**architecture).model_dump(mode="json")
+    return config.parse({"name": "x", "data": data, "model": parts}, "test")
 
 
-@pytest.mark.parametrize("tie", ["none", "target", "all"])
+@pytest.mark.parametrize("architecture", [{"tie": "none"}, {"tie": "target"}, {"tie": "all"}, *EVERY], ids=name_of)
 @torch.no_grad()
-def test_saved_and_loaded(tmp_path, tie):
-    model = build(tie=tie)
+def test_saved_and_loaded(tmp_path, architecture):
+    """By way of the configuration, too, that a run folder holds."""
+    model = build(**architecture)
     save_model(model, str(tmp_path / "model.safetensors"))
-    loaded = load_model(tmp_path, settings(tie), 19, 19, torch.device("cpu"))
+    loaded = load_model(tmp_path, settings(**architecture), 19, 19, torch.device("cpu"))
     assert not loaded.training
-    assert torch.equal(loaded(*batch()).readout, model(*batch()).readout)
+    assert torch.equal(unrolled_logits(loaded, *batch()), unrolled_logits(model, *batch()))
     assert loaded.state_dict().keys() == model.state_dict().keys()
 
 
@@ -42,14 +43,14 @@ def test_a_damaged_file_is_named(tmp_path, spoil, words):
     save_model(build(tie="all"), str(path))
     spoil(path)
     with pytest.raises(NmtError, match=words) as caught:
-        load_model(tmp_path, settings("all"), 19, 19, torch.device("cpu"))
+        load_model(tmp_path, settings(tie="all"), 19, 19, torch.device("cpu"))
     assert str(path) in str(caught.value)
 
 
 def test_weights_of_another_size_are_named(tmp_path):
     save_model(build(tie="all"), str(tmp_path / "model.safetensors"))
     with pytest.raises(NmtError, match="does not fit the configuration"):
-        load_model(tmp_path, settings("all"), 25, 25, torch.device("cpu"))
+        load_model(tmp_path, settings(tie="all"), 25, 25, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("written", [{}, {"format": 1}, {"format": 4}])

@@ -18,8 +18,10 @@ from safetensors.numpy import load_file
 
 from nmt import checksums, config
 from nmt.data.prepare import Prepared
+from nmt.data.subword import Vocabularies
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
+from nmt.models.loading import load_model
 from nmt.runs import Run, find_run, read_log
 from nmt.training import checkpoint, trainer
 from nmt.training.session import train
@@ -121,12 +123,18 @@ def test_stopped_and_resumed_equals_never_stopped(here, monkeypatch, variant, st
         with pytest.raises(Interrupted):
             run(tiny("parts", **settings))
     parts = run(tiny("parts", **settings), resume=True)
-    for name in ("model.safetensors", "training/optimizer.safetensors"):
-        a, b = (load_file(r.checkpoint("last") / name) for r in (whole, parts))
-        assert a.keys() == b.keys()
-        assert all((a[key] == b[key]).all() for key in a)
+    assert equal(whole, parts)
     assert untimed(whole.log) == untimed(parts.log)
     assert whole.checkpoint("best").name == parts.checkpoint("best").name
+
+
+def equal(one, other):
+    """Whether two runs ended with the same weights and state of the optimizer, to the bit."""
+    for name in ("model.safetensors", "training/optimizer.safetensors"):
+        a, b = (load_file(found.checkpoint("last") / name) for found in (one, other))
+        if a.keys() != b.keys() or not all((a[key] == b[key]).all() for key in a):
+            return False
+    return True
 
 
 def break_off(monkeypatch, step):
@@ -572,6 +580,25 @@ def test_validation_text_of_several_directions_needs_a_tag(here, more):
         run(directions(valid_tag=None, **more))
 
 
+@pytest.mark.parametrize(("side", "tie"), [("source", "all"), ("target", "none"), ("target", "target")])
+def test_word_vectors_of_either_side_and_of_shared_tables(here, side, tie):
+    """Of words of the target, upper case, which a joint vocabulary holds too."""
+    words = {"kind": "word", "byte_fallback": False, "vocab_size": 60}
+    Path("vectors.txt").write_text("BA " + " ".join(["0.5"] * 12) + "\n")
+    values = with_model(
+        tiny(subword=words, max_steps=1, precision="fp32", learning_rate=1e-9),
+        embedding={f"{side}_vectors": "vectors.txt", "tie": tie},
+    )
+    found = train(values, False, lambda line: None)
+    vocabularies = Vocabularies.load(found.subword)
+    size = vocabularies.target.size
+    model = load_model(found.checkpoint(), values, size, size, torch.device("cpu"))
+    heard = getattr(model, f"{side}_embedding")(torch.arange(size).unsqueeze(0))[0]  # (V, 12)
+    [token] = vocabularies.target.encode(["BA"])[0]
+    assert (heard[token] - 0.5).abs().max() < 1e-6
+    assert ((heard - 0.5).abs().amax(1) < 1e-6).sum() == 1
+
+
 def test_minimum_risk_training_goes_on_from_a_trained_model(here):
     first = run(tiny("first", max_steps=30, learning_rate=0.02))
     second = run(tiny("second", objective="risk", init_from=str(first.folder), risk_samples=3, max_steps=4))
@@ -579,24 +606,43 @@ def test_minimum_risk_training_goes_on_from_a_trained_model(here):
     assert len(losses) == 1 and losses[0]["loss"] < 5
 
 
-@pytest.mark.parametrize(
-    "sections",
-    [
-        {
-            "decoder": {"copy_source": True, "context_to": "next_input"},
-            "attention": {"score": "additive", "coverage": True},
-        },
-        {"decoder": {"context_to": "every_step", "feedback": False}, "attention": {"score": "none"}},
-        {
-            "encoder": {"kind": "transformer", "heads": 2, "feed_forward": 16},
-            "decoder": {"kind": "transformer", "heads": 2, "feed_forward": 16},
-        },
-    ],
-)
+OTHERS = {
+    "copying, coverage": {
+        "decoder": {"copy_source": True, "context_to": "next_input"},
+        "attention": {"score": "additive", "coverage": True},
+    },
+    "no attention, no feedback": {
+        "decoder": {"context_to": "every_step", "feedback": False},
+        "attention": {"score": "none"},
+    },
+    "transformer": {
+        "encoder": {"kind": "transformer", "heads": 2, "feed_forward": 16},
+        "decoder": {"kind": "transformer", "heads": 2, "feed_forward": 16},
+    },
+}
+
+
+@pytest.mark.parametrize("sections", OTHERS.values(), ids=OTHERS)
 def test_other_networks_learn(here, sections):
     found = run(with_model(tiny(max_steps=60, learning_rate=0.02, validate_every=60, log_every=10), **sections))
     losses = [entry["loss"] for entry in read_log(found.log) if entry["event"] == "train"]
     assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("sections", [*OTHERS.values(), None], ids=[*OTHERS, "minimum risk"])
+def test_other_networks_go_on_to_the_bit(here, monkeypatch, sections):
+    more = {}
+    if sections is None:
+        sections = {}
+        first = run(tiny("first"))
+        more = {"objective": "risk", "init_from": str(first.folder), "risk_samples": 3}
+    whole, parts = (with_model(tiny(name, **more), **sections) for name in ("whole", "parts"))
+    expected = run(whole)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 7)
+        with pytest.raises(Interrupted):
+            run(parts)
+    assert equal(expected, run(parts, resume=True))
 
 
 def test_a_disk_that_fills_up_costs_nothing_that_was_saved(here, monkeypatch):
