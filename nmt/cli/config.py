@@ -56,11 +56,11 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
         if (file := getattr(corpus, field)) is not None and not file.is_file()
     ]
     for key, corpus in corpora.items():
-        if wrong or key.startswith("data.train") or corpus.tag or not config.data.tags:
+        if wrong or key.startswith("data.train"):
             continue
         sources = (normalize(source, config.data) for source, _ in read_pairs(corpus))
         try:
-            Tagger(config.data, "", f"set {key}.tag").check(sources, key)
+            Tagger(config.data, corpus.tag or "", f"set {key}.tag").check(sources, key)
         except NmtError as error:
             wrong.append(f"{path}: {error}")
     for find in (check_symbols, check_beginning):

@@ -58,9 +58,9 @@ def command(**given: Any) -> None:
     options.exclude(given, "sample", "beam_size")
     options.exclude(given, "sample", "beam_prune")
     options.exclude(given, "prefix", "prefix_file")
-    alone = [name for name in OF_SAMPLING if given[name] is not None and not given["sample"]]
     if given["greedy"] and given["n_best"] > 1:
         raise click.UsageError("--greedy gives one translation; for --n-best leave it out, or draw with --sample")
+    alone = [name for name in OF_SAMPLING if given[name] is not None and not given["sample"]]
     if alone:
         raise click.UsageError(f"--{alone[0].replace('_', '-')} goes with --sample")
     from nmt.data.lines import read_lines

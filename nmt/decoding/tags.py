@@ -19,26 +19,27 @@ class Tagger:
         if asked and asked not in self._known:
             there = ", ".join(self._known) or "none"
             raise NmtError(f"--tag {asked}: this model was not trained with it; its tags are: {there}")
-        self._asked = asked
-        self._trained = [corpus.tag for corpus in data.train]
+        trained = {corpus.tag or "" for corpus in data.train}
+        is_clear = len(trained) == 1 or "" in trained
+        self._default = asked or (min(trained) if is_clear else None)  # "" comes first
 
     def __call__(self, line: str, name: str) -> str:
-        """Return the tag to put before a normalised line, none where it begins with one itself.
+        """Return the tag to put before a normalised line, none where that is empty or begins with one itself.
 
         Raises `NmtError` with the `name` of the line where one is missing.
         """
-        if line.split(" ", 1)[0] in self._known:
+        if not line or line.split(" ", 1)[0] in self._known:
             return ""
-        if self._asked or not line or None in self._trained:
-            return self._asked
-        if len(set(self._trained)) > 1:
+        if self._default is None:
             raise NmtError(
                 f"{name}: this model translates in several directions: {self._remedy}, or begin the line with it: "
                 f"{', '.join(self._known)}"
             )
-        return self._trained[0] or ""
+        return self._default
 
     def check(self, lines: Iterable[str], name: str) -> None:
-        """Raise `NmtError` for the first of the normalised lines of `name` that lacks a tag."""
+        """Raise `NmtError` for the first of the normalised lines of `name` that lacks a tag; reads none needlessly."""
+        if self._default is not None:
+            return
         for number, line in enumerate(lines, 1):
             self(line, f"{name}, line {number:,}")
