@@ -13,6 +13,7 @@ from nmt import config
 from nmt.data.cleaning import read_clean
 from nmt.data.store import Column, id_type
 from nmt.data.subword import UNK, Subword, Vocabularies
+from nmt.data.workers import ended_by_ctrl_c
 
 Mask = npt.NDArray[np.bool_]
 
@@ -41,7 +42,8 @@ class Learning:
 
 def learn(task: Learning) -> None:
     """Learn the model and write it to `task.path`."""
-    Subword.train(_draw(task), task.path, task.settings, task.vocab_size)
+    with ended_by_ctrl_c():
+        Subword.train(_draw(task), task.path, task.settings, task.vocab_size)
 
 
 def _draw(task: Learning) -> Iterator[str]:

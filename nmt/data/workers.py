@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as NotYet  # before Python 3.11 not the built-in one
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -99,6 +100,20 @@ class Workers:
                 if dead:
                     raise BrokenProcessPool from None
                 dead = self._look()
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C end this process, without a word, while a library computes for minutes and never asks Python."""
+    is_heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not is_heeded or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _begin() -> None:

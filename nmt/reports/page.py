@@ -2,18 +2,15 @@
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from nmt.config import dump
 from nmt.files import parse_json, write_whole
 from nmt.reports.curves import draw
 from nmt.reports.figure import inline_svg
-from nmt.reports.keys import keys
 from nmt.reports.log import History, read_history
 from nmt.runs import Run
 
@@ -56,7 +53,7 @@ def _page(run: Run, history: History) -> str:
         _samples(history),
         "<h2>Configuration</h2>",
         "<p>What differs from the defaults:</p>",
-        _table(_differences(config.model_dump(mode="json"))),
+        _table(_differences("", config.model_dump(mode="json", exclude_defaults=True))),
         f"<details><summary>Every key</summary><pre>{escape(dump(config))}</pre></details>",
     ]
     body = "\n".join(part for part in parts if part)
@@ -120,24 +117,18 @@ def _samples(history: History) -> str:
     return "\n".join(parts)
 
 
-def _differences(config: dict[str, Any]) -> Iterable[tuple[str, str]]:
-    for key in keys():
-        if ".N" in key.name or ".NAME" in key.name or key.name.startswith("data.valid."):
-            continue
-        value: Any = config
-        for part in key.name.split("."):
-            value = value[part]
-        default = {"required": ..., "unset": None}.get(key.default, yaml.safe_load(key.default))
-        is_same = value == default or (
-            isinstance(value, float) and default is not None and value == float(str(default))
-        )
-        if not is_same:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            yield key.name, text
-    yield (
-        "data.valid",
-        json.dumps({k: v for k, v in config["data"]["valid"].items() if v is not None}, ensure_ascii=False),
-    )
+def _differences(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of every value within `value`; the one element of a list bears the list's name."""
+    if isinstance(value, list) and len(value) == 1:
+        yield from _differences(name, value[0])
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _differences(f"{name}.{key}" if name else key, inner)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for number, inner in enumerate(value):
+            yield from _differences(f"{name}.{number}", inner)
+    else:
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:

@@ -6,12 +6,14 @@ import signal
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from typing import Any
 
 import pytest
 
 from nmt.data import workers as workers_module
-from nmt.data.workers import Workers
+from nmt.data.workers import Workers, ended_by_ctrl_c
 from nmt.errors import NmtError
 
 
@@ -69,3 +71,21 @@ def test_an_error_does_not_wait_for_the_tasks_under_way() -> None:
         next(results)
         raise KeyboardInterrupt
     assert time.monotonic() - began < 30
+
+
+def test_what_never_asks_python_is_ended_by_ctrl_c_at_once() -> None:
+    def heeded() -> Any:
+        with ended_by_ctrl_c():
+            return signal.getsignal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert heeded() == signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with ThreadPoolExecutor(1) as pool:  # where no handler can be set
+            assert pool.submit(heeded).result() is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nohup, or a shell's background
+        assert heeded() == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -9,7 +9,7 @@ import pytest
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.reports.page import write_report
+from nmt.reports.page import _differences, write_report
 
 NASTY = "<script>alert('x')</script> & 中文 \u2028"
 
@@ -89,6 +89,22 @@ def test_only_what_differs_from_the_defaults_is_told_first(run: Path) -> None:
     assert "training.max_steps777" in before_details
     assert "training.patience" not in before_details
     assert "training.epsilon" not in before_details
+    assert re.search(r"data\.train\.source\S", before_details)
+    assert re.search(r"data\.valid\.target\S", before_details)
+    assert "null" not in before_details
+
+
+def test_several_corpora_are_told_apart() -> None:
+    corpora = [{"source": "a.en", "target": "a.de"}, {"tsv": "b.tsv", "weight": 0.5}]
+    assert list(
+        _differences("", {"data": {"train": corpora, "test": {}}, "subword": {"user_symbols": ["<a>", "<b>"]}})
+    ) == [
+        ("data.train.0.source", "a.en"),
+        ("data.train.0.target", "a.de"),
+        ("data.train.1.tsv", "b.tsv"),
+        ("data.train.1.weight", "0.5"),
+        ("subword.user_symbols", '["<a>", "<b>"]'),
+    ]
 
 
 def test_nothing_is_loaded_from_elsewhere(run: Path) -> None:
