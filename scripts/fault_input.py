@@ -138,6 +138,11 @@ def prepare(setting: Path) -> None:
     (setting / "data").symlink_to(ROOT / "data")
     line = [*console.NMT, *fault_kill.training(MODEL, "model")]
     subprocess.run(line, cwd=setting, check=True, env=console.ENVIRONMENT, stderr=subprocess.DEVNULL)
+    load()
+
+
+def load() -> None:
+    """Load what `nmt` does, for the processes that are forked."""
     import torch
 
     import nmt.cli.config

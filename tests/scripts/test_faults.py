@@ -1,5 +1,6 @@
 """The scripts that inject faults see what is wrong."""
 
+import json
 import random
 import signal
 import sys
@@ -9,10 +10,15 @@ from types import SimpleNamespace
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import fault_combinations
 import fault_doors
 import fault_input
 import fault_kill
 import fault_load
+
+from nmt import config
+from nmt.errors import NmtError
+from nmt.models import decoder
 
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 TRACE = b"Traceback (most recent call last):\nValueError: x\n"
@@ -102,3 +108,40 @@ def test_how_a_process_ends_after_a_signal_is_judged(tmp_path, monkeypatch, on_s
 def test_memory_that_grows_is_seen():
     assert fault_load.Watched("x", mebibytes=[100, 200, 200, 201, 199, 205]).is_flat
     assert not fault_load.Watched("x", mebibytes=[100, 200, 200, 240, 260, 280]).is_flat
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_network_the_schema_takes_unrolls_as_it_steps(seed):
+    whole, values, _ = fault_combinations.draw_config(random.Random(seed))
+    assert config.Config.model_validate(values) == whole
+    assert fault_combinations.compare_unroll_and_step(whole.model) == []
+
+
+def test_a_network_that_unrolls_otherwise_than_it_steps_is_seen(monkeypatch):
+    look = decoder.Decoder.look
+    monkeypatch.setattr(decoder.Decoder, "look", lambda *given: (look(*given)[0] + 1, *look(*given)[1:]))
+    found = fault_combinations.compare_unroll_and_step(fault_combinations.draw_config(random.Random(2))[0].model)
+    assert len(found) == 1 and found[0].startswith("unroll and step differ by")
+
+
+@linux
+def test_what_became_of_each_use_is_told(tmp_path, capsys, monkeypatch):
+    refused = fault_doors.Case(["score", "--reference", "missing"], b"a\n")
+    helped = fault_doors.Case(["--help"], check=lambda out: ["too helpful"])
+    monkeypatch.setattr(fault_combinations, "cases_of", lambda *given: [refused, helped])
+    given = SimpleNamespace(cases=2, seed=1, keep=tmp_path / "kept", json=tmp_path / "found.json")
+    with pytest.raises(NmtError, match="2 went wrong"):
+        fault_combinations.work(given, tmp_path)
+    found = json.loads(given.json.read_text())
+    assert found["wrong"] == ["case 0: --help: too helpful", "case 1: --help: too helpful"]
+    assert found["late"] == {"score: nmt: error: missing: no such file": 2}
+    assert "2 configurations, 4 commands, 2 wrong" in capsys.readouterr().out
+    assert (given.keep / "1" / "train.source").is_file()
+
+
+def test_what_uses_a_configuration_is_a_whole_run(tmp_path):
+    whole, values, _ = fault_combinations.draw_config(random.Random(1))
+    names = [case.arguments[0] for case in fault_combinations.cases_of(random.Random(1), values, tmp_path)]
+    assert names[0] == "train" and names[-1] == "evaluate" and names.count("translate") == 3
+    written = config.load(tmp_path / "config.yaml")
+    assert (written.model, written.decoding) == (whole.model, whole.decoding)
