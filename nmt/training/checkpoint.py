@@ -195,7 +195,7 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 def _place(tensor: Tensor, weight: Tensor, key: str) -> Tensor:
     if key != "step" and tensor.shape != weight.shape:
         raise RuntimeError("shape")
-    return tensor.to(weight.device)
+    return tensor.to(weight.device, copy=True)  # it lies in the file, askew, and the file may go
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

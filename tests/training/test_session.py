@@ -87,7 +87,7 @@ def stop_after(monkeypatch, step):
 
     def interrupted(self, batch):
         if self.progress.step == step:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         update(self, batch)
 
     monkeypatch.setattr(Trainer, "_update", interrupted)
@@ -142,7 +142,7 @@ def break_off(monkeypatch, step):
     validate = Trainer._validate
 
     def validation(model):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         pytest.fail("the validation went on")
 
     def interrupted(self, model):
@@ -242,6 +242,23 @@ def test_checkpoints_of_signals_take_no_part(here, monkeypatch, steps):
     assert parts.names() == whole.names()
     a, b = (load_file(found.checkpoint("averaged") / "model.safetensors") for found in (whole, parts))
     assert all((a[key] == b[key]).all() for key in a)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_nothing_lies_in_the_files_that_were_resumed_from(here, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        stop_after(patch, 4)
+        run(tiny())
+    held = []
+    update = Trainer._update
+
+    def look(self, batch):
+        held.append([line for line in Path("/proc/self/maps").read_text().split("\n") if "/checkpoints/" in line])
+        update(self, batch)
+
+    monkeypatch.setattr(Trainer, "_update", look)
+    run(tiny(), resume=True)
+    assert len(held) == 7 and not any(held)
 
 
 def test_a_run_out_of_patience_has_ended(here, monkeypatch):
