@@ -3,8 +3,8 @@
 python scripts/make_copying_task.py FOLDER
 
 Every name that stands in both sentences of a pair becomes a word that was made up for that pair alone, so that a
-vocabulary of the frequent words does not hold it. Punctuation is set apart. Only pairs with a name are kept: train,
-valid and test .en and .de.
+vocabulary of the frequent words does not hold it. Punctuation is set apart. Train has all pairs, valid and test only
+those with a name: .en and .de of each.
 """
 
 import random
@@ -42,7 +42,7 @@ def write(folder: Path, split: str, draw: random.Random, used: set[str]) -> int:
     pairs = []
     for source, target in zip(*(map(words, side) for side in sides), strict=True):
         new = {name: made_up(draw, used) for name in names(source, target)}
-        if new:
+        if new or split == "train":
             pairs.append([" ".join(new.get(word, word) for word in side) for side in (source, target)])
     for number, language in enumerate(("en", "de")):
         text = "".join(f"{pair[number]}\n" for pair in pairs)

@@ -205,11 +205,11 @@ def copying(given: argparse.Namespace) -> dict[str, Any]:
         values["data"] = {
             "source_language": "en",
             "target_language": "de",
-            "prepared": "prepared/systems-copying",
+            "prepared": f"prepared/systems-copying-{variant.replace(' ', '-')}",
             **{split: pair(folder, split) for split in ("train", "valid")},
             "test": {"test": pair(folder, "test")},
         }
-        values["subword"]["vocab_size"] = 1200
+        values["subword"]["vocab_size"] = 1600  # all words that are frequent, and none of the names
         for section, key in keys:
             values["model"][section][key] = False
         run = train(values)

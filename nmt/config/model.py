@@ -176,7 +176,8 @@ class Decoder(Stack):
     tanh(W [h; c; e]) (Pascanu 2014); maxout = the larger of each two units of W [h; c; e] (Bahdanau 2015); none =
     [h; c] itself."""
     copy_source: bool = False
-    """Pointer-generator: a token may also be copied from where the attention looks (See 2017)."""
+    """Pointer-generator: a token may also be copied from where the attention looks (See 2017); with `subword.kind` word
+    also a word that the vocabulary lacks."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Self":

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nmt import config
 from nmt.data.cleaning import read_clean
 from nmt.data.store import Column, id_type
-from nmt.data.subword import UNK, Subword, Vocabularies
+from nmt.data.subword import MOST_UNKNOWN, UNK, Subword, Vocabularies
 from nmt.data.workers import ended_by_ctrl_c
 
 Mask = npt.NDArray[np.bool_]
@@ -63,11 +63,15 @@ def _draw(task: Learning) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Encoding:
-    """A piece to be encoded with the models in `folder`; `keep_text` where subwords are to be sampled later."""
+    """A piece to be encoded with the models in `folder`; `keep_text` where subwords are to be sampled later.
+
+    Where it `is_extended`, words that have no entry get ids past the vocabulary's, the same on both sides.
+    """
 
     piece: Piece
     folder: Path
     keep_text: bool
+    is_extended: bool
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,13 @@ def encode(task: Encoding) -> Encoded:
     vocabularies = _load(task.folder)
     sides = read_clean(task.piece.path, task.piece.is_kept)
     columns, unknown = [], []
-    for lines, subword in zip(sides, (vocabularies.source, vocabularies.target), strict=True):
-        ids = subword.encode(lines)
+    every = [s.encode(lines) for lines, s in zip(sides, (vocabularies.source, vocabularies.target), strict=True)]
+    if task.is_extended:
+        _extend(vocabularies.source, sides, every)
+    for lines, ids, subword in zip(sides, every, (vocabularies.source, vocabularies.target), strict=True):
         lengths = np.fromiter(map(len, ids), np.int32, len(ids))
-        flat = np.fromiter(chain.from_iterable(ids), id_type(subword.size), int(lengths.sum()))
-        unknown.append(int((flat == UNK).sum()))
+        flat = np.fromiter(chain.from_iterable(ids), id_type(subword.size + MOST_UNKNOWN), int(lengths.sum()))
+        unknown.append(int(((flat == UNK) | (flat >= subword.size)).sum()))
         if task.keep_text:
             texts = [line.encode("utf-8") for line in lines]
             sizes = np.fromiter(map(len, texts), np.int64, len(texts))
@@ -96,6 +102,15 @@ def encode(task: Encoding) -> Encoded:
         else:
             columns.append(Column(flat, lengths, lengths))
     return Encoded(task.piece.corpus, (columns[0], columns[1]), (unknown[0], unknown[1]))
+
+
+def _extend(subword: Subword, sides: tuple[list[str], list[str]], ids: list[list[list[int]]]) -> None:
+    """Give the words of each pair that have no entry, and stand in its source, ids of their own, in place."""
+    for number, (source, target) in enumerate(zip(*sides, strict=True)):
+        if UNK in ids[0][number]:
+            unknown = subword.unknown_words(source)
+            ids[0][number] = subword.encode_extended(source, unknown)
+            ids[1][number] = subword.encode_extended(target, unknown)
 
 
 @lru_cache(maxsize=2)

@@ -35,9 +35,12 @@ def settings(config: Config) -> dict[str, Any]:
         if corpus["tag"] is None:  # as before there were tags
             del corpus["tag"]
     subword = config.subword.model_dump(mode="json", exclude={"reuse"}) | {"sampling": config.subword.sampling > 0}
+    kind: str = config.subword.kind
     if config.subword.reuse is not None:
-        subword["reuse"] = Vocabularies.find(config.subword.reuse, config.subword.joint).fingerprint
-    return {"format": _FORMAT, "data": data, "subword": subword}
+        reused = Vocabularies.find(config.subword.reuse, config.subword.joint)
+        subword["reuse"], kind = reused.fingerprint, reused.source.kind
+    extended = {"extended": True} if config.model.decoder.copy_source and kind == "word" else {}
+    return {"format": _FORMAT, "data": data, "subword": subword, **extended}
 
 
 def files(config: Config) -> list[Path]:

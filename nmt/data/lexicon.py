@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from nmt.data.batching import Side, read_ids
 from nmt.data.prepare import Prepared
 from nmt.data.store import Store
-from nmt.data.subword import EOS, Vocabularies
+from nmt.data.subword import EOS, UNK, Subword, Vocabularies
 from nmt.errors import NmtError
 
 CANDIDATES = 64
@@ -97,7 +97,7 @@ def _pairs(prepared: Prepared) -> tuple[Ints, Ints, Ints, Ints]:
     parts = []
     room = MOST_LINKS
     for store, rows, source, is_even in _sample(prepared):
-        target = read_ids(store, "target", rows, prepared.vocabularies.target)
+        target = _read(store, "target", rows, prepared.vocabularies.target)
         sizes = source.lengths + 1
         parts.append((np.insert(source.ids, np.cumsum(source.lengths), EOS), sizes, target.ids, target.lengths))
         room -= 0 if is_even else int((sizes * target.lengths).sum())
@@ -105,6 +105,12 @@ def _pairs(prepared: Prepared) -> tuple[Ints, Ints, Ints, Ints]:
             break
     joined = [np.concatenate(part).astype(np.int64) for part in zip(*parts, strict=True)] or [np.empty(0, np.int64)] * 4
     return joined[0], joined[1], joined[2], joined[3]
+
+
+def _read(store: Store, side: str, rows: Ints, subword: Subword) -> Side:
+    """Read one side of the pairs `rows`, words that have no entry as UNK."""
+    found = read_ids(store, side, rows, subword)
+    return Side(np.where(found.ids < subword.size, found.ids, UNK), found.lengths)
 
 
 def _sample(prepared: Prepared) -> Iterator[tuple[Store, Ints, Side, bool]]:
@@ -122,13 +128,13 @@ def _sample(prepared: Prepared) -> Iterator[tuple[Store, Ints, Side, bool]]:
         for (store, _), rows in zip(prepared.train, usable, strict=True):
             for begin in range(start, len(rows), stride * _CHUNK):
                 here = rows[begin : begin + stride * _CHUNK : stride]
-                source = read_ids(store, "source", here, subword)
+                source = _read(store, "source", here, subword)
                 if start > 0:
                     firsts = np.cumsum(source.lengths) - source.lengths
                     here = here[np.minimum.reduceat(seen[source.ids], firsts) < LEAST]
                     if not len(here):
                         continue
-                    source = read_ids(store, "source", here, subword)
+                    source = _read(store, "source", here, subword)
                 seen += np.bincount(source.ids, minlength=len(seen))
                 yield store, here, source, start == 0
 

@@ -29,7 +29,7 @@ from nmt.data.encoding import Encoding, Learning, Piece, encode, learn
 from nmt.data.folder import building
 from nmt.data.lines import normalize
 from nmt.data.store import Store, StoreWriter, id_type
-from nmt.data.subword import Vocabularies
+from nmt.data.subword import MOST_UNKNOWN, Vocabularies
 from nmt.data.workers import Workers, available_cores
 from nmt.errors import NmtError
 from nmt.files import parse_json
@@ -255,7 +255,8 @@ def _encode_all(
 ) -> None:
     """Write the store of every corpus."""
     is_text = config.subword.sampling > 0
-    dtype = id_type(max(vocabularies.source.size, vocabularies.target.size))
+    is_extended = config.model.decoder.copy_source and vocabularies.source.kind == "word"
+    dtype = id_type(max(vocabularies.source.size, vocabularies.target.size) + MOST_UNKNOWN)
     writers: dict[int, StoreWriter] = {}
     tokens, unknown, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64), 0
     try:
@@ -263,7 +264,7 @@ def _encode_all(
             as_text = is_text and corpus != _VALID
             place = folder / ("valid" if corpus == _VALID else f"train-{corpus}")
             writers[corpus] = StoreWriter(place, "uint8" if as_text else dtype, as_text)
-        tasks = (Encoding(piece, folder, is_text and piece.corpus != _VALID) for piece in pieces)
+        tasks = (Encoding(piece, folder, is_text and piece.corpus != _VALID, is_extended) for piece in pieces)
         with _progress("encoding", sum(piece.pairs for piece in pieces)) as bar:
             for encoded in workers.map(encode, tasks):
                 writers[encoded.corpus].append(*encoded.columns)

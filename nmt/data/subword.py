@@ -16,6 +16,8 @@ from nmt import config
 from nmt.errors import NmtError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+MOST_UNKNOWN = 1000
+"""Unknown words of a line that a copying model tells apart."""
 SPACE = "\u2581"
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 _UNKNOWN = "\u2047"
@@ -105,6 +107,23 @@ class Subword:
             return [self._processor.encode(line) for line in lines]
         ids: list[list[int]] = self._processor.encode(lines, num_threads=1)
         return ids
+
+    def unknown_words(self, line: str) -> list[str]:
+        """Return the different words of a line that have no entry, in their order; none of models of other kinds."""
+        if self.kind != "word" or not line:
+            return []
+        unknown = dict.fromkeys(word for word in line.split(" ") if word not in self._id_of_word)
+        return list(unknown)[:MOST_UNKNOWN]
+
+    def encode_extended(self, line: str, unknown: Sequence[str]) -> list[int]:
+        """Return the ids of a line, those of words that are among `unknown` being `size`, `size` + 1, … (See 2017)."""
+        further = {word: self.size + number for number, word in enumerate(unknown)}
+        known = self._id_of_word
+        return [known.get(word, further.get(word, UNK)) for word in line.split(" ")] if line else []
+
+    def entries(self, ids: Iterable[int]) -> list[int]:
+        """Return `ids` with UNK in place of those that lie past the vocabulary."""
+        return [i if i < self.size else UNK for i in ids]
 
     def has_symbol(self, symbol: str) -> bool:
         """Whether `symbol`, a word by itself, is one token."""

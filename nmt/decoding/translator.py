@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from nmt import config
 from nmt.data.lexicon import Lexicon
-from nmt.data.lines import has_spaces, normalize, one_line
+from nmt.data.lines import has_spaces, one_line
 from nmt.data.subword import EOS, PAD, SPACE, UNK, Vocabularies
-from nmt.decoding.alignment import align, copied_words, raw_numbers, replace_unknown, word_numbers, words
+from nmt.decoding.alignment import align, copied_words, replace_unknown, word_numbers, words
 from nmt.decoding.batches import batches, by_halves
 from nmt.decoding.ensemble import Ensemble, check_alike
 from nmt.decoding.force import force
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
 from nmt.decoding.protocol import Model
+from nmt.decoding.reading import Line, Reader
 from nmt.decoding.search import search
-from nmt.decoding.tags import Tagger
-from nmt.decoding.windows import cut, live_windows, read_windows, take_prefixes
+from nmt.decoding.windows import live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
 from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device, compute_exactly
 from nmt.models.loading import load_meta, load_model
@@ -109,28 +109,6 @@ class Translation:
     """At most n_best, the best first; one empty one for an empty line."""
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A line ready for the model."""
-
-    number: int
-    source: str
-    normal: str
-    """What the ids are of."""
-    ids: list[int]
-    words: list[int]
-    """The word of `source` that each piece comes from; empty where nobody asks."""
-    prefix: list[int]
-    forced: list[str]
-    """The pieces of the prefix as text, where it holds unknown words."""
-    tag: list[int]
-    slices: list[slice]
-
-    def part(self, index: int) -> list[int]:
-        """Return the ids of one of the `slices`, after the tag."""
-        return [*self.tag, *self.ids[self.slices[index]]]
-
-
 BEAMS = "shorten it, or keep fewer hypotheses (--beam-size)"
 """Remedy where memory does not suffice for a line."""
 EMPTY = Target("", 0.0, 0.0, (), (), (), None)
@@ -149,11 +127,12 @@ class Translator:
         shortlister: Shortlister | None = None,
         has_attention: bool = True,
         copies_source: bool = False,
+        copies_words: bool = False,
     ) -> None:
         """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised.
 
         Without attention no alignment can be asked for. One that copies tokens of the source names unknown words
-        after unknown ones alone.
+        after unknown ones alone; one that `copies_words`, of a vocabulary of words, knows itself which.
         """
         compute_exactly(arithmetic, device)
         self.vocabularies = vocabularies
@@ -162,7 +141,7 @@ class Translator:
         self._data = data
         self._has_spaces = has_spaces(data.target_language)
         self._copies_source = copies_source
-        self._tags = {tag: vocabularies.source.encode([tag])[0] for tag in data.tags} | {"": []}
+        self._reader = Reader(vocabularies, data, copies_words)
         self._model = model
         self._shortlister = shortlister
         self.has_attention = has_attention
@@ -208,7 +187,10 @@ class Translator:
         joined = models[0] if len(models) == 1 else Ensemble(models)
         has_attention = all(model.has_attention for model in models)
         data = checkpoints[0][0].config.data
-        return cls(joined, vocabularies[0], data, place, arithmetic, shortlister, has_attention, copies_source)
+        copies_words = all(run.config.model.decoder.copy_source for run, _ in checkpoints)
+        return cls(
+            joined, vocabularies[0], data, place, arithmetic, shortlister, has_attention, copies_source, copies_words
+        )
 
     def translate(
         self, lines: Iterable[str], settings: Settings, prefixes: Iterable[str] | None = None, live: bool = False
@@ -228,15 +210,17 @@ class Translator:
             raise NmtError("a translator with a shortlist takes no prefixes, which may be of any words")
         windows = live_windows(lines, settings.window) if live else read_windows(lines, settings.window)
         remaining = None if prefixes is None else iter(prefixes)
+        with_words = asked.with_alignment or settings.replace_unknown
         number = 0
         for window in windows:
             given = [""] * len(window) if remaining is None else take_prefixes(remaining, len(window), number)
-            yield from self._translate_window(self._prepare(window, given, number, settings), settings)
+            read = self._reader.lines(window, given, number, settings.tag, settings.max_source_tokens, with_words)
+            yield from self._translate_window(read, settings)
             number += len(window)
 
     def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
         """Raise `NmtError` with the `remedy` for a line of the file `name` that needs a tag, where `tag` is empty."""
-        Tagger(self._data, tag, remedy).check((normalize(line, self._data) for line in lines), name)
+        self._reader.check_tags(lines, tag, name, remedy)
 
     def log_probs(
         self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, tag: str = "", window: int = 4096
@@ -245,17 +229,12 @@ class Translator:
 
         `tag` is as in `Settings`.
         """
-        tagger = Tagger(self._data, tag)
         iterator = iter(pairs)
         for first in itertools.count(step=window):
             some = list(itertools.islice(iterator, window))
             if not some:
                 return
-            normal = [normalize(source, self._data) for source, _ in some]
-            befores = [self._tags[tagger(line, f"pair {first + i + 1:,}")] for i, line in enumerate(normal)]
-            encoded = self.vocabularies.source.encode(normal)
-            sources = [[*before, *ids] if ids else ids for before, ids in zip(befores, encoded, strict=True)]
-            targets = self.vocabularies.target.encode([normalize(target, self._data) for _, target in some])
+            sources, targets = self._reader.pairs(some, first, tag)
             answers: list[tuple[float, ...]] = [()] * len(some)
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
@@ -273,41 +252,11 @@ class Translator:
                 for rows, scores in by_halves(batch, score, name, "shorten it"):
                     for i, values in zip(rows, scores, strict=True):
                         answers[i] = values
+            vocabulary = self.vocabularies.target
             for ids, answer in zip(targets, answers, strict=True):
-                yield [*self.vocabularies.target.pieces(ids), "</s>"], answer
+                yield [*vocabulary.pieces(vocabulary.entries(ids)), "</s>"], answer
 
-    def _prepare(self, window: list[str], prefixes: list[str], number: int, settings: Settings) -> list[_Line]:
-        """Normalise, encode and cut the lines, of which the first has this `number`."""
-        printable = [one_line(line) for line in window]
-        normal = [normalize(line, self._data) for line in printable]
-        encoded = self.vocabularies.source.encode(normal)
-        wanted = settings.search.with_alignment or settings.replace_unknown
-        tagger = Tagger(self._data, settings.tag)
-        lines = []
-        for i, (source, line, ids) in enumerate(zip(printable, normal, encoded, strict=True)):
-            pieces = self.vocabularies.source.pieces(ids)
-            start = normalize(one_line(prefixes[i]), self._data)
-            prefix = self.vocabularies.target.encode([start])[0] if start else []
-            entry = _Line(
-                number=number + i,
-                source=source,
-                normal=line,
-                ids=ids,
-                words=self._words(source, line, pieces) if wanted else [],
-                prefix=prefix,
-                forced=self.vocabularies.target.surfaces(start) if UNK in prefix else [],
-                tag=self._tags[tagger(line, f"line {number + i + 1:,}")],
-                slices=cut(pieces, settings.max_source_tokens) if ids else [],
-            )
-            lines.append(entry)
-        return lines
-
-    def _words(self, source: str, normal: str, pieces: list[str]) -> list[int]:
-        """Return for each piece the word of the printable line `source` that it comes from."""
-        raw = raw_numbers(source, normal, lambda word: normalize(word, self._data))
-        return [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []
-
-    def _translate_window(self, lines: list[_Line], settings: Settings) -> Iterator[Translation]:
+    def _translate_window(self, lines: list[Line], settings: Settings) -> Iterator[Translation]:
         """Translate the pieces of all lines in batches of like length and join them again."""
         parts = [(line, index) for line in lines for index in range(len(line.slices))]
         ids = [line.part(index) for line, index in parts]
@@ -348,24 +297,26 @@ class Translator:
         lengths = torch.tensor([len(part) + 1 for part in ids])
         return torch.from_numpy(table).to(self.device), lengths.to(self.device)
 
-    def _join(self, line: _Line, hypotheses: list[Hypothesis], settings: Settings) -> Target:
+    def _join(self, line: Line, hypotheses: list[Hypothesis], settings: Settings) -> Target:
         """Return the translation of a line from those of its pieces."""
         between = " " if self._has_spaces else ""
+        target = self.vocabularies.target
         text = ""
         attention: NDArray[np.float32] | None = None
         links: list[tuple[int, int]] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
-            numbers = word_numbers(self.vocabularies.target.pieces(hypothesis.tokens))
+            tokens = target.entries(hypothesis.tokens)
+            numbers = word_numbers(target.pieces(tokens))
             attention = hypothesis.alignment
             if attention is not None:
                 attention = attention[:, len(line.tag) :]
             forced = line.forced if part.start == 0 else []
             copies = self._copies(line, part, hypothesis, attention) if settings.replace_unknown else {}
+            copies |= {i: line.unknown[t - target.size] for i, t in enumerate(hypothesis.tokens) if t >= target.size}
             if copies or forced:
-                target = self.vocabularies.target
-                added = replace_unknown(hypothesis.tokens, target, copies, numbers, self._has_spaces, forced)
+                added = replace_unknown(tokens, target, copies, numbers, self._has_spaces, forced)
             else:
-                added = self.vocabularies.target.decode(hypothesis.tokens)
+                added = target.decode(tokens)
             added = one_line(added)
             joint = text + (between if text and added else "") + added
             if attention is not None:
@@ -379,14 +330,14 @@ class Translator:
             text=text,
             score=float(np.mean([h.score for h in hypotheses])),
             log_prob=sum(h.log_prob for h in hypotheses),
-            tokens=tuple(token for h in hypotheses for token in h.tokens),
+            tokens=tuple(self.vocabularies.target.entries(token for h in hypotheses for token in h.tokens)),
             token_log_probs=tuple(value for h in hypotheses for value in h.token_log_probs),
             words=tuple(links) if wanted else None,
             attention=attention if wanted and len(hypotheses) == 1 else None,
         )
 
     def _copies(
-        self, line: _Line, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
+        self, line: Line, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
     ) -> dict[int, str]:
         """Return what stands in the source for each unknown token of a translation of a part of a line."""
         if attention is None or UNK not in hypothesis.tokens:

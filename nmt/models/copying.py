@@ -1,7 +1,9 @@
 """The pointer-generator (See 2017, section 2.2): a token is generated, or copied from where the attention looks.
 
-Source and target share one vocabulary. A word that it lacks is copied as UNK, and gets its name from the source when
-unknown words are replaced. Axes: B sentences, K beams, N rows, S source tokens, T target tokens, V vocabulary.
+Source and target share one vocabulary, of V entries. A word of the source that it lacks has an id of its own for that
+sentence, V, V + 1, … (the paper's extended vocabulary), and can only be copied; a model of subwords copies these, and
+what it does not know as UNK.
+Axes: B sentences, K beams, N rows, S source tokens, T target tokens, V vocabulary, X further entries.
 """
 
 import torch
@@ -27,16 +29,17 @@ class CopyGate(nn.Module):
         score = score.to(torch.promote_types(score.dtype, torch.float32))
         return F.logsigmoid(score), F.logsigmoid(-score)
 
-    def mix(self, logits: Tensor, readout: Tensor, alignment: Tensor, copies: Tensor) -> Tensor:
-        """Return the natural log of p_gen p_vocabulary + (1 - p_gen) p_copy, eq. 9: (N, V).
+    def mix(self, logits: Tensor, readout: Tensor, alignment: Tensor, copies: Tensor, further: int = 0) -> Tensor:
+        """Return the natural log of p_gen p_vocabulary + (1 - p_gen) p_copy, eq. 9: (N, V + X).
 
         `logits` (N, V) and `readout` (N, R) are of N hypotheses with the `alignment` (N, S) over the source tokens
-        `copies` (N, S).
+        `copies` (N, S), whose ids lie below V + X, X being `further`.
         """
         generate, copy = self.log_shares(readout)
-        probs = (logits.log_softmax(-1) + generate).exp()  # (N, V)
+        probs = (logits.log_softmax(-1) + generate).exp().clamp(min=torch.finfo(logits.dtype).tiny)  # (N, V)
+        probs = F.pad(probs, (0, further))  # what another sentence may copy has none
         shares = (alignment * copy.exp()).to(probs.dtype)
-        return probs.scatter_add(1, copies, shares).clamp(min=torch.finfo(probs.dtype).tiny).log()
+        return probs.scatter_add(1, copies, shares).log()
 
     def log_prob(self, log_prob: Tensor, readout: Tensor, alignment: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Return the natural log-probability (N,) of N target tokens under the mixture.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Model
+from nmt.data.subword import UNK
 from nmt.models.copying import CopyGate
 from nmt.models.decoder import DECODERS, Decoder
 from nmt.models.deferred import Linear, as_weighed
@@ -68,6 +69,7 @@ class Seq2Seq(nn.Module):
             self.decoder = TransformerDecoder(config)
         else:
             self.decoder = DECODERS[config.decoder.context_to](config)
+        self.vocabulary = target_size
         self.read_size = config.read_size
         self.summary_kind = config.encoder.summary
         self.has_attention = config.has_attention
@@ -83,12 +85,16 @@ class Seq2Seq(nn.Module):
         self.dropout = SequenceDropout(config.dropout.output, config.dropout.mask)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
-        """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens."""
-        embedded = self.source_embedding(source)
+        """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens.
+
+        With copying there may be ids past the vocabulary's, which are read as UNK and copied as they are.
+        """
+        embedded = self.source_embedding(self._entries(source))
         states, final = self.encoder(embedded.to(next(self.encoder.parameters()).dtype), lengths)
         is_real = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
         summary = summarize(self.summary_kind, states, final, lengths)
-        return Memory(as_weighed(states), self.decoder.keys(states), is_real, final, summary, source)
+        further = 0 if self.copy_gate is None else max(0, int(source.max()) + 1 - self.vocabulary)
+        return Memory(as_weighed(states), self.decoder.keys(states), is_real, final, summary, source, further)
 
     def restrict(self, memory: Memory, tokens: Tensor, is_allowed: Tensor) -> Memory:
         """Return `memory` for generating only target `tokens` (U,), of which each sentence `is_allowed` (B, U) some."""
@@ -111,15 +117,19 @@ class Seq2Seq(nn.Module):
             logits = self.output(readout).float()
             if self.copy_gate is not None:
                 copies = memory.of_hypotheses(memory.source, len(logits))
-                logits = self.copy_gate.mix(logits, readout, alignment, copies)
+                logits = self.copy_gate.mix(logits, readout, alignment, copies, memory.further)
             return state, StepOutput(logits, alignment)
         logits = shortlist.output(readout).float()
         logits = logits.masked_fill(~memory.of_hypotheses(shortlist.is_allowed, len(logits)), -torch.inf)
         return state, StepOutput(logits, alignment, shortlist.tokens)
 
+    def _entries(self, tokens: Tensor) -> Tensor:
+        """Return `tokens` with UNK in place of what only copying knows."""
+        return tokens if self.copy_gate is None else tokens.where(tokens < self.vocabulary, UNK)
+
     def _embed(self, previous: Tensor) -> Tensor:
         """Return what the decoder reads of `previous` tokens (N, T): (N, T, E), of width 0 without feedback."""
         if self.target_embedding is None:
             return self.source_embedding.table.weight.new_empty(*previous.shape, 0)
-        embedded: Tensor = self.target_embedding(previous)
+        embedded: Tensor = self.target_embedding(self._entries(previous))
         return embedded[..., : self.read_size]

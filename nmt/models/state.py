@@ -29,7 +29,9 @@ class Memory:
     summary: Tensor
     """(B, M) the whole sentence as one vector."""
     source: Tensor
-    """(B, S) the source's token ids."""
+    """(B, S) the source's token ids, those of words that have no entry past the vocabulary's."""
+    further: int = 0
+    """How many such ids there may be."""
     shortlist: Shortlist | None = None
     """Which target tokens may be generated; None for all."""
     places: Tensor | None = None
@@ -72,6 +74,7 @@ class Memory:
             tuple(tuple(part[rows] for part in layer) for layer in self.final),
             self.summary[rows],
             self.source[rows, :longest],
+            self.further,
             None if self.shortlist is None else self.shortlist.select(rows),
         )
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import Training
+from nmt.data.subword import UNK
 from nmt.models.seq2seq import Seq2Seq, Unrolled
 from nmt.training.batch import DeviceBatch
 from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
@@ -55,9 +56,11 @@ def copying_log_probs(model: Seq2Seq, unrolled: Unrolled, batch: DeviceBatch) ->
     """Return log p of each real target token, (N,), and the mean over the vocabulary of what is generated, (N,)."""
     readout = unrolled.readout.flatten(0, 1)[batch.real]
     target = batch.target.flatten()[batch.real]
-    log_prob, mean = token_log_probs(model.output, readout, target)
     if model.copy_gate is None:
-        return log_prob, mean
+        return token_log_probs(model.output, readout, target)
+    is_entry = target < model.vocabulary
+    log_prob, mean = token_log_probs(model.output, readout, target.where(is_entry, UNK))
+    log_prob = log_prob.masked_fill(~is_entry, -torch.inf)  # it can only be copied
     alignment = unrolled.alignment.flatten(0, 1)[batch.real]
     source = batch.source[batch.real // batch.target.shape[1]]  # (N, S)
     return model.copy_gate.log_prob(log_prob, readout, alignment, source, target), mean

@@ -90,6 +90,7 @@ class Validator:
             self._device,
             self._arithmetic,
             copies_source=self._config.model.decoder.copy_source,
+            copies_words=self._config.model.decoder.copy_source,
         )
         settings = dataclasses.replace(Settings.of(self._config), tag=data.valid.tag or "")
         greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))

@@ -11,6 +11,7 @@ import pytest
 
 from nmt import config
 from nmt.cli.preprocess import command
+from nmt.data.lexicon import learn_lexicon
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.store import Store, StoreWriter
 from nmt.data.subword import UNK, Subword, Vocabularies
@@ -328,6 +329,24 @@ def test_unknown_characters_without_byte_fallback(tmp_path: Path) -> None:
     keys = {"valid": corpus(tmp_path, "v", ["the 你"], ["X"])}
     made = prepare(settings(tmp_path, data=keys, subword={"byte_fallback": False, "vocab_size": 80}), quiet)
     assert Counter(made.valid.pair(0)[0].tolist())[UNK] == 1
+
+
+def test_words_without_an_entry_are_numbered_for_a_model_that_copies(tmp_path: Path) -> None:
+    source = [f"aa bb N{i} aa N{i} M{i}" for i in range(40)]
+    target = [f"M{i} aa N{i} Q{i}" for i in range(40)]
+    data = {"train": corpus(tmp_path, "names", source, target)}
+    subword = {"kind": "word", "vocab_size": 6}
+    for changes in ({}, {"reuse": tmp_path / "prepared"}):
+        for copies in (False, True):
+            chosen = {"subword": subword | changes, "model": {"decoder": {"copy_source": copies}}}
+            made = prepare(settings(tmp_path, data=data, **chosen), quiet)
+            vocabulary = made.vocabularies.source
+            assert vocabulary.size == 6
+            a, b, n, m = vocabulary.encode(["aa bb"])[0] + ([6, 7] if copies else [UNK, UNK])
+            [(store, _)] = made.train
+            pairs = [[side.tolist() for side in store.pair(i)] for i in range(40)]
+            assert pairs == [[[a, b, n, a, n, m], [m, a, n, UNK]]] * 40
+            assert learn_lexicon(made).candidates.max() < 6
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from toy_model import EchoModel, ToyModel
 
 from nmt import config
 from nmt.data.lines import normalize, one_line
-from nmt.data.subword import Subword, Vocabularies
+from nmt.data.subword import UNK, Subword, Vocabularies
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.output import render, render_links
 from nmt.decoding.translator import Settings, Translator
@@ -241,3 +241,34 @@ def test_formats(bpe):
     assert render(empty, "text", 2, False) == "\n\n"
     assert render(empty, "moses", 2, False) == "0 |||  ||| 0.000000\n"
     assert render_links(empty, "text", 2) == "\n\n"
+
+
+@pytest.fixture(scope="module")
+def of_words(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    return Subword.train(["the cat sees a dog"] * 5, folder / "word.model", config.Subword(kind="word"), 400)
+
+
+@pytest.mark.parametrize("replaces", [True, False])
+def test_words_without_an_entry_are_copied_as_they_are(of_words, replaces):
+    line = "Zora sees the Kuno and Zora 's Kuno dog"
+    copying = make(of_words, EchoModel(of_words.size + 5), copies_source=True, copies_words=True)
+    asked = settings(replace_unknown=replaces)
+    [found] = copying.translate([line], asked)
+    assert found.targets[0].text == line
+    assert set(found.targets[0].tokens) <= set(range(of_words.size)) and UNK in found.targets[0].tokens
+    assert found.targets[0].words == tuple((i, i) for i in range(9))
+    [cut] = copying.translate([line], dataclasses.replace(asked, max_source_tokens=3))
+    assert cut.targets[0].text == line
+    [known, begun] = copying.translate(["the cat", line], asked, ["Kuno", "Kuno Ida a"])
+    assert known.targets[0].text == "Kuno cat" and begun.targets[0].text.startswith("Kuno Ida a Kuno and")
+    plain = make(of_words, EchoModel(of_words.size), copies_source=True)
+    [found] = plain.translate([line], settings(replace_unknown=False))
+    assert found.targets[0].text == "⁇ sees the ⁇ ⁇ ⁇ ⁇ ⁇ dog"
+
+
+def test_probabilities_are_of_the_word_that_was_copied(of_words):
+    copying = make(of_words, EchoModel(of_words.size + 2), copies_source=True, copies_words=True)
+    right, wrong = copying.log_probs([("Zora sees Kuno", "Zora sees Kuno"), ("Zora sees Kuno", "Kuno sees Zora")], 64)
+    assert right[0] == wrong[0] == ["▁⁇", "▁sees", "▁⁇", "</s>"]
+    assert right[1][0] > wrong[1][0] + 5 and right[1][1] == wrong[1][1]

@@ -1,8 +1,16 @@
 """The mixture of generating and copying, spelled out."""
 
-import torch
+import dataclasses
 
+import pytest
+import torch
+from architectures import VOCABULARY, batch, build
+
+from nmt.data.subword import BOS, EOS, PAD, UNK
+from nmt.decoding.force import force
 from nmt.models.copying import CopyGate
+from nmt.training.batch import DeviceBatch
+from nmt.training.objective import copying_log_probs
 
 
 @torch.no_grad()
@@ -24,6 +32,42 @@ def test_the_mixture_by_hand():
     log_prob = logits.log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
     found = gate.log_prob(log_prob, readout, alignment, rows, target)
     torch.testing.assert_close(found.exp(), mixed.gather(1, target.unsqueeze(1)).squeeze(1))
+
+
+@torch.no_grad()
+def test_what_has_no_entry_can_be_copied_only():
+    torch.manual_seed(0)
+    gate = CopyGate(3)
+    logits, readout = torch.randn(2, 6), torch.randn(2, 3)
+    alignment = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.9, 0.0]])
+    copies = torch.tensor([[6, 2, 6], [3, 7, 0]])  # of six entries
+    mixed = gate.mix(logits, readout, alignment, copies, 2)
+    copy = 1 - gate.gate(readout).sigmoid().squeeze(1)
+    torch.testing.assert_close(mixed[:, 6:].exp(), copy.unsqueeze(1) * torch.tensor([[0.8, 0.0], [0.0, 0.9]]))
+    torch.testing.assert_close(mixed.exp().sum(1), torch.ones(2))
+    found = gate.log_prob(torch.full((2,), -torch.inf), readout, alignment, copies, torch.tensor([6, 7]))
+    torch.testing.assert_close(found, mixed[[0, 1], [6, 7]])
+
+
+@pytest.mark.parametrize("place", ["next_input", "same_step", "output", "upper_layers"])
+def test_words_without_an_entry_are_told_apart_in_training_as_in_search(place):
+    model = build(score="additive", context_to=place, copy_source=True)
+    source, lengths, _ = batch()
+    source[0, 2], source[0, 4], source[1, 0] = VOCABULARY, VOCABULARY + 1, VOCABULARY
+    target = torch.tensor([[VOCABULARY + 1, 7, VOCABULARY, EOS], [VOCABULARY, 5, EOS, PAD], [UNK, 9, 4, EOS]])
+    previous = torch.cat([torch.full((3, 1), BOS), target[:, :-1]], 1)
+    real = (target != PAD).flatten().nonzero().squeeze(1)
+    here = DeviceBatch(source, lengths, previous, target, real)
+    log_prob, _ = copying_log_probs(model, model(source, lengths, previous), here)
+    forced = force(model, source, lengths, target, (target != PAD).sum(1))
+    torch.testing.assert_close(log_prob, torch.tensor([value for row in forced for value in row]), rtol=0, atol=2e-5)
+    log_prob.sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
+    exchanged = source.clone()
+    exchanged[0, 2], exchanged[0, 4] = VOCABULARY + 1, VOCABULARY
+    there = dataclasses.replace(here, source=exchanged)
+    other, _ = copying_log_probs(model, model(exchanged, lengths, previous), there)
+    assert abs(other[0] - log_prob[0]) > 1e-3 and torch.equal(other[4:], log_prob[4:])
 
 
 def test_what_cannot_be_copied_has_a_gradient():

@@ -1,0 +1,117 @@
+"""From lines of text to what the model reads: normalised, encoded, tagged, and cut where they are too long."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nmt import config
+from nmt.data.lines import normalize, one_line
+from nmt.data.subword import UNK, Subword, Vocabularies
+from nmt.decoding.alignment import raw_numbers, word_numbers
+from nmt.decoding.tags import Tagger
+from nmt.decoding.windows import cut
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line ready for the model."""
+
+    number: int
+    source: str
+    normal: str
+    """What the ids are of."""
+    ids: list[int]
+    read: list[int]
+    """What the model reads: the ids, but words that have no entry have one of their own where it can copy them."""
+    unknown: list[str]
+    """The words that those ids stand for, from the vocabulary's size on."""
+    words: list[int]
+    """The word of `source` that each piece comes from; empty where nobody asks."""
+    prefix: list[int]
+    forced: list[str]
+    """The pieces of the prefix as text, where it holds unknown words."""
+    tag: list[int]
+    slices: list[slice]
+
+    def part(self, index: int) -> list[int]:
+        """Return what the model reads of one of the `slices`, after the tag."""
+        return [*self.tag, *self.read[self.slices[index]]]
+
+
+class Reader:
+    """Reads lines as the training data of a run was read."""
+
+    def __init__(self, vocabularies: Vocabularies, data: config.Data, copies_words: bool) -> None:
+        """Take the subword models and how text is normalised; whether unknown words can be copied as they are."""
+        self._vocabularies = vocabularies
+        self._data = data
+        self._copies_words = copies_words and vocabularies.source.kind == "word"
+        self._tags = {tag: vocabularies.source.encode([tag])[0] for tag in data.tags} | {"": []}
+
+    def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
+        """Raise `NmtError` with the `remedy` for a line of the file `name` that needs a tag, where `tag` is empty."""
+        Tagger(self._data, tag, remedy).check((normalize(line, self._data) for line in lines), name)
+
+    def pairs(self, some: list[tuple[str, str]], first: int, tag: str) -> tuple[list[list[int]], list[list[int]]]:
+        """Return the ids of the sources, tagged, and of the targets of pairs, the first of which has this number."""
+        tagger = Tagger(self._data, tag)
+        normal = [normalize(source, self._data) for source, _ in some]
+        befores = [self._tags[tagger(line, f"pair {first + i + 1:,}")] for i, line in enumerate(normal)]
+        unknown = [self._unknown(line) for line in normal]
+        encoded = self._encode(self._vocabularies.source, normal, unknown)
+        sources = [[*before, *ids] if ids else ids for before, ids in zip(befores, encoded, strict=True)]
+        targets = [normalize(target, self._data) for _, target in some]
+        return sources, self._encode(self._vocabularies.target, targets, unknown)
+
+    def lines(
+        self, window: list[str], prefixes: list[str], first: int, tag: str, max_tokens: int, with_words: bool
+    ) -> list[Line]:
+        """Normalise, encode and cut the lines, of which the first has this number; `with_words` names pieces' words."""
+        printable = [one_line(line) for line in window]
+        normal = [normalize(line, self._data) for line in printable]
+        unknown = [self._unknown(line) for line in normal]
+        encoded = self._encode(self._vocabularies.source, normal, unknown)
+        tagger = Tagger(self._data, tag)
+        target = self._vocabularies.target
+        lines = []
+        for i, (source, line, read) in enumerate(zip(printable, normal, encoded, strict=True)):
+            ids = self._vocabularies.source.entries(read)
+            pieces = self._vocabularies.source.pieces(ids)
+            slices = cut(pieces, max_tokens) if ids else []
+            start = normalize(one_line(prefixes[i]), self._data)
+            prefix = self._encode(target, [start], [unknown[i]])[0] if start else []
+            reach = (
+                max([target.size - 1, *read[slices[0]]]) if slices else 0
+            )  # the first part copies its own words only
+            prefix = [token if token <= reach else UNK for token in prefix]
+            entry = Line(
+                number=first + i,
+                source=source,
+                normal=line,
+                ids=ids,
+                read=read,
+                unknown=unknown[i],
+                words=self._words(source, line, pieces) if with_words else [],
+                prefix=prefix,
+                forced=target.surfaces(start) if UNK in target.entries(prefix) else [],
+                tag=self._tags[tagger(line, f"line {first + i + 1:,}")],
+                slices=slices,
+            )
+            lines.append(entry)
+        return lines
+
+    def _unknown(self, line: str) -> list[str]:
+        """Return the words of a normalised line that have no entry and can be copied."""
+        return self._vocabularies.source.unknown_words(line) if self._copies_words else []
+
+    def _encode(self, subword: Subword, lines: list[str], unknown: list[list[str]]) -> list[list[int]]:
+        """Return the ids of normalised lines, those of each one's `unknown` words past the vocabulary's."""
+        ids = subword.encode(lines)
+        for i, words_of_source in enumerate(unknown):
+            if words_of_source:
+                ids[i] = subword.encode_extended(lines[i], words_of_source)
+        return ids
+
+    def _words(self, source: str, normal: str, pieces: list[str]) -> list[int]:
+        """Return for each piece the word of the printable line `source` that it comes from."""
+        raw = raw_numbers(source, normal, lambda word: normalize(word, self._data))
+        return [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []
