@@ -151,9 +151,9 @@ class Subword:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids; special tokens other than UNK leave nothing."""
+        """Return the text of token ids; special tokens other than UNK leave nothing, further words are unknown."""
         if self.kind == "word":
-            return " ".join(self._words[i] for i in ids if i not in (PAD, BOS, EOS))
+            return " ".join(self._words[i] for i in self.entries(ids) if i not in (PAD, BOS, EOS))
         text: str = self._processor.decode([int(i) for i in ids])
         return text
 

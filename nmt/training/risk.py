@@ -39,8 +39,8 @@ def risk_loss(
     candidates = _draw(drawer, batch, references, settings.risk_samples, seed)
     costs = []
     for reference, found in zip(references, candidates, strict=True):
-        text = target.decode(target.entries(reference))
-        costs += [1.0 - score(target.decode(target.entries(tokens)), text) / 100.0 for tokens in found]
+        text = target.decode(reference)
+        costs += [1.0 - score(target.decode(tokens), text) / 100.0 for tokens in found]
     rows = [row for row, found in enumerate(candidates) for _ in found]
     drawn = _batch_of(batch, rows, [tokens for found in candidates for tokens in found])
     log_prob, _ = copying_log_probs(model, model(drawn.source, drawn.lengths, drawn.previous), drawn)
