@@ -33,12 +33,17 @@ DOCUMENT = ROOT / "docs" / "systems.md"
 FIGURES = ROOT / "docs" / "systems"
 COPYING = "copying"
 COPYING_STEPS = 1500
+NO_COVERAGE = "without coverage"
+SECOND_PHASE = "coverage in a second phase"
 VARIANTS: dict[str, list[tuple[str, str]]] = {
-    "pointer-generator": [],
-    "without coverage": [("attention", "coverage")],
     "without pointer and coverage": [("attention", "coverage"), ("decoder", "copy_source")],
+    NO_COVERAGE: [("attention", "coverage")],
+    "coverage from the start": [],
+    SECOND_PHASE: [],
 }
 """Keys of the section `model` of see2017 that are switched off for comparison."""
+PHASE = {"max_steps": 300, "learning_rate": 0.0005, "warmup_steps": 30, "validate_every": 100, "save_every": 100}
+"""Of the second phase, which goes on from the network without coverage (See 2017, section 5)."""
 OWN_CORPORA = ("zeroshot2017",)
 """Systems that only their own corpora suit: text in three languages."""
 
@@ -196,22 +201,30 @@ def commit() -> str:
 
 def copying(given: argparse.Namespace) -> dict[str, Any]:
     """Compare the pointer-generator with the same network without, on text whose names no vocabulary holds."""
+
+    def name_of(variant: str) -> str:
+        return f"systems-copying-{variant.replace(' ', '-')}"
+
     folder = Path("copying-task")
     make_copying_task.make(folder)
     found: dict[str, Any] = {}
     budget = argparse.Namespace(corpus=None, steps=given.steps or COPYING_STEPS, sentences=None, vocabulary=None)
     for variant, keys in VARIANTS.items():
-        values = settings("see2017", f"systems-copying-{variant.replace(' ', '-')}", budget)
+        values = settings("see2017", name_of(variant), budget)
         values["data"] = {
             "source_language": "en",
             "target_language": "de",
-            "prepared": f"prepared/systems-copying-{variant.replace(' ', '-')}",
+            "prepared": f"prepared/{name_of(variant)}",
             **{split: pair(folder, split) for split in ("train", "valid")},
             "test": {"test": pair(folder, "test")},
         }
         values["subword"]["vocab_size"] = 1600  # all words that are frequent, and none of the names
         for section, key in keys:
             values["model"][section][key] = False
+        if variant == SECOND_PHASE:
+            first = str(RUNS / name_of(NO_COVERAGE))
+            values["subword"]["reuse"] = first
+            values["training"] |= {**PHASE, "init_from": first}
         run = train(values)
         found[variant] = {
             "bleu": score(run, "test", "--keep-unknown", tokenize="none")["bleu"],
