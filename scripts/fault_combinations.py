@@ -141,6 +141,7 @@ BASES: tuple[dict[str, Any], ...] = (
     {"model.decoder.kind": "transformer", "model.decoder.heads": 2, "model.decoder.feed_forward": 12},
     {"model.encoder.kind": "transformer", "model.encoder.heads": 2, "model.encoder.feed_forward": 12},
     {"model.decoder.copy_source": True},
+    {"model.decoder.copy_source": True, "subword.kind": "word"},
     {"training.teacher_forcing": "linear", "training.teacher_decay": 3},
     {"model.encoder.size": 12, "model.decoder.size": 12, "model.decoder.start": "last"},
 )
