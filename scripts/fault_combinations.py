@@ -27,6 +27,7 @@ from pydantic import ValidationError
 
 from nmt import config
 from nmt.errors import NmtError
+from nmt.models.seq2seq import Seq2Seq
 
 SMALL: dict[str, Any] = {
     "subword.vocab_size": 400,
@@ -126,8 +127,6 @@ TEXT = "The doctor sees the dog.\n\nzzz 你好 the\nthe the the the the the the 
 PAIRS = {"train": 60, "valid": 6}
 LINES = TEXT.count("\n")
 VOCABULARY = 19
-
-
 BASES: tuple[dict[str, Any], ...] = (
     {},
     {},
@@ -188,8 +187,6 @@ def nested(given: dict[str, Any]) -> dict[str, Any]:
 
 def compare_unroll_and_step(model: config.Model) -> list[str]:
     """Return what differs between one call over all tokens, and one call a token; and between padded and not."""
-    from nmt.models.seq2seq import Seq2Seq
-
     torch.manual_seed(1)
     network = Seq2Seq(model, VOCABULARY, VOCABULARY).eval()
     with torch.no_grad():
@@ -248,14 +245,11 @@ def cases_of(draw: random.Random, values: dict[str, Any], folder: Path) -> list[
         name = draw.choice(("run", "second"))
     for search in draw.sample(SEARCHES, 3):
         line = ["translate", "--model", f"runs/{name}", *search]
-        check = _anything if "--n-best" in search else _a_line_each
-        cases.append(Case(line, TEXT.encode(), check))
+        cases.append(Case(line, TEXT.encode()))
+        if "--n-best" not in search:
+            cases[-1].check = _a_line_each
     cases.append(Case(["evaluate", "--model", f"runs/{name}", "--split", "test"]))
     return cases
-
-
-def _anything(out: bytes) -> list[str]:
-    return []
 
 
 def _a_line_each(out: bytes) -> list[str]:

@@ -88,10 +88,9 @@ def encode(task: Encoding) -> Encoded:
     vocabularies = _load(task.folder)
     sides = read_clean(task.piece.path, task.piece.is_kept)
     columns, unknown = [], []
-    every = [s.encode(lines) for lines, s in zip(sides, (vocabularies.source, vocabularies.target), strict=True)]
-    if task.is_extended:
-        _extend(vocabularies.source, sides, every)
-    for lines, ids, subword in zip(sides, every, (vocabularies.source, vocabularies.target), strict=True):
+    further = [vocabularies.source.unknown_words(line) for line in sides[0]] if task.is_extended else []
+    for lines, subword in zip(sides, (vocabularies.source, vocabularies.target), strict=True):
+        ids = subword.encode(lines, further)
         lengths = np.fromiter(map(len, ids), np.int32, len(ids))
         flat = np.fromiter(chain.from_iterable(ids), id_type(subword.size + MOST_UNKNOWN), int(lengths.sum()))
         unknown.append(int(((flat == UNK) | (flat >= subword.size)).sum()))
@@ -102,15 +101,6 @@ def encode(task: Encoding) -> Encoded:
         else:
             columns.append(Column(flat, lengths, lengths))
     return Encoded(task.piece.corpus, (columns[0], columns[1]), (unknown[0], unknown[1]))
-
-
-def _extend(subword: Subword, sides: tuple[list[str], list[str]], ids: list[list[list[int]]]) -> None:
-    """Give the words of each pair that have no entry, and stand in its source, ids of their own, in place."""
-    for number, (source, target) in enumerate(zip(*sides, strict=True)):
-        if UNK in ids[0][number]:
-            unknown = subword.unknown_words(source)
-            ids[0][number] = subword.encode_extended(source, unknown)
-            ids[1][number] = subword.encode_extended(target, unknown)
 
 
 @lru_cache(maxsize=2)

@@ -114,7 +114,7 @@ def _make(config: Config, folder: Path, report: Report) -> None:
         if not any(piece.pairs for piece in pieces if piece.corpus != _VALID):
             raise NmtError("\n".join(["no training pair is left, see data.filters:", *table]))
         vocabularies = _learn_all(config, pieces, folder, workers, report)
-        _encode_all(config, pieces, folder, vocabularies, workers, report)
+        _encode_all(config, pieces, folder, vocabularies, "extended" in settings, workers, report)
     _write_valid_text(config, pieces, folder)
     shutil.rmtree(work)
     _write_header(config, settings, folder, found, vocabularies, table)
@@ -250,12 +250,12 @@ def _encode_all(
     pieces: list[Piece],
     folder: Path,
     vocabularies: Vocabularies,
+    is_extended: bool,
     workers: Workers,
     report: Report,
 ) -> None:
-    """Write the store of every corpus."""
+    """Write the store of every corpus; `is_extended` is as in `Encoding`."""
     is_text = config.subword.sampling > 0
-    is_extended = config.model.decoder.copy_source and vocabularies.source.kind == "word"
     dtype = id_type(max(vocabularies.source.size, vocabularies.target.size) + MOST_UNKNOWN)
     writers: dict[int, StoreWriter] = {}
     tokens, unknown, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64), 0

@@ -98,15 +98,23 @@ class Subword:
         path.write_bytes(model.getvalue())
         return cls(model.getvalue(), str(path))
 
-    def encode(self, lines: list[str]) -> list[list[int]]:
-        """Return the token ids of each line, without BOS and EOS."""
+    def encode(self, lines: list[str], unknown: Sequence[Sequence[str]] = ()) -> list[list[int]]:
+        """Return the token ids of each line, without BOS and EOS.
+
+        The words that `unknown` holds for a line, of a model of words, have the ids `size`, `size` + 1, … (See 2017).
+        """
         if self.kind == "word":
             known = self._id_of_word
-            return [[known.get(word, UNK) for word in line.split(" ")] if line else [] for line in lines]
+            ids = [[known.get(word, UNK) for word in line.split(" ")] if line else [] for line in lines]
+            for number, words in enumerate(unknown):
+                if words and UNK in ids[number]:
+                    further = {word: self.size + place for place, word in enumerate(words)}
+                    ids[number] = [known.get(word, further.get(word, UNK)) for word in lines[number].split(" ")]
+            return ids
         if len(lines) < _FEW_LINES:  # a list would cost a thread
             return [self._processor.encode(line) for line in lines]
-        ids: list[list[int]] = self._processor.encode(lines, num_threads=1)
-        return ids
+        found: list[list[int]] = self._processor.encode(lines, num_threads=1)
+        return found
 
     def unknown_words(self, line: str) -> list[str]:
         """Return the different words of a line that have no entry, in their order; none of models of other kinds."""
@@ -114,12 +122,6 @@ class Subword:
             return []
         unknown = dict.fromkeys(word for word in line.split(" ") if word not in self._id_of_word)
         return list(unknown)[:MOST_UNKNOWN]
-
-    def encode_extended(self, line: str, unknown: Sequence[str]) -> list[int]:
-        """Return the ids of a line, those of words that are among `unknown` being `size`, `size` + 1, … (See 2017)."""
-        further = {word: self.size + number for number, word in enumerate(unknown)}
-        known = self._id_of_word
-        return [known.get(word, further.get(word, UNK)) for word in line.split(" ")] if line else []
 
     def entries(self, ids: Iterable[int]) -> list[int]:
         """Return `ids` with UNK in place of those that lie past the vocabulary."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nmt import config
 from nmt.data.lines import normalize, one_line
-from nmt.data.subword import UNK, Subword, Vocabularies
+from nmt.data.subword import UNK, Vocabularies
 from nmt.decoding.alignment import raw_numbers, word_numbers
 from nmt.decoding.tags import Tagger
 from nmt.decoding.windows import cut
@@ -44,7 +44,7 @@ class Reader:
         """Take the subword models and how text is normalised; whether unknown words can be copied as they are."""
         self._vocabularies = vocabularies
         self._data = data
-        self._copies_words = copies_words and vocabularies.source.kind == "word"
+        self._copies_words = copies_words
         self._tags = {tag: vocabularies.source.encode([tag])[0] for tag in data.tags} | {"": []}
 
     def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
@@ -57,10 +57,10 @@ class Reader:
         normal = [normalize(source, self._data) for source, _ in some]
         befores = [self._tags[tagger(line, f"pair {first + i + 1:,}")] for i, line in enumerate(normal)]
         unknown = [self._unknown(line) for line in normal]
-        encoded = self._encode(self._vocabularies.source, normal, unknown)
+        encoded = self._vocabularies.source.encode(normal, unknown)
         sources = [[*before, *ids] if ids else ids for before, ids in zip(befores, encoded, strict=True)]
         targets = [normalize(target, self._data) for _, target in some]
-        return sources, self._encode(self._vocabularies.target, targets, unknown)
+        return sources, self._vocabularies.target.encode(targets, unknown)
 
     def lines(
         self, window: list[str], prefixes: list[str], first: int, tag: str, max_tokens: int, with_words: bool
@@ -69,7 +69,7 @@ class Reader:
         printable = [one_line(line) for line in window]
         normal = [normalize(line, self._data) for line in printable]
         unknown = [self._unknown(line) for line in normal]
-        encoded = self._encode(self._vocabularies.source, normal, unknown)
+        encoded = self._vocabularies.source.encode(normal, unknown)
         tagger = Tagger(self._data, tag)
         target = self._vocabularies.target
         lines = []
@@ -78,10 +78,9 @@ class Reader:
             pieces = self._vocabularies.source.pieces(ids)
             slices = cut(pieces, max_tokens) if ids else []
             start = normalize(one_line(prefixes[i]), self._data)
-            prefix = self._encode(target, [start], [unknown[i]])[0] if start else []
-            reach = (
-                max([target.size - 1, *read[slices[0]]]) if slices else 0
-            )  # the first part copies its own words only
+            prefix = target.encode([start], [unknown[i]])[0] if start else []
+            # What begins the first part can copy the words of that part only.
+            reach = max([target.size - 1, *read[slices[0]]]) if slices else 0
             prefix = [token if token <= reach else UNK for token in prefix]
             entry = Line(
                 number=first + i,
@@ -102,14 +101,6 @@ class Reader:
     def _unknown(self, line: str) -> list[str]:
         """Return the words of a normalised line that have no entry and can be copied."""
         return self._vocabularies.source.unknown_words(line) if self._copies_words else []
-
-    def _encode(self, subword: Subword, lines: list[str], unknown: list[list[str]]) -> list[list[int]]:
-        """Return the ids of normalised lines, those of each one's `unknown` words past the vocabulary's."""
-        ids = subword.encode(lines)
-        for i, words_of_source in enumerate(unknown):
-            if words_of_source:
-                ids[i] = subword.encode_extended(lines[i], words_of_source)
-        return ids
 
     def _words(self, source: str, normal: str, pieces: list[str]) -> list[int]:
         """Return for each piece the word of the printable line `source` that it comes from."""

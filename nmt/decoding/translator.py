@@ -304,8 +304,10 @@ class Translator:
         text = ""
         attention: NDArray[np.float32] | None = None
         links: list[tuple[int, int]] = []
+        every: list[int] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
             tokens = target.entries(hypothesis.tokens)
+            every += tokens
             numbers = word_numbers(target.pieces(tokens))
             attention = hypothesis.alignment
             if attention is not None:
@@ -330,7 +332,7 @@ class Translator:
             text=text,
             score=float(np.mean([h.score for h in hypotheses])),
             log_prob=sum(h.log_prob for h in hypotheses),
-            tokens=tuple(self.vocabularies.target.entries(token for h in hypotheses for token in h.tokens)),
+            tokens=tuple(every),
             token_log_probs=tuple(value for h in hypotheses for value in h.token_log_probs),
             words=tuple(links) if wanted else None,
             attention=attention if wanted and len(hypotheses) == 1 else None,
