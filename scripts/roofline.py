@@ -17,6 +17,8 @@ PLAIN = {
     "encoder.merge": "concat",
     "decoder.kind": "recurrent",
     "decoder.readout": "tanh",
+    "encoder.transitions": 1,
+    "decoder.transitions": 1,
     "decoder.copy_source": False,
     "decoder.feedback": True,
     "attention.local": "none",

@@ -83,6 +83,10 @@ PAPERS = {
         "22.19 newstest2014, 25.23 newstest2015 (WMT15 en-de)",
         "Well-set hyperparameters of a plain system reach those of intricate ones.",
     ),
+    "nematus2017": Paper(
+        "34.2 en-de, 38.6 de-en (WMT16, newstest2016; ensembles, trained on back-translated text, too)",
+        "A cell reads the token, looks at the source, and a second cell reads what it saw.",
+    ),
     "see2017": Paper(
         "ROUGE-1 39.53 with coverage, 36.44 without, 31.33 without pointer (CNN/Daily Mail)",
         "Pointing copies what no vocabulary holds; coverage stops repetition.",

@@ -67,6 +67,18 @@ MORE = [
     {"copy_source": True, "readout": "deep"},
     {"copy_source": True, "score": "dot", "heads": 2, "context_to": "next_input"},
     {"copy_source": True, "score": "general", "local": "monotonic"},
+    *(
+        {"transitions": 2, "gate_norm": norm, "cell": cell, "context_to": to}
+        for cell, norm in (("lstm", False), ("gru", True), ("rnn", True))
+        for to in (*PLACES, "conditional")
+    ),
+    {"gate_norm": True, "start": "last", "residual": True},
+    {"gate_norm": True, "cell": "gru", "score": "none", "context_to": "every_step"},
+    {"transitions": 3, "score": "none", "context_to": "start", "start": "last"},
+    {"transitions": 3, "context_to": "conditional", "layers": 1, "cell": "gru", "start": "last", "tie": "none"},
+    {"transitions": 2, "context_to": "conditional", "layers": 3, "residual": True, "layer_norm": True},
+    {"transitions": 2, "context_to": "conditional", "score": "additive", "coverage": True, "copy_source": True},
+    {"encoder": "transformer", "transitions": 3, "context_to": "conditional", "gate_norm": True},
     {"encoder": "transformer", "decoder": "transformer"},
     {"encoder": "transformer", "decoder": "transformer", "layers": 1, "tie": "none"},
     {"encoder": "transformer", "summary": "mean", "context_to": "next_input"},
@@ -83,7 +95,7 @@ SECTIONS = {
     "encoder": ("bidirectional", "bidirectional_layers", "merge", "reverse", "summary"),
     "attention": ("score", "scaled", "heads", "local", "window", "coverage"),
     "decoder": ("context_to", "start", "readout", "feedback", "copy_source"),
-    "both": ("cell", "residual", "layer_norm"),
+    "both": ("cell", "residual", "layer_norm", "gate_norm", "transitions"),
 }
 
 

@@ -313,6 +313,19 @@ REFUSED = [
     ({"encoder": {"size": 10**19}}, "less than or equal to 100000"),
     ({"attention": {"coverage": True}}, "'coverage' needs 'score: additive'"),
     ({"attention": {"score": "additive", "coverage": True}}, "attention.coverage needs one step after the other"),
+    ({"decoder": {"context_to": "conditional"}}, "'context_to: conditional' needs two 'transitions' or more"),
+    (
+        {"decoder": {"context_to": "conditional", "transitions": 2, "feedback": False}},
+        "without 'feedback' the bottom layer has nothing to read where the context goes to conditional",
+    ),
+    (
+        {"encoder": {"kind": "transformer", "transitions": 2}, "embedding": {"size": 512}},
+        "'transitions' means nothing with 'kind: transformer'",
+    ),
+    (
+        {"encoder": {"kind": "transformer", "gate_norm": True}, "embedding": {"size": 512}},
+        "'gate_norm' means nothing with 'kind: transformer'",
+    ),
     ({"decoder": {"feedback": False}}, "without 'feedback' the bottom layer has nothing to read"),
     (
         {"attention": {"score": "none"}, "decoder": {"context_to": "start", "start": "zero"}},

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["recurrent", "transformer"]
 Cell = Literal["lstm", "gru", "rnn"]
+RECURRENT = ("cell", "residual", "layer_norm", "gate_norm", "transitions")
+"""Keys of a `Stack` that mean nothing for a Transformer."""
 
 
 class Embedding(Section):
@@ -47,6 +49,11 @@ class Stack(Section):
     """Add a layer's input to its output, not to its state, wherever the widths agree (Wu 2016)."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
+    gate_norm: bool = False
+    """Normalise what makes each gate within the cells (Ba 2016, Chen 2018). Training then loops over the steps."""
+    transitions: Depth = 1
+    """Cells that each step of a layer goes through, of which the first reads the input: deep transition (Pascanu 2014).
+    With more than one training loops over the steps."""
     heads: Width = 8
     """Attention heads (transformer)."""
     feed_forward: Width = 1024
@@ -93,8 +100,8 @@ class Encoder(Stack):
     @model_validator(mode="after")
     def _possible(self) -> "Self":
         if self.kind == "transformer":
-            others = ["cell", "bidirectional", "bidirectional_layers", "merge", "reverse", "residual", "layer_norm"]
-            self.refuse(others, self.heads)
+            others = ["bidirectional", "bidirectional_layers", "merge", "reverse"]
+            self.refuse([*RECURRENT, *others], self.heads)
             return self
         self.refuse(["heads", "feed_forward"])
         if self.bidirectional_layers > self.layers:
@@ -160,10 +167,13 @@ class Decoder(Stack):
 
     layers: Depth = 2
     """Number of layers."""
-    context_to: Literal["upper_layers", "output", "next_input", "same_step", "start", "every_step"] = "upper_layers"
+    context_to: Literal["upper_layers", "output", "next_input", "same_step", "conditional", "start", "every_step"] = (
+        "upper_layers"
+    )
     """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers
     above read it (GNMT v2; parallel in time); output = nowhere (Luong 2015; parallel in time); next_input = input
-    feeding (Luong 2015); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015). Without
+    feeding (Luong 2015); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015);
+    conditional = of the bottom layer's transitions the first queries, the second reads it (Sennrich 2017). Without
     attention: start = the first state only (Sutskever 2014); every_step = every step and the output read the summary
     (Cho 2014)."""
     feedback: bool = True
@@ -182,11 +192,12 @@ class Decoder(Stack):
     @model_validator(mode="after")
     def _possible(self) -> "Self":
         if self.kind == "transformer":
-            others = ["cell", "context_to", "feedback", "residual", "layer_norm", "start", "readout", "copy_source"]
-            self.refuse(others, self.heads)
+            self.refuse([*RECURRENT, "context_to", "feedback", "start", "readout", "copy_source"], self.heads)
             return self
         self.refuse(["heads", "feed_forward"])
-        if not self.feedback and self.context_to in ("start", "output", "upper_layers"):
+        if self.context_to == "conditional" and self.transitions < 2:
+            raise ValueError("'context_to: conditional' needs two 'transitions' or more")
+        if not self.feedback and self.context_to in ("start", "output", "upper_layers", "conditional"):
             raise ValueError(
                 f"without 'feedback' the bottom layer has nothing to read where the context goes to {self.context_to}; "
                 "choose context_to every_step, next_input or same_step"
@@ -319,7 +330,8 @@ class Model(Section):
             raise ValueError(f"attention.score dot {sizes}; or use score: general")
         if attention.coverage and decoder.context_to in ("output", "upper_layers"):
             raise ValueError(
-                "attention.coverage needs one step after the other: decoder.context_to next_input or same_step"
+                "attention.coverage needs one step after the other: decoder.context_to next_input, same_step or "
+                "conditional"
             )
         if decoder.copy_source and attention.score == "none":
             raise ValueError("decoder.copy_source needs attention: choose an attention.score")

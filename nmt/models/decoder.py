@@ -18,7 +18,7 @@ from nmt.models.attention import Attention, MultiHeadAttention, build_attention
 from nmt.models.deferred import Linear, deferred_gradients
 from nmt.models.dropout import SequenceDropout
 from nmt.models.encoder import summarize
-from nmt.models.recurrent import CellState, RecurrentLayer, squash
+from nmt.models.recurrent import CellState, Joints, RecurrentLayer, squash
 from nmt.models.state import DecoderState, Memory
 
 
@@ -59,8 +59,8 @@ class Loop:
 
     shares: Tensor
     """(B, T, G) the embeddings' share of the bottom layer's gates."""
-    joints: list[tuple[Tensor, Tensor]]
-    """Of each layer, weight and bias of what else makes its gates."""
+    joints: list[Joints]
+    """Of each layer, weights and biases of what else makes its gates."""
     masks: list[Tensor | None]
     """(B, T, D) dropout factors of what enters each layer but the bottom one."""
 
@@ -68,14 +68,20 @@ class Loop:
 class Decoder(nn.Module):
     """What all arrangements share: layers, attention, start and readout."""
 
-    def __init__(self, config: Model, input_sizes: list[int]) -> None:
+    def __init__(self, config: Model, input_sizes: list[int], bottom_transitions: int | None = None) -> None:
+        """Take the width of what each layer reads; the bottom one may have fewer transitions than the others."""
         super().__init__()
         size = config.decoder.size
+        transitions = [config.decoder.transitions] * len(input_sizes)
+        transitions[0] = bottom_transitions or transitions[0]
         self.embedding_size = config.read_size
         self.readout_size = config.readout_size
         self.layers = cast(
             "Sequence[RecurrentLayer]",
-            nn.ModuleList(RecurrentLayer(config.decoder.cell, width, size) for width in input_sizes),
+            nn.ModuleList(
+                RecurrentLayer(config.decoder.cell, width, size, count, config.decoder.gate_norm)
+                for width, count in zip(input_sizes, transitions, strict=True)
+            ),
         )
         self.norms = nn.ModuleList(
             nn.LayerNorm(size) if config.decoder.layer_norm else nn.Identity() for _ in input_sizes
@@ -145,22 +151,23 @@ class Decoder(nn.Module):
         """Take the bottom layer's step, which reads `embedded` (N, E) and `other`, (N, R) or (N, M)."""
         other = other.to(embedded.dtype)
         if loop is None:
-            output, bottom = self.layers[0].step(torch.cat([embedded, other], -1), state.layers[0])
-        else:
-            output, bottom = self.layers[0].step(other, state.layers[0], loop.joints[0], loop.shares[:, t])
-        return self.finish(0, output, embedded), bottom
+            return self.layers[0].step(torch.cat([embedded, other], -1), state.layers[0])
+        return self.layers[0].step(other, state.layers[0], loop.joints[0], loop.shares[:, t])
 
-    def climb(self, x: Tensor, state: DecoderState, loop: Loop | None, t: int) -> tuple[Tensor, tuple[CellState, ...]]:
-        """Take one step through the layers above the bottom one, each reading only the one below.
+    def climb(
+        self, output: Tensor, embedded: Tensor, state: DecoderState, loop: Loop | None, t: int
+    ) -> tuple[Tensor, tuple[CellState, ...]]:
+        """Take one step from the bottom layer's `output` through the layers above, each reading only the one below.
 
         Returns the top output (N, D) and these layers' states.
         """
+        x = self.finish(0, output, embedded)
         states = []
         for depth in range(1, len(self.layers)):
             mask = None if loop is None else loop.masks[depth - 1]
             entering = x if mask is None else x * mask[:, t]
-            joint = None if loop is None else loop.joints[depth]
-            output, above = self.layers[depth].step(entering, state.layers[depth], joint)
+            joints = None if loop is None else loop.joints[depth]
+            output, above = self.layers[depth].step(entering, state.layers[depth], joints)
             x = self.finish(depth, output, x)
             states.append(above)
         return x, tuple(states)
@@ -178,7 +185,7 @@ class Decoder(nn.Module):
         batch, steps, _ = embedded.shape
         bottom, *above = self.layers
         shares = bottom.share(embedded, slice(0, self.embedding_size))
-        joints = [bottom.joint(slice(self.embedding_size, None)), *(layer.joint() for layer in above)]
+        joints = [bottom.joints(slice(self.embedding_size, None)), *(layer.joints() for layer in above)]
         masks = [self.dropout.mask(batch, steps, layer.size, shares) for layer in above]
         return Loop(shares, joints, masks)
 
@@ -219,7 +226,7 @@ class PlainDecoder(Decoder):
         context = memory.of_hypotheses(memory.summary, len(embedded)) if self.reads_summary else None
         other = embedded[:, :0] if context is None else context
         output, bottom = self.enter(embedded, other, state, None, 0)
-        x, above = self.climb(output, state, None, 0)
+        x, above = self.climb(output, embedded, state, None, 0)
         state = DecoderState((bottom, *above), position=state.position + 1)
         alignment = memory.of_hypotheses(self._even(memory, 1).squeeze(1), len(embedded))
         return state, self.read_out(x, context, embedded), alignment
@@ -247,7 +254,7 @@ class OutputDecoder(Decoder):
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
         output, bottom = self.enter(embedded, embedded[:, :0], state, None, 0)
-        x, above = self.climb(output, state, None, 0)
+        x, above = self.climb(output, embedded, state, None, 0)
         context, alignment, _ = self.look(x, memory, state)
         state = DecoderState((bottom, *above), position=state.position + 1)
         return state, self.read_out(x, context, embedded), alignment
@@ -320,21 +327,17 @@ class NextInputDecoder(Decoder):
     ) -> tuple[DecoderState, Tensor, Tensor]:
         assert state.feed is not None
         output, bottom = self.enter(embedded, state.feed, state, loop, t)
-        x, above = self.climb(output, state, loop, t)
+        x, above = self.climb(output, embedded, state, loop, t)
         context, alignment, coverage = self.look(x, memory, state)
         readout = self.read_out(x, context, embedded)
         return DecoderState((bottom, *above), readout, coverage, state.position + 1), readout, alignment
 
 
-class SameStepDecoder(Decoder):
-    """The previous state queries, this step's bottom layer reads the context (Bahdanau 2015, section 3.1)."""
-
-    def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size + config.encoder.size, *above])
+class LoopingDecoder(Decoder):
+    """The context goes into the state of the step that makes it; the readouts are computed outside the loop."""
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """See `Decoder.unroll`; the readouts are computed outside the loop."""
+        """See `Decoder.unroll`."""
         state = self.start(memory, 1)
         outputs, contexts, alignments = [], [], []
         loop = self.prepare(embedded)
@@ -355,9 +358,54 @@ class SameStepDecoder(Decoder):
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
+        """Return next state, top output (N, D), context (N, M) and alignment (N, S)."""
+        raise NotImplementedError
+
+
+class SameStepDecoder(LoopingDecoder):
+    """The previous state queries, this step's bottom layer reads the context (Bahdanau 2015, section 3.1)."""
+
+    def __init__(self, config: Model) -> None:
+        above = [config.decoder.size] * (config.decoder.layers - 1)
+        super().__init__(config, [config.read_size + config.encoder.size, *above])
+
+    def _advance(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+    ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         context, alignment, coverage = self.look(state.layers[-1][0], memory, state)
         output, bottom = self.enter(embedded, context, state, loop, t)
-        x, above = self.climb(output, state, loop, t)
+        x, above = self.climb(output, embedded, state, loop, t)
+        state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
+        return state, x, context, alignment
+
+
+class ConditionalDecoder(LoopingDecoder):
+    """Nematus's conditional GRU (Sennrich 2017), of any cell: two or more cells with one state, and attention between.
+
+    The first reads the token, its state queries; the second reads the context, those that follow only the state.
+    """
+
+    def __init__(self, config: Model) -> None:
+        decoder = config.decoder
+        above = [decoder.size] * (decoder.layers - 1)
+        super().__init__(config, [config.read_size, *above], bottom_transitions=1)
+        later = decoder.transitions - 1
+        self.reader = RecurrentLayer(decoder.cell, config.encoder.size, decoder.size, later, decoder.gate_norm)
+
+    def prepare(self, embedded: Tensor) -> Loop:
+        """See `Decoder.prepare`; the last of the joints are the reader's."""
+        loop = super().prepare(embedded)
+        loop.joints.append(self.reader.joints())
+        return loop
+
+    def _advance(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+    ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
+        _, middle = self.enter(embedded, embedded[:, :0], state, loop, t)
+        context, alignment, coverage = self.look(middle[0], memory, state)
+        joints = None if loop is None else loop.joints[-1]
+        output, bottom = self.reader.step(context.to(embedded.dtype), middle, joints)
+        x, above = self.climb(output, embedded, state, loop, t)
         state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
         return state, x, context, alignment
 
@@ -369,4 +417,5 @@ DECODERS: dict[str, Callable[[Model], Decoder]] = {
     "upper_layers": UpperLayersDecoder,
     "next_input": NextInputDecoder,
     "same_step": SameStepDecoder,
+    "conditional": ConditionalDecoder,
 }

@@ -21,8 +21,9 @@ class EncoderLayer(nn.Module):
         super().__init__()
         size = config.size // 2 if is_bidirectional and config.merge == "concat" else config.size
         self.merge = config.merge
-        self.forwards = RecurrentLayer(config.cell, input_size, size)
-        self.backwards = RecurrentLayer(config.cell, input_size, size) if is_bidirectional else None
+        sizes = input_size, size, config.transitions
+        self.forwards = RecurrentLayer(config.cell, *sizes, config.gate_norm)
+        self.backwards = RecurrentLayer(config.cell, *sizes, config.gate_norm) if is_bidirectional else None
         self.residual = config.residual and input_size == config.size
         self.norm = nn.LayerNorm(config.size) if config.layer_norm else nn.Identity()
 

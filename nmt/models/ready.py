@@ -14,6 +14,7 @@ from nmt.models.deferred import Linear
 from nmt.models.device import Arithmetic, choose_arithmetic
 from nmt.models.recurrent import RecurrentLayer
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.transformer import TransformerDecoderLayer
 
 LEVELS = 127
 """Largest magnitude of a quantised number."""
@@ -139,11 +140,11 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True, is_pac
     products: list[tuple[nn.Module, str]] = []
     if copied.decoder.readout is not None:
         products.append((copied.decoder, "readout"))
-    for layer in copied.decoder.layers:
-        if isinstance(layer, RecurrentLayer):
-            layer.product = product(*layer.joint())
-        else:
-            products += layer.products()
+    for part in copied.decoder.modules():
+        if isinstance(part, RecurrentLayer):
+            part.product = product(*part.joint())
+        elif isinstance(part, TransformerDecoderLayer):
+            products += part.products()
     for part, name in products:
         weights = getattr(part, name)
         part.add_module(name, product(weights.weight, weights.bias))

@@ -4,20 +4,23 @@ Axes: B sentences, N rows, T steps, I input width, D width, G gates: 4D, of a pl
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.models.deferred import linear
+from nmt.models.deferred import deferred_gradients, linear
 
 CellState: TypeAlias = tuple[Tensor, ...]
 """(h,) of an RNN or GRU, (h, c) of an LSTM, each (B, D)."""
+Joints: TypeAlias = list[tuple[Tensor, Tensor]]
+"""Of each cell that a step goes through, weight (G, I' + D) and bias (G,) that make its gates of [x; h]."""
 
-NETWORKS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+FUSED: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+CELLS: dict[str, Callable[..., nn.RNNCellBase]] = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
 INPUT_GAIN = {"lstm": 2.0, "gru": 1.0, "rnn": 1.0}
 """Of the weights that read the input, over those of Glorot & Bengio (2010), each gate drawn by itself.
 
@@ -77,21 +80,44 @@ class _LstmCell(torch.autograd.Function):
         return outer, c_gradient * forget_gate
 
 
+class GateNorm(nn.Module):
+    """Normalises what makes each gate over its units, before the bias (Ba 2016; per gate as in RNMT+, Chen 2018)."""
+
+    def __init__(self, gates: int, size: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(gates, size))
+
+    def forward(self, products: Tensor) -> Tensor:
+        """Return `products` (N, G) with mean 0 and variance 1 in each gate, times the gain."""
+        parts = products.view(-1, *self.gain.shape)  # (N, gates, D)
+        normed = F.layer_norm(parts, parts.shape[-1:])
+        return (normed * self.gain).flatten(-2)
+
+
 class RecurrentLayer(nn.Module):
     """A layer of LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho 2014) or tanh RNN (Elman 1990) cells.
 
-    `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time.
+    `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time. With several
+    `transitions` a step goes through so many cells, of which the first alone reads the input (deep transition, Pascanu
+    2014); that, and normalised gates, no fused call can do, and `forward` is a loop over `step`.
     """
 
     product: nn.Module | None
     """The gates (N, G) of [x; h] (N, I + D) in one product, in a network made ready for search."""
 
-    def __init__(self, cell: str, input_size: int, size: int) -> None:
+    def __init__(self, cell: str, input_size: int, size: int, transitions: int = 1, gate_norm: bool = False) -> None:
         super().__init__()
         self.cell = cell
         self.size = size
         self.product = None
-        self.network: nn.RNNBase = NETWORKS[cell](input_size, size, batch_first=True)
+        self.norm = GateNorm(1 if cell == "rnn" else 4, size) if gate_norm else None
+        self.further = cast(
+            "Sequence[RecurrentLayer]",
+            nn.ModuleList(RecurrentLayer(cell, 0, size, gate_norm=gate_norm) for _ in range(transitions - 1)),
+        )
+        self.is_fused = transitions == 1 and input_size > 0 and not gate_norm
+        network = FUSED[cell](input_size, size, batch_first=True) if self.is_fused else CELLS[cell](input_size, size)
+        self.network: nn.Module = network
         input_weight, state_weight, input_bias, state_bias = self.weights
         gates = len(input_weight) // size
         for block in input_weight.chunk(gates):
@@ -106,7 +132,7 @@ class RecurrentLayer(nn.Module):
     @property
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the weights of input and state, (4D, I) and (4D, D), and their biases; 3D of a GRU, D of an RNN."""
-        input_weight, state_weight, input_bias, state_bias = self.network.all_weights[0]
+        input_weight, state_weight, input_bias, state_bias = self.network.parameters()
         return input_weight, state_weight, input_bias, state_bias
 
     @property
@@ -116,6 +142,8 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, x: Tensor, start: CellState | None = None) -> Tensor:
         """Return the outputs (B, T, D) over `x` (B, T, I), from the state `start` or from zero."""
+        if not self.is_fused:
+            return self._states(x, start)[0]
         with self._type(x) as dtype:
             state = None if start is None else tuple(part.to(dtype) for part in start)
             output: Tensor = self.network(x.to(dtype), self._pack_state(state))[0]
@@ -128,6 +156,9 @@ class RecurrentLayer(nn.Module):
         after the last step only. So padding is marked by an input of its own, which shuts the input gate and opens the
         forget gate: the memory stays as the last real token left it.
         """
+        if not self.is_fused:
+            states = self._states(x, None)
+            return states[0], tuple(last_real(part, lengths) for part in states[: None if with_cells else 1])
         if self.cell != "lstm" or not with_cells:
             output = self(x)
             return output, (last_real(output, lengths),)
@@ -145,35 +176,69 @@ class RecurrentLayer(nn.Module):
                 output, _, c = torch.lstm(x.to(dtype), state, weights, True, 1, 0.0, self.training, False, True)
         return output, (last_real(output, lengths), c[0])
 
-    def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
-        """Return weight (G, I' + D) and bias (G,) that make gates of [x; h], `x` being those `columns` of the input.
+    def _states(self, x: Tensor, start: CellState | None) -> CellState:
+        """Return the states after each step over `x` (B, T, I), (B, T, D) each."""
+        state = start or (x.new_zeros(len(x), self.size),) * self.states
+        shares, joints = self.share(x, slice(None)), self.joints(slice(x.shape[-1], None))
+        states = []
+        with deferred_gradients():
+            for t in range(x.shape[1]):
+                _, state = self.step(x[:, t, :0], state, joints, shares[:, t])
+                states.append(state)
+        return tuple(torch.stack(parts, dim=1).to(x.dtype) for parts in zip(*states, strict=True))
 
-        A GRU keeps the candidate's two shares apart, as the reset gate comes between them, and has G = 4D too.
+    def joints(self, columns: slice = slice(None)) -> Joints:
+        """Return what a loop over `step` multiplies by, where `x` is those `columns` of the input."""
+        return [self.joint(columns), *(cell.joint() for cell in self.further)]
+
+    def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Return weight (G, I' + D) and bias (G,) of the first cell's product, `x` being those `columns` of the input.
+
+        A GRU keeps the candidate's two shares apart, as the reset gate comes between them, and has G = 4D too. Where
+        gates are normalised, what is added to the product is zero: the bias comes after.
         """
-        input_weight, state_weight, input_bias, state_bias = self.weights
+        input_weight, state_weight, *_ = self.weights
         input_weight = input_weight[:, columns]
+        bias = self._bias if self.norm is None else torch.zeros_like(self._bias)
         if self.cell != "gru":
-            return torch.cat([input_weight, state_weight], 1), input_bias + state_bias
+            return torch.cat([input_weight, state_weight], 1), bias
         gates = 2 * self.size
         weight = torch.cat([
             torch.cat([input_weight[:gates], state_weight[:gates]], 1),
             F.pad(input_weight[gates:], (0, self.size)),
             F.pad(state_weight[gates:], (input_weight.shape[1], 0)),
         ])  # fmt: skip
-        return weight, torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])
+        return weight, bias
+
+    @property
+    def _bias(self) -> Tensor:
+        _, _, of_input, of_state = self.weights
+        if self.cell != "gru":
+            return of_input + of_state
+        gates = 2 * self.size
+        return torch.cat([of_input[:gates] + of_state[:gates], of_input[gates:], of_state[gates:]])
 
     def share(self, x: Tensor, columns: slice) -> Tensor:
-        """Return what `x` (..., I'), those `columns` of the input, adds to the gates: (..., G)."""
+        """Return what `x` (..., I'), those `columns` of the input, adds to the first cell's product: (..., G)."""
         product = F.linear(x, self.weights[0][:, columns])
         return F.pad(product, (0, self.size)) if self.cell == "gru" else product
 
     def step(
-        self, x: Tensor, state: CellState, joint: tuple[Tensor, Tensor] | None = None, share: Tensor | None = None
+        self, x: Tensor, state: CellState, joints: Joints | None = None, share: Tensor | None = None
     ) -> tuple[Tensor, CellState]:
         """Return the output (N, D) and next state from `state` and the input `x` (N, I).
 
-        In a loop, `joint` comes ready, and may be that of some columns, `x`; `share` (N, G) is that of the others.
+        In a loop, `joints` come ready, and may be those of some columns, `x`; `share` (N, G) is that of the others.
         """
+        state = self._advance(x, state, joints[0] if joints else None, share)
+        for number, cell in enumerate(self.further, 1):
+            state = cell._advance(x[:, :0], state, joints[number] if joints else None, None)
+        return state[0], state
+
+    def _advance(
+        self, x: Tensor, state: CellState, joint: tuple[Tensor, Tensor] | None, share: Tensor | None
+    ) -> CellState:
+        """Return the state after the first cell."""
         h = state[0]
         both = torch.cat([x, h.to(x.dtype)], dim=-1)
         if joint is None and self.product is not None:
@@ -182,20 +247,20 @@ class RecurrentLayer(nn.Module):
             gates = linear(both, *(joint or self.joint()))
         if share is not None:
             gates = gates + share
+        if self.norm is not None:
+            gates = self.norm(gates) + self._bias
         if self.cell == "lstm":
             c = state[1].to(gates.dtype)
             if torch.is_grad_enabled():
                 h, c = _LstmCell.apply(gates, c)  # type: ignore[no-untyped-call]
             else:
                 h, c, *_ = _lstm_cell(gates, c)
-            return h, (h, c)
+            return h, c
         if self.cell == "rnn":
-            h = squash(gates)
-            return h, (h,)
+            return (squash(gates),)
         reset, update, x_new, h_new = gates.chunk(4, dim=-1)
         new = squash(x_new + reset.sigmoid() * h_new)
-        h = torch.lerp(new, h.to(new.dtype), update.sigmoid())
-        return h, (h,)
+        return (torch.lerp(new, h.to(new.dtype), update.sigmoid()),)
 
     @contextmanager
     def _type(self, x: Tensor) -> Iterator[torch.dtype]:

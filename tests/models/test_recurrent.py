@@ -29,6 +29,56 @@ def test_step_and_sequence_equal_torch_cells(cell, reference):
         torch.testing.assert_close(outputs[:, t], h)
 
 
+@pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("rnn", nn.RNNCell)])
+@torch.no_grad()
+def test_transitions_equal_torch_cells_one_after_the_other(cell, reference):
+    torch.manual_seed(0)
+    layer, others = RecurrentLayer(cell, 3, 4, transitions=3), [reference(width, 4) for width in (3, 0, 0)]
+    for part, other in zip((layer, *layer.further), others, strict=True):
+        for name, weight in part.network.named_parameters():
+            getattr(other, name).copy_(weight.normal_())
+    x = torch.randn(2, 5, 3)
+    start = tuple(torch.randn(2, 4) for _ in range(layer.states))
+    outputs, state = layer(x, start), start
+    expected = start if cell == "lstm" else start[0]
+    for t in range(5):
+        output, state = layer.step(x[:, t], state)
+        for read, other in zip((x[:, t], x[:, t, :0], x[:, t, :0]), others, strict=True):
+            expected = other(read, expected)
+        h = expected[0] if cell == "lstm" else expected
+        torch.testing.assert_close(output, h)
+        torch.testing.assert_close(outputs[:, t], h)
+
+
+@torch.no_grad()
+def test_each_gate_is_normalised_before_its_bias():
+    torch.manual_seed(0)
+    layer = RecurrentLayer("lstm", 3, 4, gate_norm=True)
+    for weight in layer.parameters():
+        weight.normal_()
+    x, h, c = torch.randn(2, 3), torch.randn(2, 4), torch.randn(2, 4)
+    of_input, of_state, *biases = layer.weights
+    gates = []
+    for part, gain, bias in zip(
+        (x @ of_input.T + h @ of_state.T).chunk(4, 1), layer.norm.gain, sum(biases).chunk(4), strict=True
+    ):
+        centred = part - part.mean(1, keepdim=True)
+        gates.append(centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt() * gain + bias)
+    expected = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh()
+    output, (_, memory) = layer.step(x, (h, c))
+    torch.testing.assert_close(memory, expected)
+    torch.testing.assert_close(output, gates[3].sigmoid() * expected.tanh())
+
+
+@torch.no_grad()
+def test_what_a_normalised_gru_reads_does_not_change_with_its_loudness():
+    torch.manual_seed(0)
+    layer = RecurrentLayer("gru", 30, 40, gate_norm=True)
+    x, zero = torch.randn(2, 30), torch.zeros(2, 40)
+    torch.testing.assert_close(layer.step(x, (zero,))[0], layer.step(9 * x, (zero,))[0], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(layer.step(0 * x, (zero,))[0], zero)
+
+
 @torch.no_grad()
 def test_lstm_by_hand():
     layer = RecurrentLayer("lstm", 1, 1)
@@ -64,11 +114,15 @@ def test_rnn_by_hand():
     assert float(h) == float(output) == pytest.approx(math.tanh(0.2 + 0.1), rel=1e-6)
 
 
+LAYERS = [{}, {"transitions": 2}, {"gate_norm": True}, {"transitions": 3, "gate_norm": True}]
+
+
+@pytest.mark.parametrize("kind", LAYERS, ids=str)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @torch.no_grad()
-def test_forward_to_end_gives_the_state_after_the_last_real_token(cell):
+def test_forward_to_end_gives_the_state_after_the_last_real_token(cell, kind):
     torch.manual_seed(0)
-    layer = RecurrentLayer(cell, 3, 4)
+    layer = RecurrentLayer(cell, 3, 4, **kind)
     x, lengths = torch.randn(2, 5, 3), torch.tensor([3, 5])
     output, final = layer.forward_to_end(x, lengths)
     for i, length in enumerate(lengths.tolist()):
@@ -78,17 +132,19 @@ def test_forward_to_end_gives_the_state_after_the_last_real_token(cell):
         for part, expected in zip(final, state, strict=True):
             torch.testing.assert_close(part[i : i + 1], expected)
     torch.testing.assert_close(last_real(output, lengths), final[0])
+    assert len(layer.forward_to_end(x, lengths, with_cells=False)[1]) == 1
 
 
+@pytest.mark.parametrize("kind", LAYERS, ids=str)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_a_share_and_the_joint_rest_make_a_whole_step(cell):
+def test_a_share_and_the_joint_rest_make_a_whole_step(cell, kind):
     torch.manual_seed(0)
-    layer = RecurrentLayer(cell, 5, 4)
-    for weight in layer.network.parameters():
+    layer = RecurrentLayer(cell, 5, 4, **kind)
+    for weight in layer.parameters():
         nn.init.normal_(weight)
     x, state = torch.randn(2, 5), tuple(torch.randn(2, 4) for _ in range(layer.states))
-    share, joint = layer.share(x[:, :2], slice(0, 2)), layer.joint(slice(2, None))
-    output, _ = layer.step(x[:, 2:], state, joint, share)
+    share, joints = layer.share(x[:, :2], slice(0, 2)), layer.joints(slice(2, None))
+    output, _ = layer.step(x[:, 2:], state, joints, share)
     torch.testing.assert_close(output, layer.step(x, state)[0])
 
 
