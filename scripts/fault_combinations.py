@@ -135,7 +135,7 @@ BASES: tuple[dict[str, Any], ...] = (
     {},
     {},
     {"model.decoder.context_to": "same_step", "model.attention.score": "additive"},
-    {"model.decoder.context_to": "conditional", "model.decoder.transitions": 2},
+    {"model.decoder.context_to": "conditional"},
     {"model.decoder.context_to": "next_input", "model.attention.score": "additive", "model.attention.coverage": True},
     {"model.attention.score": "none", "model.decoder.context_to": "start"},
     {"model.attention.score": "none", "model.decoder.context_to": "every_step", "model.encoder.summary": "mean"},

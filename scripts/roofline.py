@@ -66,6 +66,8 @@ def arithmetic(model: Model, vocabulary: int, counts: Counts) -> dict[str, float
             raise NmtError(f"--roofline counts networks with model.{known[0]}: {known[1]} only")
     if attention.score in ("none", "location") or encoder.layers_both_ways not in (0, encoder.layers):
         raise NmtError("--roofline counts networks with attention to the source's words, whose layers are all alike")
+    if decoder.context_to == "conditional":
+        raise NmtError("--roofline counts networks whose decoder has one cell in a layer")
     directions = 2 if encoder.bidirectional else 1
     width = encoder.size // directions
     encoder_inputs = [embedding] + [encoder.size] * (encoder.layers - 1)

@@ -313,9 +313,14 @@ REFUSED = [
     ({"encoder": {"size": 10**19}}, "less than or equal to 100000"),
     ({"attention": {"coverage": True}}, "'coverage' needs 'score: additive'"),
     ({"attention": {"score": "additive", "coverage": True}}, "attention.coverage needs one step after the other"),
-    ({"decoder": {"context_to": "conditional"}}, "'context_to: conditional' needs two 'transitions' or more"),
+    ({"encoder": {"size": 2, "gate_norm": True}}, "'gate_norm' leaves nothing of a single unit"),
     (
-        {"decoder": {"context_to": "conditional", "transitions": 2, "feedback": False}},
+        {"encoder": {"size": 1, "bidirectional": False, "layer_norm": True}},
+        "'layer_norm' leaves nothing of a single unit",
+    ),
+    ({"decoder": {"size": 1, "gate_norm": True}}, "'gate_norm' leaves nothing of a single unit"),
+    (
+        {"decoder": {"context_to": "conditional", "feedback": False}},
         "without 'feedback' the bottom layer has nothing to read where the context goes to conditional",
     ),
     (

@@ -50,10 +50,11 @@ class Stack(Section):
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
     gate_norm: bool = False
-    """Normalise what makes each gate within the cells (Ba 2016, Chen 2018). Training then loops over the steps."""
+    """Normalise what makes each gate within the cells, gate by gate (after Ba 2016, as in Chen 2018). The layer is then
+    a loop over its steps, some three times as slow."""
     transitions: Depth = 1
-    """Cells that each step of a layer goes through, of which the first reads the input: deep transition (Pascanu 2014).
-    With more than one training loops over the steps."""
+    """Cells that each step of a layer goes through, of which the first reads the input: deep transition (Pascanu
+    2014). With more than one the layer is a loop over its steps, too."""
     heads: Width = 8
     """Attention heads (transformer)."""
     feed_forward: Width = 1024
@@ -64,6 +65,12 @@ class Stack(Section):
         self.refuse_idle(foreign, f"with 'kind: {self.kind}'")
         if self.size % heads or (self.kind == "transformer" and self.size % 2):
             raise ValueError(f"'size' {self.size} must be even and a multiple of 'heads' {heads}")
+
+    def refuse_constant(self, width: int) -> None:
+        """Refuse to normalise a layer or direction of a single unit, which would say the same of everything."""
+        for key, is_on, units in (("layer_norm", self.layer_norm, self.size), ("gate_norm", self.gate_norm, width)):
+            if is_on and units == 1:
+                raise ValueError(f"'{key}' leaves nothing of a single unit: choose a larger 'size', or leave it out")
 
 
 class Encoder(Stack):
@@ -114,6 +121,7 @@ class Encoder(Stack):
             raise ValueError(f"'merge: {self.merge}' needs 'bidirectional: true'")
         if self.layers_both_ways and self.reverse:
             raise ValueError("'reverse' is for an encoder of one direction: set 'bidirectional: false'")
+        self.refuse_constant(self.size // 2 if self.layers_both_ways and self.merge == "concat" else self.size)
         return self
 
 
@@ -171,9 +179,9 @@ class Decoder(Stack):
         "upper_layers"
     )
     """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers
-    above read it (GNMT v2; parallel in time); output = nowhere (Luong 2015; parallel in time); next_input = input
-    feeding (Luong 2015); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015);
-    conditional = of the bottom layer's transitions the first queries, the second reads it (Sennrich 2017). Without
+    above read it (GNMT v2; parallel in time, if its layers are); output = nowhere (Luong 2015; the same); next_input =
+    input feeding (Luong 2015); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015);
+    conditional = the bottom layer's cell queries, and one more, with the same state, reads it (Sennrich 2017). Without
     attention: start = the first state only (Sutskever 2014); every_step = every step and the output read the summary
     (Cho 2014)."""
     feedback: bool = True
@@ -195,8 +203,7 @@ class Decoder(Stack):
             self.refuse([*RECURRENT, "context_to", "feedback", "start", "readout", "copy_source"], self.heads)
             return self
         self.refuse(["heads", "feed_forward"])
-        if self.context_to == "conditional" and self.transitions < 2:
-            raise ValueError("'context_to: conditional' needs two 'transitions' or more")
+        self.refuse_constant(self.size)
         if not self.feedback and self.context_to in ("start", "output", "upper_layers", "conditional"):
             raise ValueError(
                 f"without 'feedback' the bottom layer has nothing to read where the context goes to {self.context_to}; "

@@ -6,6 +6,7 @@ M memory width, R readout.
 has B rows: the beams of a sentence are queries of its one memory, as target positions are in `unroll`.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -18,7 +19,7 @@ from nmt.models.attention import Attention, MultiHeadAttention, build_attention
 from nmt.models.deferred import Linear, deferred_gradients
 from nmt.models.dropout import SequenceDropout
 from nmt.models.encoder import summarize
-from nmt.models.recurrent import CellState, Joints, RecurrentLayer, squash
+from nmt.models.recurrent import CellState, Joint, RecurrentLayer, squash
 from nmt.models.state import DecoderState, Memory
 
 
@@ -57,12 +58,14 @@ class Start(nn.Module):
 class Loop:
     """What does not change, or does not depend on the step before, in a loop over T target tokens."""
 
-    shares: Tensor
-    """(B, T, G) the embeddings' share of the bottom layer's gates."""
-    joints: list[Joints]
-    """Of each layer, weights and biases of what else makes its gates."""
+    shares: tuple[Tensor, ...]
+    """Of each step, (B, G) the embedding's share of the bottom layer's gates."""
+    joints: list[list[Joint]]
+    """Of each layer, of each of its cells, what else makes its gates."""
     masks: list[Tensor | None]
     """(B, T, D) dropout factors of what enters each layer but the bottom one."""
+    reader: list[Joint] | None = None
+    """Of the cells that read the context in the middle of a step."""
 
 
 class Decoder(nn.Module):
@@ -148,11 +151,11 @@ class Decoder(nn.Module):
     def enter(
         self, embedded: Tensor, other: Tensor, state: DecoderState, loop: Loop | None, t: int
     ) -> tuple[Tensor, CellState]:
-        """Take the bottom layer's step, which reads `embedded` (N, E) and `other`, (N, R) or (N, M)."""
+        """Take the bottom layer's step, which reads `embedded` (N, E) and `other`: (N, R), (N, M) or (N, 0)."""
         other = other.to(embedded.dtype)
         if loop is None:
             return self.layers[0].step(torch.cat([embedded, other], -1), state.layers[0])
-        return self.layers[0].step(other, state.layers[0], loop.joints[0], loop.shares[:, t])
+        return self.layers[0].step(other, state.layers[0], loop.joints[0], loop.shares[t])
 
     def climb(
         self, output: Tensor, embedded: Tensor, state: DecoderState, loop: Loop | None, t: int
@@ -187,7 +190,7 @@ class Decoder(nn.Module):
         shares = bottom.share(embedded, slice(0, self.embedding_size))
         joints = [bottom.joints(slice(self.embedding_size, None)), *(layer.joints() for layer in above)]
         masks = [self.dropout.mask(batch, steps, layer.size, shares) for layer in above]
-        return Loop(shares, joints, masks)
+        return Loop(shares.unbind(1), joints, masks)
 
     def look(self, query: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return contexts (N, M), alignments (N, S) and the next coverage of N queries (N, D)."""
@@ -203,7 +206,7 @@ class Decoder(nn.Module):
 class PlainDecoder(Decoder):
     """No attention: the sentence's summary is the first state only (Sutskever 2014), or read at every step (Cho 2014).
 
-    No step depends on what the one before made of the source, so training needs no loop over time.
+    No step depends on what the one before made of the source, so training needs no loop over time but within layers.
     """
 
     def __init__(self, config: Model) -> None:
@@ -238,7 +241,7 @@ class PlainDecoder(Decoder):
 
 
 class OutputDecoder(Decoder):
-    """The top layer queries, only the readout reads the context (Luong 2015, section 3): no loop in training."""
+    """The top layer queries, only the readout reads the context (Luong 2015, section 3): parallel as its layers are."""
 
     def __init__(self, config: Model) -> None:
         above = [config.decoder.size] * (config.decoder.layers - 1)
@@ -261,7 +264,7 @@ class OutputDecoder(Decoder):
 
 
 class UpperLayersDecoder(Decoder):
-    """The bottom layer queries, the layers above read the context (GNMT v2): no loop over time in training."""
+    """The bottom layer queries, the layers above read the context (GNMT v2): parallel as its layers are."""
 
     def __init__(self, config: Model) -> None:
         above = config.decoder.size + config.encoder.size
@@ -312,8 +315,8 @@ class NextInputDecoder(Decoder):
         readouts, alignments = [], []
         loop = self.prepare(embedded)
         with deferred_gradients():
-            for t in range(embedded.shape[1]):
-                state, readout, alignment = self._advance(embedded[:, t], state, memory, loop, t)
+            for t, token in enumerate(embedded.unbind(1)):
+                state, readout, alignment = self._advance(token, state, memory, loop, t)
                 readouts.append(readout)
                 alignments.append(alignment)
         return torch.stack(readouts, dim=1), torch.stack(alignments, dim=1)
@@ -333,8 +336,8 @@ class NextInputDecoder(Decoder):
         return DecoderState((bottom, *above), readout, coverage, state.position + 1), readout, alignment
 
 
-class LoopingDecoder(Decoder):
-    """The context goes into the state of the step that makes it; the readouts are computed outside the loop."""
+class ContextInStateDecoder(Decoder):
+    """The context goes into the state of the step that makes it: the readouts can be made after the loop."""
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """See `Decoder.unroll`."""
@@ -342,8 +345,8 @@ class LoopingDecoder(Decoder):
         outputs, contexts, alignments = [], [], []
         loop = self.prepare(embedded)
         with deferred_gradients():
-            for t in range(embedded.shape[1]):
-                state, output, context, alignment = self._advance(embedded[:, t], state, memory, loop, t)
+            for t, token in enumerate(embedded.unbind(1)):
+                state, output, context, alignment = self._advance(token, state, memory, loop, t)
                 outputs.append(output)
                 contexts.append(context)
                 alignments.append(alignment)
@@ -362,7 +365,7 @@ class LoopingDecoder(Decoder):
         raise NotImplementedError
 
 
-class SameStepDecoder(LoopingDecoder):
+class SameStepDecoder(ContextInStateDecoder):
     """The previous state queries, this step's bottom layer reads the context (Bahdanau 2015, section 3.1)."""
 
     def __init__(self, config: Model) -> None:
@@ -379,8 +382,8 @@ class SameStepDecoder(LoopingDecoder):
         return state, x, context, alignment
 
 
-class ConditionalDecoder(LoopingDecoder):
-    """Nematus's conditional GRU (Sennrich 2017), of any cell: two or more cells with one state, and attention between.
+class ConditionalDecoder(ContextInStateDecoder):
+    """Nematus's conditional GRU (Sennrich 2017), of any cell: cells with one state, and attention between.
 
     The first reads the token, its state queries; the second reads the context, those that follow only the state.
     """
@@ -389,22 +392,20 @@ class ConditionalDecoder(LoopingDecoder):
         decoder = config.decoder
         above = [decoder.size] * (decoder.layers - 1)
         super().__init__(config, [config.read_size, *above], bottom_transitions=1)
-        later = decoder.transitions - 1
-        self.reader = RecurrentLayer(decoder.cell, config.encoder.size, decoder.size, later, decoder.gate_norm)
+        self.reader = RecurrentLayer(
+            decoder.cell, config.encoder.size, decoder.size, decoder.transitions, decoder.gate_norm
+        )
 
     def prepare(self, embedded: Tensor) -> Loop:
-        """See `Decoder.prepare`; the last of the joints are the reader's."""
-        loop = super().prepare(embedded)
-        loop.joints.append(self.reader.joints())
-        return loop
+        """See `Decoder.prepare`."""
+        return dataclasses.replace(super().prepare(embedded), reader=self.reader.joints())
 
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
-        _, middle = self.enter(embedded, embedded[:, :0], state, loop, t)
+        _, middle = self.enter(embedded, embedded.new_empty(len(embedded), 0), state, loop, t)
         context, alignment, coverage = self.look(middle[0], memory, state)
-        joints = None if loop is None else loop.joints[-1]
-        output, bottom = self.reader.step(context.to(embedded.dtype), middle, joints)
+        output, bottom = self.reader.step(context.to(embedded.dtype), middle, None if loop is None else loop.reader)
         x, above = self.climb(output, embedded, state, loop, t)
         state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
         return state, x, context, alignment

@@ -21,9 +21,12 @@ class EncoderLayer(nn.Module):
         super().__init__()
         size = config.size // 2 if is_bidirectional and config.merge == "concat" else config.size
         self.merge = config.merge
-        sizes = input_size, size, config.transitions
-        self.forwards = RecurrentLayer(config.cell, *sizes, config.gate_norm)
-        self.backwards = RecurrentLayer(config.cell, *sizes, config.gate_norm) if is_bidirectional else None
+        directions = [
+            RecurrentLayer(config.cell, input_size, size, config.transitions, config.gate_norm)
+            for _ in range(1 + is_bidirectional)
+        ]
+        self.forwards = directions[0]
+        self.backwards = directions[1] if is_bidirectional else None
         self.residual = config.residual and input_size == config.size
         self.norm = nn.LayerNorm(config.size) if config.layer_norm else nn.Identity()
 

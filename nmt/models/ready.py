@@ -140,9 +140,9 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True, is_pac
     products: list[tuple[nn.Module, str]] = []
     if copied.decoder.readout is not None:
         products.append((copied.decoder, "readout"))
-    for part in copied.decoder.modules():
+    for part in list(copied.decoder.modules()):
         if isinstance(part, RecurrentLayer):
-            part.product = product(*part.joint())
+            part.make_ready(product)
         elif isinstance(part, TransformerDecoderLayer):
             products += part.products()
     for part, name in products:

@@ -16,8 +16,8 @@ from nmt.models.deferred import deferred_gradients, linear
 
 CellState: TypeAlias = tuple[Tensor, ...]
 """(h,) of an RNN or GRU, (h, c) of an LSTM, each (B, D)."""
-Joints: TypeAlias = list[tuple[Tensor, Tensor]]
-"""Of each cell that a step goes through, weight (G, I' + D) and bias (G,) that make its gates of [x; h]."""
+Joint: TypeAlias = tuple[Tensor, Tensor]
+"""Weight (G, I' + D) and bias (G,) that make a cell's gates of [x; h]."""
 
 FUSED: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 CELLS: dict[str, Callable[..., nn.RNNCellBase]] = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
@@ -81,17 +81,17 @@ class _LstmCell(torch.autograd.Function):
 
 
 class GateNorm(nn.Module):
-    """Normalises what makes each gate over its units, before the bias (Ba 2016; per gate as in RNMT+, Chen 2018)."""
+    """Normalises what makes each gate over its units, before the bias (after Ba 2016; by gate, as in Chen 2018)."""
 
     def __init__(self, gates: int, size: int) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(gates, size))
+        self.gates = gates
+        self.gain = nn.Parameter(torch.ones(gates * size))
 
     def forward(self, products: Tensor) -> Tensor:
         """Return `products` (N, G) with mean 0 and variance 1 in each gate, times the gain."""
-        parts = products.view(-1, *self.gain.shape)  # (N, gates, D)
-        normed = F.layer_norm(parts, parts.shape[-1:])
-        return (normed * self.gain).flatten(-2)
+        parts = products.unflatten(-1, (self.gates, -1))  # type: ignore[no-untyped-call]
+        return F.layer_norm(parts, parts.shape[-1:]).flatten(-2) * self.gain
 
 
 class RecurrentLayer(nn.Module):
@@ -99,17 +99,19 @@ class RecurrentLayer(nn.Module):
 
     `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time. With several
     `transitions` a step goes through so many cells, of which the first alone reads the input (deep transition, Pascanu
-    2014); that, and normalised gates, no fused call can do, and `forward` is a loop over `step`.
+    2014). No fused call does that, nor normalised gates: `forward` is then a loop over `step`, and slower.
     """
 
     product: nn.Module | None
     """The gates (N, G) of [x; h] (N, I + D) in one product, in a network made ready for search."""
+    late_bias: Tensor | None
+    """(G,) what is added to it where gates are normalised."""
 
     def __init__(self, cell: str, input_size: int, size: int, transitions: int = 1, gate_norm: bool = False) -> None:
         super().__init__()
         self.cell = cell
         self.size = size
-        self.product = None
+        self.product = self.late_bias = None
         self.norm = GateNorm(1 if cell == "rnn" else 4, size) if gate_norm else None
         self.further = cast(
             "Sequence[RecurrentLayer]",
@@ -143,7 +145,7 @@ class RecurrentLayer(nn.Module):
     def forward(self, x: Tensor, start: CellState | None = None) -> Tensor:
         """Return the outputs (B, T, D) over `x` (B, T, I), from the state `start` or from zero."""
         if not self.is_fused:
-            return self._states(x, start)[0]
+            return self._states(x, start, with_cells=False)[0]
         with self._type(x) as dtype:
             state = None if start is None else tuple(part.to(dtype) for part in start)
             output: Tensor = self.network(x.to(dtype), self._pack_state(state))[0]
@@ -157,8 +159,8 @@ class RecurrentLayer(nn.Module):
         forget gate: the memory stays as the last real token left it.
         """
         if not self.is_fused:
-            states = self._states(x, None)
-            return states[0], tuple(last_real(part, lengths) for part in states[: None if with_cells else 1])
+            states = self._states(x, None, with_cells)
+            return states[0], tuple(last_real(part, lengths) for part in states)
         if self.cell != "lstm" or not with_cells:
             output = self(x)
             return output, (last_real(output, lengths),)
@@ -176,47 +178,45 @@ class RecurrentLayer(nn.Module):
                 output, _, c = torch.lstm(x.to(dtype), state, weights, True, 1, 0.0, self.training, False, True)
         return output, (last_real(output, lengths), c[0])
 
-    def _states(self, x: Tensor, start: CellState | None) -> CellState:
-        """Return the states after each step over `x` (B, T, I), (B, T, D) each."""
+    def _states(self, x: Tensor, start: CellState | None, with_cells: bool) -> CellState:
+        """Return the states after each step over `x` (B, T, I), (B, T, D) each; of an LSTM both if `with_cells`."""
         state = start or (x.new_zeros(len(x), self.size),) * self.states
-        shares, joints = self.share(x, slice(None)), self.joints(slice(x.shape[-1], None))
+        nothing = x.new_empty(len(x), 0)
+        joints = self.joints(slice(x.shape[-1], None))
         states = []
         with deferred_gradients():
-            for t in range(x.shape[1]):
-                _, state = self.step(x[:, t, :0], state, joints, shares[:, t])
-                states.append(state)
+            for share in self.share(x, slice(None)).unbind(1):
+                _, state = self.step(nothing, state, joints, share)
+                states.append(state if with_cells else state[:1])
         return tuple(torch.stack(parts, dim=1).to(x.dtype) for parts in zip(*states, strict=True))
 
-    def joints(self, columns: slice = slice(None)) -> Joints:
-        """Return what a loop over `step` multiplies by, where `x` is those `columns` of the input."""
+    def joints(self, columns: slice = slice(None)) -> list[Joint]:
+        """Return what makes the gates of each cell of a step, the input of which has those `columns` only."""
         return [self.joint(columns), *(cell.joint() for cell in self.further)]
 
-    def joint(self, columns: slice = slice(None)) -> tuple[Tensor, Tensor]:
-        """Return weight (G, I' + D) and bias (G,) of the first cell's product, `x` being those `columns` of the input.
+    def joint(self, columns: slice = slice(None)) -> Joint:
+        """Return weight (G, I' + D) and bias (G,) of the first cell, `x` being those `columns` of the input.
 
-        A GRU keeps the candidate's two shares apart, as the reset gate comes between them, and has G = 4D too. Where
-        gates are normalised, what is added to the product is zero: the bias comes after.
+        A GRU keeps the candidate's two shares apart, as the reset gate comes between them, and has G = 4D too.
         """
-        input_weight, state_weight, *_ = self.weights
+        input_weight, state_weight, input_bias, state_bias = self.weights
         input_weight = input_weight[:, columns]
-        bias = self._bias if self.norm is None else torch.zeros_like(self._bias)
         if self.cell != "gru":
-            return torch.cat([input_weight, state_weight], 1), bias
+            return torch.cat([input_weight, state_weight], 1), input_bias + state_bias
         gates = 2 * self.size
         weight = torch.cat([
             torch.cat([input_weight[:gates], state_weight[:gates]], 1),
             F.pad(input_weight[gates:], (0, self.size)),
             F.pad(state_weight[gates:], (input_weight.shape[1], 0)),
         ])  # fmt: skip
-        return weight, bias
+        return weight, torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])
 
-    @property
-    def _bias(self) -> Tensor:
-        _, _, of_input, of_state = self.weights
-        if self.cell != "gru":
-            return of_input + of_state
-        gates = 2 * self.size
-        return torch.cat([of_input[:gates] + of_state[:gates], of_input[gates:], of_state[gates:]])
+    def make_ready(self, product: Callable[[Tensor, Tensor], nn.Module]) -> None:
+        """Take the `product` of a weight (G, I + D) and a bias (G,) for the first cell; for search only."""
+        weight, bias = self.joint()
+        if self.norm is not None:
+            self.late_bias, bias = bias, torch.zeros_like(bias)
+        self.product = product(weight, bias)
 
     def share(self, x: Tensor, columns: slice) -> Tensor:
         """Return what `x` (..., I'), those `columns` of the input, adds to the first cell's product: (..., G)."""
@@ -224,7 +224,7 @@ class RecurrentLayer(nn.Module):
         return F.pad(product, (0, self.size)) if self.cell == "gru" else product
 
     def step(
-        self, x: Tensor, state: CellState, joints: Joints | None = None, share: Tensor | None = None
+        self, x: Tensor, state: CellState, joints: list[Joint] | None = None, share: Tensor | None = None
     ) -> tuple[Tensor, CellState]:
         """Return the output (N, D) and next state from `state` and the input `x` (N, I).
 
@@ -235,20 +235,20 @@ class RecurrentLayer(nn.Module):
             state = cell._advance(x[:, :0], state, joints[number] if joints else None, None)
         return state[0], state
 
-    def _advance(
-        self, x: Tensor, state: CellState, joint: tuple[Tensor, Tensor] | None, share: Tensor | None
-    ) -> CellState:
-        """Return the state after the first cell."""
+    def _advance(self, x: Tensor, state: CellState, joint: Joint | None, share: Tensor | None) -> CellState:
+        """Return the state after one cell, the first of the layer whose weights are asked."""
         h = state[0]
         both = torch.cat([x, h.to(x.dtype)], dim=-1)
+        bias: Tensor | None
         if joint is None and self.product is not None:
-            gates = self.product(both)
+            gates, bias = self.product(both), self.late_bias
         else:
-            gates = linear(both, *(joint or self.joint()))
+            weight, bias = joint or self.joint()
+            gates = linear(both, weight, bias if self.norm is None else None)
         if share is not None:
             gates = gates + share
         if self.norm is not None:
-            gates = self.norm(gates) + self._bias
+            gates = self.norm(gates) + bias
         if self.cell == "lstm":
             c = state[1].to(gates.dtype)
             if torch.is_grad_enabled():

@@ -50,8 +50,13 @@ def test_transitions_equal_torch_cells_one_after_the_other(cell, reference):
         torch.testing.assert_close(outputs[:, t], h)
 
 
+def normalised(part):
+    centred = part - part.mean(1, keepdim=True)
+    return centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+
+
 @torch.no_grad()
-def test_each_gate_is_normalised_before_its_bias():
+def test_each_gate_of_an_lstm_is_normalised_before_its_bias():
     torch.manual_seed(0)
     layer = RecurrentLayer("lstm", 3, 4, gate_norm=True)
     for weight in layer.parameters():
@@ -59,15 +64,32 @@ def test_each_gate_is_normalised_before_its_bias():
     x, h, c = torch.randn(2, 3), torch.randn(2, 4), torch.randn(2, 4)
     of_input, of_state, *biases = layer.weights
     gates = []
-    for part, gain, bias in zip(
-        (x @ of_input.T + h @ of_state.T).chunk(4, 1), layer.norm.gain, sum(biases).chunk(4), strict=True
-    ):
-        centred = part - part.mean(1, keepdim=True)
-        gates.append(centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt() * gain + bias)
+    products, gains = x @ of_input.T + h @ of_state.T, layer.norm.gain
+    for part, gain, bias in zip(products.chunk(4, 1), gains.chunk(4), sum(biases).chunk(4), strict=True):
+        gates.append(normalised(part) * gain + bias)
     expected = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh()
     output, (_, memory) = layer.step(x, (h, c))
     torch.testing.assert_close(memory, expected)
     torch.testing.assert_close(output, gates[3].sigmoid() * expected.tanh())
+
+
+@torch.no_grad()
+def test_each_gate_of_a_gru_is_normalised_before_its_bias():
+    torch.manual_seed(0)
+    layer = RecurrentLayer("gru", 3, 4, gate_norm=True)
+    for weight in layer.parameters():
+        weight.normal_()
+    x, h = torch.randn(2, 3), torch.randn(2, 4)
+    of_input, of_state = ((y @ weight.T).chunk(3, 1) for y, weight in zip((x, h), layer.weights, strict=False))
+    bias_of_input, bias_of_state = (bias.chunk(3) for bias in layer.weights[2:])
+    gain = layer.norm.gain.chunk(4)
+    reset, update = (
+        (normalised(of_input[i] + of_state[i]) * gain[i] + bias_of_input[i] + bias_of_state[i]).sigmoid()
+        for i in (0, 1)
+    )
+    x_new, h_new = normalised(of_input[2]) * gain[2], normalised(of_state[2]) * gain[3]
+    new = (x_new + bias_of_input[2] + reset * (h_new + bias_of_state[2])).tanh()
+    torch.testing.assert_close(layer.step(x, (h,))[0], (1 - update) * new + update * h)
 
 
 @torch.no_grad()

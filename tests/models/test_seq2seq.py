@@ -3,6 +3,7 @@
 import pytest
 import torch
 from architectures import EVERY, VOCABULARY, batch, build, name_of, unrolled_logits
+from torch import nn
 
 every_architecture = pytest.mark.parametrize("architecture", EVERY, ids=name_of)
 
@@ -129,3 +130,32 @@ def test_tying_shares_tables(tie, tables):
         id(t) for t in (model.source_embedding.table.weight, model.target_embedding.table.weight, model.output.weight)
     }
     assert len(shared) == tables
+
+
+@torch.no_grad()
+def test_the_conditional_decoder_has_one_state_and_attention_between_its_cells():
+    model = build(cell="gru", score="dot", layers=1, context_to="conditional", transitions=2, readout="deep")
+    decoder = model.decoder
+    source, lengths, previous = batch()
+    memory = model.encode(source, lengths)
+    reads_token, reads_context = nn.GRUCell(8, 8), nn.GRUCell(8, 8)
+    last = nn.GRUCell(0, 8)
+    for cell, layer in (
+        (reads_token, decoder.layers[0]),
+        (reads_context, decoder.reader),
+        (last, decoder.reader.further[0]),
+    ):
+        for weight, given in zip(cell.parameters(), layer.weights, strict=True):
+            weight.copy_(given)
+    state = model.start(memory, 1)
+    h = state.layers[0][0]
+    for token in previous.unbind(1):
+        embedded = model._embed(token.unsqueeze(1)).squeeze(1)
+        h = reads_token(embedded, h)
+        scores = torch.einsum("nd,nsd->ns", h, memory.states) / 8**0.5
+        weights = scores.masked_fill(~memory.is_real, -torch.inf).softmax(-1)
+        context = torch.einsum("ns,nsd->nd", weights, memory.states)
+        h = last(embedded[:, :0], reads_context(context, h))
+        state, readout, alignment = decoder.step(embedded, state, memory)
+        torch.testing.assert_close(alignment, weights)
+        torch.testing.assert_close(readout, decoder.readout(torch.cat([h, context, embedded], -1)).tanh())

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nmt.config import Training
+from nmt.models.recurrent import RecurrentLayer
 from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
 
 COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
@@ -26,6 +27,14 @@ COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
 def test_learning_rate(settings, plateaus, table):
     training = Training(**{**COMMON, **settings})
     assert {step: learning_rate(step, training, plateaus) for step in table} == pytest.approx(table)
+
+
+def test_gains_of_gates_are_not_decayed():
+    layer = RecurrentLayer("gru", 2, 3, transitions=2, gate_norm=True)
+    groups = build_optimizer(layer, Training(optimizer="adamw", weight_decay=0.5)).param_groups
+    decayed = {id(weight) for weight in groups[0]["params"]}
+    names = {name.split(".")[-1] for name, weight in layer.named_parameters() if id(weight) in decayed}
+    assert names == {"weight_ih", "weight_hh"}
 
 
 def test_biases_are_not_decayed():
