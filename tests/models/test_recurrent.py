@@ -55,18 +55,22 @@ def normalised(part):
     return centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
 
 
+def normalising_layer(cell):
+    torch.manual_seed(0)
+    layer = RecurrentLayer(cell, 3, 4, gate_norm=True)
+    for weight in layer.parameters():
+        nn.init.normal_(weight)
+    return layer
+
+
 @torch.no_grad()
 def test_each_gate_of_an_lstm_is_normalised_before_its_bias():
-    torch.manual_seed(0)
-    layer = RecurrentLayer("lstm", 3, 4, gate_norm=True)
-    for weight in layer.parameters():
-        weight.normal_()
+    layer = normalising_layer("lstm")
     x, h, c = torch.randn(2, 3), torch.randn(2, 4), torch.randn(2, 4)
     of_input, of_state, *biases = layer.weights
-    gates = []
     products, gains = x @ of_input.T + h @ of_state.T, layer.norm.gain
-    for part, gain, bias in zip(products.chunk(4, 1), gains.chunk(4), sum(biases).chunk(4), strict=True):
-        gates.append(normalised(part) * gain + bias)
+    parts = zip(products.chunk(4, 1), gains.chunk(4), sum(biases).chunk(4), strict=True)
+    gates = [normalised(part) * gain + bias for part, gain, bias in parts]
     expected = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh()
     output, (_, memory) = layer.step(x, (h, c))
     torch.testing.assert_close(memory, expected)
@@ -75,10 +79,7 @@ def test_each_gate_of_an_lstm_is_normalised_before_its_bias():
 
 @torch.no_grad()
 def test_each_gate_of_a_gru_is_normalised_before_its_bias():
-    torch.manual_seed(0)
-    layer = RecurrentLayer("gru", 3, 4, gate_norm=True)
-    for weight in layer.parameters():
-        weight.normal_()
+    layer = normalising_layer("gru")
     x, h = torch.randn(2, 3), torch.randn(2, 4)
     of_input, of_state = ((y @ weight.T).chunk(3, 1) for y, weight in zip((x, h), layer.weights, strict=False))
     bias_of_input, bias_of_state = (bias.chunk(3) for bias in layer.weights[2:])
