@@ -72,8 +72,8 @@ def arithmetic(model: Model, vocabulary: int, counts: Counts) -> dict[str, float
     width = encoder.size // directions
     encoder_inputs = [embedding] + [encoder.size] * (encoder.layers - 1)
     readout = decoder.size if model.embedding.tie == "none" else embedding
-    fed = {"next_input": readout, "same_step": encoder.size}.get(decoder.context_to, 0)
-    above = decoder.size + (encoder.size if decoder.context_to == "upper_layers" else 0)
+    fed = {"next_input": readout, "all_layers": encoder.size, "same_step": encoder.size}.get(decoder.context_to, 0)
+    above = decoder.size + (encoder.size if decoder.context_to in ("upper_layers", "all_layers") else 0)
     decoder_inputs = [embedding + fed] + [above] * (decoder.layers - 1)
     key = {"dot": 0, "general": decoder.size, "additive": attention.size, "concat": attention.size}[attention.score]
     states = decoder.layers * (2 if decoder.cell == "lstm" else 1)

@@ -71,8 +71,8 @@ PAPERS = {
         "Looking at the source again beats one fixed vector.",
     ),
     "luong2015": Paper(
-        "11.3 plain, 12.6 reversed, 14.0 dropout, 16.8 global attention, 18.1 fed, 19.0 local-p fed, 20.9 with "
-        "unknown words replaced (WMT14 en-de, newstest2014)",
+        "11.3 plain, 12.6 reversed, 14.0 dropout, 16.8 global attention (location), 18.1 fed, 19.0 local-p (general) "
+        "fed, 20.9 with unknown words replaced (WMT14 en-de, newstest2014)",
         "Simple scores do, input feeding helps, a predicted window helps further.",
     ),
     "gnmt2016": Paper(

@@ -79,6 +79,15 @@ MORE = [
     {"transitions": 2, "context_to": "conditional", "layers": 3, "residual": True, "layer_norm": True},
     {"context_to": "conditional", "score": "additive", "coverage": True, "copy_source": True},
     {"encoder": "transformer", "transitions": 3, "context_to": "conditional", "gate_norm": True},
+    {"context_to": "all_layers"},
+    {"context_to": "all_layers", "cell": "gru", "layers": 1, "readout": "none", "tie": "none"},
+    {"context_to": "all_layers", "layers": 3, "start": "last", "residual": True, "residual_from": 2},
+    {"context_to": "all_layers", "score": "additive", "coverage": True, "copy_source": True},
+    {"context_to": "all_layers", "score": "additive", "heads": 2, "gate_norm": True, "readout": "none", "tie": "none"},
+    {"context_to": "all_layers", "feedback": False, "readout": "maxout", "tie": "none"},
+    {"context_to": "all_layers", "score": "location", "layers": 3, "layer_norm": True, "mask": "sentence"},
+    {"context_to": "all_layers", "encoder": "transformer", "cell": "rnn", "transitions": 2},
+    {"layers": 3, "start": "last", "residual": True, "residual_from": 2},
     {"encoder": "transformer", "decoder": "transformer"},
     {"encoder": "transformer", "decoder": "transformer", "layers": 1, "tie": "none"},
     {"encoder": "transformer", "summary": "mean", "context_to": "next_input"},
@@ -95,7 +104,7 @@ SECTIONS = {
     "encoder": ("bidirectional", "bidirectional_layers", "merge", "reverse", "summary"),
     "attention": ("score", "scaled", "heads", "local", "window", "coverage"),
     "decoder": ("context_to", "start", "readout", "feedback", "copy_source"),
-    "both": ("cell", "residual", "layer_norm", "gate_norm", "transitions"),
+    "both": ("cell", "residual", "residual_from", "layer_norm", "gate_norm", "transitions"),
 }
 
 

@@ -281,6 +281,8 @@ REFUSED = [
     ({"encoder": {"reverse": True}}, "'reverse' is for an encoder of one direction"),
     ({"encoder": {"residual": True}}, "encoder.residual means nothing for one layer, 512 wide, that reads 256 units"),
     ({"decoder": {"residual": True, "layers": 1}}, "decoder.residual means nothing for one layer"),
+    ({"encoder": {"residual_from": 2, "layers": 3}}, "'residual_from' means nothing without 'residual'"),
+    ({"decoder": {"residual": True, "residual_from": 3}}, "'residual_from' 3 is more than 'layers' 2"),
     (
         {"decoder": {"context_to": "next_input", "feedback": False, "readout": "deep"}},
         "without 'feedback' reads no token",
@@ -360,6 +362,14 @@ REFUSED = [
         {
             "embedding": {"size": 512},
             "encoder": {"residual": True},
+            "attention": {"score": "none"},
+            "decoder": {"context_to": "every_step"},
+        },
+        "reads the top layer's state before encoder.residual; leave it out, or use summary: mean or max",
+    ),
+    (
+        {
+            "encoder": {"residual": True, "residual_from": 2, "layers": 2},
             "attention": {"score": "none"},
             "decoder": {"context_to": "every_step"},
         },

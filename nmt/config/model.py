@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["recurrent", "transformer"]
 Cell = Literal["lstm", "gru", "rnn"]
-RECURRENT = ("cell", "residual", "layer_norm", "gate_norm", "transitions")
+RECURRENT = ("cell", "residual", "residual_from", "layer_norm", "gate_norm", "transitions")
 """Keys of a `Stack` that mean nothing for a Transformer."""
 
 
@@ -47,6 +47,8 @@ class Stack(Section):
     """Width of each layer."""
     residual: bool = False
     """Add a layer's input to its output, not to its state, wherever the widths agree (Wu 2016)."""
+    residual_from: Depth = 1
+    """The lowest layer with a residual connection: 3 for Wu (2016) and Chen (2018)."""
     layer_norm: bool = False
     """Normalise each layer's output (Ba 2016)."""
     gate_norm: bool = False
@@ -65,6 +67,13 @@ class Stack(Section):
         self.refuse_idle(foreign, f"with 'kind: {self.kind}'")
         if self.size % heads or (self.kind == "transformer" and self.size % 2):
             raise ValueError(f"'size' {self.size} must be even and a multiple of 'heads' {heads}")
+
+    def refuse_shallow(self, layers: int) -> None:
+        """Refuse residual connections that begin above the top of so many layers, or of which there are none."""
+        if not self.residual:
+            self.refuse_idle(["residual_from"], "without 'residual'")
+        elif self.residual_from > layers:
+            raise ValueError(f"'residual_from' {self.residual_from} is more than 'layers' {layers}")
 
     def refuse_constant(self, width: int) -> None:
         """Refuse to normalise a layer or direction of a single unit, which would say the same of everything."""
@@ -111,6 +120,7 @@ class Encoder(Stack):
             self.refuse([*RECURRENT, *others], self.heads)
             return self
         self.refuse(["heads", "feed_forward"])
+        self.refuse_shallow(self.layers)
         if self.bidirectional_layers > self.layers:
             raise ValueError(f"'bidirectional_layers' {self.bidirectional_layers} is more than 'layers' {self.layers}")
         if self.bidirectional_layers and not self.bidirectional:
@@ -175,15 +185,16 @@ class Decoder(Stack):
 
     layers: Depth = 2
     """Number of layers."""
-    context_to: Literal["upper_layers", "output", "next_input", "same_step", "conditional", "start", "every_step"] = (
-        "upper_layers"
-    )
+    context_to: Literal[
+        "upper_layers", "output", "next_input", "all_layers", "same_step", "conditional", "start", "every_step"
+    ] = "upper_layers"
     """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers
     above read it (GNMT v2; parallel in time, if its layers are); output = nowhere (Luong 2015; the same); next_input =
-    input feeding (Luong 2015); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015);
-    conditional = the bottom layer's cell queries, and one more, with the same state, reads it (Sennrich 2017). Without
-    attention: start = the first state only (Sutskever 2014); every_step = every step and the output read the summary
-    (Cho 2014)."""
+    input feeding: the readout joins the next step's input (Luong 2015); all_layers = as upper_layers, and the bottom
+    layer reads it in the next step (Chen 2018; of one layer, See 2017); same_step = the previous state queries, this
+    step's cell reads it (Bahdanau 2015); conditional = the bottom layer's cell queries, and one more, with the same
+    state, reads it (Sennrich 2017). Without attention: start = the first state only (Sutskever 2014); every_step =
+    every step and the output read the summary (Cho 2014)."""
     feedback: bool = True
     """Each step reads the previous target token."""
     start: Literal["bridge", "last", "mean", "zero"] = "bridge"
@@ -203,11 +214,12 @@ class Decoder(Stack):
             self.refuse([*RECURRENT, "context_to", "feedback", "start", "readout", "copy_source"], self.heads)
             return self
         self.refuse(["heads", "feed_forward"])
+        self.refuse_shallow(self.layers)
         self.refuse_constant(self.size)
         if not self.feedback and self.context_to in ("start", "output", "upper_layers", "conditional"):
             raise ValueError(
                 f"without 'feedback' the bottom layer has nothing to read where the context goes to {self.context_to}; "
-                "choose context_to every_step, next_input or same_step"
+                "choose context_to every_step, next_input, all_layers or same_step"
             )
         if not self.feedback and self.readout == "deep":
             raise ValueError("'readout: deep' without 'feedback' reads no token, as tanh does: use 'readout: tanh'")
@@ -320,7 +332,7 @@ class Model(Section):
         reads_outputs = attention.score != "none" or encoder.summary != "last" or decoder.start == "mean"
         for key, is_idle in (
             ("layer_norm", encoder.layer_norm),
-            ("residual", encoder.residual and encoder.layers == 1),
+            ("residual", encoder.residual and encoder.residual_from == encoder.layers),
         ):
             if is_idle and not reads_outputs:
                 raise ValueError(
@@ -337,8 +349,8 @@ class Model(Section):
             raise ValueError(f"attention.score dot {sizes}; or use score: general")
         if attention.coverage and decoder.context_to in ("output", "upper_layers"):
             raise ValueError(
-                "attention.coverage needs one step after the other: decoder.context_to next_input, same_step or "
-                "conditional"
+                "attention.coverage needs one step after the other: decoder.context_to next_input, all_layers, "
+                "same_step or conditional"
             )
         if decoder.copy_source and attention.score == "none":
             raise ValueError("decoder.copy_source needs attention: choose an attention.score")

@@ -15,7 +15,7 @@ from nmt.models.state import Memory
 
 
 class Dot(nn.Module):
-    """score(q, h) = q . h (Luong 2015, eq. 8); D = M."""
+    """score(q, h) = q . h (Luong 2015, section 3.1); D = M."""
 
     def __init__(self, config: AttentionConfig, query_size: int, memory_size: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Dot(nn.Module):
 
 
 class General(Dot):
-    """score(q, h) = q . W h (Luong 2015, eq. 8)."""
+    """score(q, h) = q . W h (Luong 2015, section 3.1)."""
 
     def __init__(self, config: AttentionConfig, query_size: int, memory_size: int) -> None:
         super().__init__(config, query_size, memory_size)
@@ -71,7 +71,7 @@ class Additive(nn.Module):
 
 
 class Location(nn.Module):
-    """score(q, s) = w_s . q: by the position s alone, whatever stands there (Luong 2015, eq. 9)."""
+    """score(q, s) = w_s . q: by the position s alone, whatever stands there (Luong 2015, eq. 8)."""
 
     def __init__(self, config: AttentionConfig, query_size: int, memory_size: int) -> None:
         super().__init__()

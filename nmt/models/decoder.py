@@ -78,6 +78,7 @@ class Decoder(nn.Module):
         transitions = [config.decoder.transitions] * len(input_sizes)
         transitions[0] = bottom_transitions or transitions[0]
         self.embedding_size = config.read_size
+        is_wide = self.embedding_size == size
         self.readout_size = config.readout_size
         self.layers = cast(
             "Sequence[RecurrentLayer]",
@@ -89,9 +90,10 @@ class Decoder(nn.Module):
         self.norms = nn.ModuleList(
             nn.LayerNorm(size) if config.decoder.layer_norm else nn.Identity() for _ in input_sizes
         )
-        self.residual = [depth > 0 and config.decoder.residual for depth in range(len(input_sizes))]
-        if config.decoder.residual and self.embedding_size == size:
-            self.residual[0] = True
+        self.residual = [
+            config.decoder.residual and depth + 1 >= config.decoder.residual_from and (depth > 0 or is_wide)
+            for depth in range(len(input_sizes))
+        ]
         self.attention: Attention | MultiHeadAttention | None = None
         if config.attention.score != "none":
             self.attention = build_attention(config.attention, size, config.encoder.size)
@@ -158,17 +160,19 @@ class Decoder(nn.Module):
         return self.layers[0].step(other, state.layers[0], loop.joints[0], loop.shares[t])
 
     def climb(
-        self, output: Tensor, embedded: Tensor, state: DecoderState, loop: Loop | None, t: int
+        self, x: Tensor, state: DecoderState, loop: Loop | None, t: int, context: Tensor | None = None
     ) -> tuple[Tensor, tuple[CellState, ...]]:
-        """Take one step from the bottom layer's `output` through the layers above, each reading only the one below.
+        """Take one step from the bottom layer's finished output `x` (N, D) through the layers above.
 
-        Returns the top output (N, D) and these layers' states.
+        Each reads the one below, and the context (N, M) where there is one. Returns the top output (N, D) and these
+        layers' states.
         """
-        x = self.finish(0, output, embedded)
         states = []
         for depth in range(1, len(self.layers)):
             mask = None if loop is None else loop.masks[depth - 1]
             entering = x if mask is None else x * mask[:, t]
+            if context is not None:
+                entering = torch.cat([entering, context.to(x.dtype)], dim=-1)
             joints = None if loop is None else loop.joints[depth]
             output, above = self.layers[depth].step(entering, state.layers[depth], joints)
             x = self.finish(depth, output, x)
@@ -229,7 +233,7 @@ class PlainDecoder(Decoder):
         context = memory.of_hypotheses(memory.summary, len(embedded)) if self.reads_summary else None
         other = embedded[:, :0] if context is None else context
         output, bottom = self.enter(embedded, other, state, None, 0)
-        x, above = self.climb(output, embedded, state, None, 0)
+        x, above = self.climb(self.finish(0, output, embedded), state, None, 0)
         state = DecoderState((bottom, *above), position=state.position + 1)
         alignment = memory.of_hypotheses(self._even(memory, 1).squeeze(1), len(embedded))
         return state, self.read_out(x, context, embedded), alignment
@@ -257,7 +261,7 @@ class OutputDecoder(Decoder):
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
         output, bottom = self.enter(embedded, embedded[:, :0], state, None, 0)
-        x, above = self.climb(output, embedded, state, None, 0)
+        x, above = self.climb(self.finish(0, output, embedded), state, None, 0)
         context, alignment, _ = self.look(x, memory, state)
         state = DecoderState((bottom, *above), position=state.position + 1)
         return state, self.read_out(x, context, embedded), alignment
@@ -283,16 +287,11 @@ class UpperLayersDecoder(Decoder):
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
-        output, bottom = self.layers[0].step(embedded, state.layers[0])
+        output, bottom = self.enter(embedded, embedded[:, :0], state, None, 0)
         x = self.finish(0, output, embedded)
         context, alignment, _ = self.look(x, memory, state)
-        states = [bottom]
-        for depth in range(1, len(self.layers)):
-            joined = torch.cat([x, context.to(x.dtype)], dim=-1)
-            output, above = self.layers[depth].step(joined, state.layers[depth])
-            x = self.finish(depth, output, x)
-            states.append(above)
-        state = DecoderState(tuple(states), position=state.position + 1)
+        x, above = self.climb(x, state, None, 0, context)
+        state = DecoderState((bottom, *above), position=state.position + 1)
         return state, self.read_out(x, context, embedded), alignment
 
 
@@ -307,7 +306,7 @@ class NextInputDecoder(Decoder):
         """See `Decoder.start`; the first feed is zero."""
         state = super().start(memory, beams)
         h = state.layers[0][0]
-        return DecoderState(state.layers, h.new_zeros(len(h), self.readout_size), state.coverage)
+        return dataclasses.replace(state, feed=h.new_zeros(len(h), self.readout_size))
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """See `Decoder.unroll`."""
@@ -330,7 +329,7 @@ class NextInputDecoder(Decoder):
     ) -> tuple[DecoderState, Tensor, Tensor]:
         assert state.feed is not None
         output, bottom = self.enter(embedded, state.feed, state, loop, t)
-        x, above = self.climb(output, embedded, state, loop, t)
+        x, above = self.climb(self.finish(0, output, embedded), state, loop, t)
         context, alignment, coverage = self.look(x, memory, state)
         readout = self.read_out(x, context, embedded)
         return DecoderState((bottom, *above), readout, coverage, state.position + 1), readout, alignment
@@ -377,9 +376,35 @@ class SameStepDecoder(ContextInStateDecoder):
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         context, alignment, coverage = self.look(state.layers[-1][0], memory, state)
         output, bottom = self.enter(embedded, context, state, loop, t)
-        x, above = self.climb(output, embedded, state, loop, t)
+        x, above = self.climb(self.finish(0, output, embedded), state, loop, t)
         state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
         return state, x, context, alignment
+
+
+class AllLayersDecoder(ContextInStateDecoder):
+    """The bottom layer queries, the layers above read the context, and the bottom one in the next step (Chen 2018)."""
+
+    def __init__(self, config: Model) -> None:
+        above = config.decoder.size + config.encoder.size
+        bottom = config.read_size + config.encoder.size
+        super().__init__(config, [bottom] + [above] * (config.decoder.layers - 1))
+        self.context_size = config.encoder.size
+
+    def start(self, memory: Memory, beams: int) -> DecoderState:
+        """See `Decoder.start`; the first context is zero."""
+        state = super().start(memory, beams)
+        h = state.layers[0][0]
+        return dataclasses.replace(state, feed=h.new_zeros(len(h), self.context_size))
+
+    def _advance(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+    ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
+        assert state.feed is not None
+        output, bottom = self.enter(embedded, state.feed, state, loop, t)
+        x = self.finish(0, output, embedded)
+        context, alignment, coverage = self.look(x, memory, state)
+        x, above = self.climb(x, state, loop, t, context)
+        return DecoderState((bottom, *above), context, coverage, state.position + 1), x, context, alignment
 
 
 class ConditionalDecoder(ContextInStateDecoder):
@@ -406,7 +431,7 @@ class ConditionalDecoder(ContextInStateDecoder):
         _, middle = self.enter(embedded, embedded.new_empty(len(embedded), 0), state, loop, t)
         context, alignment, coverage = self.look(middle[0], memory, state)
         output, bottom = self.reader.step(context.to(embedded.dtype), middle, None if loop is None else loop.reader)
-        x, above = self.climb(output, embedded, state, loop, t)
+        x, above = self.climb(self.finish(0, output, embedded), state, loop, t)
         state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
         return state, x, context, alignment
 
@@ -417,6 +442,7 @@ DECODERS: dict[str, Callable[[Model], Decoder]] = {
     "output": OutputDecoder,
     "upper_layers": UpperLayersDecoder,
     "next_input": NextInputDecoder,
+    "all_layers": AllLayersDecoder,
     "same_step": SameStepDecoder,
     "conditional": ConditionalDecoder,
 }

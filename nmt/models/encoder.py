@@ -17,8 +17,10 @@ from nmt.models.recurrent import CellState, RecurrentLayer, last_real, reverse
 class EncoderLayer(nn.Module):
     """One layer, reading forward or both ways; padding never reaches a real token."""
 
-    def __init__(self, config: EncoderConfig, input_size: int, is_bidirectional: bool) -> None:
+    def __init__(self, config: EncoderConfig, input_size: int, depth: int = 0) -> None:
+        """Take the width of what the layer reads, and the number of layers below it."""
         super().__init__()
+        is_bidirectional = depth < config.layers_both_ways
         size = config.size // 2 if is_bidirectional and config.merge == "concat" else config.size
         self.merge = config.merge
         directions = [
@@ -27,7 +29,7 @@ class EncoderLayer(nn.Module):
         ]
         self.forwards = directions[0]
         self.backwards = directions[1] if is_bidirectional else None
-        self.residual = config.residual and input_size == config.size
+        self.residual = config.residual and depth + 1 >= config.residual_from and input_size == config.size
         self.norm = nn.LayerNorm(config.size) if config.layer_norm else nn.Identity()
 
     def forward(self, x: Tensor, below: Tensor, lengths: Tensor, with_cells: bool) -> tuple[Tensor, CellState]:
@@ -59,8 +61,7 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, dropout: Dropout, input_size: int, with_cells: bool) -> None:
         super().__init__()
         sizes = [input_size] + [config.size] * (config.layers - 1)
-        both_ways = config.layers_both_ways
-        self.layers = nn.ModuleList(EncoderLayer(config, size, depth < both_ways) for depth, size in enumerate(sizes))
+        self.layers = nn.ModuleList(EncoderLayer(config, size, depth) for depth, size in enumerate(sizes))
         self.dropout = SequenceDropout(dropout.layer, dropout.mask)
         self.with_cells = with_cells
         self.reversed = config.reverse

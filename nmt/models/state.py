@@ -86,7 +86,7 @@ class DecoderState:
     layers: tuple[CellState, ...]
     """State of each layer, bottom to top, (N, D) each; of a Transformer its keys and values, (N, T, D) each."""
     feed: Tensor | None = None
-    """(N, R) the previous readout, with input feeding."""
+    """What the next step's bottom layer reads of this one: the readout (N, R) or the context (N, M)."""
     coverage: Tensor | None = None
     """(N, S) the sum of the alignments so far, with coverage; S may be of a memory before it shrank."""
     position: int = 0

@@ -21,7 +21,7 @@ MERGED = {
 @torch.no_grad()
 def test_merged_directions(merge):
     torch.manual_seed(0)
-    layer = EncoderLayer(config.Encoder(size=6, merge=merge), 4, is_bidirectional=True)
+    layer = EncoderLayer(config.Encoder(size=6, merge=merge), 4)
     output, (h, c) = layer(X, X, LENGTHS, with_cells=True)
     assert output.shape == (2, 5, 6) and h.shape == c.shape == (2, 6)
     for row, length in enumerate(LENGTHS.tolist()):
@@ -65,8 +65,24 @@ def test_summaries():
 
 def test_a_residual_connection_adds_what_was_not_dropped():
     torch.manual_seed(0)
-    layer = EncoderLayer(config.Encoder(size=4, residual=True), 4, is_bidirectional=False)
+    layer = EncoderLayer(config.Encoder(size=4, residual=True, bidirectional=False), 4)
     dropped = torch.zeros_like(X)
     without, _ = layer(dropped, dropped, LENGTHS, with_cells=False)
     output, _ = layer(dropped, X, LENGTHS, with_cells=False)
     torch.testing.assert_close(output - without, X)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"), [(1, [True, True, True]), (2, [False, True, True]), (3, [False, False, True])]
+)
+def test_residual_connections_begin_at_the_layer_named(first, expected):
+    torch.manual_seed(0)
+    keys = config.Encoder(size=4, layers=3, residual=True, residual_from=first, bidirectional=False)
+    found = []
+    for depth in range(3):
+        layer = EncoderLayer(keys, 4, depth)
+        dropped = torch.zeros_like(X)
+        without, _ = layer(dropped, dropped, LENGTHS, with_cells=False)
+        output, _ = layer(dropped, X, LENGTHS, with_cells=False)
+        found.append(not torch.equal(output, without))
+    assert found == expected

@@ -159,3 +159,33 @@ def test_the_conditional_decoder_has_one_state_and_attention_between_its_cells()
         state, readout, alignment = decoder.step(embedded, state, memory)
         torch.testing.assert_close(alignment, weights)
         torch.testing.assert_close(readout, decoder.readout(torch.cat([h, context, embedded], -1)).tanh())
+
+
+@torch.no_grad()
+def test_in_all_layers_the_bottom_one_reads_the_context_a_step_later():
+    model = build(
+        score="dot", layers=3, context_to="all_layers", readout="none", tie="none", residual=True, residual_from=2
+    )
+    decoder = model.decoder
+    source, lengths, previous = batch()
+    memory = model.encode(source, lengths)
+    cells = [nn.LSTMCell(16, 8) for _ in range(3)]
+    for cell, layer in zip(cells, decoder.layers, strict=True):
+        for weight, given in zip(cell.parameters(), layer.weights, strict=True):
+            weight.copy_(given)
+    state = model.start(memory, 1)
+    states = list(state.layers)
+    context = torch.zeros(len(source), 8)
+    for token in previous.unbind(1):
+        embedded = model._embed(token.unsqueeze(1)).squeeze(1)
+        states[0] = cells[0](torch.cat([embedded, context], -1), states[0])
+        x = states[0][0]
+        scores = torch.einsum("nd,nsd->ns", x, memory.states) / 8**0.5
+        weights = scores.masked_fill(~memory.is_real, -torch.inf).softmax(-1)
+        context = torch.einsum("ns,nsd->nd", weights, memory.states)
+        for depth in (1, 2):
+            states[depth] = cells[depth](torch.cat([x, context], -1), states[depth])
+            x = x + states[depth][0]
+        state, readout, alignment = decoder.step(embedded, state, memory)
+        torch.testing.assert_close(alignment, weights)
+        torch.testing.assert_close(readout, torch.cat([x, context], -1))
