@@ -97,6 +97,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "model.dropout.embedding": (0.0,),
     "model.dropout.layer": (0.0, 0.5),
     "model.dropout.output": (0.0,),
+    "model.dropout.recurrent": (0.3,),
     "model.dropout.word": (0.2,),
     "model.dropout.mask": ("sentence",),
     "training.accumulate": (3,),

@@ -108,7 +108,17 @@ SECTIONS = {
 }
 
 
-def parts_of(layers=2, tie="all", mask="step", dropout=0.0, word=0.0, encoder="recurrent", decoder="recurrent", **more):
+def parts_of(
+    layers=2,
+    tie="all",
+    mask="step",
+    dropout=0.0,
+    word=0.0,
+    recurrent=0.0,
+    encoder="recurrent",
+    decoder="recurrent",
+    **more,
+):
     """Return the section `model` of a network of 8 units a layer; `more` are keys of its sections by their names."""
 
     def given(section):
@@ -127,7 +137,9 @@ def parts_of(layers=2, tie="all", mask="step", dropout=0.0, word=0.0, encoder="r
         encoder=config.Encoder(layers=2, **kinds[0], **both[0], **given("encoder")),
         attention=config.Attention(**attention),
         decoder=config.Decoder(layers=layers, **kinds[1], **both[1], **given("decoder")),
-        dropout=config.Dropout(embedding=dropout, layer=dropout, output=dropout, word=word, mask=mask),
+        dropout=config.Dropout(
+            embedding=dropout, layer=dropout, output=dropout, word=word, recurrent=recurrent, mask=mask
+        ),
     )
 
 

@@ -282,6 +282,15 @@ REFUSED = [
     ({"encoder": {"residual": True}}, "encoder.residual means nothing for one layer, 512 wide, that reads 256 units"),
     ({"decoder": {"residual": True, "layers": 1}}, "decoder.residual means nothing for one layer"),
     ({"encoder": {"residual_from": 2, "layers": 3}}, "'residual_from' means nothing without 'residual'"),
+    (
+        {
+            "embedding": {"size": 512},
+            "encoder": {"kind": "transformer"},
+            "decoder": {"kind": "transformer"},
+            "dropout": {"recurrent": 0.2},
+        },
+        "dropout.recurrent means nothing in a network without recurrent layers",
+    ),
     ({"decoder": {"residual": True, "residual_from": 3}}, "'residual_from' 3 is more than 'layers' 2"),
     (
         {"decoder": {"context_to": "next_input", "feedback": False, "readout": "deep"}},

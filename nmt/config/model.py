@@ -238,6 +238,8 @@ class Dropout(Section):
     enters the first layer and on what each block gives."""
     output: Probability = 0.2
     """On what enters the output layer."""
+    recurrent: Probability = 0.0
+    """On the weights that recurrent cells read their state with, drawn once for a batch (Merity 2018)."""
     word: Probability = 0.0
     """Probability of zeroing the whole embedding of an input token (Sennrich & Zhang 2019)."""
     mask: Literal["step", "sentence"] = "step"
@@ -312,6 +314,8 @@ class Model(Section):
                 f"encoder.summary {self.encoder.summary} is read by a recurrent decoder with start: bridge or "
                 "context_to: every_step only"
             )
+        if self.is_transformer and self.encoder.kind == "transformer" and self.dropout.recurrent:
+            raise ValueError("dropout.recurrent means nothing in a network without recurrent layers; leave it out")
         if self.is_transformer:
             if self.attention != Attention():
                 raise ValueError("attention.*: a transformer decoder has attention of its own; leave this section out")

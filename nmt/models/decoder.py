@@ -83,7 +83,9 @@ class Decoder(nn.Module):
         self.layers = cast(
             "Sequence[RecurrentLayer]",
             nn.ModuleList(
-                RecurrentLayer(config.decoder.cell, width, size, count, config.decoder.gate_norm)
+                RecurrentLayer(
+                    config.decoder.cell, width, size, count, config.decoder.gate_norm, config.dropout.recurrent
+                )
                 for width, count in zip(input_sizes, transitions, strict=True)
             ),
         )
@@ -418,7 +420,12 @@ class ConditionalDecoder(ContextInStateDecoder):
         above = [decoder.size] * (decoder.layers - 1)
         super().__init__(config, [config.read_size, *above], bottom_transitions=1)
         self.reader = RecurrentLayer(
-            decoder.cell, config.encoder.size, decoder.size, decoder.transitions, decoder.gate_norm
+            decoder.cell,
+            config.encoder.size,
+            decoder.size,
+            decoder.transitions,
+            decoder.gate_norm,
+            config.dropout.recurrent,
         )
 
     def prepare(self, embedded: Tensor) -> Loop:

@@ -17,14 +17,14 @@ from nmt.models.recurrent import CellState, RecurrentLayer, last_real, reverse
 class EncoderLayer(nn.Module):
     """One layer, reading forward or both ways; padding never reaches a real token."""
 
-    def __init__(self, config: EncoderConfig, input_size: int, depth: int = 0) -> None:
+    def __init__(self, config: EncoderConfig, input_size: int, depth: int = 0, weight_dropout: float = 0.0) -> None:
         """Take the width of what the layer reads, and the number of layers below it."""
         super().__init__()
         is_bidirectional = depth < config.layers_both_ways
         size = config.size // 2 if is_bidirectional and config.merge == "concat" else config.size
         self.merge = config.merge
         directions = [
-            RecurrentLayer(config.cell, input_size, size, config.transitions, config.gate_norm)
+            RecurrentLayer(config.cell, input_size, size, config.transitions, config.gate_norm, weight_dropout)
             for _ in range(1 + is_bidirectional)
         ]
         self.forwards = directions[0]
@@ -61,7 +61,9 @@ class Encoder(nn.Module):
     def __init__(self, config: EncoderConfig, dropout: Dropout, input_size: int, with_cells: bool) -> None:
         super().__init__()
         sizes = [input_size] + [config.size] * (config.layers - 1)
-        self.layers = nn.ModuleList(EncoderLayer(config, size, depth) for depth, size in enumerate(sizes))
+        self.layers = nn.ModuleList(
+            EncoderLayer(config, size, depth, dropout.recurrent) for depth, size in enumerate(sizes)
+        )
         self.dropout = SequenceDropout(dropout.layer, dropout.mask)
         self.with_cells = with_cells
         self.reversed = config.reverse

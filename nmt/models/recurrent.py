@@ -20,6 +20,7 @@ Joint: TypeAlias = tuple[Tensor, Tensor]
 """Weight (G, I' + D) and bias (G,) that make a cell's gates of [x; h]."""
 
 FUSED: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+KERNELS: dict[str, Callable[..., Any]] = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}
 CELLS: dict[str, Callable[..., nn.RNNCellBase]] = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
 INPUT_GAIN = {"lstm": 2.0, "gru": 1.0, "rnn": 1.0}
 """Of the weights that read the input, over those of Glorot & Bengio (2010), each gate drawn by itself.
@@ -80,6 +81,14 @@ class _LstmCell(torch.autograd.Function):
         return outer, c_gradient * forget_gate
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence cuDNN about weights that lie in pieces, as they must where they are made anew."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+        yield
+
+
 class GateNorm(nn.Module):
     """Normalises what makes each gate over its units, before the bias (after Ba 2016; by gate, as in Chen 2018)."""
 
@@ -107,15 +116,24 @@ class RecurrentLayer(nn.Module):
     late_bias: Tensor | None
     """(G,) what is added to it where gates are normalised."""
 
-    def __init__(self, cell: str, input_size: int, size: int, transitions: int = 1, gate_norm: bool = False) -> None:
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        size: int,
+        transitions: int = 1,
+        gate_norm: bool = False,
+        weight_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
+        self.weight_dropout = weight_dropout
         self.cell = cell
         self.size = size
         self.product = self.late_bias = None
         self.norm = GateNorm(1 if cell == "rnn" else 4, size) if gate_norm else None
         self.further = cast(
             "Sequence[RecurrentLayer]",
-            nn.ModuleList(RecurrentLayer(cell, 0, size, gate_norm=gate_norm) for _ in range(transitions - 1)),
+            nn.ModuleList(RecurrentLayer(cell, 0, size, 1, gate_norm, weight_dropout) for _ in range(transitions - 1)),
         )
         self.is_fused = transitions == 1 and input_size > 0 and not gate_norm
         network = FUSED[cell](input_size, size, batch_first=True) if self.is_fused else CELLS[cell](input_size, size)
@@ -137,6 +155,11 @@ class RecurrentLayer(nn.Module):
         input_weight, state_weight, input_bias, state_bias = self.network.parameters()
         return input_weight, state_weight, input_bias, state_bias
 
+    def drawn(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the weights as they are used: in training some that read the state are zero (Merity 2018)."""
+        input_weight, state_weight, input_bias, state_bias = self.weights
+        return input_weight, F.dropout(state_weight, self.weight_dropout, self.training), input_bias, state_bias
+
     @property
     def states(self) -> int:
         """Number of tensors in a `CellState`."""
@@ -148,7 +171,14 @@ class RecurrentLayer(nn.Module):
             return self._states(x, start, with_cells=False)[0]
         with self._type(x) as dtype:
             state = None if start is None else tuple(part.to(dtype) for part in start)
-            output: Tensor = self.network(x.to(dtype), self._pack_state(state))[0]
+            if self.weight_dropout and self.training:
+                first = self._pack_state(state or (x.new_zeros(len(x), self.size, dtype=dtype),) * self.states)
+                with _quiet():
+                    output: Tensor = KERNELS[self.cell](
+                        x.to(dtype), first, self.drawn(), True, 1, 0.0, True, False, True
+                    )[0]
+            else:
+                output = self.network(x.to(dtype), self._pack_state(state))[0]
         return output
 
     def forward_to_end(self, x: Tensor, lengths: Tensor, with_cells: bool = True) -> tuple[Tensor, CellState]:
@@ -164,7 +194,7 @@ class RecurrentLayer(nn.Module):
         if self.cell != "lstm" or not with_cells:
             output = self(x)
             return output, (last_real(output, lengths),)
-        input_weight, *others = self.weights
+        input_weight, *others = self.drawn()
         is_padding = torch.arange(x.shape[1], device=x.device) >= lengths.unsqueeze(1)
         x = torch.cat([x, is_padding.unsqueeze(2).to(x.dtype)], dim=-1)
         mark = input_weight.new_zeros(4, self.size, 1)
@@ -173,8 +203,7 @@ class RecurrentLayer(nn.Module):
         zero = x.new_zeros(1, len(x), self.size)
         with self._type(x) as dtype:
             state = zero.to(dtype), zero.to(dtype)
-            with warnings.catch_warnings():  # cuDNN's, of weights that lie in pieces, as these must
-                warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+            with _quiet():
                 output, _, c = torch.lstm(x.to(dtype), state, weights, True, 1, 0.0, self.training, False, True)
         return output, (last_real(output, lengths), c[0])
 
@@ -199,7 +228,7 @@ class RecurrentLayer(nn.Module):
 
         A GRU keeps the candidate's two shares apart, as the reset gate comes between them, and has G = 4D too.
         """
-        input_weight, state_weight, input_bias, state_bias = self.weights
+        input_weight, state_weight, input_bias, state_bias = self.drawn()
         input_weight = input_weight[:, columns]
         if self.cell != "gru":
             return torch.cat([input_weight, state_weight], 1), input_bias + state_bias

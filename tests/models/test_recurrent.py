@@ -50,6 +50,33 @@ def test_transitions_equal_torch_cells_one_after_the_other(cell, reference):
         torch.testing.assert_close(outputs[:, t], h)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("more", [{}, {"transitions": 2}, {"gate_norm": True}], ids=str)
+@torch.no_grad()
+def test_dropped_weights_are_the_same_in_every_step_of_training(cell, more):
+    torch.manual_seed(0)
+    layer, by_hand = (RecurrentLayer(cell, 3, 4, weight_dropout=0.5, **more) for _ in range(2))
+    by_hand.load_state_dict(layer.state_dict())
+    x, lengths = torch.randn(2, 5, 3), torch.tensor([5, 3])
+    layer.train()
+    by_hand.eval()
+    assert torch.equal(layer.eval()(x), by_hand(x))
+    torch.manual_seed(1)
+    outputs = layer.train()(x)
+    torch.manual_seed(1)
+    to_end, final = layer.forward_to_end(x, lengths)
+    assert not torch.equal(layer(x), outputs)
+    torch.manual_seed(1)
+    for part in (by_hand, *by_hand.further):
+        weight = part.weights[1]
+        weight.copy_(nn.functional.dropout(weight, 0.5))
+        assert 0 < int((weight == 0).sum()) < weight.numel()
+    torch.testing.assert_close(outputs, by_hand(x))
+    expected, expected_final = by_hand.forward_to_end(x, lengths)
+    torch.testing.assert_close(to_end, expected)
+    torch.testing.assert_close(final, expected_final)
+
+
 def normalised(part):
     centred = part - part.mean(1, keepdim=True)
     return centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()

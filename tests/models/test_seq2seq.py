@@ -123,6 +123,18 @@ def test_dropout_acts_in_training_only(mask):
     assert not torch.equal(model(*inputs).readout, model(*inputs).readout)
 
 
+@pytest.mark.parametrize("context_to", ["upper_layers", "next_input", "all_layers", "same_step", "conditional"])
+@torch.no_grad()
+def test_dropped_recurrent_weights_are_those_of_the_whole_batch(context_to):
+    model = build(recurrent=0.5, context_to=context_to)
+    source, lengths, previous = (part[:1].expand(2, *part.shape[1:]) for part in batch())
+    before = model(source, lengths, previous).readout
+    model.train()
+    found = model(source, lengths, previous).readout
+    torch.testing.assert_close(found[0], found[1])
+    assert not torch.equal(found, before) and not torch.equal(found, model(source, lengths, previous).readout)
+
+
 @pytest.mark.parametrize(("tie", "tables"), [("none", 3), ("target", 2), ("all", 1)])
 def test_tying_shares_tables(tie, tables):
     model = build(tie=tie)
