@@ -32,14 +32,19 @@ WORDS = [f"{a}{b}" for a in "bdfgk" for b in "aeiou"]
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Work in an empty folder with a corpus whose target is the source, upper case, reversed."""
+    """Work in an empty folder with a corpus."""
     monkeypatch.chdir(tmp_path)
+    write_corpus()
+    return tmp_path
+
+
+def write_corpus():
+    """Write text whose target is the source, upper case, reversed."""
     draw = random.Random(0)
     for name, count in (("train", 300), ("valid", 20)):
         lines = [[draw.choice(WORDS) for _ in range(draw.randint(1, 6))] for _ in range(count)]
         Path(f"{name}.src").write_text("".join(" ".join(line) + "\n" for line in lines))
         Path(f"{name}.tgt").write_text("".join(" ".join(reversed(line)).upper() + "\n" for line in lines))
-    return tmp_path
 
 
 def tiny(name="run", subword=None, **training):
@@ -475,11 +480,23 @@ def test_freed_memory_is_returned_now_and_then(here, monkeypatch):
 FILES = ["model.safetensors", "meta.json", "training/state.json", "training/optimizer.safetensors"]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a folder with a run of 9 steps and one of the first 6, which cases take a copy of."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_corpus()
+        run(tiny("whole", max_steps=9))
+        run(tiny(max_steps=6))
+    return folder
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("harm", ["cut", "flipped", "removed"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(here, name, harm):
-    whole = run(tiny("whole", max_steps=9))
-    found = run(tiny(max_steps=6))
+def test_a_damaged_checkpoint_is_named_and_the_one_before_offered(trained, tmp_path, monkeypatch, name, harm):
+    monkeypatch.chdir(shutil.copytree(trained, tmp_path / "copy", symlinks=True))
+    whole, found = (Run(Path("runs") / one) for one in ("whole", "run"))
     path = found.checkpoint("last") / name
     content = path.read_bytes()
     if harm == "removed":
