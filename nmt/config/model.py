@@ -68,6 +68,10 @@ class Stack(Section):
         if self.size % heads or (self.kind == "transformer" and self.size % 2):
             raise ValueError(f"'size' {self.size} must be even and a multiple of 'heads' {heads}")
 
+    def adds_input(self, depth: int, width: int) -> bool:
+        """Return whether layer `depth`, the lowest being 0, adds the `width` units that it reads of the one below."""
+        return self.residual and depth + 1 >= self.residual_from and width == self.size
+
     def refuse_shallow(self, layers: int) -> None:
         """Refuse residual connections that begin above the top of so many layers, or of which there are none."""
         if not self.residual:

@@ -71,6 +71,9 @@ class Loop:
 class Decoder(nn.Module):
     """What all arrangements share: layers, attention, start and readout."""
 
+    feed_size: int | None = None
+    """Width of what each step hands on to the next one's bottom layer, if anything; zero before the first."""
+
     def __init__(self, config: Model, input_sizes: list[int], bottom_transitions: int | None = None) -> None:
         """Take the width of what each layer reads; the bottom one may have fewer transitions than the others."""
         super().__init__()
@@ -78,7 +81,6 @@ class Decoder(nn.Module):
         transitions = [config.decoder.transitions] * len(input_sizes)
         transitions[0] = bottom_transitions or transitions[0]
         self.embedding_size = config.read_size
-        is_wide = self.embedding_size == size
         self.readout_size = config.readout_size
         self.layers = cast(
             "Sequence[RecurrentLayer]",
@@ -92,10 +94,8 @@ class Decoder(nn.Module):
         self.norms = nn.ModuleList(
             nn.LayerNorm(size) if config.decoder.layer_norm else nn.Identity() for _ in input_sizes
         )
-        self.residual = [
-            config.decoder.residual and depth + 1 >= config.decoder.residual_from and (depth > 0 or is_wide)
-            for depth in range(len(input_sizes))
-        ]
+        below = [self.embedding_size] + [size] * (len(input_sizes) - 1)
+        self.residual = [config.decoder.adds_input(depth, width) for depth, width in enumerate(below)]
         self.attention: Attention | MultiHeadAttention | None = None
         if config.attention.score != "none":
             self.attention = build_attention(config.attention, size, config.encoder.size)
@@ -120,7 +120,9 @@ class Decoder(nn.Module):
         if self.has_coverage:
             kind = torch.promote_types(memory.states.dtype, torch.float32)
             coverage = torch.zeros(len(layers[0][0]), memory.states.shape[1], device=memory.states.device, dtype=kind)
-        return DecoderState(layers, coverage=coverage)
+        h = layers[0][0]
+        feed = None if self.feed_size is None else h.new_zeros(len(h), self.feed_size)
+        return DecoderState(layers, feed, coverage)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return readouts (B, T, R) and alignments (B, T, S) for the embedded previous tokens (B, T, E)."""
@@ -303,12 +305,7 @@ class NextInputDecoder(Decoder):
     def __init__(self, config: Model) -> None:
         above = [config.decoder.size] * (config.decoder.layers - 1)
         super().__init__(config, [config.read_size + config.readout_size, *above])
-
-    def start(self, memory: Memory, beams: int) -> DecoderState:
-        """See `Decoder.start`; the first feed is zero."""
-        state = super().start(memory, beams)
-        h = state.layers[0][0]
-        return dataclasses.replace(state, feed=h.new_zeros(len(h), self.readout_size))
+        self.feed_size = config.readout_size
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """See `Decoder.unroll`."""
@@ -390,13 +387,7 @@ class AllLayersDecoder(ContextInStateDecoder):
         above = config.decoder.size + config.encoder.size
         bottom = config.read_size + config.encoder.size
         super().__init__(config, [bottom] + [above] * (config.decoder.layers - 1))
-        self.context_size = config.encoder.size
-
-    def start(self, memory: Memory, beams: int) -> DecoderState:
-        """See `Decoder.start`; the first context is zero."""
-        state = super().start(memory, beams)
-        h = state.layers[0][0]
-        return dataclasses.replace(state, feed=h.new_zeros(len(h), self.context_size))
+        self.feed_size = config.encoder.size
 
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0

@@ -29,7 +29,7 @@ class EncoderLayer(nn.Module):
         ]
         self.forwards = directions[0]
         self.backwards = directions[1] if is_bidirectional else None
-        self.residual = config.residual and depth + 1 >= config.residual_from and input_size == config.size
+        self.residual = config.adds_input(depth, input_size)
         self.norm = nn.LayerNorm(config.size) if config.layer_norm else nn.Identity()
 
     def forward(self, x: Tensor, below: Tensor, lengths: Tensor, with_cells: bool) -> tuple[Tensor, CellState]:
