@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from nmt.config import Model
 from nmt.data.subword import UNK
+from nmt.models.arrangements import DECODERS
 from nmt.models.copying import CopyGate
-from nmt.models.decoder import DECODERS, Decoder
+from nmt.models.decoder import Decoder
 from nmt.models.deferred import Linear, as_weighed
 from nmt.models.dropout import SequenceDropout
 from nmt.models.embedding import TokenEmbedding, embedding_table
