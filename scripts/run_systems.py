@@ -5,7 +5,8 @@ python scripts/run_systems.py [--only NAME ... | --missing] [--steps N] [--corpu
 Each system trains on the corpus of its own file, the embedded one; with --corpus on that of another config, such as
 configs/multi30k-en-de.yaml, with as many steps of as many sentences for all. Runs are in runs/, finished ones are not
 trained again, interrupted ones go on. Figures are kept in docs/systems/CORPUS.json, each with the commit at which its
-training began; from these --write makes the document, and --missing leaves out what has figures there.
+training began; from these --write makes the document, and --missing leaves out what has figures there of these
+settings, by a program that still trains so.
 """
 
 import argparse
@@ -31,7 +32,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS = ROOT / "configs" / "systems"
 DOCUMENT = ROOT / "docs" / "systems.md"
 FIGURES = ROOT / "docs" / "systems"
+EDITION = 2
+"""Of the program. Raised where a change makes earlier figures no measure of what it does now."""
 COPYING = "copying"
+COPYING_TASK = Path("copying-task")
 COPYING_STEPS = 1500
 NO_COVERAGE = "without coverage"
 SECOND_PHASE = "coverage in a second phase"
@@ -150,6 +154,13 @@ def settings(name: str, run: str, given: argparse.Namespace) -> dict[str, Any]:
     return values
 
 
+def label(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what tells figures of other settings, or of another edition, from those of now."""
+    own = values | {"name": None, "data": values["data"] | {"prepared": None}}
+    settings = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]
+    return {"edition": EDITION, "settings": settings}
+
+
 def train(values: dict[str, Any]) -> Run:
     """Train unless that is done, and return the run."""
     path = RUNS / f"{values['name']}.yaml"
@@ -175,13 +186,15 @@ def corpus_of(given: argparse.Namespace) -> str:
 
 def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Train and score a system."""
-    run = train(settings(name, f"systems-{corpus_of(given)}-{name}", given))
+    values = settings(name, f"systems-{corpus_of(given)}-{name}", given)
+    run = train(values)
     log = [entry for entry in read_log(run.log) if entry["event"] == "train"]
     facts = next(entry for entry in read_log(run.log) if entry["event"] == "start")
     speeds = sorted(entry["tokens_per_second"] for entry in log)
     found = {
         "machine": f"{console.processor()}, {facts['threads']} thread, {facts['precision']}",
         "commit": (RUNS / f"{run.config.name}.commit").read_text(encoding="utf-8"),
+        **label(values),
         "parameters": facts["parameters"],
         "steps": run.config.training.max_steps,
         "tokens_per_second": speeds[len(speeds) // 2],
@@ -205,41 +218,46 @@ def commit() -> str:
 
 def copying(given: argparse.Namespace) -> dict[str, Any]:
     """Compare the pointer-generator with the same network without, on text whose names no vocabulary holds."""
-
-    def name_of(variant: str) -> str:
-        return f"systems-copying-{variant.replace(' ', '-')}"
-
-    folder = Path("copying-task")
-    make_copying_task.make(folder)
+    make_copying_task.make(COPYING_TASK)
     found: dict[str, Any] = {}
-    budget = argparse.Namespace(corpus=None, steps=given.steps or COPYING_STEPS, sentences=None, vocabulary=None)
-    for variant, keys in VARIANTS.items():
-        values = settings("see2017", name_of(variant), budget)
-        values["data"] = {
-            "source_language": "en",
-            "target_language": "de",
-            "prepared": f"prepared/{name_of(variant)}",
-            **{split: pair(folder, split) for split in ("train", "valid")},
-            "test": {"test": pair(folder, "test")},
-        }
-        values["subword"]["vocab_size"] = 1600  # all words that are frequent, and none of the names
-        for section, key in keys:
-            values["model"][section][key] = False
-        if variant == SECOND_PHASE:
-            first = str(RUNS / name_of(NO_COVERAGE))
-            values["subword"]["reuse"] = first
-            values["training"] |= {**PHASE, "init_from": first}
+    for variant in VARIANTS:
+        values = copying_settings(variant, given)
         run = train(values)
-        found[variant] = {
+        found[variant] = label(values) | {
             "bleu": score(run, "test", "--keep-unknown", tokenize="none")["bleu"],
             "replaced": score(run, "test", "--replace-unknown", tokenize="none")["bleu"],
         }
     return found
 
 
-def pair(folder: Path, split: str) -> dict[str, str]:
-    """Return the two files of a split."""
-    return {"source": str(folder / f"{split}.en"), "target": str(folder / f"{split}.de")}
+def copying_settings(variant: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the config of a variant of the pointer-generator on the copying task."""
+
+    def name_of(variant: str) -> str:
+        return f"systems-copying-{variant.replace(' ', '-')}"
+
+    budget = argparse.Namespace(corpus=None, steps=given.steps or COPYING_STEPS, sentences=None, vocabulary=None)
+    values = settings("see2017", name_of(variant), budget)
+    values["data"] = {
+        "source_language": "en",
+        "target_language": "de",
+        "prepared": f"prepared/{name_of(variant)}",
+        **{split: pair(split) for split in ("train", "valid")},
+        "test": {"test": pair("test")},
+    }
+    values["subword"]["vocab_size"] = 1600  # all words that are frequent, and none of the names
+    for section, key in VARIANTS[variant]:
+        values["model"][section][key] = False
+    if variant == SECOND_PHASE:
+        first = str(RUNS / name_of(NO_COVERAGE))
+        values["subword"]["reuse"] = first
+        values["training"] |= {**PHASE, "init_from": first}
+    return values
+
+
+def pair(split: str) -> dict[str, str]:
+    """Return the two files of a split of the copying task."""
+    return {"source": str(COPYING_TASK / f"{split}.en"), "target": str(COPYING_TASK / f"{split}.de")}
 
 
 # --- the document ----------------------------------------------------------------------------------------------------
@@ -261,7 +279,11 @@ def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
                 f"| {label} | {entry['parameters']} | {entry['steps']:,} | {entry['tokens_per_second']:,.0f} | "
                 f"{machines.index(where(entry)) + 1} | {greedy:.2f} | {beam:.2f} |"
             )
-    return [*lines, "", "; ".join(f"{n + 1}: {machine}" for n, machine in enumerate(machines)) + "."]
+    lines += ["", "; ".join(f"{n + 1}: {machine}" for n, machine in enumerate(machines)) + "."]
+    earlier = [f"`{name}`" for name, entry in found.items() if entry["edition"] < EDITION]
+    if earlier:
+        lines += ["", f"Of an earlier program, which drew its first weights otherwise: {', '.join(earlier)}."]
+    return lines
 
 
 def where(entry: dict[str, Any]) -> str:
@@ -270,10 +292,10 @@ def where(entry: dict[str, Any]) -> str:
 
 
 def orders(found: dict[str, dict[str, Any]]) -> list[str]:
-    """Return, for each claim that both systems were measured for, at the same commit, whether the same order shows."""
+    """Return whether the same order shows, for each claim for which one edition measured both systems."""
     lines = []
     for better, worse, claim in ORDERS:
-        if better in found and worse in found and found[better]["commit"] == found[worse]["commit"]:
+        if better in found and worse in found and found[better]["edition"] == found[worse]["edition"]:
             a, b = (next(v for k, v in found[name]["scores"].items() if k.endswith("beam")) for name in (better, worse))
             shown = "shown" if a > b else "**not shown**"
             lines.append(f"- {claim}: {shown}, {a:.2f} against {b:.2f} (`{better}`, `{worse}`, beam)")
@@ -320,7 +342,7 @@ def work(given: argparse.Namespace) -> None:
     corpus, before = corpus_of(given), kept()
     every = [*names(), COPYING] if given.corpus is None else [name for name in names() if name not in OWN_CORPORA]
     for name in given.only if given.only is not None else every:
-        if given.missing and (name in before.get(corpus, {}) or name in before):
+        if given.missing and is_current(name, given, before):
             continue
         if name == COPYING:
             keep(COPYING, copying(given))
@@ -330,6 +352,17 @@ def work(given: argparse.Namespace) -> None:
             console.say(f"{name}: {found['scores']}")
     if given.write:
         write(document(kept()))
+
+
+def is_current(name: str, given: argparse.Namespace, before: dict[str, Any]) -> bool:
+    """Return whether the figures `before` hold those of a system, or of copying, with the settings that are asked."""
+    if name == COPYING:
+        figures = before.get(COPYING, {})
+        asked = {variant: copying_settings(variant, given) for variant in VARIANTS}
+    else:
+        figures = before.get(corpus_of(given), {})
+        asked = {name: settings(name, name, given)}
+    return all(label(values).items() <= figures.get(key, {}).items() for key, values in asked.items())
 
 
 def kept() -> dict[str, Any]:
