@@ -92,7 +92,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     ),
     "model.decoder.feedback": (False,),
     "model.decoder.start": ("last", "mean", "zero"),
-    "model.decoder.readout": ("deep", "maxout", "none"),
+    "model.decoder.readout": ("deep", "maxout", "none", "state"),
     "model.decoder.copy_source": (True,),
     "model.dropout.embedding": (0.0,),
     "model.dropout.layer": (0.0, 0.5),

@@ -355,6 +355,11 @@ REFUSED = [
     ({"decoder": {"start": "mean", "size": 256}}, "decoder.start mean needs encoder.size (512) equal to"),
     ({"decoder": {"start": "last", "cell": "gru"}}, "needs the same cell in encoder and decoder"),
     ({"decoder": {"readout": "none"}}, "an output layer that reads embedding.size (256) units, not 1024"),
+    ({"decoder": {"readout": "state"}}, "an output layer that reads embedding.size (256) units, not 512"),
+    *(
+        ({"decoder": {"readout": "state", "context_to": to, "layers": 1}}, "leaves the context to be read by nothing")
+        for to in ("output", "next_input", "upper_layers")
+    ),
     (
         {"decoder": {"kind": "transformer", "size": 256}, "attention": {"score": "dot"}},
         "a transformer decoder has attention of its own",

@@ -204,10 +204,10 @@ class Decoder(Stack):
     start: Literal["bridge", "last", "mean", "zero"] = "bridge"
     """First state: `bridge` = tanh of a learned projection of the encoder's summary; `last` = the encoder's final
     states, `mean` = the mean of its outputs, as they are (the widths must agree); `zero`."""
-    readout: Literal["tanh", "deep", "maxout", "none"] = "tanh"
+    readout: Literal["tanh", "deep", "maxout", "none", "state"] = "tanh"
     """What the output layer reads, of state h, context c and previous token e: tanh(W [h; c]) (Luong 2015); deep =
     tanh(W [h; c; e]) (Pascanu 2014); maxout = the larger of each two units of W [h; c; e] (Bahdanau 2015); none =
-    [h; c] itself."""
+    [h; c] itself; state = h alone, which has read the context (Wu 2016)."""
     copy_source: bool = False
     """Pointer-generator: a token may also be copied from where the attention looks (See 2017); with `subword.kind` word
     also a word that the vocabulary lacks."""
@@ -227,6 +227,13 @@ class Decoder(Stack):
             )
         if not self.feedback and self.readout == "deep":
             raise ValueError("'readout: deep' without 'feedback' reads no token, as tanh does: use 'readout: tanh'")
+        is_unread = self.context_to in ("output", "next_input") or (self.context_to, self.layers) == ("upper_layers", 1)
+        if self.readout == "state" and is_unread:
+            of_layers = " of one layer" if self.context_to == "upper_layers" else ""
+            raise ValueError(
+                f"'readout: state' with 'context_to: {self.context_to}'{of_layers} leaves the context to be read by "
+                "nothing: choose another 'readout', or let layers read the context"
+            )
         if self.context_to == "start" and self.start == "zero":
             raise ValueError("'context_to: start' with 'start: zero' tells the decoder nothing of the source")
         return self
@@ -292,6 +299,8 @@ class Model(Section):
             return self.decoder.size
         if self.decoder.readout == "none":
             return self.decoder.size + self.context_size
+        if self.decoder.readout == "state":
+            return self.decoder.size
         return self.decoder.size if self.embedding.tie == "none" else self.embedding.size
 
     @model_validator(mode="after")

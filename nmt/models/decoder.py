@@ -102,7 +102,7 @@ class Decoder(nn.Module):
         self.begin = Start(config, self.layers[0].states)
         self.readout_kind = config.decoder.readout
         self.readout = None
-        if self.readout_kind != "none":
+        if self.readout_kind not in ("none", "state"):
             width = size + config.context_size + (self.embedding_size if self.readout_kind != "tanh" else 0)
             pieces = 2 if self.readout_kind == "maxout" else 1
             self.readout = Linear(width, pieces * self.readout_size)
@@ -135,8 +135,11 @@ class Decoder(nn.Module):
         """Return what the output layer reads, (..., R), of output h, context c and embedded previous token e.
 
         `tanh`: tanh(W [h; c]), Luong's attentional vector (2015, eq. 5); `deep`: tanh(W [h; c; e]) (Pascanu 2014);
-        `maxout`: the larger of each two units of W [h; c; e] (Bahdanau 2015, appendix A.2.2); `none`: [h; c] itself.
+        `maxout`: the larger of each two units of W [h; c; e] (Bahdanau 2015, appendix A.2.2); `none`: [h; c] itself;
+        `state`: h alone (Wu 2016).
         """
+        if self.readout_kind == "state":
+            return output
         parts = [output] if context is None else [output, context.to(output.dtype)]
         if self.readout is None:
             return torch.cat(parts, dim=-1)

@@ -173,6 +173,17 @@ def test_the_conditional_decoder_has_one_state_and_attention_between_its_cells()
         torch.testing.assert_close(readout, decoder.readout(torch.cat([h, context, embedded], -1)).tanh())
 
 
+@pytest.mark.parametrize("context_to", ["upper_layers", "same_step", "conditional", "all_layers"])
+@torch.no_grad()
+def test_the_output_layer_may_read_the_top_state_alone(context_to):
+    model = build(context_to=context_to, layers=2, readout="state", tie="all")
+    source, lengths, previous = batch()
+    memory = model.encode(source, lengths)
+    embedded = model._embed(previous[:, :1]).squeeze(1)
+    state, readout, _ = model.decoder.step(embedded, model.start(memory, 1), memory)
+    assert torch.equal(readout, state.layers[-1][0])
+
+
 @torch.no_grad()
 def test_in_all_layers_the_bottom_one_reads_the_context_a_step_later():
     model = build(
