@@ -265,30 +265,26 @@ def pair(split: str) -> dict[str, str]:
 
 def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
     """Return the lines of a Markdown table of one corpus."""
-    machines = sorted({where(entry) for entry in found.values()})
+    machines = sorted({entry["machine"] for entry in found.values()})
     lines = [
-        "| system | parameters | steps | target tokens/s | on | BLEU greedy | BLEU beam |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| system | commit | parameters | steps | target tokens/s | on | BLEU greedy | BLEU beam |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, entry in found.items():
         splits = dict.fromkeys(key.rsplit(" ", 1)[0] for key in entry["scores"])
+        on = machines.index(entry["machine"]) + 1
         for split in splits:
-            label = f"`{name}`" + (f" ({split})" if len(splits) > 1 else "")
+            system = f"`{name}`" + (f" ({split})" if len(splits) > 1 else "")
             greedy, beam = (entry["scores"][f"{split} {search}"] for search in ("greedy", "beam"))
             lines.append(
-                f"| {label} | {entry['parameters']} | {entry['steps']:,} | {entry['tokens_per_second']:,.0f} | "
-                f"{machines.index(where(entry)) + 1} | {greedy:.2f} | {beam:.2f} |"
+                f"| {system} | {entry['commit']} | {entry['parameters']} | {entry['steps']:,} | "
+                f"{entry['tokens_per_second']:,.0f} | {on} | {greedy:.2f} | {beam:.2f} |"
             )
     lines += ["", "; ".join(f"{n + 1}: {machine}" for n, machine in enumerate(machines)) + "."]
     earlier = [f"`{name}`" for name, entry in found.items() if entry["edition"] < EDITION]
     if earlier:
         lines += ["", f"Of an earlier program, which drew its first weights otherwise: {', '.join(earlier)}."]
     return lines
-
-
-def where(entry: dict[str, Any]) -> str:
-    """Return on what machine, and with what state of the program, figures were taken."""
-    return f"{entry['machine']}, commit {entry['commit']}"
 
 
 def orders(found: dict[str, dict[str, Any]]) -> list[str]:
