@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from nmt.config import Model
 from nmt.models.attention import Attention, MultiHeadAttention, build_attention
+from nmt.models.cells import CellState, Joint, squash
 from nmt.models.deferred import Linear
 from nmt.models.dropout import SequenceDropout
 from nmt.models.encoder import summarize
-from nmt.models.recurrent import CellState, Joint, RecurrentLayer, squash
+from nmt.models.recurrent import RecurrentLayer
 from nmt.models.state import DecoderState, Memory
 
 

@@ -10,9 +10,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+from nmt.models.cells import Cell
 from nmt.models.deferred import Linear
 from nmt.models.device import Arithmetic, choose_arithmetic
-from nmt.models.recurrent import RecurrentLayer
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.transformer import TransformerDecoderLayer
 
@@ -141,7 +141,7 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True, is_pac
     if copied.decoder.readout is not None:
         products.append((copied.decoder, "readout"))
     for part in list(copied.decoder.modules()):
-        if isinstance(part, RecurrentLayer):
+        if isinstance(part, Cell):
             part.make_ready(product)
         elif isinstance(part, TransformerDecoderLayer):
             products += part.products()

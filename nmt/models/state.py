@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.models.recurrent import CellState
+from nmt.models.cells import CellState
 from nmt.models.shortlist import Shortlist
 
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from nmt.config import Model
 from nmt.models.attention import MultiHeadAttention
+from nmt.models.cells import CellState
 from nmt.models.deferred import Linear
-from nmt.models.recurrent import CellState
 from nmt.models.state import DecoderState, Memory
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.models.recurrent import INPUT_GAIN, RecurrentLayer, last_real, reverse
+from nmt.models.cells import INPUT_GAIN
+from nmt.models.recurrent import RecurrentLayer, last_real, reverse
 
 
 @pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("rnn", nn.RNNCell)])
