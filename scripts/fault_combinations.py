@@ -109,6 +109,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "training.label_smoothing": (0.0,),
     "training.r_drop": (2.0,),
     "training.coverage_loss": (0.5,),
+    "training.coverage_after": (0.5,),
     "training.teacher_forcing": ("linear", "inverse_sigmoid"),
     "training.teacher_decay": (3,),
     "training.teacher_floor": (0.0,),

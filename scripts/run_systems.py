@@ -39,13 +39,18 @@ COPYING_TASK = Path("copying-task")
 COPYING_STEPS = 1500
 NO_COVERAGE = "without coverage"
 SECOND_PHASE = "coverage in a second phase"
-VARIANTS: dict[str, list[tuple[str, str]]] = {
-    "without pointer and coverage": [("attention", "coverage"), ("decoder", "copy_source")],
-    NO_COVERAGE: [("attention", "coverage")],
-    "coverage from the start": [],
-    SECOND_PHASE: [],
+VARIANTS: dict[str, list[str]] = {
+    "without pointer and coverage": [
+        "model.attention.coverage",
+        "model.decoder.copy_source",
+        "training.coverage_after",
+    ],
+    NO_COVERAGE: ["model.attention.coverage", "training.coverage_after"],
+    "coverage paid for from the start": ["training.coverage_after"],
+    "coverage paid for in the last fifth": [],
+    SECOND_PHASE: ["training.coverage_after"],
 }
-"""Keys of the section `model` of see2017 that are switched off for comparison."""
+"""Keys of see2017 that go back to their defaults, which is off."""
 PHASE = {"max_steps": 300, "learning_rate": 0.0005, "warmup_steps": 30, "validate_every": 100, "save_every": 100}
 """Of the second phase, which goes on from the network without coverage (See 2017, section 5)."""
 OWN_CORPORA = ("zeroshot2017",)
@@ -246,8 +251,12 @@ def copying_settings(variant: str, given: argparse.Namespace) -> dict[str, Any]:
         "test": {"test": pair("test")},
     }
     values["subword"]["vocab_size"] = 1600  # all words that are frequent, and none of the names
-    for section, key in VARIANTS[variant]:
-        values["model"][section][key] = False
+    for key in VARIANTS[variant]:
+        *parents, last = key.split(".")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        del section[last]
     if variant == SECOND_PHASE:
         first = str(RUNS / name_of(NO_COVERAGE))
         values["subword"]["reuse"] = first

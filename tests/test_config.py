@@ -438,6 +438,20 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
             "training.coverage_loss means nothing without model.attention.coverage; leave it out",
         ),
         (
+            minimal(training={"coverage_after": 0.5}),
+            "training.coverage_after means nothing without model.attention.coverage; leave it out",
+        ),
+        (
+            minimal(
+                training={"coverage_after": 0.5, "coverage_loss": 0},
+                model={
+                    "attention": {"score": "additive", "coverage": True},
+                    "decoder": {"context_to": "next_input"},
+                },
+            ),
+            "training.coverage_after means nothing with coverage_loss 0; leave it out",
+        ),
+        (
             minimal(training={"r_drop": 5}, model={"dropout": {"embedding": 0, "layer": 0, "output": 0}}),
             "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same",
         ),

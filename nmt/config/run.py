@@ -45,8 +45,11 @@ class Config(Section):
                 "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same; "
                 "leave it out"
             )
-        if not self.model.attention.coverage and not self.training.is_default("coverage_loss"):
-            raise ValueError("training.coverage_loss means nothing without model.attention.coverage; leave it out")
+        for key in ("coverage_loss", "coverage_after"):
+            if not self.model.attention.coverage and not self.training.is_default(key):
+                raise ValueError(f"training.{key} means nothing without model.attention.coverage; leave it out")
+        if self.training.coverage_after and not self.training.coverage_loss:
+            raise ValueError("training.coverage_after means nothing with coverage_loss 0; leave it out")
         if self.model.decoder.copy_source and self.decoding.shortlist:
             raise ValueError("decoding.shortlist does not go with model.decoder.copy_source, which may copy any word")
         if self.model.attention.score == "none" and self.decoding.coverage_penalty:

@@ -54,6 +54,8 @@ class Training(Section):
     2021), e.g. 5; 0 is off."""
     coverage_loss: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the loss on attention to what has had attention, where `model.attention.coverage` is on (See 2017)."""
+    coverage_after: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of `max_steps` before that loss is added; from the start it disturbs learning (See 2017, section 5)."""
     teacher_forcing: Literal["always", "linear", "exponential", "inverse_sigmoid"] = "always"
     """Scheduled sampling (Bengio 2015): how the share of true previous tokens falls, the others being drawn from the
     model: 1 - step / k, k^step or k / (k + exp(step / k)), k being `teacher_decay`."""

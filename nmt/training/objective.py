@@ -25,15 +25,15 @@ class Loss:
     """Negative log-likelihood of the real target tokens in nats, without smoothing or gradient."""
 
 
-def likelihood_loss(model: Seq2Seq, batch: DeviceBatch, settings: Training) -> Loss:
-    """Return the label-smoothed cross-entropy of the batch, with what else `settings` adds to it.
+def likelihood_loss(model: Seq2Seq, batch: DeviceBatch, settings: Training, step: int) -> Loss:
+    """Return the label-smoothed cross-entropy of the batch, with what else `settings` adds to it at this `step`.
 
     R-Drop reads the batch twice with other dropout; coverage adds its loss (See 2017, eq. 12 and 13).
     """
     passes = 2 if settings.r_drop else 1
     unrolled = [model(batch.source, batch.lengths, batch.previous) for _ in range(passes)]
     loss = cross_entropy(model, unrolled, batch, settings.label_smoothing, settings.r_drop)
-    if settings.coverage_loss and model.has_coverage:
+    if settings.coverage_loss and model.has_coverage and step > settings.coverage_after * settings.max_steps:
         repeated = torch.stack([coverage_loss(each.alignment, batch) for each in unrolled]).mean()
         loss = Loss(loss.minimised + settings.coverage_loss * repeated, loss.nll)
     return loss

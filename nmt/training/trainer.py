@@ -238,7 +238,7 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
             if drawer is not None and self._score is not None:
                 return risk_loss(self.model, drawer, here, self.settings, self.vocabularies.target, self._score, seed)
-            return likelihood_loss(self.model, here, self.settings)
+            return likelihood_loss(self.model, here, self.settings, step)
 
     def _is_finite(self, norm: torch.Tensor) -> bool:
         if math.isfinite(float(norm)):

@@ -382,8 +382,8 @@ def break_losses(monkeypatch, is_broken):
     """Make the training losses of some calls, counted from 1, not a number."""
     real, calls = trainer.likelihood_loss, itertools.count(1)
 
-    def broken(model, batch, settings):
-        loss = real(model, batch, settings)
+    def broken(*given):
+        loss = real(*given)
         factor = float("nan") if is_broken(next(calls)) else 1.0
         return dataclasses.replace(loss, minimised=loss.minimised * factor, nll=loss.nll * factor)
 
@@ -441,10 +441,10 @@ def limit_memory(monkeypatch, fails):
     """Make the training loss of some calls, counted from 1, fail as it does where memory does not suffice."""
     real, calls = trainer.likelihood_loss, itertools.count(1)
 
-    def limited(model, batch, settings):
+    def limited(model, batch, settings, step):
         if fails(next(calls), len(batch.source)):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
-        return real(model, batch, settings)
+        return real(model, batch, settings, step)
 
     monkeypatch.setattr(trainer, "likelihood_loss", limited)
 
@@ -568,6 +568,20 @@ def test_coverage_can_be_added_to_another_run(here):
     network["attention"]["coverage"] = False
     with pytest.raises(NmtError, match=r"model\.attention\.coverage is true there and false here"):
         run(with_model(tiny("third", init_from=str(covered.folder)), **network))
+
+
+def test_coverage_is_paid_for_after_its_share_of_the_steps(here):
+    network = {"decoder": {"context_to": "next_input"}, "attention": {"score": "additive", "coverage": True}}
+
+    def losses(name, **more):
+        settings = with_model(tiny(name, precision="fp32", max_steps=4, log_every=1), **network)
+        values = settings.model_dump(mode="json")
+        values["training"] |= more
+        found = run(config.parse(values, "test"))
+        return [entry["smoothed_loss"] for entry in read_log(found.log) if entry["event"] == "train"]
+
+    late, never = losses("late", coverage_after=0.5), losses("never", coverage_loss=0.0)
+    assert late[:2] == never[:2] and late[2] > never[2]
 
 
 def test_subwords_to_reuse_must_be_there(here):
