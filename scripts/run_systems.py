@@ -153,17 +153,20 @@ def settings(name: str, run: str, given: argparse.Namespace) -> dict[str, Any]:
         values["training"].pop("tokens_per_batch", None)
         values["training"]["sentences_per_batch"] = given.sentences
     shared = values["data"] | {"prepared": None}
-    prepared = json.dumps([shared, values["subword"]], sort_keys=True)
-    same = hashlib.sha256(prepared.encode()).hexdigest()[:12]  # systems with the same text and subwords share it
+    same = digest([shared, values["subword"]])  # systems with the same text and subwords share it
     values["data"]["prepared"] = f"prepared/systems-{same}"
     return values
+
+
+def digest(settings: Any) -> str:
+    """Return what is the same for the same settings, and for no others."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def label(values: dict[str, Any]) -> dict[str, Any]:
     """Return what tells figures of other settings, or of another edition, from those of now."""
     own = values | {"name": None, "data": values["data"] | {"prepared": None}}
-    settings = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]
-    return {"edition": EDITION, "settings": settings}
+    return {"edition": EDITION, "settings": digest(own)}
 
 
 def train(values: dict[str, Any]) -> Run:
@@ -292,7 +295,10 @@ def rows_of(found: dict[str, dict[str, Any]]) -> list[str]:
     lines += ["", "; ".join(f"{n + 1}: {machine}" for n, machine in enumerate(machines)) + "."]
     earlier = [f"`{name}`" for name, entry in found.items() if entry["edition"] < EDITION]
     if earlier:
-        lines += ["", f"Of an earlier program, which drew its first weights otherwise: {', '.join(earlier)}."]
+        lines += [
+            "",
+            f"Of an earlier program, not to be compared with the others: {', '.join(earlier)}.",
+        ]
     return lines
 
 

@@ -295,12 +295,10 @@ class Model(Section):
     @property
     def readout_size(self) -> int:
         """Width of what the output layer reads."""
-        if self.is_transformer:
+        if self.is_transformer or self.decoder.readout == "state":
             return self.decoder.size
         if self.decoder.readout == "none":
             return self.decoder.size + self.context_size
-        if self.decoder.readout == "state":
-            return self.decoder.size
         return self.decoder.size if self.embedding.tie == "none" else self.embedding.size
 
     @model_validator(mode="after")

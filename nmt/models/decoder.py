@@ -116,11 +116,11 @@ class Decoder(nn.Module):
     def start(self, memory: Memory, beams: int) -> DecoderState:
         """Return the state before the first token of `beams` hypotheses a sentence."""
         layers = tuple(tuple(part.repeat_interleave(beams, dim=0) for part in layer) for layer in self.begin(memory))
+        h = layers[0][0]
         coverage = None
         if self.has_coverage:
             kind = torch.promote_types(memory.states.dtype, torch.float32)
-            coverage = torch.zeros(len(layers[0][0]), memory.states.shape[1], device=memory.states.device, dtype=kind)
-        h = layers[0][0]
+            coverage = torch.zeros(len(h), memory.states.shape[1], device=memory.states.device, dtype=kind)
         feed = None if self.feed_size is None else h.new_zeros(len(h), self.feed_size)
         return DecoderState(layers, feed, coverage)
 
