@@ -122,6 +122,7 @@ ORDERS = [
     ("decoder-modes-start", "decoder-modes-no-feedback", "reading its own words beats not reading them"),
     ("bahdanau2015", "cho2014", "attention beats a fixed vector (Bahdanau)"),
     ("bahdanau2015", "sutskever2014", "attention beats a deep network without"),
+    ("bahdanau2015", "bahdanau2015-forward", "reading both ways beats reading one way (Bahdanau)"),
     ("luong2015-general-feed", "luong2015-general", "input feeding helps (Luong)"),
     ("luong2015-local-p", "luong2015-general", "a predicted window beats global attention (Luong)"),
     ("luong2015-dot", "luong2015-location", "looking at words beats looking at positions (Luong)"),
