@@ -1,13 +1,16 @@
 """Where and in what arithmetic a model runs."""
 
-from typing import Literal
+import copy
+from typing import Literal, TypeVar
 
 import torch
+from torch import nn
 
 from nmt.errors import NmtError
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 Arithmetic = Literal["fp32", "bf16", "int8"]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -39,3 +42,11 @@ def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
     else:
         has_bf16 = torch.cpu._is_avx512_bf16_supported()
     return "bf16" if has_bf16 else "fp32"
+
+
+def copied(model: Network) -> Network:
+    """Return a copy of `model` on its device, where the weights of each recurrent layer lie in one piece for cuDNN.
+
+    A copy alone has them in pieces; moving it, be it nowhere, puts them together.
+    """
+    return copy.deepcopy(model).to(next(model.parameters()).device)

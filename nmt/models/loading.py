@@ -1,13 +1,16 @@
-"""A network from a checkpoint's weights."""
+"""A network's weights in a file, and a network from them.
+
+Not by safetensors' own functions for networks, which refuse weights that lie in one piece of memory, as cuDNN wants
+those of a recurrent layer on a GPU.
+"""
 
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
-from safetensors.torch import load_model as fill_model
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt import checksums
@@ -20,23 +23,42 @@ FORMAT = 3
 """What the weights of a checkpoint mean: 2 and 3 scale embeddings as the network reads them."""
 
 
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write the weights of `model` to the safetensors file `path`, those that have several names under the first."""
+    save_file({names[0]: weight.detach().cpu().contiguous() for names, weight in _named(model)}, path)
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from the safetensors file `path`; every weight must be there, whole, and fit."""
-    checksums.check(path)
-    try:
-        fill_model(model, path)
-    except (SafetensorError, OSError) as error:
-        raise checksums.damaged(path, str(error)) from None
-    except RuntimeError as error:
-        first = str(error).split("\n")[1:2] or [str(error)]
-        raise _misfit(path, first[0].strip()) from None
+    """Fill `model` from the safetensors file `path`; every weight must be there, whole, and fit, and no other."""
+    found = load_tensors(path)
+    fitting = []
+    for names, weight in _named(model):
+        name = next((name for name in names if name in found), None)
+        if name is None:
+            raise _misfit(path, f"{names[0]} is not there")
+        if found[name].shape != weight.shape:
+            raise _misfit(path, f"{name} is {tuple(found[name].shape)}, not {tuple(weight.shape)}")
+        fitting.append((weight, found[name]))
+    if further := found.keys() - model.state_dict().keys():
+        raise _misfit(path, f"{min(further)} is of no use in it")
+    with torch.no_grad():
+        for weight, value in fitting:
+            weight.copy_(value)
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+def _named(model: nn.Module) -> list[tuple[list[str], Tensor]]:
+    """Return each weight of `model` once, after all its names."""
+    found: dict[int, tuple[list[str], Tensor]] = {}
+    for name, weight in model.state_dict(keep_vars=True).items():
+        found.setdefault(id(weight), ([], weight))[0].append(name)
+    return list(found.values())
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of the safetensors file `path`."""
     checksums.check(path)
     try:
-        tensors: dict[str, torch.Tensor] = load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
         raise checksums.damaged(path, str(error)) from None
     return tensors

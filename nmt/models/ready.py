@@ -3,7 +3,6 @@
 Axes: N rows, I input width, O output width.
 """
 
-import copy
 from collections.abc import Callable
 from functools import cache
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from nmt.models.cells import Cell
 from nmt.models.deferred import Linear
-from nmt.models.device import Arithmetic, choose_arithmetic
+from nmt.models.device import Arithmetic, choose_arithmetic, copied
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.transformer import TransformerDecoderLayer
 
@@ -128,19 +127,19 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True, is_pac
     what comes of it can be neither copied nor moved. With int8 the matrices of the decoder's step are quantised;
     what reads the source is in bfloat16 where the processor has it, and all else is float32.
     """
-    copied = (copy.deepcopy(model) if is_copied else model).eval().requires_grad_(False)
+    made = (copied(model) if is_copied else model).eval().requires_grad_(False)
     if arithmetic == "bf16":
-        copied.to(torch.bfloat16)
-    output = copied.output
+        made.to(torch.bfloat16)
+    output = made.output
     product: Callable[[Tensor, Tensor], nn.Module] = Linear.of
     if arithmetic == "int8":
         product = Int8Product.of
     elif is_packed and _can_pack(output.weight):
         product = PackedProduct
     products: list[tuple[nn.Module, str]] = []
-    if copied.decoder.readout is not None:
-        products.append((copied.decoder, "readout"))
-    for part in list(copied.decoder.modules()):
+    if made.decoder.readout is not None:
+        products.append((made.decoder, "readout"))
+    for part in list(made.decoder.modules()):
         if isinstance(part, Cell):
             part.make_ready(product)
         elif isinstance(part, TransformerDecoderLayer):
@@ -149,12 +148,12 @@ def ready(model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True, is_pac
         weights = getattr(part, name)
         part.add_module(name, product(weights.weight, weights.bias))
     if arithmetic == "int8":
-        copied.add_module("output", Int8Product.of(output.weight, output.bias, copied.readout_bound))
+        made.add_module("output", Int8Product.of(output.weight, output.bias, made.readout_bound))
         if choose_arithmetic("auto", output.weight.device) == "bf16":
-            copied.encoder.to(torch.bfloat16)
-            for name, part in copied.decoder.named_modules():
+            made.encoder.to(torch.bfloat16)
+            for name, part in made.decoder.named_modules():
                 if isinstance(part, Linear) and name.split(".")[-1] in ("key", "value", "bridge"):
                     part.to(torch.bfloat16)
     else:
-        copied.add_module("output", product(output.weight, output.bias))
-    return copied
+        made.add_module("output", product(output.weight, output.bias))
+    return made

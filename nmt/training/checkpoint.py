@@ -17,14 +17,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file, save_model
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nmt import checksums
 from nmt.data.batching import Position
 from nmt.errors import NmtError
 from nmt.files import write_whole, writing
-from nmt.models.loading import FORMAT, load_json, load_tensors, load_weights
+from nmt.models.loading import FORMAT, load_json, load_tensors, load_weights, save_weights
 from nmt.runs import Run
 
 GO_ON = "what was saved before is whole: make room, or mend the folder, and go on with --resume"
@@ -83,9 +83,9 @@ def save(
     name = f"step-{progress.step}"
     with _new(run, name) as folder:
         (folder / "training").mkdir()
-        save_model(averaged or model, str(folder / "model.safetensors"))
+        save_weights(averaged or model, folder / "model.safetensors")
         if averaged is not None:
-            save_model(model, str(folder / "training" / "weights.safetensors"))
+            save_weights(model, folder / "training" / "weights.safetensors")
         save_file(_optimizer_tensors(model, optimizer), folder / "training" / "optimizer.safetensors")
         _write_json(folder / "training" / "state.json", progress.to_json())
         _write_json(folder / "meta.json", {"format": FORMAT, "step": progress.step, **meta})
@@ -93,10 +93,10 @@ def save(
     return name
 
 
-def save_weights(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> None:
+def save_to_use(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> None:
     """Write a checkpoint of weights alone, to translate with but not to go on from."""
     with _new(run, name) as folder:
-        save_model(model, str(folder / "model.safetensors"))
+        save_weights(model, folder / "model.safetensors")
         _write_json(folder / "meta.json", {"format": FORMAT, **meta})
 
 
@@ -185,7 +185,7 @@ def prune(run: Run, keep: Iterable[str]) -> None:
 
 def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {
-        f"{name}/{key}": optimizer.state[weight][key].contiguous()
+        f"{name}/{key}": optimizer.state[weight][key].cpu().contiguous()
         for name, weight in model.named_parameters()
         if weight in optimizer.state
         for key in STATE_KEYS

@@ -4,7 +4,6 @@ Everything random is drawn from (seed, purpose, step), so the saved step and the
 going on needs besides the tensors.
 """
 
-import copy
 import dataclasses
 import math
 import signal
@@ -23,7 +22,7 @@ from nmt.data.prefetch import Prefetch
 from nmt.data.prepare import Prepared
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
-from nmt.models.device import Arithmetic, compute_exactly
+from nmt.models.device import Arithmetic, compute_exactly, copied
 from nmt.models.loading import load_meta, load_tensors
 from nmt.models.memory import RETURN_EVERY, return_freed_memory
 from nmt.models.ready import ready
@@ -76,7 +75,7 @@ class Trainer:
         self.model.train()
         self.average: MovingAverage | None = None
         if self.settings.ema_decay:
-            self.average = MovingAverage(self.model, copy.deepcopy(self.model).eval(), self.settings.ema_decay)
+            self.average = MovingAverage(self.model, copied(self.model).eval(), self.settings.ema_decay)
         self.optimizer = build_optimizer(self.model, self.settings)
         has_size = self.settings.tokens_per_batch or self.settings.sentences_per_batch
         self.batches = Batches(
@@ -358,13 +357,13 @@ class Trainer:
     def _average_last(self, journal: Journal) -> None:
         names = [name for name in self.run.names() if name != "averaged"][-self.settings.average_last :]
         mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
-        averaged = copy.deepcopy(self.best_weights)
+        averaged = copied(self.best_weights)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
         result = self._validate(averaged)
         if result is None:
             assert self._stop is not None
             raise Interrupted(self._stop)
-        checkpoint.save_weights(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
+        checkpoint.save_to_use(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
         bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f}"
         journal.say(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")
         journal.write("averaged", step=self.progress.step, loss=result.loss, bleu=result.bleu, of=names)

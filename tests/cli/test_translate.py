@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from safetensors.torch import save_model
 
 from nmt import config
 from nmt.cli import logprob, translate
 from nmt.data.subword import Subword, Vocabularies
 from nmt.errors import NmtError
-from nmt.models.loading import FORMAT
+from nmt.models.loading import FORMAT, save_weights
 from nmt.models.seq2seq import Seq2Seq
 
 LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", "  "]
@@ -61,7 +60,7 @@ def make_run(
                 torch.nn.init.normal_(weight, std=0.7)
         checkpoint = folder / "checkpoints" / f"step-{step}"
         checkpoint.mkdir(parents=True)
-        save_model(model, str(checkpoint / "model.safetensors"))
+        save_weights(model, checkpoint / "model.safetensors")
         meta = {"format": FORMAT, "step": step, "vocabularies": vocabularies.fingerprint}
         (checkpoint / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     (folder / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_model
 
 from nmt import config
 from nmt.data.lexicon import CANDIDATES, Lexicon
 from nmt.data.subword import Subword, Vocabularies
-from nmt.models.loading import FORMAT
+from nmt.models.loading import FORMAT, save_weights
 from nmt.models.seq2seq import Seq2Seq
 
 SOURCE = ["a dog runs", "the cat sleeps here", "a man reads a book .", "two women see the dog"]
@@ -56,7 +55,7 @@ def make_run(folder: Path, more: str = "") -> Path:
         torch.manual_seed(number)
         checkpoint = run / "checkpoints" / f"step-{number}"
         checkpoint.mkdir(parents=True)
-        save_model(Seq2Seq(settings.model, subword.size, subword.size), str(checkpoint / "model.safetensors"))
+        save_weights(Seq2Seq(settings.model, subword.size, subword.size), checkpoint / "model.safetensors")
         (checkpoint / "meta.json").write_text(meta, encoding="utf-8")
     candidates = np.full((subword.size, CANDIDATES), subword.size - 1, np.int32)
     lexicon = Lexicon(candidates, np.empty(0, np.int32))
