@@ -1,6 +1,7 @@
 """A YAML file to a checked `Config`, and back; every mistake is told with its key and a remedy."""
 
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -51,15 +52,21 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise NmtError(f"{path}: is a folder; name a YAML file") from None
     except OSError as error:
         raise NmtError(f"{path}: {error.strerror}") from None
+    return _resolved(text, str(path), tuple(overrides))
+
+
+@functools.lru_cache(maxsize=16)
+def _resolved(text: str, where: str, overrides: tuple[str, ...]) -> Config:
+    """Return the config of a file with this `text`, which a command asks for again and again."""
     try:
         values = _unshared(_read(text), iter(range(MOST_VALUES)))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NmtError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise NmtError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise NmtError(f"{path}: a config is a mapping of sections such as 'data:', this is {_kind(values)}")
+        raise NmtError(f"{where}: a config is a mapping of sections such as 'data:', this is {_kind(values)}")
     for override in overrides:
         _override(values, override)
-    return parse(values, str(path), overrides)
+    return parse(values, where, overrides)
 
 
 def parse(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
