@@ -72,7 +72,7 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
         result[name] = {
             "seconds": seconds,
             "single": single,
-            "pieces": [translator.vocabularies.target.pieces(target.tokens) for target in targets],
+            "pieces": [list(target.pieces) for target in targets],
             "log_probs": [target.log_prob for target in targets],
         }
     return result

@@ -96,7 +96,7 @@ def outcome(run: Run, system: str, keys: list[str], device: str, precision: str,
         "training.validation_sentences=8",
         "decoding.max_length_ratio=1",
         "decoding.max_length_extra=2",
-        "training.sentences_per_batch=8",
+        "training.tokens_per_batch=100" if system == "lowresource2019" else "training.sentences_per_batch=8",
         "training.warmup_steps=1",
         "training.epsilon=0.001",  # else Adam makes steps of what is nothing but rounding
         "training.log_every=1",

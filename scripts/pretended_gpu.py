@@ -276,6 +276,7 @@ def _replaced() -> Iterator[tuple[Any, str, Any]]:
         return made if device is None else made.to(device)
 
     yield torch, "tensor", make
+    yield torch.nn.Module, "to", _keep_tied(torch.nn.Module.to)
     for name in ("lstm", "gru", "rnn_tanh"):
         yield torch._VF, name, _as_cudnn(getattr(torch._VF, name))
     yield torch.backends.cudnn, "is_acceptable", lambda x: isinstance(x, OnGpu)
@@ -283,6 +284,23 @@ def _replaced() -> Iterator[tuple[Any, str, Any]]:
     yield torch.cuda, "device_of", lambda x: contextlib.nullcontext()
     yield torch, "_use_cudnn_rnn_flatten_weight", lambda: True
     yield torch, "_cudnn_rnn_flatten_weight", _flatten
+
+
+def _keep_tied(move: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `Module.to` that leaves one weight of several names one, though each module has its own made anew."""
+
+    def to(module: torch.nn.Module, *rest: Any, **more: Any) -> Any:
+        names: dict[int, list[str]] = {}
+        for name, weight in module.named_parameters(remove_duplicate=False):
+            names.setdefault(id(weight), []).append(name)
+        moved = move(module, *rest, **more)
+        for first, *others in names.values():
+            for other in others:
+                place, _, name = other.rpartition(".")
+                setattr(moved.get_submodule(place), name, moved.get_parameter(first))
+        return moved
+
+    return to
 
 
 def _flatten(weights: list[OnGpu], *rest: Any) -> None:

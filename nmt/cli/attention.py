@@ -65,7 +65,7 @@ def command(
         number = translation.number + 1
         path = place(output, number, len(lines))
         try:
-            alignment = of_translation(translation, translator.vocabularies, level == "word")
+            alignment = of_translation(translation, level == "word")
             figure = draw(alignment, font, may_lack=path.suffix.lower() == ".svg")
         except NmtError as error:
             say(f"line {number}: {error}")

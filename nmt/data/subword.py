@@ -159,10 +159,13 @@ class Subword:
         text: str = self._processor.decode([int(i) for i in ids])
         return text
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return the piece of each id; one that begins a word starts with U+2581."""
+    def pieces(self, ids: Sequence[int], unknown: Sequence[str] = ()) -> list[str]:
+        """Return the piece of each id; one that begins a word starts with U+2581.
+
+        `unknown` are the words that ids past the vocabulary stand for.
+        """
         if self.kind == "word":
-            return [SPACE + self._words[i] for i in ids]
+            return [SPACE + (self._words[i] if i < self.size else unknown[i - self.size]) for i in ids]
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
     def surfaces(self, line: str) -> list[str]:

@@ -51,8 +51,13 @@ class Reader:
         """Raise `NmtError` with the `remedy` for a line of the file `name` that needs a tag, where `tag` is empty."""
         Tagger(self._data, tag, remedy).check((normalize(line, self._data) for line in lines), name)
 
-    def pairs(self, some: list[tuple[str, str]], first: int, tag: str) -> tuple[list[list[int]], list[list[int]]]:
-        """Return the ids of the sources, tagged, and of the targets of pairs, the first of which has this number."""
+    def pairs(
+        self, some: list[tuple[str, str]], first: int, tag: str
+    ) -> tuple[list[list[int]], list[list[int]], list[list[str]]]:
+        """Return the ids of the sources, tagged, and of the targets of pairs, the first of which has this number.
+
+        Third, the words of each that ids from the vocabulary's size on stand for.
+        """
         tagger = Tagger(self._data, tag)
         normal = [normalize(source, self._data) for source, _ in some]
         befores = [self._tags[tagger(line, f"pair {first + i + 1:,}")] for i, line in enumerate(normal)]
@@ -60,7 +65,7 @@ class Reader:
         encoded = self._vocabularies.source.encode(normal, unknown)
         sources = [[*before, *ids] if ids else ids for before, ids in zip(befores, encoded, strict=True)]
         targets = [normalize(target, self._data) for _, target in some]
-        return sources, self._vocabularies.target.encode(targets, unknown)
+        return sources, self._vocabularies.target.encode(targets, unknown), unknown
 
     def lines(
         self, window: list[str], prefixes: list[str], first: int, tag: str, max_tokens: int, with_words: bool

@@ -85,8 +85,8 @@ class Target:
     """What search ranks by; the mean over the pieces where the line was cut."""
     log_prob: float
     """Natural log of p(target | source), the sum over the pieces where the line was cut."""
-    tokens: tuple[int, ...]
-    """Subword ids, without EOS."""
+    pieces: tuple[str, ...]
+    """Subword pieces, without EOS; of what a network copied, the word itself."""
     token_log_probs: tuple[float, ...]
     """Natural log of each token's probability, each piece's EOS included."""
     words: tuple[tuple[int, int], ...] | None
@@ -103,8 +103,8 @@ class Translation:
     """Line number, from 0."""
     source: str
     """The line as it was given, made printable."""
-    source_tokens: tuple[int, ...]
-    """Subword ids, without EOS."""
+    source_pieces: tuple[str, ...]
+    """Subword pieces, without EOS; of what a network can copy, the word itself."""
     targets: tuple[Target, ...]
     """At most n_best, the best first; one empty one for an empty line."""
 
@@ -234,7 +234,7 @@ class Translator:
             some = list(itertools.islice(iterator, window))
             if not some:
                 return
-            sources, targets = self._reader.pairs(some, first, tag)
+            sources, targets, unknown = self._reader.pairs(some, first, tag)
             answers: list[tuple[float, ...]] = [()] * len(some)
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
@@ -253,8 +253,8 @@ class Translator:
                     for i, values in zip(rows, scores, strict=True):
                         answers[i] = values
             vocabulary = self.vocabularies.target
-            for ids, answer in zip(targets, answers, strict=True):
-                yield [*vocabulary.pieces(vocabulary.entries(ids)), "</s>"], answer
+            for ids, copied, answer in zip(targets, unknown, answers, strict=True):
+                yield [*vocabulary.pieces(ids, copied), "</s>"], answer
 
     def _translate_window(self, lines: list[Line], settings: Settings) -> Iterator[Translation]:
         """Translate the pieces of all lines in batches of like length and join them again."""
@@ -286,7 +286,8 @@ class Translator:
             pieces = [found[line.number, index] for index in range(len(line.slices))]
             ranks = range(min(map(len, pieces), default=0))
             targets = tuple(self._join(line, [piece[rank] for piece in pieces], settings) for rank in ranks)
-            yield Translation(line.number, line.source, tuple(line.ids), targets or (EMPTY,))
+            shown = tuple(self.vocabularies.source.pieces(line.read, line.unknown))
+            yield Translation(line.number, line.source, shown, targets or (EMPTY,))
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (B, S) ids with EOS, padded, and (B,) lengths, on the device."""
@@ -304,10 +305,10 @@ class Translator:
         text = ""
         attention: NDArray[np.float32] | None = None
         links: list[tuple[int, int]] = []
-        every: list[int] = []
+        every: list[str] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
             tokens = target.entries(hypothesis.tokens)
-            every += tokens
+            every += target.pieces(hypothesis.tokens, line.unknown)
             numbers = word_numbers(target.pieces(tokens))
             attention = hypothesis.alignment
             if attention is not None:
@@ -332,7 +333,7 @@ class Translator:
             text=text,
             score=float(np.mean([h.score for h in hypotheses])),
             log_prob=sum(h.log_prob for h in hypotheses),
-            tokens=tuple(every),
+            pieces=tuple(every),
             token_log_probs=tuple(value for h in hypotheses for value in h.token_log_probs),
             words=tuple(links) if wanted else None,
             attention=attention if wanted and len(hypotheses) == 1 else None,

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
 
-from nmt.data.subword import SPACE, Vocabularies
+from nmt.data.subword import SPACE
 from nmt.errors import NmtError
 from nmt.reports.fonts import advice, families_for
 
@@ -42,14 +42,13 @@ class Alignment:
         assert self.weights.shape == (len(self.target), len(self.source))
 
 
-def of_translation(translation: "Translation", vocabularies: Vocabularies, by_words: bool) -> Alignment:
+def of_translation(translation: "Translation", by_words: bool) -> Alignment:
     """Return the map of the best translation of a line; raises `NmtError` where it has no attention."""
     best = translation.targets[0]
     if best.attention is None or not best.attention.size:
         raise NmtError("nothing to draw (empty, or too long to be translated in one piece)")
-    source = (*vocabularies.source.pieces(translation.source_tokens), "</s>")
-    target = tuple(vocabularies.target.pieces(best.tokens))
-    pieces = Alignment(source, target, best.attention[: len(target)])
+    source = (*translation.source_pieces, "</s>")
+    pieces = Alignment(source, best.pieces, best.attention[: len(best.pieces)])
     return of_words(pieces) if by_words else plain(pieces)
 
 

@@ -9,7 +9,7 @@ from toy_model import EchoModel, ToyModel
 
 from nmt import config
 from nmt.data.lines import normalize, one_line
-from nmt.data.subword import UNK, Subword, Vocabularies
+from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.output import render, render_links
 from nmt.decoding.translator import Settings, Translator
@@ -128,7 +128,7 @@ def test_alignments_are_between_printed_words(bpe):
     assert target.text == "the cat sat on a mat."
     # The no-break space separates words after normalisation, not in the line as given.
     assert target.words == ((0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
-    assert target.attention.shape == (len(target.tokens), len(translation.source_tokens) + 1)
+    assert target.attention.shape == (len(target.pieces), len(translation.source_pieces) + 1)
     assert render(translation, "text", 1, True) == "the cat sat on a mat. ||| 0-0 0-1 1-2 2-3 3-4 4-5\n"
     assert render_links(translation, "text", 1) == "0-0 0-1 1-2 2-3 3-4 4-5\n"
 
@@ -214,7 +214,7 @@ def test_log_prob_of_a_translation_is_that_of_the_search(bpe):
     lines = ["the cat sat", "a mat", "", "and"]
     for translation in translator.translate(lines, settings("beam", n_best=2)):
         for target in translation.targets:
-            if not target.tokens or bpe.encode([target.text])[0] != list(target.tokens):
+            if not target.pieces or bpe.pieces(bpe.encode([target.text])[0]) != list(target.pieces):
                 continue
             (pieces, values) = next(translator.log_probs([(translation.source, target.text)], 100))
             assert pieces[-1] == "</s>" and len(pieces) == len(values)
@@ -256,7 +256,7 @@ def test_words_without_an_entry_are_copied_as_they_are(of_words, replaces):
     asked = settings(replace_unknown=replaces)
     [found] = copying.translate([line], asked)
     assert found.targets[0].text == line
-    assert set(found.targets[0].tokens) <= set(range(of_words.size)) and UNK in found.targets[0].tokens
+    assert found.targets[0].pieces == found.source_pieces == tuple(f"▁{word}" for word in line.split())
     assert found.targets[0].words == tuple((i, i) for i in range(9))
     [cut] = copying.translate([line], dataclasses.replace(asked, max_source_tokens=3))
     assert cut.targets[0].text == line
@@ -265,10 +265,11 @@ def test_words_without_an_entry_are_copied_as_they_are(of_words, replaces):
     plain = make(of_words, EchoModel(of_words.size), copies_source=True)
     [found] = plain.translate([line], settings(replace_unknown=False))
     assert found.targets[0].text == "⁇ sees the ⁇ ⁇ ⁇ ⁇ ⁇ dog"
+    assert found.targets[0].pieces == found.source_pieces == ("▁⁇", "▁sees", "▁the", *["▁⁇"] * 5, "▁dog")
 
 
 def test_probabilities_are_of_the_word_that_was_copied(of_words):
     copying = make(of_words, EchoModel(of_words.size + 2), copies_source=True, copies_words=True)
     right, wrong = copying.log_probs([("Zora sees Kuno", "Zora sees Kuno"), ("Zora sees Kuno", "Kuno sees Zora")], 64)
-    assert right[0] == wrong[0] == ["▁⁇", "▁sees", "▁⁇", "</s>"]
+    assert right[0] == ["▁Zora", "▁sees", "▁Kuno", "</s>"] and wrong[0] == ["▁Kuno", "▁sees", "▁Zora", "</s>"]
     assert right[1][0] > wrong[1][0] + 5 and right[1][1] == wrong[1][1]

@@ -77,3 +77,9 @@ def test_on_it(environment, tiny, program):
     line = [sys.executable, "-W", "ignore", "-c", program]
     found = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
+
+
+def test_some_architectures_on_it(environment):
+    line = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("architectures_on_gpu.py")), "20"]
+    found = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr

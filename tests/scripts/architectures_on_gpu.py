@@ -1,0 +1,76 @@
+"""Compare architectures on a pretended GPU with the processor: loss, gradients, greedy and beam search.
+
+python tests/scripts/architectures_on_gpu.py [EVERY]
+
+takes each, or every EVERYth, of `architectures.EVERY`. Python has to run with the library of `pretended_gpu.build` in
+LD_PRELOAD.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / "tests"), str(ROOT / "scripts")]
+from architectures import EVERY, build, name_of  # noqa: E402
+from pretended_gpu import PretendedGpu  # noqa: E402
+
+from nmt.config import Training  # noqa: E402
+from nmt.data.batching import Batch  # noqa: E402
+from nmt.data.subword import EOS, PAD  # noqa: E402
+from nmt.decoding.hypothesis import Options, Sentences  # noqa: E402
+from nmt.decoding.search import search  # noqa: E402
+from nmt.models.ready import ready  # noqa: E402
+from nmt.training.batch import on_device  # noqa: E402
+from nmt.training.objective import likelihood_loss  # noqa: E402
+
+SEARCHES = Options(method="greedy"), Options(beam_size=3, n_best=2)
+
+
+def side(lengths):
+    """Return made-up tokens (4, S) that end with EOS, padded, and their lengths."""
+    draw = np.random.default_rng(1)
+    table = np.full((len(lengths), max(lengths)), PAD, np.int64)
+    for row, length in zip(table, lengths, strict=True):
+        row[:length] = [*draw.integers(4, 19, length - 1), EOS]
+    return table, np.array(lengths)
+
+
+def outcome(architecture, device):
+    """Return loss, gradients and translations on a device, all on the processor."""
+    torch.manual_seed(1)
+    model = build(**architecture).to(device).train()
+    (source, lengths), (target, target_lengths) = side([8, 5, 3, 6]), side([5, 6, 2, 4])
+    batch = on_device(Batch(source, lengths, target, target_lengths), torch.device(device))
+    loss = likelihood_loss(model, batch, Training(), 1).minimised
+    loss.backward()
+    gradients = {name: weight.grad.cpu() for name, weight in model.named_parameters() if weight.grad is not None}
+    searcher = ready(model, "fp32")
+    sentences = Sentences(batch.source, batch.lengths, [6] * 4)
+    found = [search(searcher, sentences, options) for options in SEARCHES]
+    tokens = [[hypothesis.tokens for hypothesis in each] for answer in found for each in answer]
+    return loss.detach().cpu(), gradients, tokens
+
+
+def main():
+    """Compare, and tell of each that differs."""
+    chosen = EVERY[:: int(sys.argv[1]) if len(sys.argv) > 1 else 1]
+    wrong = 0
+    for architecture in chosen:
+        here = outcome(architecture, "cpu")
+        try:
+            with PretendedGpu():
+                there = outcome(architecture, "cuda")
+            torch.testing.assert_close(there[:2], here[:2], rtol=1e-3, atol=1e-5)
+            assert there[2] == here[2], "other translations"
+        except Exception as error:
+            wrong += 1
+            sys.stdout.write(f"{name_of(architecture)}: {type(error).__name__}: {error}\n")
+    sys.stdout.write(f"{len(chosen)} architectures, {wrong} wrong\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
