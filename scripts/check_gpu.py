@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import os
 import sys
-import tempfile
 import traceback
 import warnings
 from collections import Counter
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import console
-from pretended_gpu import PretendedGpu, build
+import pretended_gpu
+from pretended_gpu import PretendedGpu
 
 from nmt.cli.main import cli
 from nmt.data.lines import read_lines
@@ -31,8 +31,6 @@ from nmt.reports.table import table
 from nmt.runs import Run, read_log
 
 SYSTEMS = console.ROOT / "configs" / "systems"
-LOADED = "NMT_PRETENDED_GPU"
-"""In the environment of the process that has the library."""
 WAYS: dict[str, tuple[str, list[str]]] = {
     "R-Drop, in parts, averages": (
         "bahdanau2015",
@@ -180,15 +178,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="keep all files here (default: a temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     given = parser.parse_args()
-    if LOADED in os.environ:
-        return console.conclude("check_gpu", lambda: examine(given))
-    with tempfile.TemporaryDirectory(prefix="nmt-pretended-") as folder:
-        try:
-            environment = console.ENVIRONMENT | {LOADED: "1", "LD_PRELOAD": str(build(Path(folder)))}
-        except NmtError as error:
-            console.say(f"check_gpu: error: {error}")
-            return 1
-        return os.spawnve(os.P_WAIT, sys.executable, [sys.executable, *sys.argv], environment)
+    return pretended_gpu.conclude("check_gpu", lambda: examine(given))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 It finds what goes wrong wherever the numbers are: tensors of both devices in one operation, and waits, which it counts
 by the line that waits. It says nothing of CUDA's own kernels, of speed or of memory. torch's C++ side is told of a
-device by a small library, which takes a C++ compiler; `build` it, and begin Python with it in LD_PRELOAD.
+device by a small library, which takes a C++ compiler and must be there before torch: see `conclude`.
 """
 
 import contextlib
+import os
 import subprocess
+import sys
+import tempfile
 import traceback
 import warnings
 from collections import Counter
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import console
 import torch
 import torch.backends.cudnn.rnn
 from torch import Tensor
@@ -25,6 +29,8 @@ from torch.utils.cpp_extension import include_paths, library_paths
 import nmt
 from nmt.errors import NmtError
 
+LOADED = "NMT_PRETENDED_GPU"
+"""In the environment of a process that has the library."""
 PACKAGE = str(Path(nmt.__file__).parent)
 LIBRARY = """
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -81,6 +87,26 @@ def build(folder: Path) -> Path:
     if found.returncode:
         raise NmtError(f"torch's C++ side cannot be told of a device: {found.stderr.strip().splitlines()[-1]}")
     return made
+
+
+def loaded(library: Path) -> dict[str, str]:
+    """Return the environment of a process that has the library which was built."""
+    return console.ENVIRONMENT | {LOADED: "1", "LD_PRELOAD": str(library)}
+
+
+def conclude(name: str, work: Callable[[], None]) -> int:
+    """Do the work of a script as `console.conclude` does, the script begun anew with the library where it lacks it."""
+    if LOADED in os.environ:
+        return console.conclude(name, work)
+    status = 0
+
+    def begin_anew() -> None:
+        nonlocal status
+        with tempfile.TemporaryDirectory(prefix="nmt-pretended-") as folder:
+            line = [sys.executable, *sys.argv]
+            status = os.spawnve(os.P_WAIT, sys.executable, line, loaded(build(Path(folder))))
+
+    return console.conclude(name, begin_anew) or status
 
 
 class OnGpu(Tensor):

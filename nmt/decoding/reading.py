@@ -24,6 +24,8 @@ class Line:
     """What the model reads: the ids, but words that have no entry have one of their own where it can copy them."""
     unknown: list[str]
     """The words that those ids stand for, from the vocabulary's size on."""
+    pieces: list[str]
+    """The pieces of what the model reads."""
     words: list[int]
     """The word of `source` that each piece comes from; empty where nobody asks."""
     prefix: list[int]
@@ -94,6 +96,7 @@ class Reader:
                 ids=ids,
                 read=read,
                 unknown=unknown[i],
+                pieces=self._vocabularies.source.pieces(read, unknown[i]) if unknown[i] else pieces,
                 words=self._words(source, line, pieces) if with_words else [],
                 prefix=prefix,
                 forced=target.surfaces(start) if UNK in target.entries(prefix) else [],

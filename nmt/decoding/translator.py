@@ -286,8 +286,7 @@ class Translator:
             pieces = [found[line.number, index] for index in range(len(line.slices))]
             ranks = range(min(map(len, pieces), default=0))
             targets = tuple(self._join(line, [piece[rank] for piece in pieces], settings) for rank in ranks)
-            shown = tuple(self.vocabularies.source.pieces(line.read, line.unknown))
-            yield Translation(line.number, line.source, shown, targets or (EMPTY,))
+            yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,))
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (B, S) ids with EOS, padded, and (B,) lengths, on the device."""
@@ -308,8 +307,9 @@ class Translator:
         every: list[str] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
             tokens = target.entries(hypothesis.tokens)
-            every += target.pieces(hypothesis.tokens, line.unknown)
-            numbers = word_numbers(target.pieces(tokens))
+            pieces = target.pieces(tokens)
+            every += target.pieces(hypothesis.tokens, line.unknown) if line.unknown else pieces
+            numbers = word_numbers(pieces)
             attention = hypothesis.alignment
             if attention is not None:
                 attention = attention[:, len(line.tag) :]

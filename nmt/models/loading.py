@@ -31,19 +31,28 @@ def save_weights(model: nn.Module, path: Path) -> None:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Fill `model` from the safetensors file `path`; every weight must be there, whole, and fit, and no other."""
     found = load_tensors(path)
-    fitting = []
+    places = _places(model, {name: tuple(tensor.shape) for name, tensor in found.items()}, path)
+    with torch.no_grad():
+        for name, weight in places:
+            weight.copy_(found[name])
+
+
+def _places(model: nn.Module, shapes: dict[str, tuple[int, ...]], path: Path) -> list[tuple[str, Tensor]]:
+    """Return each weight of `model` after its name in the file `path`, which holds tensors of these `shapes`.
+
+    Raises `NmtError` where one is missing or of another shape, or there is what the network has not.
+    """
+    places = []
     for names, weight in _named(model):
-        name = next((name for name in names if name in found), None)
+        name = next((name for name in names if name in shapes), None)
         if name is None:
             raise _misfit(path, f"{names[0]} is not there")
-        if found[name].shape != weight.shape:
-            raise _misfit(path, f"{name} is {tuple(found[name].shape)}, not {tuple(weight.shape)}")
-        fitting.append((weight, found[name]))
-    if further := found.keys() - model.state_dict().keys():
+        if shapes[name] != weight.shape:
+            raise _misfit(path, f"{name} is {shapes[name]}, not {tuple(weight.shape)}")
+        places.append((name, weight))
+    if further := shapes.keys() - model.state_dict().keys():
         raise _misfit(path, f"{min(further)} is of no use in it")
-    with torch.no_grad():
-        for weight, value in fitting:
-            weight.copy_(value)
+    return places
 
 
 def _named(model: nn.Module) -> list[tuple[list[str], Tensor]]:
@@ -97,32 +106,20 @@ def load_model(checkpoint: Path, config: Config, source_size: int, target_size: 
     """
     path = checkpoint / "model.safetensors"
     with _Undrawn(), torch.device("meta"):
-        _check_shapes(Seq2Seq(config.model, source_size, target_size), path)
+        _places(Seq2Seq(config.model, source_size, target_size), _shapes(path), path)
     with _Undrawn():
         model = Seq2Seq(config.model, source_size, target_size).to(device)
     load_weights(model, path)
     return model.eval()
 
 
-def _check_shapes(plan: nn.Module, path: Path) -> None:
-    """Raise `NmtError` where a weight of `plan` is not in the safetensors file, or of another shape there."""
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor that the safetensors file `path` says it holds."""
     try:
         with safe_open(path, "pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise checksums.damaged(path, str(error)) from None
-    missing = {}
-    found = set()
-    for name, weight in plan.named_parameters(remove_duplicate=False):  # of a shared weight one name is in the file
-        if name not in shapes:
-            missing[weight] = name
-        elif shapes[name] != weight.shape:
-            raise _misfit(path, f"{name} is {shapes[name]}, not {tuple(weight.shape)}")
-        else:
-            found.add(weight)
-    for weight, name in missing.items():
-        if weight not in found:
-            raise _misfit(path, f"{name} is not there")
 
 
 def _misfit(path: Path, what: str) -> NmtError:

@@ -2,8 +2,7 @@
 
 python tests/scripts/architectures_on_gpu.py [EVERY]
 
-takes each, or every EVERYth, of `architectures.EVERY`. Python has to run with the library of `pretended_gpu.build` in
-LD_PRELOAD.
+takes each, or every EVERYth, of `architectures.EVERY`. Needs a C++ compiler.
 """
 
 import sys
@@ -14,6 +13,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "tests"), str(ROOT / "scripts")]
+import pretended_gpu  # noqa: E402
 from architectures import EVERY, build, name_of  # noqa: E402
 from pretended_gpu import PretendedGpu  # noqa: E402
 
@@ -22,6 +22,7 @@ from nmt.data.batching import Batch  # noqa: E402
 from nmt.data.subword import EOS, PAD  # noqa: E402
 from nmt.decoding.hypothesis import Options, Sentences  # noqa: E402
 from nmt.decoding.search import search  # noqa: E402
+from nmt.errors import NmtError  # noqa: E402
 from nmt.models.ready import ready  # noqa: E402
 from nmt.training.batch import on_device  # noqa: E402
 from nmt.training.objective import likelihood_loss  # noqa: E402
@@ -54,7 +55,7 @@ def outcome(architecture, device):
     return loss.detach().cpu(), gradients, tokens
 
 
-def main():
+def compare():
     """Compare, and tell of each that differs."""
     chosen = EVERY[:: int(sys.argv[1]) if len(sys.argv) > 1 else 1]
     wrong = 0
@@ -69,8 +70,9 @@ def main():
             wrong += 1
             sys.stdout.write(f"{name_of(architecture)}: {type(error).__name__}: {error}\n")
     sys.stdout.write(f"{len(chosen)} architectures, {wrong} wrong\n")
-    return 1 if wrong else 0
+    if wrong:
+        raise NmtError(f"{wrong} architectures are wrong")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pretended_gpu.conclude("architectures_on_gpu", compare))

@@ -1,6 +1,5 @@
 """The pretended GPU: it computes as the processor does, refuses what a GPU would, and counts who waits for it."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -69,7 +68,7 @@ def environment(tmp_path_factory):
     if shutil.which("c++") is None:
         pytest.skip("there is no C++ compiler")
     library = pretended_gpu.build(tmp_path_factory.mktemp("gpu"))
-    return os.environ | {"PYTHONPATH": f"{SCRIPTS}:{SCRIPTS.parent}", "LD_PRELOAD": str(library)}
+    return pretended_gpu.loaded(library) | {"PYTHONPATH": f"{SCRIPTS}:{SCRIPTS.parent}"}
 
 
 @pytest.mark.parametrize("program", [TENSORS, COMMANDS], ids=["tensors", "commands"])
