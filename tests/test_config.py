@@ -106,6 +106,8 @@ def test_wrong_values_name_the_key_and_show_the_value(values: dict[str, Any], ke
         (with_data(valid={}), ["data.valid", "either 'source' and 'target', or 'tsv'"]),
         (with_data(valid={**CORPUS, "tsv": "x"}), ["data.valid", "or 'tsv'"]),
         (with_data(valid={"tsv": "x", "target_column": 1}), ["data.valid", "must differ"]),
+        (with_data(valid={**CORPUS, "weight": 2}), ["data", "'valid.weight'", "leave it out"]),
+        (with_data(test={"t": {**CORPUS, "weight": 2}}), ["data", "'test.t.weight'", "leave it out"]),
         (minimal(subword={"kind": "char", "sampling": 0.1}), ["subword", "needs kind bpe or unigram"]),
         (minimal(subword={"source_vocab_size": 5}), ["subword", "joint: false"]),
         (minimal(model={"encoder": {"size": 3}}), ["model.encoder", "must be even"]),

@@ -38,7 +38,10 @@ OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
     "--n-best", "-n", type=click.IntRange(1, 10_000), default=1, show_default=True,
     help="Translations printed for each line.",
 )  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "moses", "json"]), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "moses", "json"]), default="text", show_default=True,
+    help="Of what is printed: translations; Moses n-best lists; an object a line, with scores.",
+)  # fmt: skip
 @click.option(
     "--alignments", type=FILE, metavar="FILE|-",
     help="Write word alignments, source-target, here; - puts them on the line itself, after |||.",

@@ -29,7 +29,7 @@ class Corpus(Section):
     """Token put before every source sentence, e.g. <2de> in a model of several directions (Johnson 2017); it must be
     one of `subword.user_symbols`."""
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """Passes over this corpus in one epoch: 2 sees every pair twice, 0.5 half of the pairs, another half next epoch."""
+    """Passes over a training corpus in one epoch: 2 sees each pair twice, 0.5 half of them, the others next epoch."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Self":
@@ -96,9 +96,17 @@ class Data(Section):
     lowercase: bool = False
     """Lower-case both sides, and what is translated."""
     filters: Filters = Filters()
-    """What is dropped from the training corpora (never from valid and test)."""
+    """Of the training corpora only; valid and test are taken whole."""
     workers: NotNegative = 0
     """Processes that prepare the data; 0 uses every core. The result does not depend on it."""
+
+    @model_validator(mode="after")
+    def _weights_of_training(self) -> "Self":
+        others = {"valid": self.valid} | {f"test.{name}": corpus for name, corpus in self.test.items()}
+        for name, corpus in others.items():
+            if corpus.weight != 1.0:
+                raise ValueError(f"'{name}.weight': only corpora of 'train' are weighted; leave it out")
+        return self
 
     @property
     def tags(self) -> list[str]:

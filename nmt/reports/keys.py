@@ -81,12 +81,12 @@ def _sections(section: type[BaseModel], name: str, text: str) -> Iterator[Sectio
                 Key(path, _kind(field.annotation, field.metadata), _default(field), _one_line(field.description))
             )
         if inner is not None:
-            nested.append((inner, path + suffix))
+            nested.append((inner, path + suffix, "" if suffix else _text_of_section(field, inner)))
     own = SectionKeys(name, text or _one_line(section.__doc__), tuple(found))
     if found:
         yield own
-    for inner, path in nested:
-        yield from _sections(inner, path, "")
+    for inner, path, told in nested:
+        yield from _sections(inner, path, told)
 
 
 def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
@@ -95,6 +95,12 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     suffix = {list: ".N", dict: ".NAME"}.get(typing.get_origin(annotation), "")
     held = arguments[-1] if suffix else annotation
     return (held, suffix) if isinstance(held, type) and issubclass(held, BaseModel) else (None, "")
+
+
+def _text_of_section(field: FieldInfo, section: type[BaseModel]) -> str:
+    """Return what a key says of its section, and what the section says of itself."""
+    required = "Required." if field.is_required() else ""
+    return _one_line(f"{required} {field.description or ''} {section.__doc__ or ''}")
 
 
 def _one_line(text: str | None) -> str:

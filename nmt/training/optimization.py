@@ -41,17 +41,15 @@ def clipped_step(optimizer: torch.optim.Optimizer, norm: Tensor, clip_norm: floa
 
 def learning_rate(step: int, settings: Training, plateaus: int = 0) -> float:
     """Return the learning rate of `step` (1 is the first); `plateaus` counts the plateaus met so far."""
-    warmup = max(1, settings.warmup_steps)
+    warmup, highest, lowest = max(1, settings.warmup_steps), settings.learning_rate, settings.min_learning_rate
     if step < warmup:
-        return settings.learning_rate * step / warmup
-    if settings.schedule == "inverse_sqrt":  # Vaswani 2017, eq. 3
-        factor = math.sqrt(warmup / step)
-    elif settings.schedule == "cosine":  # Loshchilov & Hutter 2017, eq. 5, one period
+        return highest * step / warmup
+    if settings.schedule == "cosine":  # Loshchilov & Hutter 2017, eq. 5, one period
         progress = min(1.0, (step - warmup) / max(1, settings.max_steps - warmup))
-        factor = 0.5 * (1.0 + math.cos(math.pi * progress))
-    else:
-        factor = settings.plateau_factor**plateaus
-    return max(settings.min_learning_rate, settings.learning_rate * factor)
+        return lowest + 0.5 * (highest - lowest) * (1.0 + math.cos(math.pi * progress))
+    if settings.schedule == "inverse_sqrt":  # Vaswani 2017, eq. 3
+        return max(lowest, highest * math.sqrt(warmup / step))
+    return max(lowest, highest * settings.plateau_factor**plateaus)
 
 
 class MovingAverage:

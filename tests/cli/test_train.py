@@ -1,6 +1,5 @@
 """`nmt train` as a process: signals, exit status, what it says."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -31,7 +30,6 @@ def start(folder, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 

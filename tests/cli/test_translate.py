@@ -298,10 +298,7 @@ def test_help_needs_no_torch():
 @pytest.mark.skipif(os.name != "posix", reason="pipes and signals")
 def test_a_person_is_answered_line_by_line_and_a_closed_pipe_is_quiet(run):
     command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "--precision", "fp32"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin and process.stdout and process.stderr
         expected = call(run)[0].encode().split(b"\n")
         for line, answer in zip(LINES, expected, strict=False):

@@ -15,7 +15,6 @@ sys.path.insert(0, str(ROOT / "scripts"))
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in a folder with a corpus of a few words, and return the config of a network that trains in no time."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     lines = [" ".join("abcdef"[i % n] for i in range(n)) for n in range(2, 7)] * 4
     for side in ("s", "t"):

@@ -39,7 +39,7 @@ def test_comments_of_a_file_are_not_settings(tmp_path: Path, monkeypatch: pytest
 
 def test_copying_is_current_with_every_variant() -> None:
     rows = {
-        variant: run_systems.label(run_systems.copying_settings(variant, asked())) for variant in run_systems.VARIANTS
+        variant: run_systems.label(run_systems.copying_settings(variant)) for variant in run_systems.VARIANTS
     }
     assert run_systems.is_current("copying", asked(), {"copying": rows})
     del rows[run_systems.SECOND_PHASE]
@@ -55,6 +55,8 @@ def test_only_figures_of_one_edition_are_compared() -> None:
     assert "shown, 30.00 against 20.00" in line
     found["sutskever2014"]["edition"] = 2
     assert "**not shown**, 30.00 against 40.00" in run_systems.orders(found)[1]
+    found["sutskever2014"] = row(29.1, 2)
+    assert "too near to tell, 30.00 against 29.10" in run_systems.orders(found)[1]
 
 
 def test_the_document_is_what_the_figures_say() -> None:

@@ -19,7 +19,7 @@ COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
         ({"schedule": "constant"}, 0, {1: 0.1, 5: 0.5, 10: 1.0, 110: 1.0}),
         ({"schedule": "inverse_sqrt"}, 0, {1: 0.1, 10: 1.0, 40: 0.5, 90: 1 / 3}),
         ({"schedule": "cosine"}, 0, {10: 1.0, 60: 0.5, 110: 0.0}),
-        ({"schedule": "cosine", "min_learning_rate": 0.2}, 0, {1: 0.1, 60: 0.5, 110: 0.2}),
+        ({"schedule": "cosine", "min_learning_rate": 0.2}, 0, {1: 0.1, 60: 0.6, 110: 0.2}),
         ({"schedule": "plateau", "plateau_factor": 0.1}, 2, {10: 0.01, 110: 0.01}),
         ({"schedule": "constant", "warmup_steps": 0}, 0, {1: 1.0}),
     ],
