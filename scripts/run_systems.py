@@ -403,7 +403,7 @@ def main() -> int:
         "--corpus", type=Path, metavar="CONFIG", help="take data and size of subword vocabulary of this"
     )
     parser.add_argument("--vocabulary", type=int, metavar="N", help="entries of the subword vocabulary with --corpus")
-    parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps of each system (default: its own); copying has 1,500")
+    parser.add_argument("--steps", type=int, metavar="N", help="optimizer steps of each system (default: its own)")
     parser.add_argument("--sentences", type=int, metavar="N", help="sentences in a batch (default: its own)")
     parser.add_argument("--tokenize", default="13a", help="sacreBLEU's (default 13a)")
     parser.add_argument("--write", action="store_true", help="write docs/systems.md")
