@@ -38,9 +38,7 @@ def test_comments_of_a_file_are_not_settings(tmp_path: Path, monkeypatch: pytest
 
 
 def test_copying_is_current_with_every_variant() -> None:
-    rows = {
-        variant: run_systems.label(run_systems.copying_settings(variant)) for variant in run_systems.VARIANTS
-    }
+    rows = {variant: run_systems.label(run_systems.copying_settings(variant)) for variant in run_systems.VARIANTS}
     assert run_systems.is_current("copying", asked(), {"copying": rows})
     del rows[run_systems.SECOND_PHASE]
     assert not run_systems.is_current("copying", asked(), {"copying": rows})
