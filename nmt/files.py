@@ -60,17 +60,41 @@ def write_whole(path: Path, data: bytes | str, remedy: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     content = data.encode("utf-8", errors="replace") if isinstance(data, str) else data
     try:
-        temporary.unlink(missing_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if temporary.is_symlink():
+            temporary.unlink()
+        handle = hold(temporary)
+        assert handle is not None  # as it was waited for
+        with replacing(path, temporary, handle) as file:
+            file.write(content)
     except OSError as error:
         raise NmtError(f"{path}: cannot be written: {error.strerror or error}; {remedy}") from None
+
+
+@contextmanager
+def replacing(path: Path, temporary: Path, handle: int) -> Iterator[BinaryIO]:
+    """Give the file `temporary`, held by this process, to write to; it takes the place of `path` where all goes well.
+
+    Where the block fails nothing is left. Raises `NmtError` where all is written and `path` cannot be replaced.
+    """
+    with os.fdopen(handle, "wb") as file:
+        try:
+            file.truncate()
+            yield file
+            file.flush()
+            os.fsync(handle)  # some file systems tell only now that they are full
+        except BaseException:
+            if os.name == "nt":  # which renames and removes no open file
+                file.close()
+            temporary.unlink(missing_ok=True)  # while it is still ours
+            raise
+        if os.name == "nt":
+            file.close()
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise NmtError(
+                f"{path}: cannot be replaced: {error.strerror or error}; its new content is in {temporary}, whole"
+            ) from None
 
 
 def hold(path: Path, wait: bool = True) -> int | None:

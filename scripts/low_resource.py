@@ -52,7 +52,7 @@ def settings(name: str, given: argparse.Namespace, part: Path) -> dict[str, Any]
         split: {side: str(given.folder / f"{split}.{language}.gz") for side, language in languages.items()}
         for split in ("valid", "test")
     }
-    values["name"] = f"low-resource-{name}"
+    values["name"] = f"low-resource-{name}-{given.pairs}"
     values["data"] = {
         **{f"{side}_language": language for side, language in languages.items()},
         "train": {side: str(part / f"train.{language}") for side, language in languages.items()},
@@ -68,7 +68,7 @@ def settings(name: str, given: argparse.Namespace, part: Path) -> dict[str, Any]
 def work(given: argparse.Namespace) -> None:
     """Train both, score them and print a table."""
     console.check_output(given.json)
-    part = Path("runs") / "low-resource-text"
+    part = Path("runs") / f"low-resource-text-{given.pairs}"
     words = draw(given, part)
     console.say(f"{given.pairs:,} pairs, " + ", ".join(f"{count:,} words of {name}" for name, count in words.items()))
     rows = [["", "steps", "loss", "BLEU greedy", "BLEU beam"]]

@@ -8,6 +8,7 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
+from nmt.errors import NmtError
 
 
 @click.command()
@@ -67,15 +68,21 @@ def command(**given: Any) -> None:
     arithmetic = f"{translator.device.type} {translator.arithmetic}"
     models = [f"{each.config.name}/{path.name}" for each, path in found]
     weights = [checksums.of(path / "model.safetensors") for _, path in found]
-    results = []
+    results: list[dict[str, Any]] = []
+    failure: NmtError | None = None
     for split in splits:
         evaluation = room.evaluate(translator, settings, split, tokenize, given["lowercase"])
         result = room.as_dict(evaluation, models, weights, settings, shortlist, arithmetic)
-        path = room.keep(evaluation, result, folder, config)
-        results.append(result | {"hypotheses": str(path)})
+        results.append(result | {"hypotheses": None})
+        try:
+            results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
+        except NmtError as error:  # what was found is printed all the same
+            failure = error
         if hint := advice(evaluation.hypotheses, split.references[0], tokenize):
             say(f"nmt evaluate: {hint}")
     click.echo(json.dumps(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
+    if failure is not None:
+        raise failure
 
 
 def _table(results: list[dict[str, Any]]) -> str:
@@ -106,6 +113,6 @@ def _table(results: list[dict[str, Any]]) -> str:
         ("model", " + ".join(results[0]["models"])),
         ("search", f"{method}, {penalty}, {results[0]['arithmetic']}"),
         *((score["name"], score["signature"]) for score in results[0]["scores"]),
-        *(("kept in", result["hypotheses"]) for result in results),
+        *(("kept in", result["hypotheses"]) for result in results if result["hypotheses"]),
     ]
     return f"{table([head, *rows], right=frozenset(range(1, len(head))))}\n\n{table(notes)}"

@@ -100,6 +100,8 @@ class Batches:
             raise NmtError(
                 f"no training pair has {max_tokens} tokens or fewer on both sides; raise training.max_tokens"
             )
+        if sum(weight * len(usable) for weight, usable in zip(self._weights, self._usable, strict=True)) < 1:
+            raise NmtError("less than one pair an epoch: raise data.train.weight")
         tokens = pairs + sum(
             int(store.target_lengths[usable].sum()) for store, usable in zip(self._stores, self._usable, strict=True)
         )

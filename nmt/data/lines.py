@@ -19,6 +19,14 @@ from nmt.errors import NmtError
 
 _GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_COMPRESSED = {
+    _GZIP: "gzip -dc",
+    b"\xfd7zXZ\x00": "xz -dc",
+    b"\x28\xb5\x2f\xfd": "zstd -dc",
+    b"PK\x03\x04": "unzip -p",
+    **{b"BZh%d1AY&SY" % level: "bzip2 -dc" for level in range(1, 10)},
+}
+"""The first bytes of compressed files, and what unpacks them."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _BREAK = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\x00]")
 WITHOUT_SPACES = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my"})
@@ -30,7 +38,8 @@ def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 file, plain or gzip (told by its first bytes), without their ends.
 
     Invalid bytes become U+FFFD; a final "\\r" of each line and a byte order mark at the start are removed; the last
-    line counts with or without a newline. Raises `NmtError` for a missing, unreadable, UTF-16 or broken gzip file.
+    line counts with or without a newline. Raises `NmtError` for a missing or unreadable file, UTF-16, broken gzip, and
+    what is compressed in another way.
     """
     with open_binary(path) as file:
         yield from _decode(file.readline, str(path))
@@ -74,6 +83,8 @@ def _decode(readline: Callable[[], bytes], name: str) -> Iterator[str]:
             is_first = False
             if raw.startswith(_UTF16):
                 raise NmtError(f"{name}: this is UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8")
+            if remedy := next((unpack for magic, unpack in _COMPRESSED.items() if raw.startswith(magic)), None):
+                raise NmtError(f"{name}: this is compressed; unpack it: {remedy} FILE | nmt …")
             raw = raw.removeprefix(codecs.BOM_UTF8)
         if raw.endswith(b"\n"):
             raw = raw[:-1]

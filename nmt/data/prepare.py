@@ -344,6 +344,11 @@ def _read_header(folder: Path) -> dict[str, Any]:
     return header
 
 
+def is_made_for(folder: Path, config: Config) -> bool:
+    """Tell whether a prepared folder was made with the settings of `config`."""
+    return bool(_read_header(folder)["settings"] == inputs.settings(config))
+
+
 def _up_to_date(config: Config, report: Report) -> Prepared | None:
     """Return what is prepared already, nothing where it must be made anew, after telling why."""
     folder = config.prepared
@@ -351,7 +356,7 @@ def _up_to_date(config: Config, report: Report) -> Prepared | None:
         return None
     try:
         header = _read_header(folder)
-        if header["settings"] != inputs.settings(config):
+        if not is_made_for(folder, config):
             report(f"{folder} was made with other settings; making it anew")
             return None
         prepared = Prepared.open(folder)

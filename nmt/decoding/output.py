@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
 from nmt.errors import NmtError
-from nmt.files import hold, standard_output, writing
+from nmt.files import hold, replacing, standard_output, writing
 
 Format = Literal["text", "moses", "json"]
 _DESCRIPTORS = re.compile("/dev/fd|/proc/.+/fd")
@@ -84,20 +84,8 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         handle = hold(partial, wait=False)
     if handle is None:
         raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
-    with writing(path, "nothing is there yet"), os.fdopen(handle, "wb") as file:
-        try:
-            file.truncate()
-            yield file
-            file.flush()
-            os.fsync(handle)  # some file systems tell only now that they are full
-            if os.name == "nt":  # which renames and removes no open file
-                file.close()
-            partial.replace(real)
-        except BaseException:
-            if os.name == "nt":
-                file.close()
-            partial.unlink(missing_ok=True)  # while it is still ours
-            raise
+    with writing(path, "nothing is there yet"), replacing(real, partial, handle) as file:
+        yield file
 
 
 def _is_special(path: Path) -> bool:

@@ -18,7 +18,7 @@ class Line:
     number: int
     source: str
     normal: str
-    """What the ids are of."""
+    """What the ids are of, without a tag that the line begins with."""
     ids: list[int]
     read: list[int]
     """What the model reads: the ids, but words that have no entry have one of their own where it can copy them."""
@@ -80,7 +80,9 @@ class Reader:
         tagger = Tagger(self._data, tag)
         target = self._vocabularies.target
         lines = []
-        for i, (source, line, read) in enumerate(zip(printable, normal, encoded, strict=True)):
+        for i, (source, line, whole) in enumerate(zip(printable, normal, encoded, strict=True)):
+            own = tagger.own(line)  # is put before each part, as one that was asked for
+            read = whole[len(self._tags[own]) :]
             ids = self._vocabularies.source.entries(read)
             pieces = self._vocabularies.source.pieces(ids)
             slices = cut(pieces, max_tokens) if ids else []
@@ -92,15 +94,15 @@ class Reader:
             entry = Line(
                 number=first + i,
                 source=source,
-                normal=line,
+                normal=line.removeprefix(own).lstrip(" ") if own else line,
                 ids=ids,
                 read=read,
                 unknown=unknown[i],
                 pieces=self._vocabularies.source.pieces(read, unknown[i]) if unknown[i] else pieces,
-                words=self._words(source, line, pieces) if with_words else [],
+                words=self._words(source, line, whole)[-len(read) :] if with_words and read else [],
                 prefix=prefix,
                 forced=target.surfaces(start) if UNK in target.entries(prefix) else [],
-                tag=self._tags[tagger(line, f"line {first + i + 1:,}")],
+                tag=self._tags[own or tagger(line, f"line {first + i + 1:,}")],
                 slices=slices,
             )
             lines.append(entry)
@@ -110,7 +112,9 @@ class Reader:
         """Return the words of a normalised line that have no entry and can be copied."""
         return self._vocabularies.source.unknown_words(line) if self._copies_words else []
 
-    def _words(self, source: str, normal: str, pieces: list[str]) -> list[int]:
-        """Return for each piece the word of the printable line `source` that it comes from."""
+    def _words(self, source: str, normal: str, read: list[int]) -> list[int]:
+        """Return for each token of a line the word of the printable line `source` that it comes from."""
         raw = raw_numbers(source, normal, lambda word: normalize(word, self._data))
+        vocabulary = self._vocabularies.source
+        pieces = vocabulary.pieces(vocabulary.entries(read))
         return [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []

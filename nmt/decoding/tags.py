@@ -28,7 +28,7 @@ class Tagger:
 
         Raises `NmtError` with the `name` of the line where one is missing.
         """
-        if not line or line.split(" ", 1)[0] in self._known:
+        if not line or self.own(line):
             return ""
         if self._default is None:
             raise NmtError(
@@ -36,6 +36,11 @@ class Tagger:
                 f"{', '.join(self._known)}"
             )
         return self._default
+
+    def own(self, line: str) -> str:
+        """Return the tag that a normalised line begins with, or nothing."""
+        first = line.split(" ", 1)[0]
+        return first if first in self._known else ""
 
     def check(self, lines: Iterable[str], name: str) -> None:
         """Raise `NmtError` for the first of the normalised lines of `name` that lacks a tag; reads none needlessly."""

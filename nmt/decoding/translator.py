@@ -350,5 +350,7 @@ class Translator:
         else:
             texts = [piece.strip(SPACE) for piece in self.vocabularies.source.surfaces(line.normal)]
             numbers = list(range(len(texts)))[part]
+        if not numbers:  # of a line of spaces
+            return {}
         unknown = {number for number, token in zip(numbers, line.ids[part], strict=True) if token == UNK}
         return copied_words(hypothesis.tokens, attention, numbers, texts, unknown if self._copies_source else ())

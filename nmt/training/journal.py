@@ -1,5 +1,6 @@
 """What a run says while it trains: `log.jsonl`, and a progress bar or plain lines on stderr."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from nmt.errors import NmtError
 from nmt.files import write_whole, writing
 from nmt.runs import read_log
 from nmt.training.checkpoint import GO_ON
@@ -46,9 +48,13 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
         if self._bar is not None:
             self._bar.close()
+        with (
+            contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext(),
+            writing(self._log, GO_ON),
+        ):
+            self._file.close()  # which writes again what could not be written
 
     def write(self, event: str, **values: Any) -> None:
         """Append one line to the log."""

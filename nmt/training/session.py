@@ -14,7 +14,7 @@ import torch
 from nmt import config as schema
 from nmt.config import Config
 from nmt.data.lexicon import learn_lexicon
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepare import Prepared, is_made_for, prepare
 from nmt.data.subword import Vocabularies, has_seeded_samples
 from nmt.errors import NmtError
 from nmt.files import hold, write_whole, writing
@@ -42,30 +42,24 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
     Raises `NmtError`, and `Interrupted` once a signal has ended the run and its state is saved.
     """
     run = Run(config.run)
-    is_started = (run.checkpoints / "last").exists()
-    if is_started and not resume:
-        raise NmtError(
-            f"{run.folder} holds a run already; add --resume to go on with it, choose another name "
-            "(--set name=NAME), or remove the folder"
-        )
-    if resume and not is_started:
-        raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
+    _check_started(run, resume)
     if config.subword.sampling and not has_seeded_samples():
         report(
             "subword.sampling: not to be repeated or resumed to the bit; for that, SentencePiece 0.2.0 is needed, "
             "which is there for Python up to 3.12"
         )
-    if not is_started:
+    if not resume:
         check_beginning(config)
     with writing(run.folder, PLACE):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
     with _locked(run):
-        start = _start(run, config, which, report) if is_started else None
+        _check_started(run, resume)  # another process may have been at it meanwhile
+        start = _start(run, config, which, report) if resume else None
         # A run that has begun needs the prepared data only, not the corpora.
-        is_prepared = is_started and (config.prepared / "prepared.json").is_file()
+        is_prepared = resume and (config.prepared / "prepared.json").is_file()
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
         if start is not None:
-            _check_data(run, prepared, start)
+            _check_data(run, config, prepared, start)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
@@ -79,15 +73,15 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             begin(trainer.model, config, prepared, report)
             trainer.restart_average()
         with writing(run.folder, GO_ON):  # nothing more stands in the way
-            _fill(run, config, prepared, is_started)
+            _fill(run, config, prepared, resume)
         progress = trainer.progress
         with Journal(run.log, progress.step, config.training.max_steps, not progress.is_unjudged) as journal:
             facts = _facts(trainer, prepared)
             if not facts["left_out"]:
                 del facts["left_out"]
-            journal.write("resume" if is_started else "start", step=trainer.progress.step, **facts)
+            journal.write("resume" if resume else "start", step=trainer.progress.step, **facts)
             journal.say("  ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
-            if is_started:
+            if resume:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
         _finish(run, trainer, reason)
@@ -98,6 +92,18 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
     tag = f" --tag {shlex.quote(config.data.valid.tag)}" if len(tags) > 1 and config.data.valid.tag else ""
     report(f"translate with: nmt translate --model {run.folder}{tag} < input.txt")
     return run
+
+
+def _check_started(run: Run, resume: bool) -> None:
+    """Refuse to begin a run that has begun, and to go on with one that has not."""
+    is_started = (run.checkpoints / "last").exists()
+    if is_started and not resume:
+        raise NmtError(
+            f"{run.folder} holds a run already; add --resume to go on with it, choose another name "
+            "(--set name=NAME), or remove the folder"
+        )
+    if resume and not is_started:
+        raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
 
 
 def _run(trainer: Trainer, journal: Journal) -> str:
@@ -136,24 +142,29 @@ def _start(run: Run, config: Config, which: str, report: Report) -> Path:
     return start
 
 
-def _check_data(run: Run, prepared: Prepared, start: Path) -> None:
+def _check_data(run: Run, config: Config, prepared: Prepared, start: Path) -> None:
     """Refuse to go on from a checkpoint that was trained with other data or another vocabulary."""
     is_same = Vocabularies.load(run.subword).fingerprint == prepared.vocabularies.fingerprint
     if not is_same or load_meta(start).get("data") != prepared.fingerprint:
+        if not is_made_for(prepared.folder, config):
+            raise NmtError(
+                f"{prepared.folder} holds the data of another configuration now: run nmt preprocess with this one and "
+                "go on with --resume; give each its own data.prepared"
+            )
         raise NmtError(
             f"{start} was not trained on the data in {prepared.folder}; the corpora or their settings have changed "
             "since the run began: choose another name (--set name=NAME)"
         )
 
 
-def _fill(run: Run, config: Config, prepared: Prepared, is_started: bool) -> None:
+def _fill(run: Run, config: Config, prepared: Prepared, resume: bool) -> None:
     """Write what a run's folder holds beside checkpoints and log."""
-    if not is_started:
+    if not resume:
         run.subword.mkdir(exist_ok=True)
         prepared.vocabularies.copy_to(run.subword)
     write_whole(run.config_file, schema.dump(config), GO_ON)
     run.finished.unlink(missing_ok=True)
-    if not is_started or not run.lexicon.exists():
+    if not resume or not run.lexicon.exists():
         write_whole(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), GO_ON)
 
 
@@ -201,8 +212,8 @@ def _locked(run: Run) -> Iterator[None]:
     if handle is None:
         holder = path.read_text(encoding="utf-8").strip()
         raise NmtError(f"{run.folder} is in use by process {holder}; wait for it or stop it")
-    with os.fdopen(handle, "w", encoding="utf-8") as lock:
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with os.fdopen(handle, "wb", buffering=0) as lock:
+        with writing(path, PLACE):
+            lock.truncate()
+            lock.write(str(os.getpid()).encode())
         yield

@@ -6,6 +6,7 @@ going on needs besides the tensors.
 
 import dataclasses
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -371,7 +372,10 @@ class Trainer:
 
 @contextmanager
 def _signals(trainer: Trainer) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM finish the step, or break off a validation; the second stops at once."""
+    """Let the first signal to end finish the step, or break off a validation; the second stops at once.
+
+    SIGINT, SIGTERM, and SIGHUP where it is not ignored (nohup).
+    """
 
     def handle(number: int, frame: FrameType | None) -> None:
         if trainer._stop is not None:
@@ -380,7 +384,10 @@ def _signals(trainer: Trainer) -> Iterator[None]:
         if trainer._is_validating:
             raise Interrupted(number)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:

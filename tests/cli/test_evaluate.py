@@ -146,6 +146,16 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(
         evaluated(run, "--output", str(tmp_path / "file"))
 
 
+def test_scores_that_cannot_be_kept_are_printed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise NmtError("evaluations: cannot be written: No space left on device")
+
+    monkeypatch.setattr(room, "keep", full)
+    arguments = ["--model", str(run), "--device", "cpu", "--precision", "fp32"]
+    done = CliRunner().invoke(command, arguments, standalone_mode=False)
+    assert isinstance(done.exception, NmtError) and "BLEU" in done.stdout and "kept in" not in done.stdout
+
+
 def test_a_split_of_several_directions_needs_a_tag(run: Path, tmp_path: Path) -> None:
     """All splits are looked at before the first is translated."""
     both = tmp_path / "both"

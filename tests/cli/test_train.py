@@ -33,7 +33,7 @@ def start(folder, *arguments):
     )
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, status):
     (tmp_path / "c.yaml").write_text(CONFIG)
     for side in ("src", "tgt"):

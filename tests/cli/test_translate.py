@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 
 from nmt import config
@@ -327,6 +328,34 @@ def test_a_tag_stands_before_each_line(tmp_path):
     assert {source for source, _ in first["hypotheses"][0]["alignment"]} <= set(range(len(LINES[0].split())))
     with pytest.raises(NmtError, match=r"--tag <2xx>: this model was not trained with it; its tags are: <2de>, <2fr>"):
         call(tagged, "--tag", "<2xx>")
+
+
+def test_a_lines_own_tag_stands_before_each_part_of_it(tmp_path):
+    tagged = make_run(tmp_path / "tagged", seed=5, tags=("<2de>", "<2fr>"))
+    values = yaml.safe_load((tagged / "config.yaml").read_text(encoding="utf-8"))
+    values["decoding"]["max_source_tokens"] = 3
+    (tagged / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    text = "ein mann geht . eine frau singt . ein kind\n"
+    asked = json.loads(call(tagged, "--tag", "<2fr>", "--format", "json", text=text)[0])
+    written = json.loads(call(tagged, "--format", "json", text=f"<2fr> {text}")[0])
+    for found in written["hypotheses"]:
+        found["alignment"] = [[source - 1, target] for source, target in found["alignment"]]
+    assert asked["hypotheses"] == written["hypotheses"]
+    assert call(tagged, text="<2fr>\n")[0] == "\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(("stream", "status"), [("stdout", 1), ("stderr", 0)])
+def test_a_full_disk_behind_a_stream(run, stream, status):
+    command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "--precision", "fp32"]
+    with Path("/dev/full").open("wb") as full:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: full}
+        done = subprocess.run(command, input=b"ein mann\n" * 3, check=False, **streams)
+    assert done.returncode == status
+    if stream == "stdout":
+        assert done.stderr.decode().rstrip("\n").split("\n")[-1] == "nmt: error: output: No space left on device"
+    else:
+        assert done.stdout.count(b"\n") == 3
 
 
 def test_without_attention_there_are_no_alignments(tmp_path):

@@ -1,7 +1,9 @@
 """Lines: one in, one out, whatever the bytes are."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import random
 import threading
@@ -82,10 +84,12 @@ def test_a_line_is_there_as_soon_as_it_is_complete() -> None:
         (None, "no such file"),
         ("folder", "is a folder"),
         ("a\n".encode("utf-16"), "UTF-16"),
+        (lzma.compress(b"a b c\n"), "compressed.*xz -dc"),
+        (bz2.compress(b"a b c\n"), "compressed.*bzip2 -dc"),
         (gzip.compress(b"a b c\n" * 1000)[:-20], "truncated gzip"),
         (gzip.compress(random.Random(1).randbytes(1000))[:500] + b"x" * 200, "gzip"),
     ],
-    ids=["missing", "folder", "utf-16", "truncated", "damaged"],
+    ids=["missing", "folder", "utf-16", "xz", "bzip2", "truncated", "damaged"],
 )
 def test_a_bad_file_is_named(content: bytes | str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "text"
@@ -137,3 +141,8 @@ def test_one_line_is_one_line_for_any_reader(text: str) -> None:
 
 def test_one_line_leaves_ordinary_text_alone() -> None:
     assert one_line("a\tb é 你 \u200b") == "a\tb é 你 \u200b"
+
+
+def test_compressed_standard_input_is_refused() -> None:
+    with pytest.raises(NmtError, match="standard input: this is compressed; unpack it: gzip -dc"):
+        list(stream_lines(io.BytesIO(gzip.compress(b"a b c\n"))))

@@ -31,6 +31,19 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 
 
+def test_what_cannot_take_its_place_is_kept(tmp_path, monkeypatch):
+    path, partial = tmp_path / "out.txt", tmp_path / ".out.txt.partial"
+
+    def busy(self, target):
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "replace", busy)
+    refused = pytest.raises(NmtError, match=r"out.txt: cannot be replaced: Device or resource busy;.*partial")
+    with refused, open_output(path) as out:
+        out.write(b"hours of work")
+    assert partial.read_bytes() == b"hours of work"
+
+
 def test_a_second_writer_is_refused(tmp_path):
     path = tmp_path / "out.txt"
     with open_output(path) as out:
