@@ -66,7 +66,7 @@ MORE = [
     {"score": "concat", "coverage": True, "context_to": "same_step", "copy_source": True},
     {"copy_source": True, "readout": "deep"},
     {"copy_source": True, "score": "dot", "heads": 2, "context_to": "next_input"},
-    {"copy_source": True, "score": "general", "local": "monotonic"},
+    {"copy_source": True, "score": "general"},
     *(
         {"transitions": 2, "gate_norm": norm, "cell": cell, "context_to": to}
         for cell, norm in (("lstm", False), ("gru", True), ("rnn", True))

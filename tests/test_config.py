@@ -353,7 +353,14 @@ REFUSED = [
         {"attention": {"score": "none"}, "decoder": {"context_to": "every_step", "copy_source": True}},
         "decoder.copy_source needs attention",
     ),
-    ({"attention": {"local": "predictive"}, "decoder": {"copy_source": True}}, "needs attention that sums to 1"),
+    (
+        {"attention": {"local": "predictive"}, "decoder": {"copy_source": True}},
+        "local predictive sees a window of the source",
+    ),
+    (
+        {"attention": {"local": "monotonic"}, "decoder": {"copy_source": True}},
+        "local monotonic sees a window of the source",
+    ),
     ({"decoder": {"start": "mean", "size": 256}}, "decoder.start mean needs encoder.size (512) equal to"),
     ({"decoder": {"start": "last", "cell": "gru"}}, "needs the same cell in encoder and decoder"),
     ({"decoder": {"readout": "none"}}, "an output layer that reads embedding.size (256) units, not 1024"),
@@ -455,7 +462,23 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
         ),
         (
             minimal(training={"r_drop": 5}, model={"dropout": {"embedding": 0, "layer": 0, "output": 0}}),
-            "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same",
+            "training.r_drop means nothing where model.dropout drops nothing, as both passes are then the same",
+        ),
+        (
+            minimal(
+                training={"r_drop": 5},
+                model={
+                    "attention": {"score": "none"},
+                    "decoder": {"context_to": "start", "layers": 1},
+                    "encoder": {"layers": 1, "size": 512},
+                    "dropout": {"embedding": 0, "output": 0},
+                },
+            ),
+            "training.r_drop means nothing where model.dropout drops nothing",
+        ),
+        (
+            minimal(training={"validation_bleu": False, "metric": "loss", "validation_sentences": 9}),
+            "'validation_sentences' means nothing with 'validation_bleu: false'; leave it out",
         ),
         (minimal(decoding={"beam_size": 10**20}), "decoding.beam_size"),
         (minimal(decoding={"alpha": 1000.0}), "decoding.alpha"),

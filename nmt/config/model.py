@@ -319,8 +319,7 @@ class Model(Section):
                 "embedding.target_vectors: with decoder.feedback false and embedding.tie none there are no target "
                 "embeddings; leave it out"
             )
-        reads_summary = self.decoder.start == "bridge" or self.decoder.context_to == "every_step"
-        if self.encoder.summary != "last" and (self.is_transformer or not reads_summary):
+        if self.encoder.summary != "last" and (self.is_transformer or not self.reads_summary):
             raise ValueError(
                 f"encoder.summary {self.encoder.summary} is read by a recurrent decoder with start: bridge or "
                 "context_to: every_step only"
@@ -334,6 +333,26 @@ class Model(Section):
         self._fits_recurrent()
         return self
 
+    @property
+    def drops(self) -> bool:
+        """Whether dropout makes two passes over the same sentence differ."""
+        dropout = self.dropout
+        is_stack = self.encoder.layers > 1 or self.decoder.layers > 1
+        has_layer = dropout.layer > 0 and (is_stack or self.reads_encoder_outputs)
+        return has_layer or max(dropout.embedding, dropout.output, dropout.recurrent, dropout.word) > 0
+
+    @property
+    def reads_summary(self) -> bool:
+        """Whether the decoder reads the summary of what the encoder gives."""
+        return self.decoder.start == "bridge" or self.decoder.context_to == "every_step"
+
+    @property
+    def reads_encoder_outputs(self) -> bool:
+        """Whether the decoder looks at what the encoder gives at each position, or at a summary of that."""
+        if self.is_transformer or self.attention.score != "none":
+            return True
+        return self.encoder.summary != "last" or self.decoder.start == "mean"
+
     def _fits_recurrent(self) -> None:
         encoder, attention, decoder = self.encoder, self.attention, self.decoder
         sizes = f"needs encoder.size ({encoder.size}) equal to decoder.size ({decoder.size})"
@@ -344,15 +363,14 @@ class Model(Section):
                     "every_step"
                 )
             raise ValueError(f"decoder.context_to {decoder.context_to} is for attention.score none")
-        reads_outputs = attention.score != "none" or encoder.summary != "last" or decoder.start == "mean"
         for key, is_idle in (
             ("layer_norm", encoder.layer_norm),
             ("residual", encoder.residual and encoder.residual_from == encoder.layers),
         ):
-            if is_idle and not reads_outputs:
+            if is_idle and not self.reads_encoder_outputs:
                 raise ValueError(
                     f"attention.score none with encoder.summary last reads the top layer's state before encoder.{key}; "
-                    "leave it out, or use summary: mean or max"
+                    f"leave it out, or use {'summary: mean or max' if self.reads_summary else 'decoder.start: mean'}"
                 )
         for name, part, width in (("encoder", encoder, self.embedding.size), ("decoder", decoder, self.read_size)):
             if part.kind == "recurrent" and part.residual and part.layers == 1 and width != part.size:
@@ -369,8 +387,11 @@ class Model(Section):
             )
         if decoder.copy_source and attention.score == "none":
             raise ValueError("decoder.copy_source needs attention: choose an attention.score")
-        if decoder.copy_source and attention.local == "predictive":
-            raise ValueError("decoder.copy_source needs attention that sums to 1, which local: predictive does not")
+        if decoder.copy_source and attention.local != "none":
+            raise ValueError(
+                f"decoder.copy_source copies from anywhere, and attention.local {attention.local} sees a window of the "
+                "source; leave one of them out"
+            )
         if decoder.start in ("last", "mean") and encoder.size != decoder.size:
             raise ValueError(f"decoder.start {decoder.start} {sizes}; or use start: bridge")
         if decoder.start == "last" and encoder.kind == "transformer":

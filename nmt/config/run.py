@@ -39,10 +39,9 @@ class Config(Section):
                 "training.r_drop does not go with model.decoder.copy_source: it compares the probabilities of all "
                 "words, and with copying only those of the target's own are worked out; leave one of them out"
             )
-        dropout = self.model.dropout
-        if self.training.r_drop and not (dropout.embedding or dropout.layer or dropout.output or dropout.word):
+        if self.training.r_drop and not self.model.drops:
             raise ValueError(
-                "training.r_drop means nothing where all of model.dropout is 0, as both passes are then the same; "
+                "training.r_drop means nothing where model.dropout drops nothing, as both passes are then the same; "
                 "leave it out"
             )
         for key in ("coverage_loss", "coverage_after"):

@@ -61,7 +61,7 @@ class Training(Section):
     model: 1 - step / k, k^step or k / (k + exp(step / k)), k being `teacher_decay`."""
     teacher_decay: Annotated[float, Field(gt=0)] | None = None
     """k of `teacher_forcing`: a number of steps, at least 1; for exponential just below 1."""
-    teacher_floor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    teacher_floor: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """The share of true previous tokens never falls below this."""
     objective: Literal["likelihood", "risk"] = "likelihood"
     """likelihood, or the expected loss of sentence BLEU over sampled translations, of a trained model (Shen 2016);
@@ -121,6 +121,8 @@ class Training(Section):
             )
         if self.schedule != "plateau":
             self.refuse_idle(["plateau_factor", "plateau_patience"], "without 'schedule: plateau'")
+        if not self.validation_bleu:
+            self.refuse_idle(["validation_sentences"], "with 'validation_bleu: false'")
         if self.teacher_forcing == "always":
             self.refuse_idle(["teacher_decay", "teacher_floor"], "with 'teacher_forcing: always'")
         if self.objective != "risk":

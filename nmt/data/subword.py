@@ -20,7 +20,8 @@ MOST_UNKNOWN = 1000
 """Unknown words of a line that a copying model tells apart."""
 SPACE = "\u2581"
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
-_UNKNOWN = "\u2047"
+UNKNOWN = "\u2047"
+"""What stands in a text for UNK."""
 _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")
 # SentencePiece cuts the work in as many parts as threads, and its sums depend on the parts.
 _TRAINING_THREADS = 4
@@ -86,7 +87,7 @@ class Subword:
                 unk_id=UNK,
                 bos_id=BOS,
                 eos_id=EOS,
-                unk_surface=_UNKNOWN,
+                unk_surface=UNKNOWN,
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
                 max_sentence_length=_LONGEST_LINE,
@@ -153,7 +154,7 @@ class Subword:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids; special tokens other than UNK leave nothing, further words are unknown."""
+        """Return the text of token ids; special tokens other than UNK leave nothing, further words are `UNKNOWN`."""
         if self.kind == "word":
             return " ".join(self._words[i] for i in self.entries(ids) if i not in (PAD, BOS, EOS))
         text: str = self._processor.decode([int(i) for i in ids])
@@ -179,7 +180,7 @@ class Subword:
     def _words(self) -> list[str]:
         """The word of each id of a model of kind word."""
         words = [self._processor.id_to_piece(i).removeprefix(SPACE) for i in range(self.size)]
-        words[UNK] = _UNKNOWN
+        words[UNK] = UNKNOWN
         return words
 
     @cached_property

@@ -4,6 +4,7 @@ Axes: V vocabulary, E embedding width.
 """
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,7 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
         if i > EOS and piece.startswith(SPACE):
             wanted.setdefault(piece.removeprefix(SPACE), i)
     ids, rows = [], []
-    for number, line in enumerate(read_lines(path), start=1):
-        word, *values = line.rstrip(" ").rsplit(" ", size)  # GloVe has words with spaces
-        if number == 1 and size != 1 and _is_header(line):
-            continue
-        surplus = list(itertools.takewhile(_is_number, reversed(word.split(" ")[1:])))
-        if len(values) != size or surplus:
-            raise NmtError(
-                f"{path}: line {number:,} has {len(values) + len(surplus)} numbers after its word, and "
-                f"model.embedding.size is {size}; the two must agree"
-            )
+    for number, word, values in _split(path, size):
         token = wanted.pop(word, None)
         if token is None:
             continue
@@ -51,6 +43,26 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
     if not rows:
         raise NmtError(f"{path}: none of its words is a token of the vocabulary")
     return np.array(ids, np.int64), np.stack(rows)
+
+
+def check_width(path: Path, size: int) -> None:
+    """Raise `NmtError` where the first vector of the file is not `size` numbers wide."""
+    next(_split(path, size), None)
+
+
+def _split(path: Path, size: int) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield number, word and numbers of each line; raises `NmtError` where these are not `size`."""
+    for number, line in enumerate(read_lines(path), start=1):
+        word, *values = line.rstrip(" ").rsplit(" ", size)  # GloVe has words with spaces
+        if number == 1 and size != 1 and _is_header(line):
+            continue
+        surplus = list(itertools.takewhile(_is_number, reversed(word.split(" ")[1:])))
+        if len(values) != size or surplus:
+            raise NmtError(
+                f"{path}: line {number:,} has {len(values) + len(surplus)} numbers after its word, and "
+                f"model.embedding.size is {size}; the two must agree"
+            )
+        yield number, word, values
 
 
 def _is_header(line: str) -> bool:

@@ -73,11 +73,10 @@ class _Loop:
         self._met: dict[object, tuple[Tensor, Tensor, Tensor | None, Record]] = {}
         self._sources: list[Tensor] = []  # kept, so that an identity stands for one tensor
 
-    def multiply(self, x: Tensor, source: Tensor, is_transposed: bool, bias: Tensor | None, columns: slice) -> Tensor:
-        key = (id(source), is_transposed, columns.start, columns.stop)
+    def multiply(self, x: Tensor, source: Tensor, is_transposed: bool, bias: Tensor | None) -> Tensor:
+        key = (id(source), is_transposed)
         if key not in self._met:
-            matrix = source[..., columns]
-            matrix = matrix.transpose(-1, -2) if is_transposed else matrix
+            matrix = source.transpose(-1, -2) if is_transposed else source
             kind = x.device.type
             dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else matrix.dtype
             record: Record = []
@@ -103,15 +102,15 @@ def deferred_gradients() -> Iterator[None]:
         _LOOP.reset(token)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, columns: slice = slice(None)) -> Tensor:
-    """Return x W' + b, (..., O), for `x` (..., I) and those `columns` of `weight` (O, I); `bias` (O,).
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return x W' + b, (..., O), for `x` (..., I), `weight` (O, I) and `bias` (O,).
 
     With three axes, sentence by sentence: (B, N, I) and (B, O, I) give (B, N, O).
     """
     loop = _LOOP.get()
     if loop is not None:
-        return loop.multiply(x, weight, True, bias, columns)
-    matrix = weight[..., columns].transpose(-1, -2)
+        return loop.multiply(x, weight, True, bias)
+    matrix = weight.transpose(-1, -2)
     return by_sentence(x, matrix) if matrix.dim() == 3 else _multiply(x, matrix, bias)
 
 
@@ -144,7 +143,7 @@ def weigh(shares: Tensor, states: Tensor) -> Tensor:
     """Return the sums (B, N, O) of `states` (B, S, O), weighted by `shares` (B, N, S)."""
     loop = _LOOP.get()
     if loop is not None:
-        return loop.multiply(shares, states, False, None, slice(None))
+        return loop.multiply(shares, states, False, None)
     return by_sentence(shares, states)
 
 

@@ -14,7 +14,7 @@ def keep_factors(probability: float, shape: tuple[int, ...], like: Tensor) -> Te
     """
     count = torch.Size(shape).numel()
     draws = torch.empty(-(-count // LANES), dtype=torch.int64, device=like.device).random_(-(2**63), None)
-    level = round(probability * 65536)
+    level = min(65535, round(probability * 65536))
     kept = draws.view(torch.int16)[:count].view(shape) >= level - 32768
     return kept.to(like.dtype).mul_(65536 / (65536 - level))
 

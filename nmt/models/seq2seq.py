@@ -94,7 +94,9 @@ class Seq2Seq(nn.Module):
         states, final = self.encoder(embedded.to(next(self.encoder.parameters()).dtype), lengths)
         is_real = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
         summary = summarize(self.summary_kind, states, final, lengths)
-        further = 0 if self.copy_gate is None else max(0, int(source.max()) + 1 - self.vocabulary)
+        # For search only: in training it would wait for the GPU.
+        copies_words = self.copy_gate is not None and not self.training
+        further = max(0, int(source.max()) + 1 - self.vocabulary) if copies_words else 0
         return Memory(as_weighed(states), self.decoder.keys(states), is_real, final, summary, source, further)
 
     def restrict(self, memory: Memory, tokens: Tensor, is_allowed: Tensor) -> Memory:

@@ -11,7 +11,7 @@ from torch import nn
 from nmt.config import Config
 from nmt.data.prepare import Prepared
 from nmt.data.subword import Vocabularies
-from nmt.data.vectors import read_vectors
+from nmt.data.vectors import check_width, read_vectors
 from nmt.errors import NmtError
 from nmt.models.embedding import TokenEmbedding
 from nmt.models.loading import load_meta, load_model
@@ -39,13 +39,19 @@ def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) ->
 
 
 def check_beginning(config: Config) -> None:
-    """Raise `NmtError` where what the run is to begin with is missing or another network, before data is prepared."""
+    """Raise `NmtError` where what the run is to begin with is missing or does not fit, before data is prepared."""
     if config.training.init_from is not None:
-        _check_network(_named(config.training.init_from)[0], config)
+        run, checkpoint = _named(config.training.init_from)
+        _check_network(run, config)
+        if config.subword.reuse is not None:
+            reused = Vocabularies.find(config.subword.reuse, config.subword.joint)
+            _check_vocabularies(run, checkpoint, reused, config.subword.reuse)
     for side in ("source", "target"):
         path: Path | None = getattr(config.model.embedding, f"{side}_vectors")
         if path is not None and not path.is_file():
             raise NmtError(f"model.embedding.{side}_vectors: {path}: no such file")
+        if path is not None:
+            check_width(path, config.model.embedding.size)
 
 
 def _named(place: Path) -> tuple[Run, Path]:
@@ -79,13 +85,17 @@ def _check_network(run: Run, config: Config) -> None:
         )
 
 
+def _check_vocabularies(run: Run, checkpoint: Path, here: Vocabularies, place: Path) -> None:
+    if load_meta(checkpoint).get("vocabularies") != here.fingerprint:
+        raise NmtError(
+            f"training.init_from: {checkpoint} has another subword model than {place}; set subword.reuse: {run.folder} "
+            "and run nmt preprocess again"
+        )
+
+
 def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabularies, report: Report) -> None:
     run, checkpoint = _named(place)
-    if load_meta(checkpoint).get("vocabularies") != vocabularies.fingerprint:
-        raise NmtError(
-            f"training.init_from: {checkpoint} has another subword model than {config.prepared}; set "
-            f"subword.reuse: {run.folder} and run nmt preprocess again"
-        )
+    _check_vocabularies(run, checkpoint, vocabularies, config.prepared)
     sizes = vocabularies.source.size, vocabularies.target.size
     weights = load_model(checkpoint, run.config, *sizes, next(model.parameters()).device).state_dict()
     for name in model.load_state_dict(weights, strict=False).missing_keys:

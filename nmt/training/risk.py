@@ -3,20 +3,23 @@
 Axes: B sentences, C candidates of a sentence, T target tokens.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from nmt.config import Training
 from nmt.data.batching import Batch
-from nmt.data.subword import EOS, PAD, Subword
+from nmt.data.subword import EOS, PAD, UNKNOWN, Subword
 from nmt.decoding.hypothesis import Options, Sentences
 from nmt.decoding.sampling import sample
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.batch import DeviceBatch, on_device
 from nmt.training.objective import Loss, copying_log_probs
 
+WRONG, COPIED = "\ue000", "\ue001"
+"""Private characters: what no reference holds, and what begins a copied word."""
 LONGER = 10
 """Tokens that a drawn translation may have more than twice its reference."""
 
@@ -39,8 +42,10 @@ def risk_loss(
     candidates = _draw(drawer, batch, references, settings.risk_samples, seed)
     costs = []
     for reference, found in zip(references, candidates, strict=True):
-        text = target.decode(reference)
-        costs += [1.0 - score(target.decode(tokens), text) / 100.0 for tokens in found]
+        text = _text(reference, target)
+        # An unknown word is not that of the reference because both are unknown.
+        texts = [text, *(_text(tokens, target).replace(UNKNOWN, WRONG) for tokens in found[1:])]
+        costs += [1.0 - score(hypothesis, text) / 100.0 for hypothesis in texts]
     rows = [row for row, found in enumerate(candidates) for _ in found]
     drawn = _batch_of(batch, rows, [tokens for found in candidates for tokens in found])
     log_prob, _ = copying_log_probs(model, model(drawn.source, drawn.lengths, drawn.previous), drawn)
@@ -65,6 +70,16 @@ def _draw(
         list(dict.fromkeys([tuple(reference), *(hypothesis.tokens for hypothesis in answer)]))
         for reference, answer in zip(references, answers, strict=True)
     ]
+
+
+def _text(tokens: Sequence[int], target: Subword) -> str:
+    """Return the text of tokens; words that only copying knows are written as words of their own, one for each id."""
+    known = range(target.size)
+    parts = (
+        target.decode(list(some)) if is_known else " ".join(f"{COPIED}{token}" for token in some)
+        for is_known, some in itertools.groupby(tokens, known.__contains__)
+    )
+    return " ".join(parts)
 
 
 def _batch_of(batch: DeviceBatch, rows: list[int], targets: list[tuple[int, ...]]) -> DeviceBatch:

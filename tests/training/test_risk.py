@@ -1,11 +1,13 @@
 """Minimum-risk training against its definition, and what it does to a model."""
 
+import dataclasses
+
 import pytest
 import torch
 from architectures import batch, build
 
 from nmt import config
-from nmt.data.subword import BOS, EOS, PAD
+from nmt.data.subword import BOS, EOS, PAD, UNK, UNKNOWN
 from nmt.training import risk
 from nmt.training.batch import DeviceBatch
 
@@ -14,6 +16,8 @@ SETTINGS = config.Training(objective="risk", init_from="x", risk_samples=4, risk
 
 class Digits:
     """A subword model whose text shows the ids."""
+
+    size = 1000
 
     def decode(self, ids):
         return " ".join(map(str, ids))
@@ -67,3 +71,26 @@ def test_a_step_lowers_the_risk(monkeypatch):
     before.backward()
     optimizer.step()
     assert risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3).minimised < before
+
+
+def test_unknown_and_copied_words_match_only_themselves(monkeypatch):
+    class Words(Digits):
+        size = 10
+
+        def decode(self, ids):
+            return " ".join(UNKNOWN if i == UNK else str(i) for i in ids)
+
+    told = []
+
+    def score(hypothesis, reference):
+        told.append((hypothesis.split(" "), reference.split(" ")))
+        return overlap(hypothesis, reference)
+
+    target = torch.tensor([[5, UNK, 11, EOS], [12, EOS, PAD, PAD], [9, 13, EOS, PAD]])
+    pairs = dataclasses.replace(given(), target=target)
+    drawn = [[(5, UNK, 11), (5, UNK, 12)], [(12,), (UNK,)], [(9, 13), (9, 13, 4)]]
+    monkeypatch.setattr(risk, "_draw", lambda *_: drawn)
+    model = build(copy_source=True, context_to="next_input")
+    risk.risk_loss(model, model, pairs, SETTINGS, Words(), score, seed=3)
+    in_common = [[word for word in hypothesis if word in reference] for hypothesis, reference in told]
+    assert [len(words) for words in in_common] == [3, 1, 1, 0, 2, 2]

@@ -546,6 +546,12 @@ def test_beginning_with_another_run(here):
     values["data"] |= {"train": {"source": "other.src", "target": "other.tgt"}, "prepared": "prepared-other"}
     with pytest.raises(NmtError, match=r"another subword model than prepared-other; set subword\.reuse: runs/first"):
         run(config.parse(values, "test"))
+    values["data"]["prepared"] = "prepared-none"
+    values["subword"]["reuse"] = "prepared-other"
+    with pytest.raises(NmtError, match=r"another subword model than prepared-other; set subword\.reuse: runs/first"):
+        run(config.parse(values, "test"))
+    assert not Path("prepared-none").exists()
+    values["data"]["prepared"] = "prepared-other"
     values["subword"]["reuse"] = "runs/first"
     values["name"] = "fifth"
     fifth = run(config.parse(values, "test"))
@@ -601,6 +607,10 @@ def test_beginning_with_word_vectors(here):
     weights = load_file(found.checkpoint() / "model.safetensors")["source_embedding.table.weight"]
     assert (abs(weights * 12**0.25 - 0.5).max(1) < 1e-6).sum() == 1  # what the network reads
     assert any(line.startswith("vectors.txt: vectors for 1 of") for line in heard)
+    Path("wide.txt").write_text("1 13\nba " + " ".join(["0.5"] * 13) + "\n")
+    with pytest.raises(NmtError, match=r"wide\.txt: line 2 has 13 numbers after its word"):
+        run(with_model(tiny("wide", subword=words), embedding={"source_vectors": "wide.txt", "tie": "none"}))
+    assert not Path("prepared/wide").exists()
 
 
 def directions(name="both", valid_tag="<up>", **training):
