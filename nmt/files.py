@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
+_UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK}
 """What file systems without locks answer; there none is taken."""
 
 
@@ -60,21 +60,27 @@ def write_whole(path: Path, data: bytes | str, remedy: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     content = data.encode("utf-8", errors="replace") if isinstance(data, str) else data
     try:
-        if temporary.is_symlink():
+        if temporary.is_symlink() or (temporary.exists() and not os.access(temporary, os.R_OK | os.W_OK)):
             temporary.unlink()
         handle = hold(temporary)
         assert handle is not None  # as it was waited for
         with replacing(path, temporary, handle) as file:
             file.write(content)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise NmtError(f"{path}: cannot be written: {error.strerror or error}; {remedy}") from None
+
+
+class NotReplaced(OSError):
+    """All is written, but cannot take its place."""
 
 
 @contextmanager
 def replacing(path: Path, temporary: Path, handle: int) -> Iterator[BinaryIO]:
     """Give the file `temporary`, held by this process, to write to; it takes the place of `path` where all goes well.
 
-    Where the block fails nothing is left. Raises `NmtError` where all is written and `path` cannot be replaced.
+    Where the block fails nothing is left; raises `NotReplaced`, and leaves `temporary`, where that cannot be moved.
     """
     with os.fdopen(handle, "wb") as file:
         try:
@@ -92,9 +98,7 @@ def replacing(path: Path, temporary: Path, handle: int) -> Iterator[BinaryIO]:
         try:
             temporary.replace(path)
         except OSError as error:
-            raise NmtError(
-                f"{path}: cannot be replaced: {error.strerror or error}; its new content is in {temporary}, whole"
-            ) from None
+            raise NotReplaced(*error.args) from None
 
 
 def hold(path: Path, wait: bool = True) -> int | None:

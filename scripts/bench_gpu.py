@@ -30,8 +30,8 @@ from nmt.data.prepare import prepare
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.translator import Settings, Translator
 from nmt.models.device import Arithmetic, choose_arithmetic, choose_device
-from nmt.models.memory import keep_freed_memory
 from nmt.models.ready import ready
+from nmt.process_memory import keep_freed_memory
 from nmt.reports.table import table
 from nmt.runs import Run
 from nmt.training.trainer import Trainer

@@ -166,7 +166,7 @@ def profile(request: dict[str, Any]) -> dict[str, Any]:
 
     from nmt.data.batching import Position
     from nmt.models.device import choose_arithmetic, choose_device
-    from nmt.models.memory import keep_freed_memory
+    from nmt.process_memory import keep_freed_memory
     from nmt.runs import Run
     from nmt.training import trainer as module
 

@@ -50,7 +50,7 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     """
     from nmt.decoding.hypothesis import Options
     from nmt.decoding.translator import Settings, Translator
-    from nmt.models.memory import keep_freed_memory
+    from nmt.process_memory import keep_freed_memory
 
     run = Run.open(Path(request["run"]))
     checkpoint = Path(request["checkpoint"])

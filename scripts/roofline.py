@@ -104,7 +104,7 @@ def matrix_rate(precision: str) -> float:
     """Return the most operations a second, of fp32 or bf16 matrix products, over a few shapes."""
     import torch
 
-    from nmt.models.memory import keep_freed_memory
+    from nmt.process_memory import keep_freed_memory
 
     keep_freed_memory()
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]

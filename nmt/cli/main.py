@@ -76,13 +76,13 @@ class _Messages(io.FileIO):
 
 
 def _prepare_streams() -> None:
-    """Make stderr one that never fails, and let stdout write what its encoding lacks as `\\xNN` or `\\uNNNN`."""
+    """Make stderr one that never fails (POSIX), and a strict stdout write what its encoding lacks as `\\uNNNN`."""
     if sys.stderr is None:  # closed: nobody listens
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     elif os.name == "posix" and sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
         raw = io.BufferedWriter(_Messages(sys.stderr.fileno(), "w", closefd=False))
         sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", line_buffering=True)
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 

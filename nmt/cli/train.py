@@ -16,7 +16,7 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
     """Train a model into runs/NAME; prepares the data first where that is not done.
 
     Ctrl-C finishes the step, breaks off a validation, saves, and says how to go on (exit status 130; 143 after
-    SIGTERM).
+    SIGTERM, 129 after SIGHUP).
     """
     from nmt import config
     from nmt.training.session import train

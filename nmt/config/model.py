@@ -193,12 +193,13 @@ class Decoder(Stack):
         "upper_layers", "output", "next_input", "all_layers", "same_step", "conditional", "start", "every_step"
     ] = "upper_layers"
     """Where the context goes. Attention's, besides the output: upper_layers = the bottom layer queries, the layers
-    above read it (GNMT v2; parallel in time, if its layers are); output = nowhere (Luong 2015; the same); next_input =
-    input feeding: the readout joins the next step's input (Luong 2015); all_layers = as upper_layers, and the bottom
-    layer reads it in the next step (Chen 2018; of one layer, See 2017); same_step = the previous state queries, this
-    step's cell reads it (Bahdanau 2015); conditional = the bottom layer's cell queries, and one more, with the same
-    state, reads it (Sennrich 2017). Without attention: start = the first state only (Sutskever 2014); every_step =
-    every step and the output read the summary (Cho 2014)."""
+    above read it (GNMT v2; parallel in time, if its layers are); output = nowhere else (Luong 2015 without input
+    feeding; as parallel); next_input = input feeding: the readout joins the next step's input (Luong 2015);
+    all_layers = as upper_layers, and the bottom layer reads it in the next step (Chen 2018; of one layer, See
+    2017); same_step = the previous state queries, this step's cell reads it (Bahdanau 2015); conditional = the
+    bottom layer's cell queries, and one more, with the same state, reads it (Sennrich 2017). Without attention:
+    start = the first state only (Sutskever 2014); every_step = every step and the output read the summary (Cho
+    2014)."""
     feedback: bool = True
     """Each step reads the previous target token."""
     start: Literal["bridge", "last", "mean", "zero"] = "bridge"
@@ -349,7 +350,7 @@ class Model(Section):
     @property
     def reads_encoder_outputs(self) -> bool:
         """Whether the decoder looks at what the encoder gives at each position, or at a summary of that."""
-        if self.is_transformer or self.attention.score != "none":
+        if self.is_transformer or self.encoder.kind == "transformer" or self.attention.score != "none":
             return True
         return self.encoder.summary != "last" or self.decoder.start == "mean"
 

@@ -100,8 +100,9 @@ class Batches:
             raise NmtError(
                 f"no training pair has {max_tokens} tokens or fewer on both sides; raise training.max_tokens"
             )
-        if sum(weight * len(usable) for weight, usable in zip(self._weights, self._usable, strict=True)) < 1:
-            raise NmtError("less than one pair an epoch: raise data.train.weight")
+        an_epoch = sum(weight * len(usable) for weight, usable in zip(self._weights, self._usable, strict=True))
+        if an_epoch < 1:
+            raise NmtError(f"data.train.weight leaves {an_epoch:.2g} pairs an epoch; raise it")
         tokens = pairs + sum(
             int(store.target_lengths[usable].sum()) for store, usable in zip(self._stores, self._usable, strict=True)
         )

@@ -84,7 +84,7 @@ def _decode(readline: Callable[[], bytes], name: str) -> Iterator[str]:
             if raw.startswith(_UTF16):
                 raise NmtError(f"{name}: this is UTF-16 text; convert it: iconv -f UTF-16 -t UTF-8")
             if remedy := next((unpack for magic, unpack in _COMPRESSED.items() if raw.startswith(magic)), None):
-                raise NmtError(f"{name}: this is compressed; unpack it: {remedy} FILE | nmt …")
+                raise NmtError(f"{name}: this is compressed; unpack it: {remedy} FILE > TEXT")
             raw = raw.removeprefix(codecs.BOM_UTF8)
         if raw.endswith(b"\n"):
             raw = raw[:-1]

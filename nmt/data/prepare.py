@@ -356,7 +356,7 @@ def _up_to_date(config: Config, report: Report) -> Prepared | None:
         return None
     try:
         header = _read_header(folder)
-        if not is_made_for(folder, config):
+        if header["settings"] != inputs.settings(config):
             report(f"{folder} was made with other settings; making it anew")
             return None
         prepared = Prepared.open(folder)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from nmt.errors import NmtError
-from nmt.models.memory import NoMemory, attempt
+from nmt.process_memory import NoMemory, attempt
 
 Answer = TypeVar("Answer")
 

@@ -22,7 +22,7 @@ from nmt.data.subword import BOS, EOS
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
 from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device, log_probs_of, read, remaining
+from nmt.decoding.selection import Constraints, asks_device, encode, log_probs_of, remaining
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,16 @@ class _Finished:
         self.beams = torch.cat([self.beams, beams], 1).gather(1, order)
         self.counts = self.counts + (scores > -torch.inf).sum(1)
 
+    def is_done(self, open_best: Tensor, divisor: float, largest: Tensor, n_best: int) -> Tensor:
+        """Return which sentences (B,) need no further step, `open_best` (B,) being log p of their best open hypothesis.
+
+        K have finished that score at least what it would if it ended now for nothing; or none can enter the n best: no
+        open one can score more than `open_best` by the divisor of the greatest length, `largest` (B,), as every token
+        costs, and so does coverage.
+        """
+        is_full = (self.counts >= self.scores.shape[1]) & (self.scores[:, -1] >= open_best / divisor)
+        return is_full | (self.scores[:, n_best - 1] >= open_best / largest)
+
     def put(self, rows: Tensor, other: "_Finished", of: Tensor) -> None:
         """Write rows `of` of `other` over `rows`."""
         for name in ("scores", "steps", "beams"):
@@ -82,10 +92,10 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
     beams = options.beam_size
     constraints = Constraints(sentences, options)
     divisors = [divisor(options.length_penalty, options.alpha, n + 1) for n in range(constraints.last_step + 1)]
-    longest = torch.tensor([divisors[n] for n in constraints.limits], dtype=torch.float64, device=device)
+    largest = torch.tensor([divisors[n] for n in constraints.limits], dtype=torch.float64, device=device)
     beta = options.coverage_penalty
 
-    memory = read(model, sentences)
+    memory = encode(model, sentences)
     state = model.start(memory, 1)
     token = torch.full((batch,), BOS, device=device)
     totals = torch.zeros((batch, 1), dtype=torch.float64, device=device)  # (B, K) log-probability, -inf: none
@@ -95,7 +105,9 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
     results = _Finished(batch, beams, device)
     trace: list[_Step] = []
     has_ended = False
-    places: Tensor | None = None  # (N,) which of the B * K hypotheses the rows of `state` are; None for all
+    # With `beam_prune` on a processor the model is asked about the hypotheses alone that are alive: (N,) which of the
+    # B * K they are; else None, for all.
+    places: Tensor | None = None
 
     for step in range(constraints.last_step + 1):
         width, size = totals.shape[1], totals.numel()
@@ -104,14 +116,9 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
         values, tokens = constraints.candidates(log_probs, step, width, beams, places)  # (N, C)
         tokens = tokens if output.tokens is None else output.tokens[tokens]
         values, tokens = _spread(values, places, size, -torch.inf), _spread(tokens, places, size, EOS)
-        joined = (totals.flatten().unsqueeze(1) + values).view(len(alive), -1)  # (B, K * C)
-        best, order = joined.sort(dim=1, descending=True, stable=True)
-        totals, order = best[:, :beams], order[:, :beams]
+        totals, parents, tokens, values = _continue(totals, values, tokens, beams)
         if options.beam_prune:
             totals = totals.masked_fill(totals < totals[:, :1] - options.beam_prune, -torch.inf)
-        parents = order // values.shape[1]  # (B, K)
-        tokens = tokens.view(joined.shape).gather(1, order)
-        values = values.view(joined.shape).gather(1, order)
         alignment = None
         if beta or options.with_alignment:
             alignment = _spread(output.alignment.float(), places, size, 0.0).view(len(alive), width, -1)
@@ -130,11 +137,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
             finished.add(scores.masked_fill(~is_end, -torch.inf), step)
         if has_ended:
             totals = totals.masked_fill(tokens == EOS, -torch.inf)
-            open_best = totals.amax(1)
-            is_full = (finished.counts >= beams) & (finished.scores[:, -1] >= open_best / divisors[step])
-            # No open hypothesis can score more than this: every token costs, and so does coverage.
-            is_settled = finished.scores[:, options.n_best - 1] >= open_best / longest
-            is_done = is_full | is_settled
+            is_done = finished.is_done(totals.amax(1), divisors[step], largest, options.n_best)
             totals = totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
         if has_ended and asks_device(device, step):
             going = remaining(is_done)
@@ -144,7 +147,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
                 results.put(alive, finished, torch.arange(len(alive), device=device))
                 memory = memory.select(going)
                 covered = covered[going, :, : memory.is_real.shape[1]]
-                alive, totals, rows, tokens, longest = (x[going] for x in (alive, totals, rows, tokens, longest))
+                alive, totals, rows, tokens, largest = (x[going] for x in (alive, totals, rows, tokens, largest))
                 finished.keep(going)
                 constraints.keep(going)
         rows, token = rows.flatten(), tokens.flatten()
@@ -156,6 +159,18 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
         state = state.select(rows)
     results.put(alive, finished, torch.arange(len(alive), device=device))
     return _spell(results, trace, sentences.lengths.tolist(), options.n_best)
+
+
+def _continue(totals: Tensor, values: Tensor, tokens: Tensor, beams: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return total, parent, token and that token's log-probability of the best `beams` continuations, (B, K) each.
+
+    Of hypotheses with `totals` (B, K), whose candidates are `tokens` with `values`, (B * K, C) each.
+    """
+    joined = (totals.flatten().unsqueeze(1) + values).view(len(totals), -1)  # (B, K * C)
+    best, order = joined.sort(dim=1, descending=True, stable=True)
+    best, order = best[:, :beams], order[:, :beams]
+    tokens, log_probs = (x.view(joined.shape).gather(1, order) for x in (tokens, values))
+    return best, order // values.shape[1], tokens, log_probs
 
 
 def _spread(x: Tensor, places: Tensor | None, size: int, empty: float) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from nmt.decoding.translator import Translator
 from nmt.models.device import Precision
-from nmt.models.memory import keep_freed_memory
+from nmt.process_memory import keep_freed_memory
 from nmt.runs import Run, find_run
 
 

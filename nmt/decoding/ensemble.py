@@ -11,8 +11,9 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.decoding.protocol import AMemory, AState, Model, StepOutput
+from nmt.decoding.protocol import AMemory, AState, Model
 from nmt.errors import NmtError
+from nmt.models.state import StepOutput
 from nmt.runs import Run
 
 

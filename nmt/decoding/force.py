@@ -1,6 +1,6 @@
 """Scoring given translations: log p(target | source) with the same steps as search.
 
-Axes: B pairs, T target tokens with EOS.
+Axes: B pairs, S source tokens, T target tokens with EOS, V vocabulary.
 """
 
 import itertools

@@ -13,7 +13,7 @@ from nmt.data.subword import BOS, EOS
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
 from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device, log_probs_of, read, remaining, top
+from nmt.decoding.selection import Constraints, asks_device, encode, log_probs_of, remaining, top
 
 
 @torch.no_grad()
@@ -40,7 +40,7 @@ def roll(
     tokens = torch.full((batch * beams, size), EOS, device=device)
     values = torch.zeros((batch * beams, size), device=device)
     alignments: list[tuple[Tensor, Tensor]] = []  # of each step: rows (N,), attention (N, S)
-    memory = read(model, sentences)
+    memory = encode(model, sentences)
     state = model.start(memory, beams)
     rows = torch.arange(batch * beams, device=device)
     token = torch.full_like(rows, BOS)

@@ -1,6 +1,6 @@
 """What search is asked (`Sentences`, `Options`) and what it answers (`Hypothesis`).
 
-Axes: B sentences, S source tokens, T target tokens.
+Axes: B sentences, S source tokens, T target tokens, U target tokens allowed.
 """
 
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
 from nmt.errors import NmtError
-from nmt.files import hold, replacing, standard_output, writing
+from nmt.files import NotReplaced, hold, replacing, standard_output, writing
 
 Format = Literal["text", "moses", "json"]
 _DESCRIPTORS = re.compile("/dev/fd|/proc/.+/fd")
@@ -84,8 +84,14 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         handle = hold(partial, wait=False)
     if handle is None:
         raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
-    with writing(path, "nothing is there yet"), replacing(real, partial, handle) as file:
-        yield file
+    with writing(path, "nothing is there yet"):
+        try:
+            with replacing(real, partial, handle) as file:
+                yield file
+        except NotReplaced as error:
+            raise NmtError(
+                f"{path}: cannot be replaced: {error.strerror or error}; what was to stand there is in {partial}, whole"
+            ) from None
 
 
 def _is_special(path: Path) -> bool:

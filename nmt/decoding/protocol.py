@@ -1,15 +1,16 @@
 """What search asks of a model: three methods over values, nothing about layers, cells or attention.
 
 Axes: B sentences, K beams, N hypotheses (those of a sentence together): B * K, or fewer where places are empty;
-S source tokens, V vocabulary.
+S source tokens, V vocabulary, U target tokens allowed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from torch import Tensor
+
+from nmt.models.state import StepOutput
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,31 +37,6 @@ class State(Protocol):
         """Return the hypotheses `rows` (int64), which may repeat, reorder and leave out."""
 
 
-class Output(Protocol):
-    """What one step gives."""
-
-    @property
-    def logits(self) -> Tensor:
-        """(N, V) unnormalised log-probabilities of the next token, which search may overwrite."""
-
-    @property
-    def alignment(self) -> Tensor:
-        """(N, S) attention over the source."""
-
-    @property
-    def tokens(self) -> Tensor | None:
-        """(V,) target id of each column of `logits`, PAD to EOS first; None where they are 0, 1, 2, …"""
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    """The plain `Output`."""
-
-    logits: Tensor
-    alignment: Tensor
-    tokens: Tensor | None = None
-
-
 AMemory = TypeVar("AMemory", bound=Memory)
 AState = TypeVar("AState", bound=State)
 
@@ -77,5 +53,5 @@ class Model(Protocol[AMemory, AState]):
     def start(self, memory: AMemory, beams: int) -> AState:
         """Return the state of `beams` empty hypotheses a sentence."""
 
-    def step(self, token: Tensor, state: AState, memory: AMemory) -> tuple[AState, Output]:
+    def step(self, token: Tensor, state: AState, memory: AMemory) -> tuple[AState, StepOutput]:
         """Read the previous `token` (N,), BOS first, and predict the next; they are those `memory` is for."""

@@ -16,7 +16,9 @@ class Line:
     """A line ready for the model."""
 
     number: int
+    """From 0."""
     source: str
+    """As it was given, made printable."""
     normal: str
     """What the ids are of, without a tag that the line begins with."""
     ids: list[int]
@@ -27,12 +29,14 @@ class Line:
     pieces: list[str]
     """The pieces of what the model reads."""
     words: list[int]
-    """The word of `source` that each piece comes from; empty where nobody asks."""
+    """The word of `source` that each piece comes from; empty unless `with_words`."""
     prefix: list[int]
     forced: list[str]
     """The pieces of the prefix as text, where it holds unknown words."""
     tag: list[int]
+    """Ids of the tag before each part; empty for none."""
     slices: list[slice]
+    """Of `read`: the parts that are translated one by one."""
 
     def part(self, index: int) -> list[int]:
         """Return what the model reads of one of the `slices`, after the tag."""
@@ -94,7 +98,7 @@ class Reader:
             entry = Line(
                 number=first + i,
                 source=source,
-                normal=line.removeprefix(own).lstrip(" ") if own else line,
+                normal=line[len(own) + 1 :] if own else line,
                 ids=ids,
                 read=read,
                 unknown=unknown[i],

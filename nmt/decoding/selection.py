@@ -55,7 +55,7 @@ def log_probs_of(logits: Tensor) -> Tensor:
     return torch.log_softmax(logits, dim=-1, out=logits)
 
 
-def read(model: Model[AMemory, AState], sentences: Sentences) -> AMemory:
+def encode(model: Model[AMemory, AState], sentences: Sentences) -> AMemory:
     """Return the encoded sentences, restricted to their shortlist where they have one."""
     memory = model.encode(sentences.source, sentences.lengths)
     return memory if sentences.shortlist is None else model.restrict(memory, *sentences.shortlist)

@@ -131,8 +131,10 @@ class Translator:
     ) -> None:
         """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised.
 
-        Without attention no alignment can be asked for. One that copies tokens of the source names unknown words
-        after unknown ones alone; one that `copies_words`, of a vocabulary of words, knows itself which.
+        Without attention no alignment can be asked for. With `copies_source` a network of the ensemble is a
+        pointer-generator, and unknown words are named after unknown words of the source alone, not after any. With
+        `copies_words` all are, of vocabularies of words: the unknown words of a source then have ids of their own, past
+        the vocabulary's, and the network itself says which it copies.
         """
         compute_exactly(arithmetic, device)
         self.vocabularies = vocabularies
@@ -257,7 +259,7 @@ class Translator:
                 yield [*vocabulary.pieces(ids, copied), "</s>"], answer
 
     def _translate_window(self, lines: list[Line], settings: Settings) -> Iterator[Translation]:
-        """Translate the pieces of all lines in batches of like length and join them again."""
+        """Translate the parts of all lines in batches of like length and join them again."""
         parts = [(line, index) for line in lines for index in range(len(line.slices))]
         ids = [line.part(index) for line, index in parts]
         order = sorted(range(len(parts)), key=lambda i: len(ids[i]), reverse=True)
@@ -283,9 +285,9 @@ class Translator:
                 for i, hypotheses in zip(rows, answers, strict=True):
                     found[parts[i][0].number, parts[i][1]] = hypotheses
         for line in lines:
-            pieces = [found[line.number, index] for index in range(len(line.slices))]
-            ranks = range(min(map(len, pieces), default=0))
-            targets = tuple(self._join(line, [piece[rank] for piece in pieces], settings) for rank in ranks)
+            of_parts = [found[line.number, index] for index in range(len(line.slices))]
+            ranks = range(min(map(len, of_parts), default=0))
+            targets = tuple(self._join(line, [part[rank] for part in of_parts], settings) for rank in ranks)
             yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,))
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -298,7 +300,7 @@ class Translator:
         return torch.from_numpy(table).to(self.device), lengths.to(self.device)
 
     def _join(self, line: Line, hypotheses: list[Hypothesis], settings: Settings) -> Target:
-        """Return the translation of a line from those of its pieces."""
+        """Return the translation of a line from those of its parts."""
         between = " " if self._has_spaces else ""
         target = self.vocabularies.target
         text = ""

@@ -1,6 +1,6 @@
 """The arrangements of a recurrent decoder: one network each for where the context goes.
 
-Axes: B sentences, N hypotheses, T target tokens, S source tokens, E embedding width, D width, M memory width.
+Axes: B sentences, N hypotheses, T target tokens, S source tokens, D width, M memory width.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import Model
-from nmt.models.decoder import Decoder, Loop
+from nmt.models.decoder import Decoder, Precomputed
 from nmt.models.deferred import deferred_gradients
 from nmt.models.recurrent import RecurrentLayer
 from nmt.models.state import DecoderState, Memory
@@ -40,17 +40,16 @@ class PlainDecoder(Decoder):
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
         context = memory.of_hypotheses(memory.summary, len(embedded)) if self.reads_summary else None
-        other = embedded[:, :0] if context is None else context
-        output, bottom = self.enter(embedded, other, state, None, 0)
-        x, above = self.climb(self.finish(0, output, embedded), state, None, 0)
+        output, bottom = self.enter(embedded, state, context)
+        x, above = self.climb(self.add_and_norm(0, output, embedded), state)
         state = DecoderState((bottom, *above), position=state.position + 1)
         alignment = memory.of_hypotheses(self._even(memory, 1).squeeze(1), len(embedded))
         return state, self.read_out(x, context, embedded), alignment
 
     @staticmethod
     def _even(memory: Memory, queries: int) -> Tensor:
-        share = memory.is_real / memory.is_real.sum(1, keepdim=True)  # (B, S)
-        return share.unsqueeze(1).expand(-1, queries, -1)
+        even = memory.is_real / memory.is_real.sum(1, keepdim=True)  # (B, S)
+        return even.unsqueeze(1).expand(-1, queries, -1)
 
 
 class OutputDecoder(Decoder):
@@ -69,9 +68,9 @@ class OutputDecoder(Decoder):
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
-        output, bottom = self.enter(embedded, embedded[:, :0], state, None, 0)
-        x, above = self.climb(self.finish(0, output, embedded), state, None, 0)
-        context, alignment, _ = self.look(x, memory, state)
+        output, bottom = self.enter(embedded, state)
+        x, above = self.climb(self.add_and_norm(0, output, embedded), state)
+        context, alignment, _ = self.attend(x, memory, state)
         state = DecoderState((bottom, *above), position=state.position + 1)
         return state, self.read_out(x, context, embedded), alignment
 
@@ -87,19 +86,19 @@ class UpperLayersDecoder(Decoder):
         """See `Decoder.unroll`."""
         assert self.attention is not None
         start = self.begin(memory)
-        x = self.finish(0, self.layers[0](embedded, start[0]), embedded)
+        x = self.add_and_norm(0, self.layers[0](embedded, start[0]), embedded)
         context, alignment = self.attention(x, memory, torch.arange(x.shape[1], device=x.device))
         for depth in range(1, len(self.layers)):
             joined = torch.cat([self.dropout(x), context.to(x.dtype)], dim=-1)
-            x = self.finish(depth, self.layers[depth](joined, start[depth]), x)
+            x = self.add_and_norm(depth, self.layers[depth](joined, start[depth]), x)
         return self.read_out(x, context, embedded), alignment
 
     def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
         """See `Decoder.step`."""
-        output, bottom = self.enter(embedded, embedded[:, :0], state, None, 0)
-        x = self.finish(0, output, embedded)
-        context, alignment, _ = self.look(x, memory, state)
-        x, above = self.climb(x, state, None, 0, context)
+        output, bottom = self.enter(embedded, state)
+        x = self.add_and_norm(0, output, embedded)
+        context, alignment, _ = self.attend(x, memory, state)
+        x, above = self.climb(x, state, context)
         state = DecoderState((bottom, *above), position=state.position + 1)
         return state, self.read_out(x, context, embedded), alignment
 
@@ -116,10 +115,10 @@ class NextInputDecoder(Decoder):
         """See `Decoder.unroll`."""
         state = self.start(memory, 1)
         readouts, alignments = [], []
-        loop = self.prepare(embedded)
+        known = self.prepare(embedded)
         with deferred_gradients():
             for t, token in enumerate(embedded.unbind(1)):
-                state, readout, alignment = self._advance(token, state, memory, loop, t)
+                state, readout, alignment = self._advance(token, state, memory, known, t)
                 readouts.append(readout)
                 alignments.append(alignment)
         return torch.stack(readouts, dim=1), torch.stack(alignments, dim=1)
@@ -129,12 +128,12 @@ class NextInputDecoder(Decoder):
         return self._advance(embedded, state, memory)
 
     def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor]:
         assert state.feed is not None
-        output, bottom = self.enter(embedded, state.feed, state, loop, t)
-        x, above = self.climb(self.finish(0, output, embedded), state, loop, t)
-        context, alignment, coverage = self.look(x, memory, state)
+        output, bottom = self.enter(embedded, state, state.feed, known, t)
+        x, above = self.climb(self.add_and_norm(0, output, embedded), state, known=known, t=t)
+        context, alignment, coverage = self.attend(x, memory, state)
         readout = self.read_out(x, context, embedded)
         return DecoderState((bottom, *above), readout, coverage, state.position + 1), readout, alignment
 
@@ -146,10 +145,10 @@ class ContextInStateDecoder(Decoder):
         """See `Decoder.unroll`."""
         state = self.start(memory, 1)
         outputs, contexts, alignments = [], [], []
-        loop = self.prepare(embedded)
+        known = self.prepare(embedded)
         with deferred_gradients():
             for t, token in enumerate(embedded.unbind(1)):
-                state, output, context, alignment = self._advance(token, state, memory, loop, t)
+                state, output, context, alignment = self._advance(token, state, memory, known, t)
                 outputs.append(output)
                 contexts.append(context)
                 alignments.append(alignment)
@@ -162,7 +161,7 @@ class ContextInStateDecoder(Decoder):
         return state, self.read_out(output, context, embedded), alignment
 
     def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         """Return next state, top output (N, D), context (N, M) and alignment (N, S)."""
         raise NotImplementedError
@@ -176,11 +175,11 @@ class SameStepDecoder(ContextInStateDecoder):
         super().__init__(config, [config.read_size + config.encoder.size, *above])
 
     def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
-        context, alignment, coverage = self.look(state.layers[-1][0], memory, state)
-        output, bottom = self.enter(embedded, context, state, loop, t)
-        x, above = self.climb(self.finish(0, output, embedded), state, loop, t)
+        context, alignment, coverage = self.attend(state.layers[-1][0], memory, state)
+        output, bottom = self.enter(embedded, state, context, known, t)
+        x, above = self.climb(self.add_and_norm(0, output, embedded), state, known=known, t=t)
         state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
         return state, x, context, alignment
 
@@ -195,13 +194,13 @@ class AllLayersDecoder(ContextInStateDecoder):
         self.feed_size = config.encoder.size
 
     def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         assert state.feed is not None
-        output, bottom = self.enter(embedded, state.feed, state, loop, t)
-        x = self.finish(0, output, embedded)
-        context, alignment, coverage = self.look(x, memory, state)
-        x, above = self.climb(x, state, loop, t, context)
+        output, bottom = self.enter(embedded, state, state.feed, known, t)
+        x = self.add_and_norm(0, output, embedded)
+        context, alignment, coverage = self.attend(x, memory, state)
+        x, above = self.climb(x, state, context, known, t)
         return DecoderState((bottom, *above), context, coverage, state.position + 1), x, context, alignment
 
 
@@ -224,17 +223,17 @@ class ConditionalDecoder(ContextInStateDecoder):
             config.dropout.recurrent,
         )
 
-    def prepare(self, embedded: Tensor) -> Loop:
+    def prepare(self, embedded: Tensor) -> Precomputed:
         """See `Decoder.prepare`."""
-        return dataclasses.replace(super().prepare(embedded), reader=self.reader.joints())
+        return dataclasses.replace(super().prepare(embedded), reader=self.reader.all_gate_weights())
 
     def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, loop: Loop | None = None, t: int = 0
+        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
-        _, middle = self.enter(embedded, embedded.new_empty(len(embedded), 0), state, loop, t)
-        context, alignment, coverage = self.look(middle[0], memory, state)
-        output, bottom = self.reader.step(context.to(embedded.dtype), middle, None if loop is None else loop.reader)
-        x, above = self.climb(self.finish(0, output, embedded), state, loop, t)
+        _, middle = self.enter(embedded, state, known=known, t=t)
+        context, alignment, coverage = self.attend(middle[0], memory, state)
+        output, bottom = self.reader.step(context.to(embedded.dtype), middle, None if known is None else known.reader)
+        x, above = self.climb(self.add_and_norm(0, output, embedded), state, known=known, t=t)
         state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
         return state, x, context, alignment
 

@@ -1,7 +1,7 @@
 """Where to look in the source.
 
 Axes: B sentences, T queries (target positions, or beams in search), S source tokens, D query width, M memory width,
-A key width, H heads, P source positions.
+A key width, H heads.
 """
 
 import math
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Attention as AttentionConfig
-from nmt.models.deferred import Linear, as_weighed, by_sentence, linear, weigh
+from nmt.models.deferred import Linear, by_sentence, cast_once, linear, weighted_sum
 from nmt.models.state import Memory
 
 
@@ -23,7 +23,7 @@ class Dot(nn.Module):
 
     def keys(self, states: Tensor) -> Tensor:
         """Return the states (B, S, M), scaled."""
-        return as_weighed(states if self.scale == 1.0 else states * self.scale)
+        return cast_once(states if self.scale == 1.0 else states * self.scale)
 
     def forward(self, query: Tensor, keys: Tensor, coverage: Tensor | None) -> Tensor:
         """Return scores (B, T, S) of `query` (B, T, D) against `keys` (B, S, D)."""
@@ -98,7 +98,7 @@ SCORES: dict[str, type[Score]] = {
 
 
 class Window(nn.Module):
-    """Local attention: a window of 2D + 1 source tokens about a centre (Luong 2015, section 3.2)."""
+    """Local attention: a window of 2 `window` + 1 source tokens about a centre (Luong 2015, section 3.2)."""
 
     def __init__(self, config: AttentionConfig, query_size: int) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class Attention(nn.Module):
         alignment = scores.masked_fill(~is_seen, -math.inf).softmax(-1)
         if self.window is not None and distance is not None and self.window.centre is not None:
             alignment = alignment * (-0.5 * (distance / (self.window.reach / 2)).square()).exp()
-        return weigh(alignment.to(memory.states.dtype), memory.states), alignment
+        return weighted_sum(alignment.to(memory.states.dtype), memory.states), alignment
 
 
 class MultiHeadAttention(nn.Module):
@@ -178,7 +178,7 @@ class MultiHeadAttention(nn.Module):
 
     def keys(self, states: Tensor) -> tuple[Tensor, ...]:
         """Return keys and values (B, S, A) of all heads, for `states` (B, S, M)."""
-        return as_weighed(self.key(states)), as_weighed(self.value(states))
+        return cast_once(self.key(states)), cast_once(self.value(states))
 
     def split(self, x: Tensor) -> Tensor:
         """Return (B, H, T, A / H) from (B, T, A)."""
@@ -189,9 +189,9 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return contexts (B, T, M) and the mean of the heads' alignments (B, T, S), as `Attention` does."""
         keys, values = memory.keys
-        return self.look(query, keys, values, memory.is_real)
+        return self.attend(query, keys, values, memory.is_real)
 
-    def look(self, query: Tensor, keys: Tensor, values: Tensor, is_real: Tensor) -> tuple[Tensor, Tensor]:
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, is_real: Tensor) -> tuple[Tensor, Tensor]:
         """Return contexts (B, T, …) and mean alignments (B, T, S) for `query` (B, T, D) and what `keys` gave."""
         q, k, v = self.split(self.query(query)), self.split(keys), self.split(values)
         if self.energy is None:

@@ -1,6 +1,6 @@
 """One recurrent cell: an LSTM, a GRU or a tanh RNN, its weights and one step.
 
-Axes: N rows, I input width, D width, G gates: 4D, of a plain RNN D.
+Axes: N rows, I input width, I' columns of the input, D width, G gates: 4D, of a plain RNN D.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from nmt.models.deferred import linear
 
 CellState: TypeAlias = tuple[Tensor, ...]
 """(h,) of an RNN or GRU, (h, c) of an LSTM, each (N, D)."""
-Joint: TypeAlias = tuple[Tensor, Tensor]
+GateWeights: TypeAlias = tuple[Tensor, Tensor]
 """Weight (G, I' + D) and bias (G,) that make a cell's gates of [x; h]."""
 
 INPUT_GAIN = {"lstm": 2.0, "gru": 1.0, "rnn": 1.0}
@@ -48,7 +48,11 @@ def _lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, ...]:
 
 
 class _LstmCell(torch.autograd.Function):
-    """What an LSTM does with its gates (N, 4D) and memory cells (N, D): few kernels forward, few back."""
+    """What an LSTM does with its gates (N, 4D) and memory cells (N, D): few kernels forward, few back.
+
+    Back, with dh and dc' given: dc = dc' + dh o (1 - tanh(c')^2); before its sigmoid or tanh i has dc g i (1 - i),
+    f dc c f (1 - f), o dh tanh(c') o (1 - o) and g dc i (1 - g^2).
+    """
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,7 +71,7 @@ class _LstmCell(torch.autograd.Function):
         torch.mul(c_gradient, candidate, out=of_input)
         torch.mul(c_gradient, c, out=of_forget)
         torch.mul(h_gradient, squashed, out=of_output)
-        outer.mul_(opened * (1 - opened))
+        outer.mul_(opened * (1 - opened))  # the quarter of g, empty as yet, is filled below
         torch.mul(c_gradient * input_gate, 1 - candidate * candidate, out=of_candidate)
         return outer, c_gradient * forget_gate
 
@@ -87,7 +91,16 @@ class GateNorm(nn.Module):
 
 
 class Cell(nn.Module):
-    """A cell of LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho 2014) or tanh RNN (Elman 1990), and how it is drawn."""
+    """One step of an LSTM, a GRU or a tanh RNN, and how its weights are drawn at first; * is by element.
+
+    LSTM (Hochreiter & Schmidhuber 1997, with a forget gate), gates in the order i, f, g, o:
+        i, f, o = sigmoid(W x + U h + b);  g = tanh(W x + U h + b);  c' = f * c + i * g;  h' = o * tanh(c')
+    GRU, gates in the order r, z, n:
+        r, z = sigmoid(W x + U h + b);  n = tanh(W x + b + r * (U h + b'));  h' = (1 - z) * n + z * h
+        as in torch and cuDNN; Cho (2014) resets the state before the product: tanh(W x + U (r * h)).
+    RNN (Elman 1990):
+        h' = tanh(W x + U h + b)
+    """
 
     product: nn.Module | None
     """The gates (N, G) of [x; h] (N, I + D) in one product, in a network made ready for search."""
@@ -122,7 +135,7 @@ class Cell(nn.Module):
         input_weight, state_weight, input_bias, state_bias = self.network.parameters()
         return input_weight, state_weight, input_bias, state_bias
 
-    def drawn(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def weights_in_use(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the weights as they are used: in training some that read the state are zero (Merity 2018)."""
         input_weight, state_weight, input_bias, state_bias = self.weights
         return input_weight, F.dropout(state_weight, self.weight_dropout, self.training), input_bias, state_bias
@@ -132,12 +145,12 @@ class Cell(nn.Module):
         """Number of tensors in a `CellState`."""
         return 2 if self.cell == "lstm" else 1
 
-    def joint(self, columns: slice = slice(None)) -> Joint:
+    def gate_weights(self, columns: slice = slice(None)) -> GateWeights:
         """Return weight (G, I' + D) and bias (G,), `x` being those `columns` of the input.
 
         A GRU keeps the candidate's two shares apart, as the reset gate comes between them, and has G = 4D too.
         """
-        input_weight, state_weight, input_bias, state_bias = self.drawn()
+        input_weight, state_weight, input_bias, state_bias = self.weights_in_use()
         input_weight = input_weight[:, columns]
         if self.cell != "gru":
             return torch.cat([input_weight, state_weight], 1), input_bias + state_bias
@@ -151,33 +164,33 @@ class Cell(nn.Module):
 
     def make_ready(self, product: Callable[[Tensor, Tensor], nn.Module]) -> None:
         """Take the `product` of a weight (G, I + D) and a bias (G,); for search only."""
-        weight, bias = self.joint()
+        weight, bias = self.gate_weights()
         if self.norm is not None:
             self.late_bias, bias = bias, torch.zeros_like(bias)
         self.product = product(weight, bias)
 
-    def share(self, x: Tensor, columns: slice) -> Tensor:
-        """Return what `x` (..., I'), those `columns` of the input, adds to the product: (..., G)."""
+    def project_input(self, x: Tensor, columns: slice) -> Tensor:
+        """Return what `x` (..., I'), those `columns` of the input, adds to what makes the gates: (..., G)."""
         product = F.linear(x, self.weights[0][:, columns])
         return F.pad(product, (0, self.size)) if self.cell == "gru" else product
 
     def advance(
-        self, x: Tensor, state: CellState, joint: Joint | None = None, share: Tensor | None = None
+        self, x: Tensor, state: CellState, weights: GateWeights | None = None, projected: Tensor | None = None
     ) -> CellState:
         """Return the next state from `state` and the input `x` (N, I).
 
-        In a loop, `joint` comes ready, and may be that of some columns, `x`; `share` (N, G) is that of the others.
+        In a loop, `weights` come ready, and may be those of some columns, `x`; `projected` (N, G) is of the others.
         """
         h = state[0]
         both = torch.cat([x, h.to(x.dtype)], dim=-1)
         bias: Tensor | None
-        if joint is None and self.product is not None:
+        if weights is None and self.product is not None:
             gates, bias = self.product(both), self.late_bias
         else:
-            weight, bias = joint or self.joint()
+            weight, bias = weights or self.gate_weights()
             gates = linear(both, weight, bias if self.norm is None else None)
-        if share is not None:
-            gates = gates + share
+        if projected is not None:
+            gates = gates + projected
         if self.norm is not None:
             gates = self.norm(gates) + bias
         if self.cell == "lstm":

@@ -1,7 +1,7 @@
 """What all recurrent decoders share, wherever the context goes: `unroll` and `step`, and the parts they are made of.
 
 Axes: B sentences, K beams, N hypotheses (`state`), T target tokens, S source tokens, E embedding width, D width,
-M memory width, R readout.
+M memory width, R readout, G gates (see `cells`).
 `unroll` (training) takes all target tokens at once; `step` (search) takes one token of N hypotheses, whose memory
 has B rows: the beams of a sentence are queries of its one memory, as target positions are in `unroll`.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nmt.config import Model
 from nmt.models.attention import Attention, MultiHeadAttention, build_attention
-from nmt.models.cells import CellState, Joint, squash
+from nmt.models.cells import CellState, GateWeights, squash
 from nmt.models.deferred import Linear
 from nmt.models.dropout import SequenceDropout
 from nmt.models.encoder import summarize
@@ -55,16 +55,16 @@ class Start(nn.Module):
 
 
 @dataclass(frozen=True)
-class Loop:
+class Precomputed:
     """What does not change, or does not depend on the step before, in a loop over T target tokens."""
 
-    shares: tuple[Tensor, ...]
-    """Of each step, (B, G) the embedding's share of the bottom layer's gates."""
-    joints: list[list[Joint]]
+    projected: tuple[Tensor, ...]
+    """Of each step, (B, G) what the embedding adds to the bottom layer's gates."""
+    weights: list[list[GateWeights]]
     """Of each layer, of each of its cells, what else makes its gates."""
     masks: list[Tensor | None]
     """(B, T, D) dropout factors of what enters each layer but the bottom one."""
-    reader: list[Joint] | None = None
+    reader: list[GateWeights] | None = None
     """Of the cells that read the context in the middle of a step."""
 
 
@@ -150,7 +150,7 @@ class Decoder(nn.Module):
         vector = self.readout(torch.cat([*parts, embedded.to(output.dtype)], dim=-1))
         return squash(vector) if self.readout_kind == "deep" else vector.view(*vector.shape[:-1], -1, 2).amax(-1)
 
-    def finish(self, depth: int, output: Tensor, x: Tensor) -> Tensor:
+    def add_and_norm(self, depth: int, output: Tensor, x: Tensor) -> Tensor:
         """Apply layer `depth`'s residual connection and normalisation."""
         if self.residual[depth]:
             output = output + x
@@ -158,16 +158,29 @@ class Decoder(nn.Module):
         return normed
 
     def enter(
-        self, embedded: Tensor, other: Tensor, state: DecoderState, loop: Loop | None, t: int
+        self,
+        embedded: Tensor,
+        state: DecoderState,
+        other: Tensor | None = None,
+        known: Precomputed | None = None,
+        t: int = 0,
     ) -> tuple[Tensor, CellState]:
-        """Take the bottom layer's step, which reads `embedded` (N, E) and `other`: (N, R), (N, M) or (N, 0)."""
-        other = other.to(embedded.dtype)
-        if loop is None:
+        """Take the bottom layer's step, which reads `embedded` (N, E) and, where given, `other`: (N, R) or (N, M).
+
+        In training `known` has what was computed for all steps ahead, this being step `t`.
+        """
+        other = embedded.new_empty(len(embedded), 0) if other is None else other.to(embedded.dtype)
+        if known is None:
             return self.layers[0].step(torch.cat([embedded, other], -1), state.layers[0])
-        return self.layers[0].step(other, state.layers[0], loop.joints[0], loop.shares[t])
+        return self.layers[0].step(other, state.layers[0], known.weights[0], known.projected[t])
 
     def climb(
-        self, x: Tensor, state: DecoderState, loop: Loop | None, t: int, context: Tensor | None = None
+        self,
+        x: Tensor,
+        state: DecoderState,
+        context: Tensor | None = None,
+        known: Precomputed | None = None,
+        t: int = 0,
     ) -> tuple[Tensor, tuple[CellState, ...]]:
         """Take one step from the bottom layer's finished output `x` (N, D) through the layers above.
 
@@ -176,34 +189,35 @@ class Decoder(nn.Module):
         """
         states = []
         for depth in range(1, len(self.layers)):
-            mask = None if loop is None else loop.masks[depth - 1]
+            mask = None if known is None else known.masks[depth - 1]
             entering = x if mask is None else x * mask[:, t]
             if context is not None:
                 entering = torch.cat([entering, context.to(x.dtype)], dim=-1)
-            joints = None if loop is None else loop.joints[depth]
-            output, above = self.layers[depth].step(entering, state.layers[depth], joints)
-            x = self.finish(depth, output, x)
+            weights = None if known is None else known.weights[depth]
+            output, above = self.layers[depth].step(entering, state.layers[depth], weights)
+            x = self.add_and_norm(depth, output, x)
             states.append(above)
         return x, tuple(states)
 
     def stack(self, x: Tensor, embedded: Tensor, memory: Memory) -> Tensor:
         """Return the top outputs (B, T, D) of layers that read only the one below, and the bottom one `x` (B, T, …)."""
         start = self.begin(memory)
-        x = self.finish(0, self.layers[0](x, start[0]), embedded)
+        x = self.add_and_norm(0, self.layers[0](x, start[0]), embedded)
         for depth in range(1, len(self.layers)):
-            x = self.finish(depth, self.layers[depth](self.dropout(x), start[depth]), x)
+            x = self.add_and_norm(depth, self.layers[depth](self.dropout(x), start[depth]), x)
         return x
 
-    def prepare(self, embedded: Tensor) -> Loop:
+    def prepare(self, embedded: Tensor) -> Precomputed:
         """Compute what a loop over the steps of `embedded` (B, T, E) needs at each of them."""
         batch, steps, _ = embedded.shape
         bottom, *above = self.layers
-        shares = bottom.share(embedded, slice(0, self.embedding_size))
-        joints = [bottom.joints(slice(self.embedding_size, None)), *(layer.joints() for layer in above)]
-        masks = [self.dropout.mask(batch, steps, layer.size, shares) for layer in above]
-        return Loop(shares.unbind(1), joints, masks)
+        projected = bottom.project_input(embedded, slice(0, self.embedding_size))
+        further = (layer.all_gate_weights() for layer in above)
+        weights = [bottom.all_gate_weights(slice(self.embedding_size, None)), *further]
+        masks = [self.dropout.mask(batch, steps, layer.size, projected) for layer in above]
+        return Precomputed(projected.unbind(1), weights, masks)
 
-    def look(self, query: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor, Tensor | None]:
+    def attend(self, query: Tensor, memory: Memory, state: DecoderState) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return contexts (N, M), alignments (N, S) and the next coverage of N queries (N, D)."""
         assert self.attention is not None
         position = torch.full((1,), state.position, device=query.device)

@@ -2,10 +2,10 @@
 
 Autograd would compute the gradient of a weight at every step and add it up: for a decoder of 512 units, megabytes
 written and read again for each target position, by products too small to be fast. Inside `deferred_gradients`,
-`linear` and `weigh` remember what went in and what came back at each step, and the last step back multiplies them all
-at once.
+`linear` and `weighted_sum` remember what went in and what came back at each step, and the last step back multiplies
+them all at once. For a reader `linear(x, W, b)` is x W' + b, in a loop and outside.
 
-Axes: B sentences, N rows, I input width, O output width, S source tokens.
+Axes: B sentences, N rows, I input width, O output width, U chosen outputs, S source tokens.
 """
 
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ _LOOP: ContextVar[_Loop | None] = ContextVar("loop", default=None)
 
 @contextmanager
 def deferred_gradients() -> Iterator[None]:
-    """Run a loop over time in this context to put off the weight gradients of `linear` and `weigh` to its end."""
+    """Run a loop over time in this context to put off the gradients of what `linear` and `weighted_sum` multiply."""
     token = _LOOP.set(_Loop() if torch.is_grad_enabled() else None)
     try:
         yield
@@ -139,16 +139,16 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
-def weigh(shares: Tensor, states: Tensor) -> Tensor:
-    """Return the sums (B, N, O) of `states` (B, S, O), weighted by `shares` (B, N, S)."""
+def weighted_sum(weights: Tensor, states: Tensor) -> Tensor:
+    """Return the sums (B, N, O) of `states` (B, S, O), weighted by `weights` (B, N, S)."""
     loop = _LOOP.get()
     if loop is not None:
-        return loop.multiply(shares, states, False, None)
-    return by_sentence(shares, states)
+        return loop.multiply(weights, states, False, None)
+    return by_sentence(weights, states)
 
 
-def as_weighed(states: Tensor) -> Tensor:
-    """Return `states` (B, S, O) in the type in which `weigh`, or `linear` by sentence, will take them at every step."""
+def cast_once(states: Tensor) -> Tensor:
+    """Return `states` (B, S, O) in the type that `by_sentence` needs: in search cast here, not at every step."""
     return _wide(states) if states.device.type == "cpu" and not torch.is_grad_enabled() else states
 
 

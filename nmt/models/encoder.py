@@ -1,6 +1,6 @@
 """The recurrent encoder: source vectors to what the decoder may look at.
 
-Axes: B sentences, S source tokens, E embedding width, M encoder width.
+Axes: B sentences, S source tokens, E embedding width, I input width of a layer, M encoder width.
 """
 
 import math

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from nmt.models.cells import Cell, CellState, Joint
+from nmt.models.cells import Cell, CellState, GateWeights
 from nmt.models.deferred import deferred_gradients
 
 FUSED: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -30,7 +30,7 @@ def _quiet() -> Iterator[None]:
 
 
 class RecurrentLayer(Cell):
-    """A layer of cells, of which it is the first itself.
+    """A layer of cells, of which it is the first itself: so a plain layer's weights are named `network.*`.
 
     `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time. With several
     `transitions` a step goes through so many cells, of which the first alone reads the input (deep transition, Pascanu
@@ -61,10 +61,7 @@ class RecurrentLayer(Cell):
             state = None if start is None else tuple(part.to(dtype) for part in start)
             if self.weight_dropout and self.training:
                 first = self._pack_state(state or (x.new_zeros(len(x), self.size, dtype=dtype),) * self.states)
-                with _quiet():
-                    output: Tensor = KERNELS[self.cell](
-                        x.to(dtype), first, self.drawn(), True, 1, 0.0, True, False, True
-                    )[0]
+                output = self._fused(x.to(dtype), first, self.weights_in_use())[0]
             else:
                 output = self.network(x.to(dtype), self._pack_state(state))[0]
         return output
@@ -82,7 +79,7 @@ class RecurrentLayer(Cell):
         if self.cell != "lstm" or not with_cells:
             output = self(x)
             return output, (last_real(output, lengths),)
-        input_weight, *others = self.drawn()
+        input_weight, *others = self.weights_in_use()
         is_padding = torch.arange(x.shape[1], device=x.device) >= lengths.unsqueeze(1)
         x = torch.cat([x, is_padding.unsqueeze(2).to(x.dtype)], dim=-1)
         mark = input_weight.new_zeros(4, self.size, 1)
@@ -90,37 +87,43 @@ class RecurrentLayer(Cell):
         weights = [torch.cat([input_weight, mark.flatten(0, 1)], dim=1), *others]
         zero = x.new_zeros(1, len(x), self.size)
         with self._type(x) as dtype:
-            state = zero.to(dtype), zero.to(dtype)
-            with _quiet():
-                output, _, c = torch.lstm(x.to(dtype), state, weights, True, 1, 0.0, self.training, False, True)
+            output, _, c = self._fused(x.to(dtype), (zero.to(dtype), zero.to(dtype)), weights)
         return output, (last_real(output, lengths), c[0])
+
+    def _fused(self, x: Tensor, state: Any, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return outputs, last h and, of an LSTM, last c of the fused call with `weights` in place of the layer's."""
+        # has_biases, num_layers, dropout, train, bidirectional, batch_first
+        further = True, 1, 0.0, self.training, False, True
+        with _quiet():
+            found: tuple[Tensor, ...] = KERNELS[self.cell](x, state, weights, *further)
+        return found
 
     def _states(self, x: Tensor, start: CellState | None, with_cells: bool) -> CellState:
         """Return the states after each step over `x` (B, T, I), (B, T, D) each; of an LSTM both if `with_cells`."""
         state = start or (x.new_zeros(len(x), self.size),) * self.states
         nothing = x.new_empty(len(x), 0)
-        joints = self.joints(slice(x.shape[-1], None))
+        weights = self.all_gate_weights(slice(x.shape[-1], None))
         states = []
         with deferred_gradients():
-            for share in self.share(x, slice(None)).unbind(1):
-                _, state = self.step(nothing, state, joints, share)
+            for projected in self.project_input(x, slice(None)).unbind(1):
+                _, state = self.step(nothing, state, weights, projected)
                 states.append(state if with_cells else state[:1])
         return tuple(torch.stack(parts, dim=1).to(x.dtype) for parts in zip(*states, strict=True))
 
-    def joints(self, columns: slice = slice(None)) -> list[Joint]:
+    def all_gate_weights(self, columns: slice = slice(None)) -> list[GateWeights]:
         """Return what makes the gates of each cell of a step, the input of which has those `columns` only."""
-        return [self.joint(columns), *(cell.joint() for cell in self.further)]
+        return [self.gate_weights(columns), *(cell.gate_weights() for cell in self.further)]
 
     def step(
-        self, x: Tensor, state: CellState, joints: list[Joint] | None = None, share: Tensor | None = None
+        self, x: Tensor, state: CellState, weights: list[GateWeights] | None = None, projected: Tensor | None = None
     ) -> tuple[Tensor, CellState]:
         """Return the output (N, D) and next state from `state` and the input `x` (N, I).
 
-        In a loop, `joints` come ready, and may be those of some columns, `x`; `share` (N, G) is that of the others.
+        In a loop, `weights` come ready, and may be those of some columns, `x`; `projected` (N, G) is of the others.
         """
-        state = self.advance(x, state, joints[0] if joints else None, share)
+        state = self.advance(x, state, weights[0] if weights else None, projected)
         for number, cell in enumerate(self.further, 1):
-            state = cell.advance(x[:, :0], state, joints[number] if joints else None)
+            state = cell.advance(x[:, :0], state, weights[number] if weights else None)
         return state[0], state
 
     @contextmanager

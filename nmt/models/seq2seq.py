@@ -1,7 +1,7 @@
 """The whole network: what training calls (`forward`) and what search sees (`encode`, `start`, `step`).
 
-Axes: B sentences, K beams, N hypotheses (`state`), S source tokens, T target tokens, R readout width, V target
-vocabulary.
+Axes: B sentences, K beams, N hypotheses (`state`), S source tokens, T target tokens, E embedding width, R readout
+width, V target vocabulary, U target tokens allowed.
 """
 
 import dataclasses
@@ -15,25 +15,13 @@ from nmt.data.subword import UNK
 from nmt.models.arrangements import DECODERS
 from nmt.models.copying import CopyGate
 from nmt.models.decoder import Decoder
-from nmt.models.deferred import Linear, as_weighed
+from nmt.models.deferred import Linear, cast_once
 from nmt.models.dropout import SequenceDropout
 from nmt.models.embedding import TokenEmbedding, embedding_table
 from nmt.models.encoder import Encoder, summarize
 from nmt.models.shortlist import Shortlist
-from nmt.models.state import DecoderState, Memory
+from nmt.models.state import DecoderState, Memory, StepOutput
 from nmt.models.transformer import TransformerDecoder, TransformerEncoder
-
-
-@dataclass(frozen=True)
-class StepOutput:
-    """What one step of N hypotheses gives."""
-
-    logits: Tensor
-    """(N, V) float32, unnormalised log-probabilities of the next token."""
-    alignment: Tensor
-    """(N, S) float32, attention over the source."""
-    tokens: Tensor | None = None
-    """(V,) target id of each column of `logits`; None where they are 0, 1, 2, …"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +63,7 @@ class Seq2Seq(nn.Module):
         self.summary_kind = config.encoder.summary
         self.has_attention = config.has_attention
         self.has_coverage = config.attention.coverage
+        # |readout| is known after tanh: int8 then needs no scale for each row (`ready.Int8Product`)
         self.readout_bound = 1.0 if config.decoder.readout in ("tanh", "deep") and not config.is_transformer else None
         self.output = Linear(config.readout_size, target_size)
         if config.embedding.tie == "none" or target_table is None:
@@ -97,7 +86,7 @@ class Seq2Seq(nn.Module):
         # For search only: in training it would wait for the GPU.
         copies_words = self.copy_gate is not None and not self.training
         further = max(0, int(source.max()) + 1 - self.vocabulary) if copies_words else 0
-        return Memory(as_weighed(states), self.decoder.keys(states), is_real, final, summary, source, further)
+        return Memory(cast_once(states), self.decoder.keys(states), is_real, final, summary, source, further)
 
     def restrict(self, memory: Memory, tokens: Tensor, is_allowed: Tensor) -> Memory:
         """Return `memory` for generating only target `tokens` (U,), of which each sentence `is_allowed` (B, U) some."""

@@ -1,6 +1,7 @@
 """The output layer over a few target tokens: those that a lexicon finds for the sentences of a batch.
 
-Axes: B sentences, S source tokens, V source vocabulary, W target vocabulary, U target tokens of the batch.
+Axes: B sentences, N hypotheses, S source tokens, R readout width, V source vocabulary, W target vocabulary, U target
+tokens of the batch.
 """
 
 from dataclasses import dataclass

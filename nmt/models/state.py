@@ -1,7 +1,7 @@
 """What the two halves of a network hand on: the encoded source, and what a hypothesis has read so far.
 
 Axes: B sentences, K beams, N hypotheses (those of a sentence together): B * K, or fewer where a search has left places
-empty; S source tokens, M memory width.
+empty; S source tokens, V target vocabulary, M memory width, D decoder width, R readout width.
 """
 
 import dataclasses
@@ -35,7 +35,9 @@ class Memory:
     shortlist: Shortlist | None = None
     """Which target tokens may be generated; None for all."""
     places: Tensor | None = None
-    """(N,) int64 which of the B * K places the hypotheses of a step take, ascending; None where they take all."""
+    """(N,) int64 which of the B * K places the hypotheses of a step take, ascending; None where they take all.
+
+    Only beam search with `beam_prune` leaves any empty."""
     beams: int = 0
     """K, where `places` are given."""
 
@@ -105,3 +107,15 @@ class DecoderState:
         """Return the state with layers and feed in `dtype`."""
         layers = tuple(tuple(part.to(dtype) for part in layer) for layer in self.layers)
         return DecoderState(layers, None if self.feed is None else self.feed.to(dtype), self.coverage, self.position)
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What one step of N hypotheses gives."""
+
+    logits: Tensor
+    """(N, V) unnormalised log-probabilities of the next token, which search may overwrite."""
+    alignment: Tensor
+    """(N, S) attention over the source."""
+    tokens: Tensor | None = None
+    """(V,) target id of each column of `logits`, PAD to EOS first; None where they are 0, 1, 2, …"""

@@ -1,6 +1,7 @@
 """The Transformer (Vaswani 2017) behind the same `unroll` and `step` as the recurrent networks.
 
-Axes: B sentences, K beams, N hypotheses (`state`), S source tokens, T target tokens, D width, H heads.
+Axes: B sentences, K beams, N hypotheses (`state`), S source tokens, T target tokens, D width (of embeddings and
+memory too), H heads.
 """
 
 import math
@@ -73,8 +74,8 @@ class TransformerEncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, is_seen: Tensor) -> Tensor:
         """Return (B, S, D) for `x` (B, S, D)."""
-        look = self.attention
-        x = self.norms[0](x + self.dropout(look.mix(x, look.key(x), look.value(x), is_seen)))
+        attention = self.attention
+        x = self.norms[0](x + self.dropout(attention.mix(x, attention.key(x), attention.value(x), is_seen)))
         normed: Tensor = self.norms[1](x + self.dropout(self.feed_forward(x)))
         return normed
 
@@ -115,7 +116,7 @@ class TransformerDecoderLayer(nn.Module):
         """Return (N, T, D) and alignments (B, K * T, S), from `x` (N, T, D) and its self-attention `mixed`."""
         x = self.norms[0](x + self.dropout(mixed))
         queries = memory.spread(x).flatten(1, 2)  # (B, K * T, D)
-        context, alignment = self.attention.look(queries, keys, values, memory.is_real)
+        context, alignment = self.attention.attend(queries, keys, values, memory.is_real)
         context = context.to(x.dtype).view(len(context), -1, *x.shape[1:])  # (B, K, T, D)
         x = self.norms[1](x + self.dropout(memory.gather(context)))
         return self.norms[2](x + self.dropout(self.feed_forward(x))), alignment
@@ -166,11 +167,11 @@ class TransformerDecoder(nn.Module):
         x = self.dropout(with_positions(embedded, state.position))
         read, alignment = [], memory.is_real
         for depth, layer in enumerate(self.layers):
-            look = layer.self_attention
+            attention = layer.self_attention
             before_keys, before_values = state.layers[depth]
-            keys = torch.cat([before_keys.to(x.dtype), look.key(x)], dim=1)
-            values = torch.cat([before_values.to(x.dtype), look.value(x)], dim=1)
-            mixed = look.mix(x, keys, values, None)
+            keys = torch.cat([before_keys.to(x.dtype), attention.key(x)], dim=1)
+            values = torch.cat([before_values.to(x.dtype), attention.value(x)], dim=1)
+            mixed = attention.mix(x, keys, values, None)
             source_keys, source_values = memory.keys[2 * depth : 2 * depth + 2]
             x, alignment = layer.read(x, mixed, source_keys, source_values, memory)
             read.append((keys, values))

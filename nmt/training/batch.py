@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from nmt.data.batching import Batch
 from nmt.data.subword import BOS, PAD
 from nmt.errors import NmtError
-from nmt.models.memory import NoMemory, attempt
+from nmt.process_memory import NoMemory, attempt
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +35,7 @@ class DeviceBatch:
     target: Tensor
     """(B, T) what it must predict, EOS last."""
     real: Tensor
-    """(N,) where `target`, its rows end to end, is no padding: a GPU is not asked, so nobody waits for it."""
+    """(N,) which of `target.flatten()` are no padding; found on the processor, so that no step waits for a GPU."""
 
 
 EVEN = 2

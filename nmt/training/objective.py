@@ -1,6 +1,6 @@
 """What a training step minimises on a batch.
 
-Axes: B sentences, S source tokens, T target tokens, N real target tokens of the batch, R readout width.
+Axes: B sentences, S source tokens, T target tokens, N real target tokens of the batch.
 """
 
 from dataclasses import dataclass
@@ -47,13 +47,16 @@ def cross_entropy(
     target = batch.target.flatten()[batch.real]
     if model.copy_gate is None:
         return Loss(*output_cross_entropy(model.output, readouts, target, smoothing, divergence))
-    log_prob, mean = copying_log_probs(model, unrolled[0], batch)
+    log_prob, mean = target_log_probs(model, unrolled[0], batch)
     nll = -log_prob.sum()
     return Loss((1 - smoothing) * nll - smoothing * mean.sum(), nll.detach())
 
 
-def copying_log_probs(model: Seq2Seq, unrolled: Unrolled, batch: DeviceBatch) -> tuple[Tensor, Tensor]:
-    """Return log p of each real target token, (N,), and the mean over the vocabulary of what is generated, (N,)."""
+def target_log_probs(model: Seq2Seq, unrolled: Unrolled, batch: DeviceBatch) -> tuple[Tensor, Tensor]:
+    """Return log p of each real target token, copied ones included, and the mean of log p over the vocabulary.
+
+    (N,) each; the mean, for label smoothing, is of what is generated, not copied.
+    """
     readout = unrolled.readout.flatten(0, 1)[batch.real]
     target = batch.target.flatten()[batch.real]
     if model.copy_gate is None:

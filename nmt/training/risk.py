@@ -1,6 +1,6 @@
 """Minimum-risk training (Shen 2016): the expected loss of whole translations, in BLEU, over some that are drawn.
 
-Axes: B sentences, C candidates of a sentence, T target tokens.
+Axes: B sentences, C candidates of a sentence.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from nmt.decoding.hypothesis import Options, Sentences
 from nmt.decoding.sampling import sample
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.batch import DeviceBatch, on_device
-from nmt.training.objective import Loss, copying_log_probs
+from nmt.training.objective import Loss, target_log_probs
 
 WRONG, COPIED = "\ue000", "\ue001"
 """Private characters: what no reference holds, and what begins a copied word."""
@@ -48,7 +48,7 @@ def risk_loss(
         costs += [1.0 - score(hypothesis, text) / 100.0 for hypothesis in texts]
     rows = [row for row, found in enumerate(candidates) for _ in found]
     drawn = _batch_of(batch, rows, [tokens for found in candidates for tokens in found])
-    log_prob, _ = copying_log_probs(model, model(drawn.source, drawn.lengths, drawn.previous), drawn)
+    log_prob, _ = target_log_probs(model, model(drawn.source, drawn.lengths, drawn.previous), drawn)
     of_candidate = drawn.real // drawn.target.shape[1]
     whole = log_prob.new_zeros(len(rows)).index_add(0, of_candidate, log_prob)  # (B C,) log p of each candidate
     column = [number for found in candidates for number in range(len(found))]

@@ -20,7 +20,7 @@ from nmt.errors import NmtError
 from nmt.files import hold, write_whole, writing
 from nmt.models.device import choose_arithmetic, choose_device
 from nmt.models.loading import load_meta
-from nmt.models.memory import keep_freed_memory
+from nmt.process_memory import keep_freed_memory
 from nmt.runs import Run
 from nmt.training import checkpoint
 from nmt.training.beginning import begin, check_beginning

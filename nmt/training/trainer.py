@@ -6,14 +6,13 @@ going on needs besides the tensors.
 
 import dataclasses
 import math
-import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -25,21 +24,22 @@ from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.models.device import Arithmetic, compute_exactly, copied
 from nmt.models.loading import load_meta, load_tensors
-from nmt.models.memory import RETURN_EVERY, return_freed_memory
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
+from nmt.process_memory import RETURN_EVERY, return_freed_memory
 from nmt.randomness import address
 from nmt.runs import Run
 from nmt.training import checkpoint
 from nmt.training.batch import in_parts, on_device, split
 from nmt.training.checkpoint import Progress
-from nmt.training.feeding import sampled_previous, teacher_share
 from nmt.training.journal import Journal, clock
 from nmt.training.objective import Loss, likelihood_loss
 from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
 from nmt.training.risk import risk_loss
+from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
 from nmt.training.validation import Result, Validator
 
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
 MOST_SKIPPED = 20
 """Steps in a row without a finite gradient after which training gives up."""
 DEFAULT_TOKENS = 4096
@@ -55,6 +55,16 @@ class Interrupted(Exception):
         self.number = number
 
 
+class Mark(NamedTuple):
+    """From where the speed in the next line of the log is measured."""
+
+    time: float
+    """`time.monotonic()` then, moved on by what validation took."""
+    step: int
+    tokens: int = 0
+    """Target tokens since the last line that an earlier session had taken."""
+
+
 class Trainer:
     """One run in training."""
 
@@ -62,14 +72,13 @@ class Trainer:
         self, config: Config, run: Run, prepared: Prepared, device: torch.device, arithmetic: Arithmetic
     ) -> None:
         """Build network, optimizer and batches; weights are drawn from the seed."""
-        self.config, self.settings, self.run, self.device, self.arithmetic = (
-            config,
-            config.training,
-            run,
-            device,
-            arithmetic,
-        )
-        self.vocabularies, self.data = prepared.vocabularies, prepared.fingerprint
+        self.config = config
+        self.settings = config.training
+        self.run = run
+        self.device = device
+        self.arithmetic = arithmetic
+        self.vocabularies = prepared.vocabularies
+        self.data_fingerprint = prepared.fingerprint
         compute_exactly(arithmetic, device)
         torch.manual_seed(address(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
@@ -78,16 +87,16 @@ class Trainer:
         if self.settings.ema_decay:
             self.average = MovingAverage(self.model, copied(self.model).eval(), self.settings.ema_decay)
         self.optimizer = build_optimizer(self.model, self.settings)
-        has_size = self.settings.tokens_per_batch or self.settings.sentences_per_batch
+        sentences = self.settings.sentences_per_batch
         self.batches = Batches(
             prepared.train,
             self.vocabularies,
-            self.settings.tokens_per_batch or (None if has_size else DEFAULT_TOKENS),
-            self.settings.sentences_per_batch,
-            self.settings.max_tokens,
-            config.seed,
-            config.subword.sampling,
-            config.subword.kind,
+            tokens_per_batch=None if sentences else self.settings.tokens_per_batch or DEFAULT_TOKENS,
+            sentences_per_batch=sentences,
+            max_tokens=self.settings.max_tokens,
+            seed=config.seed,
+            sampling=config.subword.sampling,
+            kind=config.subword.kind,
         )
         self._score = sentence_scorer(config.data.target_language) if self.settings.objective == "risk" else None
         self._validator = Validator(config, prepared, device, arithmetic)
@@ -99,7 +108,7 @@ class Trainer:
         self._is_validating = False
 
     @property
-    def best_weights(self) -> Seq2Seq:
+    def weights_to_use(self) -> Seq2Seq:
         """The network to validate and to keep: the moving average where there is one."""
         if self.average is None:
             return self.model
@@ -128,7 +137,7 @@ class Trainer:
         """Train to the end and return why it ended; raises `Interrupted` after saving where a signal came."""
         progress = self.progress
         began = time.monotonic() - progress.seconds
-        marked = (time.monotonic(), progress.step, progress.since[0])
+        mark = Mark(time.monotonic(), progress.step, progress.since[0])
         reason = "max_steps reached"
         with _signals(self), Prefetch(self.batches.run_from(progress.position)) as stream:
             while progress.is_unjudged or not (progress.step >= self.settings.max_steps or self._is_enough):
@@ -139,17 +148,17 @@ class Trainer:
                     progress.seconds = time.monotonic() - began
                     journal.advance()
                     if progress.step % self.settings.log_every == 0:
-                        marked = self._log(journal, marked)
+                        mark = self._log(journal, mark)
                 is_last = progress.step == self.settings.max_steps
                 is_due = is_last or progress.step % self.settings.save_every == 0
                 progress.is_unjudged = is_last or progress.step % self.settings.validate_every == 0
                 before = time.monotonic()
-                if progress.is_unjudged and (result := self._validate(self.best_weights)) is not None:
+                if progress.is_unjudged and (result := self._validate(self.weights_to_use)) is not None:
                     progress.is_unjudged = False
                     is_due |= self._judge(result, journal) or self._is_enough
                     is_last |= self._is_enough
                     progress.seconds = time.monotonic() - began
-                    marked = (marked[0] + time.monotonic() - before, *marked[1:])
+                    mark = mark._replace(time=mark.time + time.monotonic() - before)
                 if is_due or was_unjudged or self._stop is not None:
                     self._save(is_due)
                 if self._stop is not None and (progress.is_unjudged or not is_last):
@@ -189,7 +198,7 @@ class Trainer:
         norm = torch.nn.utils.get_total_norm(gradients)
         counts = losses.new_full((1,), batch.tokens), losses.new_ones(1)
         self._sums += torch.cat([losses, norm.double().view(1), *counts]).where(norm.isfinite(), 0.0)
-        if self.device.type != "cpu" or self._is_finite(norm):
+        if self.device.type != "cpu" or self._is_taken(norm):
             clipped_step(self.optimizer, norm, settings.clip_norm)
         progress.step = step
         progress.since = [progress.since[0] + batch.tokens, progress.since[1] + 1]
@@ -218,7 +227,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         losses = torch.zeros(2, dtype=torch.float64, device=self.device)
         count = batch.tokens if self._score is None else batch.pairs
-        is_drawn = self._score is not None or teacher_share(step, self.settings) < 1.0
+        is_drawn = self._score is not None or teacher_probability(step, self.settings) < 1.0
         drawer = ready(self.model, self.arithmetic, is_packed=False) if is_drawn else None
         for number, part in enumerate(split(batch, parts)):
             loss = self._loss(part, step, number, drawer)
@@ -233,14 +242,15 @@ class Trainer:
         seed = address(self.config.seed, "samples", step, number)
         here = on_device(part, self.device)
         if drawer is not None and self._score is None:
-            previous = sampled_previous(drawer, here, teacher_share(step, self.settings), seed)
+            previous = sampled_previous(drawer, here, teacher_probability(step, self.settings), seed)
             here = dataclasses.replace(here, previous=previous)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
             if drawer is not None and self._score is not None:
                 return risk_loss(self.model, drawer, here, self.settings, self.vocabularies.target, self._score, seed)
             return likelihood_loss(self.model, here, self.settings, step)
 
-    def _is_finite(self, norm: torch.Tensor) -> bool:
+    def _is_taken(self, norm: torch.Tensor) -> bool:
+        """Return whether to take the step: its gradient is finite. Raises `NmtError` after too many that are not."""
         if math.isfinite(float(norm)):
             self._skipped_in_a_row = 0
             return True
@@ -256,7 +266,8 @@ class Trainer:
             f"lower training.learning_rate or set training.precision to fp32{resume}"
         )
 
-    def _log(self, journal: Journal, marked: tuple[float, int, int]) -> tuple[float, int, int]:
+    def _log(self, journal: Journal, mark: Mark) -> Mark:
+        """Log the steps since `mark`, and return the mark of the next line."""
         progress = self.progress
         now, (tokens, steps) = time.monotonic(), progress.since
         smoothed, nll, norm, taken_tokens, taken = self._sums.tolist()
@@ -277,9 +288,9 @@ class Trainer:
             if self._skipped_in_a_row >= MOST_SKIPPED:
                 raise self._diverged()
         if taken == 0:
-            return now, progress.step, 0
-        elapsed = max(1e-9, now - marked[0])
-        speed = (tokens - marked[2]) / elapsed
+            return Mark(now, progress.step)
+        elapsed = max(1e-9, now - mark.time)
+        speed = (tokens - mark.tokens) / elapsed
         loss = nll / taken_tokens
         journal.write(
             "train",
@@ -294,8 +305,8 @@ class Trainer:
             tokens_per_second=round(speed, 1),
             seconds=round(progress.seconds, 2),
         )
-        journal.show(progress.step, loss, speed, elapsed / max(1, progress.step - marked[1]))
-        return now, progress.step, 0
+        journal.show(progress.step, loss, speed, elapsed / max(1, progress.step - mark.step))
+        return Mark(now, progress.step)
 
     def _judge(self, result: Result, journal: Journal) -> bool:
         """Log a validation and return whether it is the best so far."""
@@ -333,7 +344,7 @@ class Trainer:
     def _meta(self) -> dict[str, Any]:
         return {
             "vocabularies": self.vocabularies.fingerprint,
-            "data": self.data,
+            "data": self.data_fingerprint,
             "source_size": self.vocabularies.source.size,
             "target_size": self.vocabularies.target.size,
             "metric": self.settings.metric,
@@ -358,7 +369,7 @@ class Trainer:
     def _average_last(self, journal: Journal) -> None:
         names = [name for name in self.run.names() if name != "averaged"][-self.settings.average_last :]
         mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
-        averaged = copied(self.best_weights)
+        averaged = copied(self.weights_to_use)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
         result = self._validate(averaged)
         if result is None:
@@ -379,17 +390,20 @@ def _signals(trainer: Trainer) -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if trainer._stop is not None:
+            if number == HANGUP:  # a terminal that is lost sends two: its shell's, and one more at its end
+                return
             raise KeyboardInterrupt
         trainer._stop = number
         if trainer._is_validating:
             raise Interrupted(number)
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if os.name == "posix" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
+    if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN:
+        numbers.append(HANGUP)
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            is_lost = number == HANGUP and trainer._stop == HANGUP  # the second may come at the very end
+            signal.signal(number, signal.SIG_IGN if is_lost else handler)

@@ -13,9 +13,9 @@ from nmt.decoding.tags import Tagger
 from nmt.decoding.translator import Settings, Translator
 from nmt.evaluation.metrics import build, default_tokenizer, validation_bleu
 from nmt.models.device import Arithmetic
-from nmt.models.memory import attempt
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
+from nmt.process_memory import attempt
 from nmt.training.batch import in_parts, on_device, split
 from nmt.training.objective import cross_entropy
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nmt.data.subword import BOS, EOS, PAD
 from nmt.decoding.hypothesis import Sentences
-from nmt.decoding.protocol import StepOutput
+from nmt.models.state import StepOutput
 
 PRIME = 1009
 

@@ -10,7 +10,7 @@ from nmt.data.subword import BOS, EOS, PAD, UNK
 from nmt.decoding.force import force
 from nmt.models.copying import CopyGate
 from nmt.training.batch import DeviceBatch
-from nmt.training.objective import copying_log_probs
+from nmt.training.objective import target_log_probs
 
 
 @torch.no_grad()
@@ -58,7 +58,7 @@ def test_words_without_an_entry_are_told_apart_in_training_as_in_search(place):
     previous = torch.cat([torch.full((3, 1), BOS), target[:, :-1]], 1)
     real = (target != PAD).flatten().nonzero().squeeze(1)
     here = DeviceBatch(source, lengths, previous, target, real)
-    log_prob, _ = copying_log_probs(model, model(source, lengths, previous), here)
+    log_prob, _ = target_log_probs(model, model(source, lengths, previous), here)
     forced = force(model, source, lengths, target, (target != PAD).sum(1))
     torch.testing.assert_close(log_prob, torch.tensor([value for row in forced for value in row]), rtol=0, atol=2e-5)
     log_prob.sum().backward()
@@ -66,7 +66,7 @@ def test_words_without_an_entry_are_told_apart_in_training_as_in_search(place):
     exchanged = source.clone()
     exchanged[0, 2], exchanged[0, 4] = VOCABULARY + 1, VOCABULARY
     there = dataclasses.replace(here, source=exchanged)
-    other, _ = copying_log_probs(model, model(exchanged, lengths, previous), there)
+    other, _ = target_log_probs(model, model(exchanged, lengths, previous), there)
     assert abs(other[0] - log_prob[0]) > 1e-3 and torch.equal(other[4:], log_prob[4:])
 
 

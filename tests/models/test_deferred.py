@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.models.deferred import deferred_gradients, linear, weigh
+from nmt.models.deferred import deferred_gradients, linear, weighted_sum
 
 
 def run(weight, bias, states, x):
@@ -15,7 +15,7 @@ def run(weight, bias, states, x):
     total = x.new_zeros(())
     for _ in range(3):
         scores = linear(linear(x, weight, bias).unsqueeze(1), states)
-        x = weigh(scores.softmax(-1), states).squeeze(1)[:, :3].tanh()
+        x = weighted_sum(scores.softmax(-1), states).squeeze(1)[:, :3].tanh()
         total = total + (x * x).sum()
     return total
 

@@ -188,14 +188,14 @@ def test_forward_to_end_gives_the_state_after_the_last_real_token(cell, kind):
 
 @pytest.mark.parametrize("kind", LAYERS, ids=str)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_a_share_and_the_joint_rest_make_a_whole_step(cell, kind):
+def test_a_projected_part_of_the_input_and_the_rest_make_a_whole_step(cell, kind):
     torch.manual_seed(0)
     layer = RecurrentLayer(cell, 5, 4, **kind)
     for weight in layer.parameters():
         nn.init.normal_(weight)
     x, state = torch.randn(2, 5), tuple(torch.randn(2, 4) for _ in range(layer.states))
-    share, joints = layer.share(x[:, :2], slice(0, 2)), layer.joints(slice(2, None))
-    output, _ = layer.step(x[:, 2:], state, joints, share)
+    projected, weights = layer.project_input(x[:, :2], slice(0, 2)), layer.all_gate_weights(slice(2, None))
+    output, _ = layer.step(x[:, 2:], state, weights, projected)
     torch.testing.assert_close(output, layer.step(x, state)[0])
 
 

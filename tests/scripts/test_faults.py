@@ -119,8 +119,8 @@ def test_whatever_network_the_schema_takes_unrolls_as_it_steps(seed):
 
 
 def test_a_network_that_unrolls_otherwise_than_it_steps_is_seen(monkeypatch):
-    look = decoder.Decoder.look
-    monkeypatch.setattr(decoder.Decoder, "look", lambda *given: (look(*given)[0] + 1, *look(*given)[1:]))
+    attend = decoder.Decoder.attend
+    monkeypatch.setattr(decoder.Decoder, "attend", lambda *given: (attend(*given)[0] + 1, *attend(*given)[1:]))
     found = fault_combinations.compare_unroll_and_step(parts_of(context_to="output"))
     assert len(found) == 1 and found[0].startswith("unroll and step differ by")
 

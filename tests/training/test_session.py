@@ -608,9 +608,12 @@ def test_beginning_with_word_vectors(here):
     assert (abs(weights * 12**0.25 - 0.5).max(1) < 1e-6).sum() == 1  # what the network reads
     assert any(line.startswith("vectors.txt: vectors for 1 of") for line in heard)
     Path("wide.txt").write_text("1 13\nba " + " ".join(["0.5"] * 13) + "\n")
+    values = with_model(tiny("wide", subword=words), embedding={"source_vectors": "wide.txt", "tie": "none"})
+    wide = values.model_dump(mode="json")
+    wide["data"]["prepared"] = "prepared-wide"
     with pytest.raises(NmtError, match=r"wide\.txt: line 2 has 13 numbers after its word"):
-        run(with_model(tiny("wide", subword=words), embedding={"source_vectors": "wide.txt", "tie": "none"}))
-    assert not Path("prepared/wide").exists()
+        run(config.parse(wide, "test"))
+    assert not Path("prepared-wide").exists()
 
 
 def directions(name="both", valid_tag="<up>", **training):

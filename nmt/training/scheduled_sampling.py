@@ -17,7 +17,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.training.batch import DeviceBatch
 
 
-def teacher_share(step: int, settings: Training) -> float:
+def teacher_probability(step: int, settings: Training) -> float:
     """Return the probability of feeding the true previous token at `step` (section 2.4).
 
     k is `teacher_decay`: `linear` is 1 - step / k, `exponential` k^step, `inverse_sigmoid` k / (k + exp(step / k)), and

@@ -6,8 +6,8 @@ import threading
 import pytest
 import torch
 
-from nmt.models import memory
-from nmt.models.memory import Attempts, NoMemory, keep_freed_memory
+from nmt import process_memory
+from nmt.process_memory import Attempts, NoMemory, keep_freed_memory
 
 resource = pytest.importorskip("resource")
 
@@ -114,7 +114,7 @@ def test_nothing_is_kept_where_address_space_is_limited(monkeypatch):
             return 1
 
     changed = []
-    monkeypatch.setattr(memory.ctypes, "CDLL", Libc)
+    monkeypatch.setattr(process_memory.ctypes, "CDLL", Libc)
     keep_freed_memory()
     assert changed
     changed.clear()

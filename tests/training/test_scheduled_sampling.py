@@ -9,7 +9,7 @@ from architectures import VOCABULARY, batch, build
 from nmt import config
 from nmt.data.subword import BOS, PAD
 from nmt.training.batch import DeviceBatch
-from nmt.training.feeding import sampled_previous, teacher_share
+from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ from nmt.training.feeding import sampled_previous, teacher_share
 )
 def test_share(kind, k, step, share):
     settings = config.Training(teacher_forcing=kind, teacher_decay=k, teacher_floor=0.2)
-    assert teacher_share(step, settings) == pytest.approx(share)
-    assert teacher_share(step, config.Training()) == 1.0
+    assert teacher_probability(step, settings) == pytest.approx(share)
+    assert teacher_probability(step, config.Training()) == 1.0
 
 
 def given():
