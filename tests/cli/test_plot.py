@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from nmt import config
 from nmt.cli.plot import command
 from nmt.errors import NmtError
 
@@ -44,3 +45,11 @@ def test_mistakes(runs: list[str]) -> None:
     Path("two/log.jsonl").write_text("", encoding="utf-8")
     with pytest.raises(NmtError, match="nothing to draw yet"):
         run("two")
+
+
+def test_the_report_is_written_anew(runs: list[str]) -> None:
+    corpus = {"source": "a", "target": "b"}
+    values = {"name": "one", "data": {"train": corpus, "valid": corpus}}
+    Path("one/config.yaml").write_text(config.dump(config.parse(values, "test")), encoding="utf-8")
+    assert run("one/log.jsonl", "--html") == ["curves.png", "one/report.html"]
+    assert Path("one/report.html").is_file()

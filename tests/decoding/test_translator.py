@@ -273,3 +273,25 @@ def test_probabilities_are_of_the_word_that_was_copied(of_words):
     right, wrong = copying.log_probs([("Zora sees Kuno", "Zora sees Kuno"), ("Zora sees Kuno", "Kuno sees Zora")], 64)
     assert right[0] == ["▁Zora", "▁sees", "▁Kuno", "</s>"] and wrong[0] == ["▁Kuno", "▁sees", "▁Zora", "</s>"]
     assert right[1][0] > wrong[1][0] + 5 and right[1][1] == wrong[1][1]
+
+
+def test_the_section_decoding_reaches_the_search():
+    keys = {
+        "beam_size": 7,
+        "length_penalty": "gnmt",
+        "alpha": 0.3,
+        "coverage_penalty": 0.2,
+        "beam_prune": 1.5,
+        "replace_unknown": True,
+        "max_length_ratio": 1.1,
+        "max_length_extra": 9,
+        "max_source_tokens": 33,
+        "tokens_per_batch": 77,
+        "window": 5,
+    }
+    assert {*keys, "shortlist"} == set(config.Decoding.model_fields)
+    corpus = {"source": "a", "target": "b"}
+    run = config.parse({"name": "x", "data": {"train": corpus, "valid": corpus}, "decoding": keys}, "test")
+    asked = Settings.of(run)
+    for key, value in keys.items():
+        assert getattr(asked.search if hasattr(asked.search, key) else asked, key) == value

@@ -2,8 +2,11 @@
 
 import pytest
 import torch
-from architectures import EVERY, VOCABULARY, batch, build, name_of, unrolled_logits
+from architectures import EVERY, PLACES, VOCABULARY, batch, build, name_of, parts_of, unrolled_logits
 from torch import nn
+
+from nmt import config
+from nmt.models.seq2seq import Seq2Seq
 
 every_architecture = pytest.mark.parametrize("architecture", EVERY, ids=name_of)
 
@@ -212,3 +215,70 @@ def test_in_all_layers_the_bottom_one_reads_the_context_a_step_later():
         state, readout, alignment = decoder.step(embedded, state, memory)
         torch.testing.assert_close(alignment, weights)
         torch.testing.assert_close(readout, torch.cat([x, context], -1))
+
+
+@pytest.mark.parametrize("to", ["same_step", "upper_layers", "output", "every_step", "start"])
+@torch.no_grad()
+def test_where_the_context_goes_by_hand(to):
+    score = "none" if to in ("every_step", "start") else "dot"
+    model = build(cell="gru", layers=2, score=score, context_to=to, readout="maxout", tie="none")
+    decoder, (source, lengths, previous) = model.decoder, batch()
+    memory = model.encode(source, lengths)
+    cells = [nn.GRUCell(layer.weights[0].shape[1], 8) for layer in decoder.layers]
+    for cell, layer in zip(cells, decoder.layers, strict=True):
+        for weight, given in zip(cell.parameters(), layer.weights, strict=True):
+            weight.copy_(given)
+
+    def look(query):
+        scores = torch.einsum("nd,nsd->ns", query, memory.states) / 8**0.5
+        return torch.einsum("ns,nsd->nd", scores.masked_fill(~memory.is_real, -torch.inf).softmax(-1), memory.states)
+
+    state = model.start(memory, 1)
+    h = [layer[0] for layer in state.layers]
+    torch.testing.assert_close(torch.cat(h, -1), decoder.begin.bridge(memory.summary).tanh())
+    for token in previous.unbind(1):
+        e = model._embed(token.unsqueeze(1)).squeeze(1)
+        c = look(h[1]) if to == "same_step" else memory.summary if to == "every_step" else e[:, :0]
+        h[0] = cells[0](torch.cat([e, c], -1), h[0])
+        c = look(h[0]) if to == "upper_layers" else c
+        h[1] = cells[1](torch.cat([h[0], c], -1) if to == "upper_layers" else h[0], h[1])
+        c = look(h[1]) if to == "output" else c
+        state, readout, _ = decoder.step(e, state, memory)
+        both = decoder.readout(torch.cat([h[1], c, e], -1))
+        torch.testing.assert_close(readout, torch.maximum(both[:, ::2], both[:, 1::2]), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(("layers", "expected"), [(1, [1]), (2, [0, 1]), (3, [0, 0, 1])])  # the encoder has two
+@torch.no_grad()
+def test_last_states_are_copied_from_the_top(layers, expected):
+    model = build(layers=layers, start="last")
+    memory = model.encode(*batch()[:2])
+    for found, below in zip(model.start(memory, 1).layers, expected, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(found, memory.final[below], strict=True))
+
+
+DROPS = [
+    *((kind, f"{side}_embedding") for kind in ("embedding", "word") for side in ("source", "target")),
+    *((kind, part) for kind in ("layer", "recurrent") for part in ("encoder", "decoder")),
+    ("output", "dropout"),
+]
+ARRANGED = [
+    *({"context_to": to} for to in (*PLACES, "all_layers", "conditional")),
+    *({"score": "none", "context_to": to} for to in ("start", "every_step")),
+    {"encoder": "transformer", "decoder": "transformer"},
+]
+
+
+@pytest.mark.parametrize("architecture", ARRANGED, ids=name_of)
+@torch.no_grad()
+def test_each_kind_of_dropout_acts_in_its_place(architecture):
+    idle = []
+    for key, place in DROPS:
+        dropout = config.Dropout(**(dict.fromkeys(("embedding", "layer", "output"), 0.0) | {key: 0.5}))
+        torch.manual_seed(1)
+        parts = parts_of(**architecture).model_copy(update={"dropout": dropout})
+        model = Seq2Seq(parts, VOCABULARY, VOCABULARY).eval()
+        model.get_submodule(place).train()
+        if torch.equal(model(*batch()).readout, model(*batch()).readout):
+            idle.append((key, place))
+    assert idle == ([drop for drop in DROPS if drop[0] == "recurrent"] if "encoder" in architecture else [])

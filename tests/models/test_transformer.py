@@ -3,6 +3,7 @@
 import math
 
 import torch
+from architectures import batch, build
 from torch import nn
 
 from nmt.models.transformer import TransformerEncoderLayer, with_positions
@@ -30,3 +31,23 @@ def test_positions_by_hand():
     for row, position in enumerate((3, 4)):
         waves = [math.sin(position), math.cos(position), math.sin(position / 100), math.cos(position / 100)]
         torch.testing.assert_close(found[0, row], torch.tensor([0.5 + wave for wave in waves]))
+
+
+@torch.no_grad()
+def test_decoder_layer_equals_torch():
+    model = build(encoder="transformer", decoder="transformer", layers=1, tie="none")
+    [layer], theirs = model.decoder.layers, nn.TransformerDecoderLayer(8, 2, 12, 0.0, batch_first=True)
+    for ours, other in ((layer.self_attention, theirs.self_attn), (layer.attention, theirs.multihead_attn)):
+        other.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key.weight, ours.value.weight]))
+        other.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key.bias, ours.value.bias]))
+        other.out_proj.load_state_dict(ours.merge.state_dict())
+    theirs.linear1.load_state_dict(layer.feed_forward.enter.state_dict())
+    theirs.linear2.load_state_dict(layer.feed_forward.leave.state_dict())
+    for number, norm in enumerate(layer.norms, 1):
+        getattr(theirs, f"norm{number}").load_state_dict(norm.state_dict())
+    source, lengths, previous = batch()
+    memory, embedded = model.encode(source, lengths), model._embed(previous)
+    later = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    masks = {"tgt_mask": later, "memory_key_padding_mask": ~memory.is_real}
+    expected = theirs(with_positions(embedded), memory.states, **masks)
+    torch.testing.assert_close(model.decoder.unroll(embedded, memory)[0], expected, rtol=1e-4, atol=1e-4)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import make_copying_task
 import pytest
 import run_systems
 
@@ -63,3 +64,30 @@ def test_the_document_is_what_the_figures_say() -> None:
     assert run_systems.document(kept) in written
     for corpus, found in kept.items():
         assert all({"edition", "settings"} <= entry.keys() for entry in found.values()), corpus
+
+
+def test_a_system_is_trained_scored_and_told_of(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, path in (("SYSTEMS", "."), ("FIGURES", "figures"), ("DOCUMENT", "systems.md")):
+        monkeypatch.setattr(run_systems, name, tmp_path / path)
+    run_systems.DOCUMENT.write_text(f"before\n{run_systems.BEGIN}\n{run_systems.END}\nafter\n", encoding="utf-8")
+    given = {"only": ["tiny"], "steps": 50, "tokenize": "none"}
+    run_systems.work(asked(**given, missing=False, write=True))
+    [row] = run_systems.kept()["embedded"].values()
+    assert set(row["scores"]) == {"test greedy", "test beam"} and row["steps"] == 50
+    text = run_systems.DOCUMENT.read_text(encoding="utf-8")
+    assert text.startswith("before\n") and text.endswith("after\n") and "| `tiny` |" in text
+    monkeypatch.setattr(run_systems, "measure", lambda *_: pytest.fail("measured again"))
+    run_systems.work(asked(**given, missing=True, write=False))
+
+
+def test_every_test_pair_of_the_copying_task_has_a_word_never_seen(tmp_path: Path) -> None:
+    counts = make_copying_task.make(tmp_path)
+    sides = {
+        (split, language): (tmp_path / f"{split}.{language}").read_text(encoding="utf-8").splitlines()
+        for split in counts
+        for language in ("en", "de")
+    }
+    seen = {word for language in ("en", "de") for line in sides["train", language] for word in line.split()}
+    assert {split: len(sides[split, "en"]) for split in counts} == counts and counts["test"] > 0
+    for source, target in zip(sides["test", "en"], sides["test", "de"], strict=True):
+        assert (set(source.split()) & set(target.split())) - seen

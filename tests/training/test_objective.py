@@ -2,10 +2,15 @@
 
 import pytest
 import torch
+from architectures import batch, build, unrolled_logits
 from torch.nn import functional as F
 
+from nmt import config
+from nmt.data.subword import BOS, EOS, PAD
 from nmt.training import cross_entropy
+from nmt.training.batch import DeviceBatch
 from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
+from nmt.training.objective import likelihood_loss
 
 
 @pytest.fixture(params=[1, 50, 1 << 20])
@@ -82,3 +87,30 @@ def test_no_gradient_wanted():
     with torch.no_grad():
         loss, _ = output_cross_entropy(layer(5, 11), [torch.randn(2, 5)], torch.tensor([1, 2]), 0.0, 0.0)
     assert not loss.requires_grad
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_likelihood_with_coverage_by_hand(copies):
+    model = build(score="additive", coverage=True, context_to="next_input", copy_source=copies).double()
+    source, lengths, _ = batch()
+    target = torch.tensor([[5, 6, 7, EOS], [8, EOS, PAD, PAD], [9, 10, EOS, PAD]])
+    previous, is_real = torch.cat([torch.full((3, 1), BOS), target[:, :-1]], 1), target != PAD
+    here = DeviceBatch(source, lengths, previous, target, is_real.flatten().nonzero().squeeze(1))
+    settings = config.Training(max_steps=10, label_smoothing=0.1, coverage_loss=0.5, coverage_after=0.4)
+    weights = list(model.parameters())
+    for step, weight in ((4, 0.0), (5, 0.5)):
+        found = model(source, lengths, previous)
+        log_prob = unrolled_logits(model, source, lengths, previous).log_softmax(-1)
+        log_prob = log_prob.gather(2, target.unsqueeze(2)).squeeze(2)
+        uniform = model.output(found.readout).log_softmax(-1).mean(-1)
+        expected = -(0.9 * log_prob + 0.1 * uniform)[is_real].sum()
+        for row, count in enumerate(is_real.sum(1).tolist()):
+            covered = torch.zeros(7, dtype=torch.float64)
+            for alignment in found.alignment[row, :count]:
+                expected = expected + weight * torch.minimum(alignment, covered).sum()
+                covered = covered + alignment
+        loss = likelihood_loss(model, here, settings, step)
+        torch.testing.assert_close(loss.minimised, expected)
+        torch.testing.assert_close(loss.nll, -log_prob[is_real].sum().detach())
+        ours, theirs = (torch.autograd.grad(x, weights, retain_graph=True) for x in (loss.minimised, expected))
+        torch.testing.assert_close(ours, theirs)

@@ -21,11 +21,13 @@ from nmt.data.prepare import Prepared
 from nmt.data.subword import Vocabularies
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
+from nmt.evaluation.evaluate import evaluate, read_split
 from nmt.models.loading import load_model
 from nmt.runs import Run, find_run, read_log
 from nmt.training import checkpoint, trainer
 from nmt.training.session import train
 from nmt.training.trainer import Interrupted, Trainer
+from nmt.training.validation import Result
 
 WORDS = [f"{a}{b}" for a in "bdfgk" for b in "aeiou"]
 
@@ -119,18 +121,19 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("step", [0, 4, 8])
-def test_stopped_and_resumed_equals_never_stopped(here, monkeypatch, variant, step):
+def test_stopped_and_resumed_equals_never_stopped(here, monkeypatch, variant):
     settings = VARIANTS[variant]
     whole = run(tiny("whole", **settings))
-    with monkeypatch.context() as patch:
-        stop_after(patch, step)
-        with pytest.raises(Interrupted):
-            run(tiny("parts", **settings))
-    parts = run(tiny("parts", **settings), resume=True)
-    assert equal(whole, parts)
-    assert untimed(whole.log) == untimed(parts.log)
-    assert whole.checkpoint("best").name == parts.checkpoint("best").name
+    for step in (0, 4, 8):
+        name = f"stopped-{step}"
+        with monkeypatch.context() as patch:
+            stop_after(patch, step)
+            with pytest.raises(Interrupted):
+                run(tiny(name, **settings))
+        parts = run(tiny(name, **settings), resume=True)
+        assert equal(whole, parts)
+        assert untimed(whole.log) == untimed(parts.log)
+        assert whole.checkpoint("best").name == parts.checkpoint("best").name
 
 
 def equal(one, other):
@@ -286,10 +289,56 @@ def test_a_run_out_of_patience_has_ended(here, monkeypatch):
 def test_early_stopping_knows_the_direction(here):
     found = run(tiny(metric="loss", learning_rate=1e-9, patience=1, max_steps=100, clip_norm=0.0))
     finished = json.loads(found.finished.read_text())
-    assert finished["step"] < 100 or finished["reason"] == "max_steps reached"
+    assert finished["step"] == 8
     better = run(tiny("better", metric="loss", learning_rate=0.01, patience=2, max_steps=24))
     values = [entry["loss"] for entry in read_log(better.log) if entry["event"] == "valid"]
     assert json.loads(better.finished.read_text())["loss"] == min(values)
+
+
+@pytest.mark.parametrize(("metric", "best", "last_rate"), [("bleu", 8, 1e-3), ("loss", 12, 5e-4)])
+def test_bleu_rises_loss_falls_and_a_plateau_acts(here, monkeypatch, metric, best, last_rate):
+    values = {4: 2.0, 8: 3.0, 12: 1.0}
+    monkeypatch.setattr(Trainer, "_validate", lambda self, _: Result(*[values[self.progress.step]] * 2, []))
+    settings = {"schedule": "plateau", "plateau_patience": 1, "learning_rate": 1e-3, "warmup_steps": 4}
+    found = run(tiny(metric=metric, log_every=1, **settings))
+    finished = json.loads(found.finished.read_text())
+    assert (finished["best_step"], finished[metric]) == (best, values[best])
+    assert found.checkpoint("best").name == f"step-{best}"
+    rates = [entry["learning_rate"] for entry in read_log(found.log) if entry["event"] == "train"]
+    assert rates == pytest.approx([2.5e-4, 5e-4, 7.5e-4, *[1e-3] * 5, *[last_rate] * 4])
+
+
+def test_scheduled_sampling_acts_in_training(here):
+    def losses(name, **more):
+        found = run(tiny(name, precision="fp32", max_steps=3, log_every=1, **more))
+        return [entry["loss"] for entry in read_log(found.log) if entry["event"] == "train"]
+
+    plain = losses("plain")
+    assert losses("kept", teacher_forcing="linear", teacher_decay=1e9) == plain
+    assert losses("drawn", teacher_forcing="linear", teacher_decay=1, teacher_floor=0.0)[0] != plain[0]
+
+
+def test_what_is_validated_and_kept(here):
+    """The moving average of the weights, and in the end the mean of the last checkpoints."""
+    found = run(tiny(precision="fp32", ema_decay=0.9, average_last=2, keep_last=3))
+    plain = load_file(run(tiny("plain", precision="fp32")).checkpoint("last") / "model.safetensors")
+    last = found.checkpoint("last")
+    raw, used = (load_file(last / name) for name in ("training/weights.safetensors", "model.safetensors"))
+    assert all((raw[key] == plain[key]).all() for key in plain) and any(
+        (used[key] != plain[key]).any() for key in plain
+    )
+    names = [name for name in found.names() if name != "averaged"]
+    assert len(names) >= 3
+    a, b, mean = (load_file(found.checkpoint(name) / "model.safetensors") for name in (*names[-2:], "averaged"))
+    for key in mean:
+        np.testing.assert_allclose(mean[key], (a[key] + b[key]) / 2, rtol=0, atol=1e-6)
+    said = {entry["event"]: entry for entry in read_log(found.log)}
+    for event, which in (("valid", "last"), ("averaged", "averaged")):
+        translator = Translator.load([(found, found.checkpoint(which))], "cpu", "fp32")
+        greedy = Settings.of(found.config).changed(method="greedy")
+        result = evaluate(translator, greedy, read_split(found.config, "valid"), "13a")
+        assert result.loss == pytest.approx(said[event]["loss"], rel=1e-4)
+        assert result.scores[0].value == pytest.approx(said[event]["bleu"], abs=1e-6)
 
 
 def test_a_run_is_never_overwritten_unasked(here):
@@ -661,10 +710,15 @@ def test_word_vectors_of_either_side_and_of_shared_tables(here, side, tie):
 
 
 def test_minimum_risk_training_goes_on_from_a_trained_model(here):
-    first = run(tiny("first", max_steps=30, learning_rate=0.02))
-    second = run(tiny("second", objective="risk", init_from=str(first.folder), risk_samples=3, max_steps=4))
-    losses = [entry for entry in read_log(second.log) if entry["event"] == "valid"]
-    assert len(losses) == 1 and losses[0]["loss"] < 5
+    first = run(tiny("first", metric="loss", max_steps=30, learning_rate=0.02))
+    second = run(
+        tiny("second", objective="risk", init_from=str(first.folder), risk_samples=3, max_steps=4, log_every=1)
+    )
+    log = read_log(second.log)
+    [after] = [entry["loss"] for entry in log if entry["event"] == "valid"]
+    assert abs(after - json.loads(first.finished.read_text())["loss"]) < 0.5
+    risks = [entry["smoothed_loss"] for entry in log if entry["event"] == "train"]  # expected 1 - BLEU of a sentence
+    assert len(risks) == 4 and all(0 < risk <= 1 + 1e-6 for risk in risks)
 
 
 OTHERS = {
