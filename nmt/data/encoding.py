@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Piece:
+class CleanFile:
     """A cleaned file and which of its pairs are kept (None: all), with their number."""
 
     corpus: int
@@ -30,9 +30,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Learning:
-    """A subword model to be learnt from `lines` lines, drawn evenly from the given sides of the pieces."""
+    """A subword model to be learnt from `lines` lines, drawn evenly from the given sides of the files."""
 
-    pieces: list[Piece]
+    files: list[CleanFile]
     sides: tuple[int, ...]
     lines: int
     path: Path
@@ -47,28 +47,28 @@ def learn(task: Learning) -> None:
 
 
 def _draw(task: Learning) -> Iterator[str]:
-    """Yield lines of pairs at even distances over all pieces, source before target."""
-    pairs = sum(piece.pairs for piece in task.pieces)
+    """Yield lines of pairs at even distances over all files, source before target."""
+    pairs = sum(file.pairs for file in task.files)
     wanted = min(pairs, max(1, task.lines // len(task.sides)))
     seen = 0
-    for piece in task.pieces:
-        text = read_clean(piece.path, piece.is_kept)
+    for file in task.files:
+        text = read_clean(file.path, file.is_kept)
         # Pair i is drawn where floor((i + 1) wanted / pairs) steps up.
-        steps = np.arange(seen, seen + piece.pairs + 1, dtype=np.int64) * wanted // pairs
+        steps = np.arange(seen, seen + file.pairs + 1, dtype=np.int64) * wanted // pairs
         for i in np.flatnonzero(np.diff(steps)).tolist():
             for side in task.sides:
                 yield text[side][i]
-        seen += piece.pairs
+        seen += file.pairs
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A piece to be encoded with the models in `folder`; `keep_text` where subwords are to be sampled later.
+    """A file to be encoded with the models in `folder`; `keep_text` where subwords are to be sampled later.
 
     Where it `is_extended`, words that have no entry get ids past the vocabulary's, the same on both sides.
     """
 
-    piece: Piece
+    file: CleanFile
     folder: Path
     keep_text: bool
     is_extended: bool
@@ -76,7 +76,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both sides of a piece, ready for a store, with the number of unknown tokens of each."""
+    """Both sides of a file, ready for a store, with the number of unknown tokens of each."""
 
     corpus: int
     columns: tuple[Column, Column]
@@ -84,9 +84,9 @@ class Encoded:
 
 
 def encode(task: Encoding) -> Encoded:
-    """Read a piece and turn it into columns."""
+    """Read a file and turn it into columns."""
     vocabularies = _load(task.folder)
-    sides = read_clean(task.piece.path, task.piece.is_kept)
+    sides = read_clean(task.file.path, task.file.is_kept)
     columns, unknown = [], []
     further = [vocabularies.source.unknown_words(line) for line in sides[0]] if task.is_extended else []
     for lines, subword in zip(sides, (vocabularies.source, vocabularies.target), strict=True):
@@ -100,7 +100,7 @@ def encode(task: Encoding) -> Encoded:
             columns.append(Column(np.frombuffer(b"".join(texts), np.uint8), sizes, lengths))
         else:
             columns.append(Column(flat, lengths, lengths))
-    return Encoded(task.piece.corpus, (columns[0], columns[1]), (unknown[0], unknown[1]))
+    return Encoded(task.file.corpus, (columns[0], columns[1]), (unknown[0], unknown[1]))
 
 
 @lru_cache(maxsize=2)

@@ -25,7 +25,7 @@ from nmt.data import inputs
 from nmt.data.cleaning import CleanChunk, RawChunk, chunks, clean
 from nmt.data.corpus import active, describe, paths, read_pairs
 from nmt.data.deduplicate import Deduplicator
-from nmt.data.encoding import Encoding, Learning, Piece, encode, learn
+from nmt.data.encoding import CleanFile, Encoding, Learning, encode, learn
 from nmt.data.folder import building
 from nmt.data.lines import normalize
 from nmt.data.store import Store, StoreWriter, id_type
@@ -107,15 +107,15 @@ def _make(config: Config, folder: Path, report: Report) -> None:
     with Workers(config.data.workers or available_cores()) as workers:
         report(f"preparing {config.name} with {workers.count} process{'es' * (workers.count > 1)}")
         found = list(workers.map(inputs.inspect, inputs.files(config)))
-        pieces, table = _clean_all(config, found, work, workers)
+        files, table = _clean_all(config, found, work, workers)
         inputs.check_still(found)
         for line in table:
             report(line)
-        if not any(piece.pairs for piece in pieces if piece.corpus != _VALID):
+        if not any(file.pairs for file in files if file.corpus != _VALID):
             raise NmtError("\n".join(["no training pair is left, see data.filters:", *table]))
-        vocabularies = _learn_all(config, pieces, folder, workers, report)
-        _encode_all(config, pieces, folder, vocabularies, "extended" in settings, workers, report)
-    _write_valid_text(config, pieces, folder)
+        vocabularies = _learn_all(config, files, folder, workers, report)
+        _encode_all(config, files, folder, vocabularies, "extended" in settings, workers, report)
+    _write_valid_text(config, files, folder)
     shutil.rmtree(work)
     _write_header(config, settings, folder, found, vocabularies, table)
     checksums.write(folder)
@@ -157,7 +157,7 @@ def _corpus(config: Config, number: int) -> Any:
 
 def _clean_all(
     config: Config, found: list[inputs.Input], work: Path, workers: Workers
-) -> tuple[list[Piece], list[str]]:
+) -> tuple[list[CleanFile], list[str]]:
     """Clean every corpus into files and find the duplicates; return the files in order and the table of what went."""
     total = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
     cleaned: list[CleanChunk] = []
@@ -169,7 +169,7 @@ def _clean_all(
             cleaned.append(replace(chunk, digests=chunk.digests[:0].copy()))
             bar.update(chunk.raw)
     is_first = None if deduplicator is None else deduplicator.find()
-    pieces = []
+    files = []
     at = 0
     for chunk in cleaned:
         is_kept = None
@@ -178,10 +178,10 @@ def _clean_all(
             at += chunk.pairs
         kept = chunk.pairs if is_kept is None else int(is_kept.sum())
         chunk.dropped["duplicates"] = chunk.pairs - kept
-        pieces.append(Piece(chunk.corpus, chunk.path, is_kept, kept))
+        files.append(CleanFile(chunk.corpus, chunk.path, is_kept, kept))
     if not any(chunk.corpus == _VALID for chunk in cleaned):
         raise NmtError(f"{describe(config.data.valid)}: the validation corpus is empty; check data.valid")
-    return pieces, _table(config, cleaned)
+    return files, _table(config, cleaned)
 
 
 def _raw_chunks(config: Config, work: Path) -> Iterator[RawChunk]:
@@ -215,7 +215,7 @@ def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
     ]
 
 
-def _learn_all(config: Config, pieces: list[Piece], folder: Path, workers: Workers, report: Report) -> Vocabularies:
+def _learn_all(config: Config, files: list[CleanFile], folder: Path, workers: Workers, report: Report) -> Vocabularies:
     """Learn the subword models into `folder`, or copy those that are to be reused."""
     subword = config.subword
     if subword.reuse is not None:
@@ -223,7 +223,7 @@ def _learn_all(config: Config, pieces: list[Piece], folder: Path, workers: Worke
         vocabularies.copy_to(folder)
         report(f"vocabulary: that of {subword.reuse}")
         return vocabularies
-    train = [piece for piece in pieces if piece.corpus != _VALID]
+    train = [file for file in files if file.corpus != _VALID]
     size = subword.vocab_size
     models: list[tuple[str, tuple[int, ...], int]] = [("joint", (0, 1), size)]
     if not subword.joint:
@@ -247,7 +247,7 @@ def _learn_all(config: Config, pieces: list[Piece], folder: Path, workers: Worke
 
 def _encode_all(
     config: Config,
-    pieces: list[Piece],
+    files: list[CleanFile],
     folder: Path,
     vocabularies: Vocabularies,
     is_extended: bool,
@@ -264,8 +264,8 @@ def _encode_all(
             as_text = is_text and corpus != _VALID
             place = folder / ("valid" if corpus == _VALID else f"train-{corpus}")
             writers[corpus] = StoreWriter(place, "uint8" if as_text else dtype, as_text)
-        tasks = (Encoding(piece, folder, is_text and piece.corpus != _VALID, is_extended) for piece in pieces)
-        with _progress("encoding", sum(piece.pairs for piece in pieces)) as bar:
+        tasks = (Encoding(file, folder, is_text and file.corpus != _VALID, is_extended) for file in files)
+        with _progress("encoding", sum(file.pairs for file in files)) as bar:
             for encoded in workers.map(encode, tasks):
                 writers[encoded.corpus].append(*encoded.columns)
                 bar.update(len(encoded.columns[0].sizes))
@@ -286,13 +286,13 @@ def _encode_all(
         )
 
 
-def _write_valid_text(config: Config, pieces: list[Piece], folder: Path) -> None:
+def _write_valid_text(config: Config, files: list[CleanFile], folder: Path) -> None:
     before = f"{config.data.valid.tag} " if config.data.valid.tag else ""
     sources = (
         line.removeprefix(before)
-        for piece in pieces
-        if piece.corpus == _VALID
-        for line in piece.path.read_bytes().decode("utf-8").split("\n")[:-1:2]
+        for file in files
+        if file.corpus == _VALID
+        for line in file.path.read_bytes().decode("utf-8").split("\n")[:-1:2]
     )
     _write_text(folder / "valid" / "source.txt", sources)
     _write_text(folder / "valid" / "target.txt", (target for _, target in read_pairs(config.data.valid)))

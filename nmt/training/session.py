@@ -77,20 +77,13 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         progress = trainer.progress
         with Journal(run.log, progress.step, config.training.max_steps, not progress.is_unjudged) as journal:
             facts = _facts(trainer, prepared)
-            if not facts["left_out"]:
-                del facts["left_out"]
             journal.write("resume" if resume else "start", step=trainer.progress.step, **facts)
             journal.say("  ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
             if resume:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
         _finish(run, trainer, reason)
-    best, metric = trainer.progress.best, config.training.metric
-    report(reason if best is None else f"{reason}; best {metric} {best:.4g} at step {trainer.progress.best_step:,}")
-    report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")
-    tags = {corpus.tag for corpus in config.data.train}
-    tag = f" --tag {shlex.quote(config.data.valid.tag)}" if len(tags) > 1 and config.data.valid.tag else ""
-    report(f"translate with: nmt translate --model {run.folder}{tag} < input.txt")
+    _tell_end(trainer, reason, report)
     return run
 
 
@@ -117,7 +110,19 @@ def _run(trainer: Trainer, journal: Journal) -> str:
     return reason
 
 
+def _tell_end(trainer: Trainer, reason: str, report: Report) -> None:
+    """Report why the run ended, what is best, where it is and how to translate with it."""
+    run, config, progress = trainer.run, trainer.config, trainer.progress
+    best, metric = progress.best, config.training.metric
+    report(reason if best is None else f"{reason}; best {metric} {best:.4g} at step {progress.best_step:,}")
+    report(f"saved in {run.folder}: {', '.join(run.names())}; pictures in {run.folder / 'report.html'}")
+    tags = {corpus.tag for corpus in config.data.train}
+    tag = f" --tag {shlex.quote(config.data.valid.tag)}" if len(tags) > 1 and config.data.valid.tag else ""
+    report(f"translate with: nmt translate --model {run.folder}{tag} < input.txt")
+
+
 def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
+    left_out = trainer.batches.left_out
     return {
         "parameters": f"{sum(weight.numel() for weight in trainer.model.parameters()):,}",
         "device": str(trainer.device),
@@ -125,7 +130,7 @@ def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "pairs": sum(len(store) for store, _ in prepared.train),
-        "left_out": trainer.batches.left_out,
+        **({"left_out": left_out} if left_out else {}),
         "vocabulary": f"{prepared.vocabularies.source.size}/{prepared.vocabularies.target.size}",
         "seed": trainer.config.seed,
     }
