@@ -115,7 +115,7 @@ class NextInputDecoder(Decoder):
         """See `Decoder.unroll`."""
         state = self.start(memory, 1)
         readouts, alignments = [], []
-        known = self.prepare(embedded)
+        known = self.precompute(embedded)
         with deferred_gradients():
             for t, token in enumerate(embedded.unbind(1)):
                 state, readout, alignment = self._advance(token, state, memory, known, t)
@@ -145,7 +145,7 @@ class ContextInStateDecoder(Decoder):
         """See `Decoder.unroll`."""
         state = self.start(memory, 1)
         outputs, contexts, alignments = [], [], []
-        known = self.prepare(embedded)
+        known = self.precompute(embedded)
         with deferred_gradients():
             for t, token in enumerate(embedded.unbind(1)):
                 state, output, context, alignment = self._advance(token, state, memory, known, t)
@@ -223,9 +223,9 @@ class ConditionalDecoder(ContextInStateDecoder):
             config.dropout.recurrent,
         )
 
-    def prepare(self, embedded: Tensor) -> Precomputed:
-        """See `Decoder.prepare`."""
-        return dataclasses.replace(super().prepare(embedded), reader=self.reader.all_gate_weights())
+    def precompute(self, embedded: Tensor) -> Precomputed:
+        """See `Decoder.precompute`."""
+        return dataclasses.replace(super().precompute(embedded), reader=self.reader.all_gate_weights())
 
     def _advance(
         self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0

@@ -207,7 +207,7 @@ class Decoder(nn.Module):
             x = self.add_and_norm(depth, self.layers[depth](self.dropout(x), start[depth]), x)
         return x
 
-    def prepare(self, embedded: Tensor) -> Precomputed:
+    def precompute(self, embedded: Tensor) -> Precomputed:
         """Compute what a loop over the steps of `embedded` (B, T, E) needs at each of them."""
         batch, steps, _ = embedded.shape
         bottom, *above = self.layers
