@@ -18,6 +18,8 @@ from nmt.errors import NmtError
 from nmt.randomness import address, generator
 
 _BATCHES_PER_WINDOW = 100
+_LEAST_PAIRS_PER_EPOCH = 1e-3
+"""With fewer it would take thousands of empty epochs to find the first."""
 _LEAST_PAIRS_PER_WINDOW = 4096
 
 Ints = npt.NDArray[np.int64]
@@ -101,7 +103,7 @@ class Batches:
                 f"no training pair has {max_tokens} tokens or fewer on both sides; raise training.max_tokens"
             )
         an_epoch = sum(weight * len(usable) for weight, usable in zip(self._weights, self._usable, strict=True))
-        if an_epoch < 1:
+        if an_epoch < _LEAST_PAIRS_PER_EPOCH:
             raise NmtError(f"data.train.weight leaves {an_epoch:.2g} pairs an epoch; raise it")
         tokens = pairs + sum(
             int(store.target_lengths[usable].sum()) for store, usable in zip(self._stores, self._usable, strict=True)

@@ -167,6 +167,8 @@ def test_epochs_without_pairs_are_passed_over(vocabularies: Vocabularies, tmp_pa
     train = [(store(tmp_path / "s", texts(2, 1), vocabularies), 0.1)]
     _, following = next(make(train, vocabularies).run_from(Position()))
     assert following == Position(5)
+    with pytest.raises(NmtError, match=r"data\.train\.weight leaves 2e-15 pairs an epoch; raise it"):
+        make([(train[0][0], 1e-15)], vocabularies)
 
 
 def test_long_pairs_are_left_out(vocabularies: Vocabularies, tmp_path: Path) -> None:
