@@ -67,8 +67,6 @@ def write_whole(path: Path, data: bytes | str, remedy: str) -> None:
         with replacing(path, temporary, handle) as file:
             file.write(content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise NmtError(f"{path}: cannot be written: {error.strerror or error}; {remedy}") from None
 
 
@@ -77,10 +75,11 @@ class NotReplaced(OSError):
 
 
 @contextmanager
-def replacing(path: Path, temporary: Path, handle: int) -> Iterator[BinaryIO]:
+def replacing(path: Path, temporary: Path, handle: int, keeps: bool = False) -> Iterator[BinaryIO]:
     """Give the file `temporary`, held by this process, to write to; it takes the place of `path` where all goes well.
 
-    Where the block fails nothing is left; raises `NotReplaced`, and leaves `temporary`, where that cannot be moved.
+    Where the block fails nothing is left; raises `NotReplaced`, and leaves `temporary` if it `keeps` that, where it
+    cannot be moved.
     """
     with os.fdopen(handle, "wb") as file:
         try:
@@ -98,6 +97,8 @@ def replacing(path: Path, temporary: Path, handle: int) -> Iterator[BinaryIO]:
         try:
             temporary.replace(path)
         except OSError as error:
+            if not keeps:
+                temporary.unlink(missing_ok=True)
             raise NotReplaced(*error.args) from None
 
 

@@ -39,6 +39,13 @@ def test_a_failure_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 
 
+def test_what_cannot_be_replaced_leaves_nothing_and_names_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(NmtError, match=r"a.txt: cannot be written: .*; name another"):
+        write_whole(tmp_path / "a.txt", "new", "name another")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[" * 200_000, b"\xff"])
 def test_what_is_no_json_is_one_kind_of_error(text: str | bytes) -> None:
     with pytest.raises(ValueError):

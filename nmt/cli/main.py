@@ -1,17 +1,13 @@
 """The `nmt` command: finds the subcommand and turns user errors into one clear line."""
 
-import contextlib
 import errno
 import importlib
-import io
-import os
 import sys
-from pathlib import Path
-from typing import Any
 
 import click
 
 from nmt import __version__
+from nmt.cli.streams import drop_what_cannot_be_written, prepare_streams
 from nmt.errors import NmtError, is_out_of_memory
 
 COMMANDS = {
@@ -58,42 +54,11 @@ def main() -> None:
 
     Exit 0, or 1 for what the user can mend and where nobody reads on, 2 for wrong usage, 130 when interrupted.
     """
-    _prepare_streams()
+    prepare_streams()
     try:
         _run()
     finally:
-        _drop_what_cannot_be_written()
-
-
-class _Messages(io.FileIO):
-    """Stderr that takes everything: work goes on where nobody reads messages any more, or their disk is full."""
-
-    def write(self, data: Any) -> int:
-        try:
-            return super().write(data) or len(data)
-        except OSError:
-            return len(data)
-
-
-def _prepare_streams() -> None:
-    """Make stderr one that never fails (POSIX), and a strict stdout write what its encoding lacks as `\\uNNNN`."""
-    if sys.stderr is None:  # closed: nobody listens
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
-    elif os.name == "posix" and sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        raw = io.BufferedWriter(_Messages(sys.stderr.fileno(), "w", closefd=False))
-        sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", line_buffering=True)
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _drop_what_cannot_be_written() -> None:
-    """Let go of results that stdout, full or closed, has refused; Python would try once more at its end."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        try:
-            sys.stdout.flush()
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_what_cannot_be_written()
 
 
 def _run() -> None:

@@ -86,7 +86,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
     with writing(path, "nothing is there yet"):
         try:
-            with replacing(real, partial, handle) as file:
+            with replacing(real, partial, handle, keeps=True) as file:
                 yield file
         except NotReplaced as error:
             raise NmtError(

@@ -86,9 +86,10 @@ class Reader:
         lines = []
         for i, (source, line, whole) in enumerate(zip(printable, normal, encoded, strict=True)):
             own = tagger.own(line)  # is put before each part, as one that was asked for
-            read = whole[len(self._tags[own]) :]
-            ids = self._vocabularies.source.entries(read)
-            pieces = self._vocabularies.source.pieces(ids)
+            skipped = len(self._tags[own])
+            entries = self._vocabularies.source.entries(whole)
+            spelt = self._vocabularies.source.pieces(entries)
+            read, ids, pieces = whole[skipped:], entries[skipped:], spelt[skipped:]
             slices = cut(pieces, max_tokens) if ids else []
             start = normalize(one_line(prefixes[i]), self._data)
             prefix = target.encode([start], [unknown[i]])[0] if start else []
@@ -103,7 +104,7 @@ class Reader:
                 read=read,
                 unknown=unknown[i],
                 pieces=self._vocabularies.source.pieces(read, unknown[i]) if unknown[i] else pieces,
-                words=self._words(source, line, whole)[-len(read) :] if with_words and read else [],
+                words=self._words(source, line, spelt)[skipped:] if with_words else [],
                 prefix=prefix,
                 forced=target.surfaces(start) if UNK in target.entries(prefix) else [],
                 tag=self._tags[own or tagger(line, f"line {first + i + 1:,}")],
@@ -116,9 +117,7 @@ class Reader:
         """Return the words of a normalised line that have no entry and can be copied."""
         return self._vocabularies.source.unknown_words(line) if self._copies_words else []
 
-    def _words(self, source: str, normal: str, read: list[int]) -> list[int]:
-        """Return for each token of a line the word of the printable line `source` that it comes from."""
+    def _words(self, source: str, normal: str, pieces: list[str]) -> list[int]:
+        """Return for each piece the word of the printable line `source` that it comes from."""
         raw = raw_numbers(source, normal, lambda word: normalize(word, self._data))
-        vocabulary = self._vocabularies.source
-        pieces = vocabulary.pieces(vocabulary.entries(read))
         return [raw[min(n, len(raw) - 1)] for n in word_numbers(pieces)] if raw else []
