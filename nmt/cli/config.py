@@ -39,7 +39,7 @@ def show(path: Path, overrides: tuple[str, ...]) -> None:
 def check(path: Path, overrides: tuple[str, ...]) -> None:
     """Say whether the configuration is right and its files are there; exit with status 1 if not."""
     from nmt.config import load
-    from nmt.data.corpus import read_pairs
+    from nmt.data.corpus import read_pairs, surprises
     from nmt.data.lines import normalize
     from nmt.data.prepare import check_symbols
     from nmt.decoding.tags import Tagger
@@ -55,6 +55,9 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
         for field in ("source", "target", "tsv")
         if (file := getattr(corpus, field)) is not None and not file.is_file()
     ]
+    for corpus in () if wrong else corpora.values():
+        for hint in surprises(corpus, (config.data.source_language, config.data.target_language)):
+            click.echo(hint, err=True)
     for key, corpus in corpora.items():
         if wrong or key.startswith("data.train"):
             continue

@@ -18,7 +18,7 @@ from nmt.data.prepare import Prepared, is_made_for, prepare
 from nmt.data.subword import Vocabularies, has_seeded_samples
 from nmt.errors import NmtError
 from nmt.files import hold, write_whole, writing
-from nmt.models.device import choose_arithmetic, choose_device
+from nmt.models.device import check_trainable, choose_arithmetic, choose_device
 from nmt.models.loading import load_meta
 from nmt.process_memory import keep_freed_memory
 from nmt.runs import Run
@@ -29,7 +29,7 @@ from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
 
 Report = Callable[[str], None]
-OF_THE_TEXT = ("train", "valid", "normalization", "collapse_whitespace", "lowercase", "filters")
+OF_THE_TEXT = ("train", "valid", "normalization", "collapse_whitespace", "lowercase", "unescape_html", "filters")
 """Keys of `data` that decide what a network reads."""
 PLACE = "runs are kept in runs/ of the working directory: work where that can be written"
 
@@ -65,6 +65,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         keep_freed_memory()
         device = choose_device(config.training.device)
         arithmetic = choose_arithmetic(config.training.precision, device)
+        check_trainable(arithmetic, device)
         trainer = Trainer(config, run, prepared, device, arithmetic)
         if start is not None:
             trainer.resume(start)
