@@ -29,8 +29,6 @@ _COMPRESSED = {
 """The first bytes of compressed files, and what unpacks them."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _BREAK = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\x00]")
-WITHOUT_SPACES = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my"})
-"""Languages written without spaces between words."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -91,16 +89,6 @@ def _decode(readline: Callable[[], bytes], name: str) -> Iterator[str]:
         if raw.endswith(b"\r"):
             raw = raw[:-1]
         yield raw.decode("utf-8", errors="replace")
-
-
-def primary(language: str) -> str:
-    """Return the language itself of a code such as zh-CN, zh_Hant or ZH: zh."""
-    return re.split("[-_]", language.lower(), maxsplit=1)[0]
-
-
-def has_spaces(language: str) -> bool:
-    """Whether a language is written with spaces between words."""
-    return primary(language) not in WITHOUT_SPACES
 
 
 def normalize(text: str, data: config.Data) -> str:
