@@ -61,7 +61,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
         if start is not None:
             _check_data(run, config, prepared, start)
-        if hint := advice(config, prepared):
+        if hint := advice(config, prepared.valid_text[1]):
             report(hint)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)

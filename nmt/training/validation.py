@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,11 +36,11 @@ class Result:
     """A few (source, translation, reference)."""
 
 
-def advice(config: Config, prepared: Prepared) -> str | None:
+def advice(config: Config, references: Sequence[str]) -> str | None:
     """Return what to change where BLEU, of validation or as the reward of risk training, finds no words to count."""
     if not config.training.validation_bleu and config.training.objective != "risk":
         return None
-    return validation_advice(prepared.valid_text[1], config.data.target_language)
+    return validation_advice(references, config.data.target_language)
 
 
 class Validator:

@@ -55,6 +55,12 @@ def test_options(folder: Path, options: str) -> None:
     assert [s["score"] for s in ours] == pytest.approx([s["score"] for s in theirs], abs=1e-6)
 
 
+@pytest.mark.parametrize("tokenizer", ["none", "zh", "char", "intl"])
+def test_tokeniser_and_case_are_those_of_bleu_in_the_paired_test_too(folder: Path, tokenizer: str) -> None:
+    options = ("other", "--paired", "--paired-bs-n", "20", "--json", "-m", "chrf", "ter")
+    assert nmt_score(*options, "-tok", tokenizer, "-lc") == nmt_score(*options)
+
+
 @pytest.mark.parametrize("metric", ["bleu", "chrf", "ter"])
 def test_sentence_level(folder: Path, metric: str) -> None:
     options = ("-m", metric, "--sentence-level", "-tok", "zh")

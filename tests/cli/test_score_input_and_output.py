@@ -7,8 +7,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from nmt.cli import metric_options
 from nmt.cli.score import command
 from nmt.errors import NmtError
+from nmt.evaluation.metrics import METRICS, SMOOTH_METHODS, Scoring
 
 REFERENCE = ["Zeile eins ist hier", "Zeile zwei ist da", "und drei"]
 HYPOTHESES = ["Zeile eins ist hier", "Zeile zwei war da", "drei und"]
@@ -57,6 +59,13 @@ def names(*arguments: str) -> list[str]:
 )
 def test_metrics_may_be_repeated_and_follow_one_option(options: list[str], expected: list[str]) -> None:
     assert names(*options) == expected
+
+
+def test_the_command_line_has_every_metric_and_every_option() -> None:
+    assert metric_options.NAMES == METRICS
+    options = {option.name: option for option in command.params}
+    assert set(Scoring.__dataclass_fields__) <= set(options)
+    assert set(options["smooth_method"].type.choices) == set(SMOOTH_METHODS)
 
 
 def test_files_with_the_name_of_a_metric() -> None:
