@@ -44,6 +44,7 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
     from nmt.data.prepare import check_symbols
     from nmt.decoding.tags import Tagger
     from nmt.training.beginning import check_beginning
+    from nmt.training.validation import advice
 
     config = load(path, overrides)
     corpora = {f"data.train.{n}": corpus for n, corpus in enumerate(config.data.train)}
@@ -73,6 +74,8 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
             wrong.append(f"{path}: {error}")
     if wrong:
         raise NmtError("\n".join([*wrong, f"paths are relative to the working directory, {Path.cwd()}"]))
+    if hint := advice(config, [normalize(target, config.data) for _, target in read_pairs(config.data.valid)]):
+        click.echo(f"{path}: {hint}", err=True)
     click.echo(f"{path}: right; the run will be {config.run}, its prepared data {config.prepared}")
 
 

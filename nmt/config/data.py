@@ -87,9 +87,11 @@ class Data(Section):
     """Where the text is and how it is cleaned."""
 
     source_language: str = "src"
-    """Language code of the source, e.g. en: names columns and pictures."""
+    """Language code of the source, ISO 639 or BCP 47, e.g. en or zho_Hans: names columns and pictures, and says whether
+    spaces separate words."""
     target_language: str = "tgt"
-    """Language code of the target; zh, ja and ko choose sacreBLEU's tokeniser for them."""
+    """Language code of the target, ISO 639 or BCP 47, e.g. de, th, cmn or zho_Hans: chooses sacreBLEU's tokeniser (zh
+    for Chinese, ja-mecab, ko-mecab, char for others without spaces between words such as Thai, else 13a)."""
     train: Annotated[list[Corpus], BeforeValidator(_as_list), Field(min_length=1)]
     """One corpus or a list of them."""
     valid: Corpus

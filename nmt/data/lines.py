@@ -33,8 +33,6 @@ _COMPRESSED = {
 """The first bytes of compressed files, and what unpacks them."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _BREAK = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\x00]")
-WITHOUT_SPACES = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my"})
-"""Languages written without spaces between words."""
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _MOST_ESCAPES = 10
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -152,16 +150,6 @@ def _check_kind(raw: bytes, name: str) -> None:
 def _is_filled_with_nul(raw: bytes) -> bool:
     """Return whether at least a quarter of a line of four bytes or more is NUL: UTF-16 or UTF-32 read as bytes."""
     return len(raw) >= 4 and raw.count(0) * 4 >= len(raw)
-
-
-def primary(language: str) -> str:
-    """Return the language itself of a code such as zh-CN, zh_Hant or ZH: zh."""
-    return re.split("[-_]", language.lower(), maxsplit=1)[0]
-
-
-def has_spaces(language: str) -> bool:
-    """Whether a language is written with spaces between words."""
-    return primary(language) not in WITHOUT_SPACES
 
 
 def normalize(text: str, data: config.Data) -> str:

@@ -27,6 +27,7 @@ from nmt.training.beginning import begin, check_beginning
 from nmt.training.checkpoint import GO_ON
 from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
+from nmt.training.validation import advice
 
 Report = Callable[[str], None]
 OF_THE_TEXT = ("train", "valid", "normalization", "collapse_whitespace", "lowercase", "unescape_html", "filters")
@@ -60,6 +61,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
         if start is not None:
             _check_data(run, config, prepared, start)
+        if hint := advice(config, prepared.valid_text[1]):
+            report(hint)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
