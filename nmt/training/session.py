@@ -20,6 +20,7 @@ from nmt.errors import NmtError
 from nmt.files import hold, write_whole, writing
 from nmt.models.device import check_trainable, choose_arithmetic, choose_device
 from nmt.models.loading import load_meta
+from nmt.openmp import share_cores
 from nmt.process_memory import keep_freed_memory
 from nmt.runs import Run
 from nmt.training import checkpoint
@@ -66,6 +67,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
+        share_cores(torch.get_num_threads())
         device = choose_device(config.training.device)
         arithmetic = choose_arithmetic(config.training.precision, device)
         check_trainable(arithmetic, device)
