@@ -58,8 +58,8 @@ def command(
         raise NmtError("nothing to draw: give sentences on stdin or with --input")
     say = functools.partial(click.echo, err=True)
     found = find_checkpoints(models, checkpoint, say)
-    settings = Settings.of(*(run.config for run, _ in found)).changed(with_alignment=True, beam_size=beam_size, tag=tag)
-    translator = load_translator(found, device, precision, say=say)
+    settings = Settings.of(*(each.config for each in found)).changed(with_alignment=True, beam_size=beam_size, tag=tag)
+    translator = load_translator(found, device, precision, say=say).translator
     is_any_drawn = False
     for translation in translator.translate(lines, settings):
         number = translation.number + 1

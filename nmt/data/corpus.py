@@ -1,6 +1,6 @@
 """Aligned pairs of raw lines out of a corpus of the config, and the filters that drop some of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -37,15 +37,23 @@ def describe(corpus: config.Corpus) -> str:
 
 
 def _read_aligned(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    return align_lines(read_lines(source), read_lines(target), str(source), str(target))
+
+
+def align_lines(
+    sources: Iterable[str], targets: Iterable[str], source_name: str, target_name: str
+) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of two inputs, read in turns; raises `NmtError` at the end if one has more lines."""
     counts = [0, 0]
-    for pair in zip_longest(read_lines(source), read_lines(target)):
+    for pair in zip_longest(sources, targets):
         counts[0] += pair[0] is not None
         counts[1] += pair[1] is not None
         if counts[0] == counts[1]:
             yield pair
     if counts[0] != counts[1]:
         raise NmtError(
-            f"{source} has {counts[0]:,} lines but {target} has {counts[1]:,}; the files must be aligned line by line"
+            f"{source_name} has {counts[0]:,} lines but {target_name} has {counts[1]:,}; the files must be aligned "
+            "line by line"
         )
 
 

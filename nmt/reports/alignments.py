@@ -20,7 +20,7 @@ from nmt.errors import NmtError
 from nmt.reports.fonts import advice, families_for
 
 if TYPE_CHECKING:
-    from nmt.decoding.translator import Translation
+    from nmt.decoding.translation import Translation
 
 LARGEST = 200
 """Most rows or columns that are drawn: more cannot be read."""
