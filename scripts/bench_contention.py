@@ -86,7 +86,7 @@ def train(config: Path, setting: str, count: int, steps: int, folder: Path) -> f
     names = [f"r{number}" for number in range(count)]
     for name in names:
         shutil.rmtree(folder / "runs" / name, ignore_errors=True)
-    arguments = [["train", "--config", config, "--set", f"name={name}"] for name in names]
+    arguments: list[list[str | Path]] = [["train", "--config", config, "--set", f"name={name}"] for name in names]
     run_at_once(arguments, [folder / f"{name}.log" for name in names], setting, folder)
     logs = [read_log(folder / "runs" / name / "log.jsonl") for name in names]
     return min(peer_logs.speed(peer_logs.own_windows(entries), steps) for entries in logs)

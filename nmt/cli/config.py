@@ -57,8 +57,8 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
         if (file := getattr(corpus, field)) is not None and not file.is_file()
     ]
     for corpus in () if wrong else corpora.values():
-        for hint in surprises(corpus, (config.data.source_language, config.data.target_language)):
-            click.echo(hint, err=True)
+        for surprise in surprises(corpus, (config.data.source_language, config.data.target_language)):
+            click.echo(surprise, err=True)
     for key, corpus in corpora.items():
         if wrong or key.startswith("data.train"):
             continue

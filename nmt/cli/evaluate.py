@@ -36,7 +36,6 @@ def command(**given: Any) -> None:
     options.check_search(given)
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
-    from nmt import checksums
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
     from nmt.decoding.translator import Settings
     from nmt.evaluation import evaluate as room
@@ -47,11 +46,12 @@ def command(**given: Any) -> None:
     standard_output()  # before anything is translated
     say = functools.partial(click.echo, err=True)
     found = find_checkpoints(given["models"], given["checkpoint"], say)
-    run, config = found[0][0], found[0][0].config
+    run, config = found[0].run, found[0].config
     asked = {name: given[name] for name in options.SEARCH}
-    settings = Settings.of(*(each.config for each, _ in found)).changed(
+    settings = Settings.of(*(each.config for each in found)).changed(
         method="greedy" if given["greedy"] else None, **asked
     )
+    settings.check(each.config for each in found)
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     scoring = metric_options.scoring(given, tokenize, ALL)
     build("bleu", scoring)
@@ -64,17 +64,17 @@ def command(**given: Any) -> None:
     folder = given["output"] or run.folder / "evaluations"
     room.check_folder(folder)
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
-    translator = load_translator(found, given["device"], given["precision"], shortlist, say)
+    loaded = load_translator(found, given["device"], given["precision"], shortlist, say)
+    translator = loaded.translator
     for split in splits:  # all, before hours go into the first
         translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
     arithmetic = f"{translator.device.type} {translator.arithmetic}"
-    models = [f"{each.config.name}/{path.name}" for each, path in found]
-    weights = [checksums.of(path / "model.safetensors") for _, path in found]
+    models = [f"{each.config.name}/{each.folder.name}" for each in loaded.checkpoints]
     results: list[dict[str, Any]] = []
     failure: NmtError | None = None
     for split in splits:
-        evaluation = room.evaluate(translator, settings, split, scoring)
-        result = room.as_dict(evaluation, models, weights, settings, shortlist, arithmetic)
+        evaluation = room.evaluate(translator, settings, split, scoring, say, loaded.usual_tokens)
+        result = room.as_dict(evaluation, models, loaded.weights, settings, shortlist, arithmetic)
         results.append(result | {"hypotheses": None})
         try:
             results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
@@ -97,8 +97,8 @@ def _table(results: list[dict[str, Any]]) -> str:
         (
             result["split"],
             f"{result['sentences']:,}",
-            f"{result['loss']:.4f}",
-            f"{result['perplexity']:.2f}",
+            "none" if result["loss"] is None else f"{result['loss']:.4f}",
+            "none" if result["loss"] is None else f"{result['perplexity']:.2f}",
             *(f"{score['score']:.2f}" for score in result["scores"]),
             f"{result['sentences_per_second']:,.1f}",
             f"{result['target_tokens_per_second']:,.0f}",

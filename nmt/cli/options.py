@@ -68,6 +68,10 @@ search = together(
         help="Drop hypotheses so far below a sentence's best, which saves time on a processor; 0 is off.",
     ),
     click.option("--min-length", type=click.IntRange(0, 10_000), help="Fewest target tokens."),
+    click.option(
+        "--max-source-tokens", type=click.IntRange(1), metavar="N",
+        help="Cut longer lines into parts of at most N source tokens, at the ends of sentences if possible.",
+    ),
     click.option("--max-length-ratio", type=Finite(0.0, 100.0), help="Most target tokens for each source token."),
     click.option(
         "--replace-unknown/--keep-unknown", default=None,
@@ -84,8 +88,8 @@ search = together(
 )  # fmt: skip
 
 SEARCH = (
-    "beam_size", "length_penalty", "alpha", "coverage_penalty", "beam_prune", "min_length", "max_length_ratio",
-    "replace_unknown", "forbid_unknown", "tokens_per_batch", "window",
+    "beam_size", "length_penalty", "alpha", "coverage_penalty", "beam_prune", "min_length", "max_source_tokens",
+    "max_length_ratio", "replace_unknown", "forbid_unknown", "tokens_per_batch", "window",
 )  # fmt: skip
 """Which of them are fields of `decoding.translator.Settings` or of its `search`."""
 

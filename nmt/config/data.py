@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+TEXT_KEYS = ("normalization", "collapse_whitespace", "lowercase", "unescape_html")
+"""Keys of `Data` that say what becomes of a line before it is encoded."""
+
+
 class Corpus(Section):
     """Two files aligned by line number, or one TSV, plain or gzip.
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -32,9 +32,9 @@ def read_pairs(corpus: config.Corpus, invalid: list[InvalidLines] | None = None)
     if corpus.tsv is not None:
         return _read_table(corpus.tsv, corpus, _counter(corpus.tsv, invalid))
     assert corpus.source is not None and corpus.target is not None  # the schema requires it
-    return _read_aligned(
-        corpus.source, corpus.target, _counter(corpus.source, invalid), _counter(corpus.target, invalid)
-    )
+    sides = (corpus.source, corpus.target)
+    sources, targets = (read_lines(path, _counter(path, invalid)) for path in sides)
+    return align_lines(sources, targets, *map(str, sides))
 
 
 def _counter(path: Path, invalid: list[InvalidLines] | None) -> InvalidLines | None:
@@ -64,18 +64,20 @@ def describe(corpus: config.Corpus) -> str:
     return " + ".join(path.name for path in paths(corpus))
 
 
-def _read_aligned(
-    source: Path, target: Path, source_invalid: InvalidLines | None, target_invalid: InvalidLines | None
+def align_lines(
+    sources: Iterable[str], targets: Iterable[str], source_name: str, target_name: str
 ) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of two inputs, read in turns; raises `NmtError` at the end if one has more lines."""
     counts = [0, 0]
-    for pair in zip_longest(read_lines(source, source_invalid), read_lines(target, target_invalid)):
+    for pair in zip_longest(sources, targets):
         counts[0] += pair[0] is not None
         counts[1] += pair[1] is not None
         if counts[0] == counts[1]:
             yield pair
     if counts[0] != counts[1]:
         raise NmtError(
-            f"{source} has {counts[0]:,} lines but {target} has {counts[1]:,}; the files must be aligned line by line"
+            f"{source_name} has {counts[0]:,} lines but {target_name} has {counts[1]:,}; the files must be aligned "
+            "line by line"
         )
 
 

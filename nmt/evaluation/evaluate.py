@@ -2,21 +2,20 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from nmt.config import Config, Corpus
 from nmt.data.corpus import read_pairs
 from nmt.data.lines import read_lines
+from nmt.decoding.progress import LongLines, Progress
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Score, Scoring, check_lengths, corpus_scores
@@ -48,10 +47,12 @@ class Evaluation:
 
     split: Split
     hypotheses: tuple[str, ...]
-    loss: float
-    """Nats per subword token of the first reference, end of sentence included."""
+    loss: float | None
+    """Nats per subword token of the first reference, end of sentence included; None if all lines are left out."""
     target_tokens: int
-    """Subword tokens of the first reference, ends of sentences included."""
+    """Subword tokens of the first reference that the loss is over, ends of sentences included."""
+    left_out: int
+    """Lines that the loss is without, as they are cut when they are translated (`decoding.max_source_tokens`)."""
     scores: tuple[Score, ...]
     seconds: float
     """Time of translating, subword encoding included, loading the model not."""
@@ -59,9 +60,9 @@ class Evaluation:
     """Subword tokens generated, ends of sentences included."""
 
     @property
-    def perplexity(self) -> float:
+    def perplexity(self) -> float | None:
         """The exponential of the loss."""
-        return math.exp(min(self.loss, 700.0))
+        return None if self.loss is None else math.exp(min(self.loss, 700.0))
 
 
 def read_split(config: Config, name: str) -> Split:
@@ -113,24 +114,48 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
     return Split(name, sources, [targets], files, corpus.tag or "", remedy)
 
 
-def evaluate(translator: Translator, settings: Settings, split: Split, scoring: Scoring) -> Evaluation:
-    """Translate a split and score it."""
-    pairs = zip(split.source, split.references[0], strict=True)
+def evaluate(
+    translator: Translator,
+    settings: Settings,
+    split: Split,
+    scoring: Scoring,
+    say: Callable[[str], None] | None = None,
+    usual_tokens: int | None = None,
+) -> Evaluation:
+    """Translate a split and score it.
+
+    `say` gets progress and warnings: about pairs that are too long for the loss, and about lines of more than
+    `usual_tokens` source tokens.
+    """
+    sizes = translator.count_tokens(split.source)
+    is_whole = [size <= settings.max_source_tokens for size in sizes]
+    pairs = itertools.compress(zip(split.source, split.references[0], strict=True), is_whole)
+    left_out = len(is_whole) - sum(is_whole)
+    if left_out and say is not None:
+        what = "the loss is without them" if any(is_whole) else "there is no loss, as no line is left"
+        say(
+            f"warning: {split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
+            f"{is_whole.index(False) + 1:,}) have more than {settings.max_source_tokens} source tokens "
+            f"(--max-source-tokens) and are cut when they are translated; {what}"
+        )
     total, count = 0.0, 0
     for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
+    long = LongLines(say, usual_tokens, split.name)
     start = time.perf_counter()
-    results = translator.translate(split.source, dataclasses.replace(settings, tag=split.tag))
     hypotheses, tokens = [], 0
-    for result in tqdm(
-        results, desc=split.name, total=len(split.source), unit=" lines", disable=None, file=sys.stderr, leave=False
-    ):
-        hypotheses.append(result.targets[0].text)
-        tokens += len(result.targets[0].token_log_probs)
+    with Progress(say, lambda lines: lines / len(is_whole), split.name) as progress:
+        asked = dataclasses.replace(settings, tag=split.tag)
+        for result in translator.translate(split.source, asked, on_batch=progress.advance):
+            hypotheses.append(result.targets[0].text)
+            tokens += len(result.targets[0].token_log_probs)
+            long.see(result.number, sizes[result.number])
     seconds = time.perf_counter() - start
+    long.finish()
     scores = corpus_scores(hypotheses, split.references, scoring=scoring)
-    return Evaluation(split, tuple(hypotheses), total / max(1, count), count, tuple(scores), seconds, tokens)
+    loss = total / max(1, count) if any(is_whole) or not left_out else None
+    return Evaluation(split, tuple(hypotheses), loss, count, left_out, tuple(scores), seconds, tokens)
 
 
 def as_dict(
@@ -158,6 +183,7 @@ def as_dict(
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
         "target_tokens": evaluation.target_tokens,
+        "left_out_of_loss": evaluation.left_out,
         "scores": [{"name": s.name, "score": s.value, "signature": s.signature} for s in evaluation.scores],
         "seconds": evaluation.seconds,
         "sentences_per_second": len(split.source) / evaluation.seconds,

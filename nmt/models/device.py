@@ -45,13 +45,13 @@ def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
 
 
 def has_bf16_lstm() -> bool:
-    """Return whether oneDNN has a bfloat16 LSTM for this CPU."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    """Return whether this CPU can train an LSTM in bfloat16: oneDNN has one, or torch was built without oneDNN."""
+    return not torch._C._has_mkldnn or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def check_trainable(arithmetic: Arithmetic, device: torch.device) -> None:
     """Raise `NmtError` where a CPU cannot train in bfloat16: without AVX-512 oneDNN has no such LSTM."""
-    if arithmetic == "bf16" and device.type == "cpu" and torch.backends.mkldnn.is_available() and not has_bf16_lstm():
+    if arithmetic == "bf16" and device.type == "cpu" and not has_bf16_lstm():
         raise NmtError(
             "training.precision bf16: this CPU has no AVX-512, which training in bfloat16 needs; set "
             "training.precision: fp32 (or auto)"

@@ -21,7 +21,7 @@ from nmt.languages import unspaced_script
 from nmt.reports.fonts import advice, families_for
 
 if TYPE_CHECKING:
-    from nmt.decoding.translator import Translation
+    from nmt.decoding.translation import Translation
 
 LARGEST = 200
 """Most rows or columns that are drawn: more cannot be read."""

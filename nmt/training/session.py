@@ -13,6 +13,7 @@ import torch
 
 from nmt import config as schema
 from nmt.config import Config
+from nmt.data import lengths
 from nmt.data.lexicon import learn_lexicon
 from nmt.data.prepare import Prepared, is_made_for, prepare
 from nmt.data.subword import Vocabularies, has_seeded_samples
@@ -28,10 +29,10 @@ from nmt.training.beginning import begin, check_beginning
 from nmt.training.checkpoint import GO_ON
 from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
-from nmt.training.validation import advice
+from nmt.training.validation import advice, scored_pairs
 
 Report = Callable[[str], None]
-OF_THE_TEXT = ("train", "valid", "normalization", "collapse_whitespace", "lowercase", "unescape_html", "filters")
+OF_THE_TEXT = ("train", "valid", *schema.TEXT_KEYS, "filters")
 """Keys of `data` that decide what a network reads."""
 PLACE = "runs are kept in runs/ of the working directory: work where that can be written"
 
@@ -85,6 +86,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             facts = _facts(trainer, prepared)
             journal.write("resume" if resume else "start", step=trainer.progress.step, **facts)
             journal.say("  ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
+            if note := scored_pairs(config, prepared)[1]:
+                journal.say(note)
             if resume:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
@@ -177,6 +180,8 @@ def _fill(run: Run, config: Config, prepared: Prepared, resume: bool) -> None:
     run.finished.unlink(missing_ok=True)
     if not resume or not run.lexicon.exists():
         write_whole(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), GO_ON)
+    if not resume or not run.lengths.exists():
+        write_whole(run.lengths, lengths.measure(prepared, config.data.train, config.training.max_tokens), GO_ON)
 
 
 def _check_same(run: Run, config: Config, report: Report) -> None:

@@ -5,6 +5,8 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from nmt.config import Config
@@ -29,7 +31,7 @@ class Result:
     """One validation."""
 
     loss: float
-    """Nats per target token, end of sentence included, without label smoothing."""
+    """Nats per target token, end of sentence included, without label smoothing; over `scored_pairs`."""
     bleu: float | None
     """BLEU of a greedy translation, 0 to 100; None where not asked for."""
     samples: list[tuple[str, str, str]]
@@ -43,6 +45,27 @@ def advice(config: Config, references: Sequence[str]) -> str | None:
     return validation_advice(references, config.data.target_language)
 
 
+def scored_pairs(config: Config, prepared: Prepared) -> tuple[npt.NDArray[np.bool_], str]:
+    """Return which validation pairs, (pairs,), the loss is over, and a note if these are not all.
+
+    They are those whose source is not cut when it is translated, so that loss and BLEU describe the same inputs; all if
+    every source is cut.
+    """
+    tag, limit = config.data.valid.tag, config.decoding.max_source_tokens
+    before = len(prepared.vocabularies.source.encode([tag])[0]) if tag else 0
+    is_whole = np.asarray(prepared.valid.source_lengths <= limit + before)
+    cut = int((~is_whole).sum())
+    if not cut:
+        return is_whole, ""
+    note = (
+        f"data.valid: the sources of {cut:,} of {len(is_whole):,} pairs have more than decoding.max_source_tokens "
+        f"{limit} tokens and are cut when they are translated; the loss is "
+    )
+    if cut == len(is_whole):
+        return np.ones_like(is_whole), f"{note}over the whole lines"
+    return is_whole, f"{note}without them"
+
+
 class Validator:
     """Validates networks on the prepared validation pairs."""
 
@@ -51,6 +74,7 @@ class Validator:
         self._prepared = prepared
         self._device = device
         self._arithmetic = arithmetic
+        self._is_scored, _ = scored_pairs(config, prepared)
         if config.training.validation_bleu:  # now, not when steps would be lost
             build("bleu", Scoring(tokenize=default_tokenizer(config.data.target_language)))
         tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
@@ -71,7 +95,7 @@ class Validator:
     def _loss(self, model: Seq2Seq) -> float:
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         tokens = 0
-        for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH):
+        for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored):
             nll, _ = in_parts(batch, 1, functools.partial(self._nll, model, batch), "validation", "shorten data.valid")
             total += nll
             tokens += batch.tokens

@@ -112,7 +112,8 @@ def test_formats(run):
     lists = call(run, "--n-best", 3)[0].split("\n")[:-1]
     assert lists[::3] == first and len(lists) == 3 * len(LINES)
     moses = [line.split(" ||| ") for line in call(run, "--n-best", 3, "--format", "moses")[0].split("\n")[:-1]]
-    scores = [(int(number), -float(score)) for number, _, score in moses]
+    scores = [(int(number), -float(score)) for number, _, _, score in moses]
+    assert all(feature.startswith("F0= ") for _, _, feature, _ in moses)
     assert scores == sorted(scores) and {number for number, _ in scores} == set(range(len(LINES)))
     objects = [json.loads(line) for line in call(run, "--n-best", 3, "--format", "json")[0].split("\n")[:-1]]
     assert [entry["hypotheses"][0]["text"] for entry in objects] == first

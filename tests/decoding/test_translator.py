@@ -231,7 +231,8 @@ def test_formats(bpe):
     text = render(translation, "text", 2, False).split("\n")
     assert text[0] == "the cat" and len(text) == 3 and text[2] == ""
     moses = render(translation, "moses", 2, False).split("\n")
-    assert moses[0] == f"0 ||| the cat ||| {translation.targets[0].score:.6f}"
+    target = translation.targets[0]
+    assert moses[0] == f"0 ||| the cat ||| F0= {target.log_prob:.6f} ||| {target.score:.6f}"
     assert moses[1].startswith("0 ||| ")
     parsed = json.loads(render(translation, "json", 2, False))
     assert parsed["source"] == "the cat"
@@ -239,7 +240,7 @@ def test_formats(bpe):
     assert parsed["hypotheses"][0]["alignment"] == [[0, 0], [1, 1]]
     empty = next(make(bpe).translate([""], settings("beam", n_best=2)))
     assert render(empty, "text", 2, False) == "\n\n"
-    assert render(empty, "moses", 2, False) == "0 |||  ||| 0.000000\n"
+    assert render(empty, "moses", 2, False) == "0 |||  ||| F0= 0.000000 ||| 0.000000\n"
     assert render_links(empty, "text", 2) == "\n\n"
 
 

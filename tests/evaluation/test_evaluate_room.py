@@ -3,14 +3,15 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from nmt import config
-from nmt.decoding.translator import Settings, Target, Translation, Translator
+from nmt.decoding.translation import Target, Translation
+from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.evaluate import Split, as_dict, default_split, evaluate, keep, read_files
 from nmt.evaluation.metrics import DEFAULTS
@@ -21,7 +22,12 @@ SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
 class Stub:
     """Copies the source in capitals; every token has probability 1/8."""
 
-    def translate(self, lines: Iterable[str], settings: Settings) -> Iterator[Translation]:
+    def count_tokens(self, lines: Sequence[str]) -> list[int]:
+        return [len(line.split()) for line in lines]
+
+    def translate(
+        self, lines: Iterable[str], settings: Settings, on_batch: Callable[[int, int], None]
+    ) -> Iterator[Translation]:
         self.tags = [settings.tag]
         for number, line in enumerate(lines):
             values = (math.log(1 / 8),) * (len(line.split()) + 1)
