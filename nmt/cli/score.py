@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.cli.parsing import Command
+
 if TYPE_CHECKING:
     from nmt.evaluation.metrics import Named, Score
     from nmt.evaluation.significance import System
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("hypotheses", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[HYP]...")
 @click.option(
     "-r",

@@ -20,6 +20,7 @@ from nmt.data.lines import has_spaces, one_line
 from nmt.data.subword import EOS, PAD, SPACE, UNK, Vocabularies
 from nmt.decoding.alignment import align, copied_words, replace_unknown, word_numbers, words
 from nmt.decoding.batches import batches, by_halves
+from nmt.decoding.distinct import take
 from nmt.decoding.ensemble import Ensemble, check_alike
 from nmt.decoding.force import force
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
@@ -49,6 +50,14 @@ class Settings:
     """Copy the source word that an unknown target word attends to."""
     tag: str = ""
     """Token put before each line that is not empty, e.g. <2de>; see `tags.Tagger`."""
+    distinct: bool | None = None
+    """Whether a text comes once only among the translations of a line; None for all searches but sampling, of which
+    each draw is then returned."""
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether equal texts are merged."""
+        return self.search.method != "sample" if self.distinct is None else self.distinct
 
     @classmethod
     def of(cls, run: config.Config, *others: config.Config) -> "Settings":
@@ -265,7 +274,11 @@ class Translator:
         order = sorted(range(len(parts)), key=lambda i: len(ids[i]), reverse=True)
         found: dict[tuple[int, int], list[Hypothesis]] = {}
         with_alignment = settings.search.with_alignment or settings.replace_unknown
-        options = dataclasses.replace(settings.search, with_alignment=with_alignment)
+        options = dataclasses.replace(
+            settings.search,
+            with_alignment=with_alignment,
+            with_spares=settings.is_distinct and settings.search.n_best > 1,
+        )
         sizes = [(len(part) + 1) * options.hypotheses for part in ids]
 
         def translate(rows: list[int]) -> list[list[Hypothesis]]:
@@ -287,7 +300,8 @@ class Translator:
         for line in lines:
             of_parts = [found[line.number, index] for index in range(len(line.slices))]
             ranks = range(min(map(len, of_parts), default=0))
-            targets = tuple(self._join(line, [part[rank] for part in of_parts], settings) for rank in ranks)
+            joined = (self._join(line, [part[rank] for part in of_parts], settings) for rank in ranks)
+            targets = take(joined, settings.search.n_best, settings.is_distinct)
             yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,))
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

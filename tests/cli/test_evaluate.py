@@ -24,7 +24,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def invoke(run: Path, *arguments: str) -> str:
-    options = ["--model", str(run), "--device", "cpu", "--precision", "fp32", *arguments]
+    precision = [] if "--precision" in arguments else ["--precision", "fp32"]
+    options = ["--model", str(run), "--device", "cpu", *precision, *arguments]
     return CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stdout
 
 
