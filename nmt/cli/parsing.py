@@ -195,5 +195,5 @@ def _check_arguments(words: list[Word], known: Collection[str], ctx: click.Conte
         elif "--config" in known and "path" not in given:
             remedy = f"name the configuration with --config {word.text}"
         elif "--input" in known and "source" not in given:
-            remedy = f"name the text with --input {word.text}"
+            remedy = f"give --input {word.text} to read it, --output {word.text} to write it"
         raise click.UsageError(f"Got unexpected extra argument ({word.text}); {remedy}", ctx)

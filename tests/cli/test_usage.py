@@ -150,7 +150,7 @@ def test_help_is_shown_whatever_else_is_there() -> None:
         ("config show -c a --seed 9", "--set seed=9"),
         ("train a.yaml", "name the configuration with --config a.yaml"),
         ("train -c a training.max_steps=5", "set with --set training.max_steps=5"),
-        ("translate a.txt", "name the text with --input a.txt"),
+        ("translate a.txt", "give --input a.txt to read it, --output a.txt to write it"),
         ("translate -m a b", "give -m before each value: -m a -m b"),
         ("translate -src a", "here it is --input"),
         ("logprob -src a", "here it is --source"),
