@@ -2,9 +2,12 @@
 
 import sys
 
+from nmt.openmp import spin_briefly
+
 
 def main() -> None:
     """Run the command line, which takes a moment to load; interrupted there, it ends as it does later."""
+    spin_briefly()
     try:
         from nmt.cli.main import main as run
 

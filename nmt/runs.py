@@ -106,7 +106,7 @@ def find_run(model: Path | None) -> tuple[Run, str, str]:
     if model is not None:
         return *_from_path(model), "as asked"
     if named := os.environ.get("NMT_MODEL"):
-        return *_from_path(Path(named)), "from $NMT_MODEL"
+        return *_from_path(Path(named).expanduser()), "from $NMT_MODEL"
     done = [path for path in RUNS.glob("*/finished.json") if (path.parent / "config.yaml").is_file()]
     if not done:
         raise NmtError(f"no finished run in {RUNS.resolve()}; {HOW_TO_GET_ONE}")

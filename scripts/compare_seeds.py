@@ -22,6 +22,7 @@ from nmt import config as schema
 from nmt.data.lines import read_lines
 from nmt.errors import NmtError
 from nmt.evaluation.evaluate import read_split
+from nmt.evaluation.metrics import Scoring
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.reports.table import table
 from nmt.runs import RUNS, Run
@@ -66,7 +67,7 @@ def compare(given: argparse.Namespace) -> list[dict[str, Any]]:
             [result] = json.loads(nmt("evaluate", "--model", str(run), *asked, "--json"))
             systems.append((setting, list(read_lines(Path(result["hypotheses"])))))
             scores.append(result)
-        tested = paired_bootstrap(systems, references, ["bleu"], given.tokenize) if len(systems) > 1 else []
+        tested = paired_bootstrap(systems, references, ["bleu"], Scoring(given.tokenize)) if len(systems) > 1 else []
         for setting, result, (_, hypotheses) in zip(given.vary, scores, systems, strict=True):
             p_value = next((s.estimates[0].p_value for s in tested if s.name == setting), None)
             found.append({

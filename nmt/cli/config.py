@@ -37,11 +37,12 @@ def show(path: Path, overrides: tuple[str, ...]) -> None:
 def check(path: Path, overrides: tuple[str, ...]) -> None:
     """Say whether the configuration is right and its files are there; exit with status 1 if not."""
     from nmt.config import load
-    from nmt.data.corpus import read_pairs
+    from nmt.data.corpus import read_pairs, surprises
     from nmt.data.lines import normalize
     from nmt.data.prepare import check_symbols
     from nmt.decoding.tags import Tagger
     from nmt.training.beginning import check_beginning
+    from nmt.training.validation import advice
 
     config = load(path, overrides)
     corpora = {f"data.train.{n}": corpus for n, corpus in enumerate(config.data.train)}
@@ -53,6 +54,9 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
         for field in ("source", "target", "tsv")
         if (file := getattr(corpus, field)) is not None and not file.is_file()
     ]
+    for corpus in () if wrong else corpora.values():
+        for hint in surprises(corpus, (config.data.source_language, config.data.target_language)):
+            click.echo(hint, err=True)
     for key, corpus in corpora.items():
         if wrong or key.startswith("data.train"):
             continue
@@ -68,6 +72,8 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
             wrong.append(f"{path}: {error}")
     if wrong:
         raise NmtError("\n".join([*wrong, f"paths are relative to the working directory, {Path.cwd()}"]))
+    if hint := advice(config, [normalize(target, config.data) for _, target in read_pairs(config.data.valid)]):
+        click.echo(f"{path}: {hint}", err=True)
     click.echo(f"{path}: right; the run will be {config.run}, its prepared data {config.prepared}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nmt.cli import options
+from nmt.cli import metric_options, options
 from nmt.cli.options import FILE
 from nmt.cli.parsing import Command
 from nmt.errors import NmtError
@@ -20,8 +20,8 @@ from nmt.errors import NmtError
     "--reference", "-r", "references", type=FILE, multiple=True, help="Its translation; give several if you have."
 )
 @options.tag
-@click.option("--tokenize", "-tok", help="sacreBLEU's tokeniser; default that of the target language. See nmt score.")
-@click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU and chrF.")
+@click.option("--tokenize", "-tok", help="BLEU's tokeniser; default that of the target language. See nmt score.")
+@metric_options.of_metrics
 @options.search
 @options.machine
 @click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Where results are kept; default RUN/evaluations.")
@@ -41,7 +41,8 @@ def command(**given: Any) -> None:
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
     from nmt.decoding.translator import Settings
     from nmt.evaluation import evaluate as room
-    from nmt.evaluation.metrics import advice, build, default_tokenizer
+    from nmt.evaluation.advice import advice
+    from nmt.evaluation.metrics import ALL, build, default_tokenizer
     from nmt.files import standard_output
 
     standard_output()  # before anything is translated
@@ -53,7 +54,8 @@ def command(**given: Any) -> None:
         method="greedy" if given["greedy"] else None, **asked
     )
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
-    build("bleu", tokenize)
+    scoring = metric_options.scoring(given, tokenize, ALL)
+    build("bleu", scoring)
     if given["source"] is not None:
         splits = [room.read_files(given["source"], given["references"], given["tag"])]
     else:
@@ -72,14 +74,15 @@ def command(**given: Any) -> None:
     results: list[dict[str, Any]] = []
     failure: NmtError | None = None
     for split in splits:
-        evaluation = room.evaluate(translator, settings, split, tokenize, given["lowercase"])
+        evaluation = room.evaluate(translator, settings, split, scoring)
         result = room.as_dict(evaluation, models, weights, settings, shortlist, arithmetic)
         results.append(result | {"hypotheses": None})
         try:
             results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
         except NmtError as error:  # what was found is printed all the same
             failure = error
-        if hint := advice(evaluation.hypotheses, split.references[0], tokenize):
+        references = [(f"the reference of {split.name}", lines) for lines in split.references]
+        for hint in advice([("the translation", evaluation.hypotheses)], references, scoring=scoring):
             say(f"nmt evaluate: {hint}")
     click.echo(json.dumps(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:

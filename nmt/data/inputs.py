@@ -31,9 +31,12 @@ def settings(config: Config) -> dict[str, Any]:
     """Return all of the config that the prepared data depends on, ready for JSON."""
     data = config.data.model_dump(mode="json", include={"train", "valid", "normalization", "filters"})
     data |= config.data.model_dump(include={"collapse_whitespace", "lowercase"})
+    if config.data.unescape_html:
+        data["unescape_html"] = True
     for corpus in (*data["train"], data["valid"]):
-        if corpus["tag"] is None:  # as before there were tags
-            del corpus["tag"]
+        for key, default in (("tag", None), ("header", False), ("quoting", False)):
+            if corpus[key] == default:  # as before there was the key
+                del corpus[key]
     subword = config.subword.model_dump(mode="json", exclude={"reuse"}) | {"sampling": config.subword.sampling > 0}
     kind: str = config.subword.kind
     if config.subword.reuse is not None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nmt import config
 from nmt.data.lexicon import Lexicon
-from nmt.data.lines import has_spaces, one_line
+from nmt.data.lines import one_line
 from nmt.data.subword import EOS, PAD, SPACE, UNK, Vocabularies
 from nmt.decoding.alignment import align, copied_words, replace_unknown, word_numbers, words
 from nmt.decoding.batches import batches, by_halves
@@ -29,6 +29,7 @@ from nmt.decoding.reading import Line, Reader
 from nmt.decoding.search import search
 from nmt.decoding.windows import live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
+from nmt.languages import has_spaces
 from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device, compute_exactly
 from nmt.models.loading import load_meta, load_model
 from nmt.models.ready import ready

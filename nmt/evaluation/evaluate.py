@@ -19,7 +19,7 @@ from nmt.data.corpus import paths, read_pairs
 from nmt.data.lines import read_lines
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import Score, check_lengths, corpus_scores
+from nmt.evaluation.metrics import Score, Scoring, check_lengths, corpus_scores
 from nmt.files import parse_json, write_whole, writing
 
 SAMPLES = 5
@@ -124,10 +124,8 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
     return Split(name, sources, [targets], files, corpus.tag or "", remedy)
 
 
-def evaluate(
-    translator: Translator, settings: Settings, split: Split, tokenize: str, lowercase: bool = False
-) -> Evaluation:
-    """Translate a split and score it; `tokenize` and `lowercase` as in `corpus_scores`."""
+def evaluate(translator: Translator, settings: Settings, split: Split, scoring: Scoring) -> Evaluation:
+    """Translate a split and score it."""
     pairs = zip(split.source, split.references[0], strict=True)
     total, count = 0.0, 0
     for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
@@ -142,7 +140,7 @@ def evaluate(
         hypotheses.append(result.targets[0].text)
         tokens += len(result.targets[0].token_log_probs)
     seconds = time.perf_counter() - start
-    scores = corpus_scores(hypotheses, split.references, tokenize=tokenize, lowercase=lowercase)
+    scores = corpus_scores(hypotheses, split.references, scoring=scoring)
     return Evaluation(split, tuple(hypotheses), total / max(1, count), count, tuple(scores), seconds, tokens)
 
 

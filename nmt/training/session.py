@@ -18,7 +18,7 @@ from nmt.data.prepare import Prepared, is_made_for, prepare
 from nmt.data.subword import Vocabularies, has_seeded_samples
 from nmt.errors import NmtError
 from nmt.files import hold, write_whole, writing
-from nmt.models.device import choose_arithmetic, choose_device
+from nmt.models.device import check_trainable, choose_arithmetic, choose_device
 from nmt.models.loading import load_meta
 from nmt.process_memory import keep_freed_memory
 from nmt.runs import Run
@@ -27,9 +27,10 @@ from nmt.training.beginning import begin, check_beginning
 from nmt.training.checkpoint import GO_ON
 from nmt.training.journal import Journal, clock
 from nmt.training.trainer import Interrupted, Trainer
+from nmt.training.validation import advice
 
 Report = Callable[[str], None]
-OF_THE_TEXT = ("train", "valid", "normalization", "collapse_whitespace", "lowercase", "filters")
+OF_THE_TEXT = ("train", "valid", "normalization", "collapse_whitespace", "lowercase", "unescape_html", "filters")
 """Keys of `data` that decide what a network reads."""
 PLACE = "runs are kept in runs/ of the working directory: work where that can be written"
 
@@ -60,11 +61,14 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         prepared = Prepared.open(config.prepared) if is_prepared else prepare(config, report)
         if start is not None:
             _check_data(run, config, prepared, start)
+        if hint := advice(config, prepared.valid_text[1]):
+            report(hint)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
         device = choose_device(config.training.device)
         arithmetic = choose_arithmetic(config.training.precision, device)
+        check_trainable(arithmetic, device)
         trainer = Trainer(config, run, prepared, device, arithmetic)
         if start is not None:
             trainer.resume(start)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,8 @@ from nmt.data.batching import Batch, eval_batches
 from nmt.data.prepare import Prepared
 from nmt.decoding.tags import Tagger
 from nmt.decoding.translator import Settings, Translator
-from nmt.evaluation.metrics import build, default_tokenizer, validation_bleu
+from nmt.evaluation.advice import validation_advice
+from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
 from nmt.models.device import Arithmetic
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
@@ -34,6 +36,13 @@ class Result:
     """A few (source, translation, reference)."""
 
 
+def advice(config: Config, references: Sequence[str]) -> str | None:
+    """Return what to change where BLEU, of validation or as the reward of risk training, finds no words to count."""
+    if not config.training.validation_bleu and config.training.objective != "risk":
+        return None
+    return validation_advice(references, config.data.target_language)
+
+
 class Validator:
     """Validates networks on the prepared validation pairs."""
 
@@ -43,7 +52,7 @@ class Validator:
         self._device = device
         self._arithmetic = arithmetic
         if config.training.validation_bleu:  # now, not when steps would be lost
-            build("bleu", default_tokenizer(config.data.target_language))
+            build("bleu", Scoring(tokenize=default_tokenizer(config.data.target_language)))
         tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
         tagger.check(prepared.valid_text[0], "data.valid")
 

@@ -5,6 +5,7 @@ import math
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -211,3 +212,44 @@ def test_search_against_repetition_is_named(run: Path, tmp_path: Path) -> None:
     (result,) = evaluated(run, *asked)
     assert Path(str(result["hypotheses"])).name == "flickr-step-1-beam2-no-repeat-ngram-2-repetition-penalty-1.5.txt"
     assert "no 2-gram twice, repetition penalty 1.5" in invoke(run, *asked)
+
+
+def scores(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {score["name"]: score for score in result["scores"]}
+
+
+def test_options_of_a_metric_are_those_of_sacrebleu(run: Path) -> None:
+    (plain,) = evaluated(run, "--greedy")
+    (bleu,) = evaluated(run, "--greedy", "-tok", "char", "-lc")
+    (rest,) = evaluated(run, "--greedy", "--chrf-lowercase", "--ter-normalized", "--ter-asian-support")
+    before, changed, others = scores(plain), scores(bleu), scores(rest)
+    assert "case:lc|eff:no|tok:char" in changed["BLEU"]["signature"]
+    assert [changed[name] for name in ("chrF2", "TER")] == [before[name] for name in ("chrF2", "TER")]
+    assert others["BLEU"] == before["BLEU"]
+    assert "case:lc" in others["chrF2"]["signature"]
+    assert "norm:yes|punct:yes|asian:yes" in others["TER"]["signature"]
+    assert len({str(result["hypotheses"]) for result in (plain, bleu, rest)}) == 3, "each is kept by itself"
+    with pytest.raises(click.UsageError, match="--smooth-value goes with"):
+        evaluated(run, "--smooth-value", "1")
+
+
+@pytest.mark.parametrize(("code", "tokenizer"), [("zho_Hans", "zh"), ("tha", "char"), ("de-AT", "13a")])
+def test_the_language_code_of_the_run_chooses_the_tokeniser(
+    run: Path, tmp_path: Path, code: str, tokenizer: str
+) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run, other, ignore=shutil.ignore_patterns("evaluations"))
+    values = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))
+    values["data"]["target_language"] = code
+    (other / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (result,) = evaluated(other, "--greedy")
+    assert f"tok:{tokenizer}|" in scores(result)["BLEU"]["signature"]
+    assert "asian:no" in scores(result)["TER"]["signature"]
+
+
+def test_references_without_spaces_are_told(run: Path, tmp_path: Path) -> None:
+    source, thai = run.parents[1] / "x.en", tmp_path / "thai"
+    thai.write_text("วันนี้อากาศดีมากเราไปเดินเล่นที่สวนสาธารณะ\n" * len(SOURCE), encoding="utf-8")
+    options = ["--model", str(run), "--device", "cpu", "--greedy", "-s", str(source), "-r", str(thai)]
+    told = CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stderr
+    assert "written without spaces between words" in told and "--tokenize char" in told

@@ -135,7 +135,7 @@ def test_alignments_are_between_printed_words(bpe):
 
 def test_unknown_characters_of_a_source_without_spaces_are_copied_by_themselves(characters):
     line = "猫坐在龘垫子上"
-    for language in ("zh", "zh-CN", "zh_Hant"):
+    for language in ("zh", "zh-CN", "zh_Hant", "cmn", "tha_Thai", "bo", "JPN"):
         translator = make(characters, language=language, source=language)
         assert next(translator.translate([line], settings(replace_unknown=True))).targets[0].text == line
 
