@@ -44,7 +44,7 @@ def train(path: Path, name: str, seed: int, overrides: list[str]) -> Path:
         if Run(run).config != schema.load(path, values):
             raise NmtError(f"{run}: trained with other settings; remove it, or change the name in {path}")
     else:
-        settings = [f"--set={text}" for text in values]
+        settings = [f"--set={text}" for text in {text.partition("=")[0]: text for text in values}.values()]
         resume = ["--resume"] if (run / "checkpoints" / "last").exists() else []
         nmt("train", "--config", str(path), *settings, *resume)
     return run

@@ -8,10 +8,11 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
+from nmt.cli.parsing import Command
 from nmt.errors import NmtError
 
 
-@click.command()
+@click.command(cls=Command)
 @options.model
 @click.option("--input", "-i", "source", type=FILE, help="Sentences to translate and draw, one a line; default stdin.")
 @click.option(

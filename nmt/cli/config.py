@@ -5,17 +5,15 @@ from pathlib import Path
 
 import click
 
+from nmt.cli import options
+from nmt.cli.parsing import Group
 from nmt.errors import NmtError
 
-_CONFIG = click.option(
-    "-c", "--config", "path", required=True, type=click.Path(path_type=Path), help="YAML file of the run."
-)
-_SET = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. --set training.max_steps=100."
-)
+_CONFIG = options.config_file()
+_SET = options.overrides("--set training.max_steps=100")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Show, check or explain a configuration."""
     from nmt.files import standard_output

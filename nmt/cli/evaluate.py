@@ -8,10 +8,11 @@ import click
 
 from nmt.cli import metric_options, options
 from nmt.cli.options import FILE
+from nmt.cli.parsing import Command
 from nmt.errors import NmtError
 
 
-@click.command()
+@click.command(cls=Command)
 @options.model
 @click.option("--split", help="valid, a name under data.test, or all; default test.")
 @click.option("--source", "-s", type=FILE, help="Evaluate on this file in place of a split.")
@@ -60,7 +61,7 @@ def command(**given: Any) -> None:
     else:
         name = given["split"] or room.default_split(config)
         wanted = room.split_names(config) if name == "all" else [name]
-        splits = [room.read_split(config, name) for name in wanted]
+        splits = [room.read_split(config, name, run.config_file) for name in wanted]
     folder = given["output"] or run.folder / "evaluations"
     room.check_folder(folder)
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
@@ -110,6 +111,8 @@ def _table(results: list[dict[str, Any]]) -> str:
     penalty = f"length penalty {search['length_penalty']}, alpha {search['alpha']:g}"
     penalty += f", coverage penalty {search['coverage_penalty']:g}"
     penalty += f", prune {search['beam_prune']:g}" if search["beam_prune"] else ""
+    penalty += f", no {search['no_repeat_ngram']}-gram twice" if search["no_repeat_ngram"] else ""
+    penalty += f", repetition penalty {search['repetition_penalty']:g}" if search["repetition_penalty"] != 1 else ""
     penalty += ", unknown words replaced" if search["replace_unknown"] else ""
     penalty += f", shortlist {search['shortlist']}" if search["shortlist"] else ""
     notes = [

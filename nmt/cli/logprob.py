@@ -8,9 +8,10 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
+from nmt.cli.parsing import Command
 
 
-@click.command()
+@click.command(cls=Command)
 @options.model
 @click.option("--source", "-s", type=FILE, required=True, help="Source sentences, plain or .gz; - is stdin.")
 @click.option(

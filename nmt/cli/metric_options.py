@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.cli.options import Finite, together
+from nmt.cli.parsing import Command
 
 if TYPE_CHECKING:
     from nmt.evaluation.metrics import Scoring
@@ -73,7 +74,7 @@ def names_of_metrics(given: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-class ManyMetrics(click.Command):
+class ManyMetrics(Command):
     """A command whose `-m` takes every name of a metric that follows it, as sacreBLEU's does: `-m bleu chrf ter`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

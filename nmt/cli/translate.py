@@ -10,6 +10,7 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
+from nmt.cli.parsing import Command
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
 """Options that only `--sample` reads."""
 
 
-@click.command()
+@click.command(cls=Command)
 @options.model
 @click.option(
     "--input", "-i", "source", type=FILE, help="Text to translate, one sentence a line, plain or .gz; default stdin."
@@ -53,6 +54,10 @@ OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
 @click.option(
     "--n-best", "-n", type=click.IntRange(1, 10_000), default=1, show_default=True,
     help="Translations printed for each line.",
+)  # fmt: skip
+@click.option(
+    "--distinct/--no-distinct", default=None,
+    help="Of translations of a line with the same text print the best only; default, but with --sample each draw.",
 )  # fmt: skip
 @click.option(
     "--format", "form", type=click.Choice(["text", "moses", "json"]), default="text", show_default=True,
@@ -138,7 +143,7 @@ def _settings(given: dict[str, Any], configs: "list[Config]") -> "Settings":
     """Return the settings of the models' configs with what the command line overrides."""
     from nmt.decoding.translator import Settings
 
-    names = (*options.SEARCH, *OF_SAMPLING, "n_best", "tag")
+    names = (*options.SEARCH, *OF_SAMPLING, "n_best", "distinct", "tag")
     settings = Settings.of(*configs).changed(
         method="greedy" if given["greedy"] else "sample" if given["sample"] else "beam",
         with_alignment=given["alignments"] is not None or given["form"] == "json",

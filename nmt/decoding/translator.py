@@ -17,6 +17,7 @@ from nmt import config
 from nmt.data.lexicon import Lexicon
 from nmt.data.subword import EOS, PAD, Vocabularies
 from nmt.decoding.batches import batches, by_halves
+from nmt.decoding.distinct import take
 from nmt.decoding.ensemble import Ensemble, check_alike
 from nmt.decoding.force import force
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
@@ -47,6 +48,14 @@ class Settings:
     """Copy the source word that an unknown target word attends to."""
     tag: str = ""
     """Token put before each line that is not empty, e.g. <2de>; see `tags.Tagger`."""
+    distinct: bool | None = None
+    """Whether a text comes once only among the translations of a line; None for all searches but sampling, of which
+    each draw is then returned."""
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether equal texts are merged."""
+        return self.search.method != "sample" if self.distinct is None else self.distinct
 
     @classmethod
     def of(cls, run: config.Config, *others: config.Config) -> "Settings":
@@ -274,7 +283,11 @@ class Translator:
         order = sorted(range(len(parts)), key=lambda i: len(ids[i]), reverse=True)
         found: dict[tuple[int, int], list[Hypothesis]] = {}
         with_alignment = settings.search.with_alignment or settings.replace_unknown
-        options = dataclasses.replace(settings.search, with_alignment=with_alignment)
+        options = dataclasses.replace(
+            settings.search,
+            with_alignment=with_alignment,
+            with_spares=settings.is_distinct and settings.search.n_best > 1,
+        )
         sizes = [(len(part) + 1) * options.hypotheses for part in ids]
         missing = {line.number: len(line.slices) for line in lines}
         on_batch(sum(not line.slices for line in lines), 0)
@@ -304,10 +317,11 @@ class Translator:
         for line in lines:
             of_parts = [found[line.number, index] for index in range(len(line.slices))]
             ranks = range(min(map(len, of_parts), default=0))
-            targets = tuple(
+            joined = (
                 self._joiner.join(line, [part[rank] for part in of_parts], wanted, settings.replace_unknown)
                 for rank in ranks
             )
+            targets = take(joined, settings.search.n_best, settings.is_distinct)
             yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,), line.others)
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, Corpus
-from nmt.data.corpus import read_pairs
+from nmt.data.corpus import paths, read_pairs
 from nmt.data.lines import read_lines
 from nmt.decoding.progress import LongLines, Progress
 from nmt.decoding.translator import Settings, Translator
@@ -23,6 +23,8 @@ from nmt.files import parse_json, write_whole, writing
 
 SAMPLES = 5
 ELSEWHERE = "choose another folder with --output"
+ADDED = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
+"""Settings of the search that kept results lack where they are of before these were options."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ class Evaluation:
         return None if self.loss is None else math.exp(min(self.loss, 700.0))
 
 
-def read_split(config: Config, name: str) -> Split:
+def read_split(config: Config, name: str, where: Path | None = None) -> Split:
     """Read `valid`, or the test set `name` of the config; paths are relative to the working directory.
 
-    Raises `NmtError` naming what there is.
+    Raises `NmtError` naming the splits that there are, or the file `where` the config was read, and what to do, for a
+    path that leads nowhere.
     """
     if name == "valid":
         corpus = config.data.valid
@@ -77,6 +80,14 @@ def read_split(config: Config, name: str) -> Split:
     else:
         known = ", ".join(split_names(config))
         raise NmtError(f"no split '{name}' in the configuration of {config.name}; there are: {known} (see data.test)")
+    key = "data.valid" if name == "valid" else f"data.test.{name}"
+    for path in paths(corpus):
+        if not path.exists():
+            raise NmtError(
+                f"{path}: no such file; the path is {key} of {where or config.run / 'config.yaml'}, relative to the "
+                f"working directory {Path.cwd()}: work where the file is, or name others with "
+                "--source FILE --reference FILE"
+            )
     return _of_corpus(name, corpus)
 
 
@@ -196,7 +207,8 @@ def as_dict(
 def search_settings(settings: Settings) -> dict[str, Any]:
     """Return how was searched, without what changes no translation."""
     values = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
-    for name in ("search", "tokens_per_batch", "window", "with_alignment", "temperature", "top_k", "top_p", "seed"):
+    of_sampling = ("temperature", "top_k", "top_p", "seed")
+    for name in ("search", "tokens_per_batch", "window", "with_alignment", "with_spares", "distinct", *of_sampling):
         del values[name]
     if settings.search.method == "greedy":
         values["beam_size"] = 1
@@ -241,7 +253,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
 def _identity(result: dict[str, Any]) -> str:
     """Return what tells one evaluation from another."""
     wanted = {key: result[key] for key in ("files", "models", "weights", "arithmetic")}
-    wanted["search"] = {"beam_prune": 0.0, **result["search"]}  # results of before it was an option lack it
+    wanted["search"] = {**ADDED, **result["search"]}
     return json.dumps({**wanted, "signatures": [score["signature"] for score in result["scores"]]}, sort_keys=True)
 
 

@@ -121,6 +121,38 @@ def test_formats(run):
         assert len(entry["hypotheses"][0]["alignment"]) == len(text.split())
 
 
+def test_lists_hold_a_text_once_unless_all_are_asked_for(run, monkeypatch):
+    """Segmentations that give the same text are one translation; the first of a list is what one alone would be."""
+    monkeypatch.setattr(Subword, "decode", lambda self, ids: "abc"[sum(ids) % 3])
+
+    def lists(*arguments):
+        printed = call(run, "--format", "json", *arguments)[0].split("\n")[:-1]
+        return [[found["text"] for found in json.loads(line)["hypotheses"]] for line in printed]
+
+    first, distinct, every = lists(), lists("-n", 3), lists("-n", 3, "--no-distinct")
+    assert any(len(set(found)) < len(found) for found in every)
+    assert all(len(set(found)) == len(found) for found in distinct) and lists("-n", 3, "--distinct") == distinct
+    assert [found[:1] for found in distinct] == [found[:1] for found in every] == first
+    lines = call(run, "-n", 3)[0].split("\n")[:-1]
+    assert len(lines) == 3 * len(LINES) and lines[::3] == [texts[0] for texts in first]
+    draws = lists("--sample", "-n", 9)
+    assert [len(found) for found in draws] == [9 if line.strip() else 1 for line in LINES]
+    assert lists("--sample", "-n", 9, "--distinct") == [list(dict.fromkeys(found)) for found in draws]
+
+
+@pytest.mark.parametrize("search", [["--greedy"], ["--beam-size", "3"], ["--sample", "--seed", "3"]])
+def test_options_against_repetition_reach_the_search(run, search):
+    asked = [*search, "--max-length-ratio", 9, "--min-length", 8]
+
+    def pieces(*arguments):
+        printed = call(run, *asked, *arguments, "--format", "json", text="the cat sat on a mat\ndog dog\n")[0]
+        return [json.loads(line)["hypotheses"][0]["text"].split() for line in printed.split("\n")[:-1]]
+
+    assert any(len(set(words)) < len(words) for words in pieces())
+    assert pieces("--no-repeat-ngram", 0, "--repetition-penalty", 1) == pieces()
+    assert pieces("--no-repeat-ngram", 1) != pieces() != pieces("--repetition-penalty", 2)
+
+
 def test_alignments_are_written(run, tmp_path):
     links = tmp_path / "links"
     out = call(run, "--alignments", links)[0]

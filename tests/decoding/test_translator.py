@@ -283,6 +283,8 @@ def test_the_section_decoding_reaches_the_search():
         "alpha": 0.3,
         "coverage_penalty": 0.2,
         "beam_prune": 1.5,
+        "no_repeat_ngram": 3,
+        "repetition_penalty": 1.2,
         "replace_unknown": True,
         "max_length_ratio": 1.1,
         "max_length_extra": 9,
