@@ -49,7 +49,7 @@ class NBestEntry:
             fields.insert(0, added)
         else:
             fields[place] = added
-        return SEPARATOR.join([self.head, *fields])
+        return SEPARATOR.join([self.head, *fields]).rstrip(" ")
 
 
 def read_n_best(lines: Iterable[str], name: str) -> Iterator[NBestEntry]:

@@ -256,9 +256,8 @@ def wait_for(lines: int) -> None:
 def test_a_signal_loses_no_finished_window(run: Path, number: signal.Signals) -> None:
     call(run, "-i", "in", "-o", "whole", "--sample")
     lines = Path("in").read_bytes().split(b"\n")[:-1]
-    with start(run, "--sample") as process, Path("fifo").open("wb") as fifo:
+    with start(run, "--sample") as process, Path("fifo").open("r+b", buffering=0) as fifo:
         fifo.write(b"\n".join(lines[:8]) + b"\n")
-        fifo.flush()
         wait_for(6)
         with pytest.raises(NmtError, match="out: being written already, by another process"):
             call(run, "-i", "in", "-o", "out", "--sample", "--resume")
@@ -283,9 +282,8 @@ def test_a_signal_that_is_ignored_stays_ignored(run: Path) -> None:
         process = start(run)
     finally:
         signal.signal(signal.SIGHUP, before)
-    with process, Path("fifo").open("wb") as fifo:
+    with process, Path("fifo").open("r+b", buffering=0) as fifo:
         fifo.write(b"a dog\n" * 4)
-        fifo.flush()
         wait_for(3)
         process.send_signal(signal.SIGHUP)
         fifo.close()
