@@ -1,12 +1,14 @@
 """Files are there whole or as they were before."""
 
+import json
+import math
 import os
 from pathlib import Path
 
 import pytest
 
 from nmt.errors import NmtError
-from nmt.files import parse_json, write_whole
+from nmt.files import dump_json, parse_json, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -50,3 +52,14 @@ def test_what_cannot_be_replaced_leaves_nothing_and_names_the_remedy(tmp_path: P
 def test_what_is_no_json_is_one_kind_of_error(text: str | bytes) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+def test_json_has_null_in_place_of_numbers_that_are_not_finite() -> None:
+    value = {"a": [1.5, math.nan, (math.inf, 2)], "b": {"c": -math.inf, "d": "NaN", "e": None, "f": True}}
+    expected = {"a": [1.5, None, [None, 2]], "b": {"c": None, "d": "NaN", "e": None, "f": True}}
+    assert json.loads(dump_json(value), parse_constant=pytest.fail) == expected
+    assert (
+        dump_json({"ä": 1, "a": [2]}, indent=1, ensure_ascii=False, sort_keys=True)
+        == '{\n "a": [\n  2\n ],\n "ä": 1\n}'
+    )
+    assert parse_json('{"a": NaN, "b": [Infinity, -Infinity]}') == {"a": None, "b": [None, None]}

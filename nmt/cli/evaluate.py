@@ -1,7 +1,6 @@
 """`nmt evaluate`: translate a test set and score it."""
 
 import functools
-import json
 from typing import Any
 
 import click
@@ -41,7 +40,7 @@ def command(**given: Any) -> None:
     from nmt.decoding.translator import Settings
     from nmt.evaluation import evaluate as room
     from nmt.evaluation.metrics import advice, build, default_tokenizer
-    from nmt.files import standard_output
+    from nmt.files import dump_json, standard_output
 
     standard_output()  # before anything is translated
     say = functools.partial(click.echo, err=True)
@@ -80,7 +79,7 @@ def command(**given: Any) -> None:
             failure = error
         if hint := advice(evaluation.hypotheses, split.references[0], tokenize):
             say(f"nmt evaluate: {hint}")
-    click.echo(json.dumps(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
+    click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:
         raise failure
 

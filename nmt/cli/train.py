@@ -20,7 +20,7 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
     """
     from nmt import config
     from nmt.training.session import train
-    from nmt.training.trainer import Interrupted
+    from nmt.training.stopping import Interrupted
 
     try:
         if checkpoint is not None and not resume:

@@ -1,7 +1,6 @@
 """How translations are written: plain text, Moses n-best lists, JSON lines; and files that appear only when whole."""
 
 import contextlib
-import json
 import os
 import re
 import stat
@@ -12,7 +11,7 @@ from typing import BinaryIO, Literal
 from nmt.decoding.alignment import pharaoh
 from nmt.decoding.translator import EMPTY, Target, Translation
 from nmt.errors import NmtError
-from nmt.files import NotReplaced, hold, replacing, standard_output, writing
+from nmt.files import NotReplaced, dump_json, hold, replacing, standard_output, writing
 
 Format = Literal["text", "moses", "json"]
 _DESCRIPTORS = re.compile("/dev/fd|/proc/.+/fd")
@@ -58,7 +57,7 @@ def _json(translation: Translation) -> str:
         }
         for target in translation.targets
     ]
-    text = json.dumps({"source": translation.source, "hypotheses": hypotheses}, ensure_ascii=False)
+    text = dump_json({"source": translation.source, "hypotheses": hypotheses}, ensure_ascii=False)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

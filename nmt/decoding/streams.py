@@ -1,7 +1,6 @@
 """The translating loop of the command line: a stream of lines to a stream of results."""
 
 import io
-import json
 import math
 import os
 import stat
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from nmt.data.lines import read_lines, stream_lines
 from nmt.decoding.output import Format, open_output, render, render_links
 from nmt.decoding.translator import Settings, Translator
-from nmt.files import standard_input
+from nmt.files import dump_json, standard_input
 
 
 def open_lines(path: Path | None) -> tuple[Iterator[str], bool]:
@@ -85,5 +84,5 @@ def log_prob_stream(
         for pieces, values in translator.log_probs(pairs, tokens_per_batch, tag):
             total = math.fsum(values)
             entry = {"log_prob": total, "tokens": pieces, "token_log_probs": list(values)}
-            out.write(((json.dumps(entry) if per_token else f"{total:.6f}") + "\n").encode())
+            out.write(((dump_json(entry) if per_token else f"{total:.6f}") + "\n").encode())
         out.flush()

@@ -20,7 +20,7 @@ from nmt.data.lines import read_lines
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Score, check_lengths, corpus_scores
-from nmt.files import parse_json, write_whole, writing
+from nmt.files import dump_json, parse_json, write_whole, writing
 
 SAMPLES = 5
 ELSEWHERE = "choose another folder with --output"
@@ -60,8 +60,8 @@ class Evaluation:
 
     @property
     def perplexity(self) -> float:
-        """The exponential of the loss."""
-        return math.exp(min(self.loss, 700.0))
+        """The exponential of the loss; not finite where that is not."""
+        return math.exp(min(self.loss, 700.0)) if math.isfinite(self.loss) else self.loss
 
 
 def read_split(config: Config, name: str) -> Split:
@@ -207,7 +207,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
         name += "-" + hashlib.sha256(identity.encode()).hexdigest()[:6]
     contents = {
         ".txt": "".join(f"{line}\n" for line in evaluation.hypotheses),
-        ".json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
+        ".json": dump_json(result, indent=1, ensure_ascii=False) + "\n",
     }
     for suffix, content in contents.items():
         write_whole(folder / f"{name}{suffix}", content, ELSEWHERE)
