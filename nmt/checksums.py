@@ -62,7 +62,8 @@ def damaged(path: Path, reason: str) -> NmtError:
     remedy = "there is no other checkpoint"
     if others:
         newest = max(others, key=lambda name: int(name.removeprefix("step-")) if name[5:].isdecimal() else -1)
-        remedy = f"take another one with --checkpoint, such as {newest} (nmt train: --resume --checkpoint {newest})"
+        resume = f" (nmt train: --resume --checkpoint {newest})" if newest.startswith("step-") else ""
+        remedy = f"take another one with --checkpoint, such as {newest}{resume}"
     return NmtError(f"{path}: damaged or missing: {reason}; {remedy}")
 
 

@@ -1,8 +1,9 @@
-"""Files that are whole or not there, files that one process at a time holds, and JSON that may be none."""
+"""Files that are whole or not there, files that one process at a time holds, and JSON."""
 
 import contextlib
 import errno
 import json
+import math
 import os
 import stat
 import sys
@@ -23,11 +24,30 @@ _UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK}
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text. Raise `ValueError` if it is not JSON or is nested too deeply."""
+    """Return the value of a JSON text; NaN and infinite numbers, which older versions wrote, are read as None.
+
+    Raises `ValueError` if the text is not JSON or is nested too deeply.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=lambda name: None)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def dump_json(value: Any, indent: int | None = None, ensure_ascii: bool = True, sort_keys: bool = False) -> str:
+    """Return `value` as JSON, with null in place of NaN and of infinite numbers, which JSON does not have."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with None in place of each float that is not finite, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value
 
 
 def standard_input() -> BinaryIO:

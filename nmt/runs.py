@@ -71,6 +71,18 @@ class Run:
         """The configuration of the run."""
         return config.load(self.config_file)
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether a checkpoint has been saved that `nmt train --resume` goes on from."""
+        return (self.checkpoints / "last").exists()
+
+    @property
+    def disk_remedy(self) -> str:
+        """What to do if a file of the run cannot be written; it ends an error message."""
+        if self.can_resume:
+            return "earlier checkpoints are intact: free disk space, or repair the folder, and resume with --resume"
+        return "no checkpoint has been saved yet: free disk space, or repair the folder, and run the command again"
+
     def checkpoint(self, which: str = "best") -> Path:
         """Return the folder of checkpoint `which`: best, last, averaged or step-N.
 
@@ -113,7 +125,7 @@ class Run:
 def find_run(model: Path | None) -> tuple[Run, str, str]:
     """Return the run, the name of its checkpoint, and why: `model`, else $NMT_MODEL, else the newest finished run.
 
-    `model` may be a run folder or a checkpoint folder inside one.
+    `model` may be a run folder or a checkpoint folder inside one. Raises `NmtError` for anything else.
     """
     if model is not None:
         return *_from_path(model), "as asked"
@@ -129,7 +141,25 @@ def find_run(model: Path | None) -> tuple[Run, str, str]:
 def _from_path(path: Path) -> tuple[Run, str]:
     if path.parent.name == "checkpoints" and not (path / "config.yaml").exists():
         return Run.open(path.parent.parent), path.name
+    if not (path / "config.yaml").exists():
+        _refuse_inside(path)
     return Run.open(path), "best"
+
+
+def _refuse_inside(path: Path) -> None:
+    """Raise `NmtError` if `path` is a file, or lies inside a run, and name the folders to give in its place."""
+    what = "is a file" if path.is_file() else "is not a run folder" if path.exists() else "no such file or folder"
+    for folder in path.absolute().parents:
+        if not (folder / "config.yaml").is_file() or not (folder / "checkpoints").is_dir():
+            continue
+        parts = path.absolute().relative_to(folder).parts
+        run = Run(path.parents[len(parts) - 1] if len(parts) <= len(path.parents) else folder)
+        names = run.names()
+        example = next((name for name in names if name in parts), names[-1] if names else None)
+        checkpoint = f", or a checkpoint folder, such as {run.checkpoints / example}" if example else ""
+        raise NmtError(f"{path}: {what}; name the run folder, {run.folder}{checkpoint}")
+    if path.is_file():
+        raise NmtError(f"{path}: is a file; name the folder of a run (runs/NAME) or of one of its checkpoints")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -256,7 +256,7 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     paths = given.configs or CONFIGS
     configs = [resolve(path, given.overrides, work / "prepared", given.steps) for path in paths]
     for path, config in zip(paths, configs, strict=True):
-        if inputs.settings(config) != inputs.settings(configs[0]):
+        if inputs.settings(config) != inputs.settings(configs[0]) or inputs.files(config) != inputs.files(configs[0]):
             raise NmtError(f"{path}: 'data' and 'subword' must be those of {paths[0]}; all systems read the same text")
     if opennmt or joeynmt:
         peers.check_shared(configs[0], str(paths[0]))

@@ -1,5 +1,7 @@
 """Files are there whole or as they were before."""
 
+import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from nmt.decoding.output import open_output
 from nmt.errors import NmtError
-from nmt.files import parse_json, write_whole
+from nmt.files import dump_json, parse_json, write_whole
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -96,3 +98,14 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"] == [0o640, 0o640]
+
+
+def test_json_has_null_in_place_of_numbers_that_are_not_finite() -> None:
+    value = {"a": [1.5, math.nan, (math.inf, 2)], "b": {"c": -math.inf, "d": "NaN", "e": None, "f": True}}
+    expected = {"a": [1.5, None, [None, 2]], "b": {"c": None, "d": "NaN", "e": None, "f": True}}
+    assert json.loads(dump_json(value), parse_constant=pytest.fail) == expected
+    assert (
+        dump_json({"ä": 1, "a": [2]}, indent=1, ensure_ascii=False, sort_keys=True)
+        == '{\n "a": [\n  2\n ],\n "ä": 1\n}'
+    )
+    assert parse_json('{"a": NaN, "b": [Infinity, -Infinity]}') == {"a": None, "b": [None, None]}

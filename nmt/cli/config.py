@@ -38,42 +38,28 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
     """Say whether the configuration is right and its files are there; exit with status 1 if not."""
     from nmt.config import load
     from nmt.data.corpus import read_pairs, surprises
+    from nmt.data.inputs import reuse_warning
     from nmt.data.lines import normalize
     from nmt.data.prepare import check_symbols
-    from nmt.decoding.tags import Tagger
     from nmt.training.beginning import check_beginning
+    from nmt.training.preflight import corpora, missing_files, unreadable_texts, where
     from nmt.training.validation import advice
 
     config = load(path, overrides)
-    corpora = {f"data.train.{n}": corpus for n, corpus in enumerate(config.data.train)}
-    corpora |= {"data.valid": config.data.valid}
-    corpora |= {f"data.test.{name}": corpus for name, corpus in config.data.test.items()}
-    wrong = [
-        f"{path}: {key}.{field}: no such file: {file}"
-        for key, corpus in corpora.items()
-        for field in ("source", "target", "tsv")
-        if (file := getattr(corpus, field)) is not None and not file.is_file()
-    ]
-    for corpus in () if wrong else corpora.values():
-        for surprise in surprises(corpus, (config.data.source_language, config.data.target_language)):
-            click.echo(surprise, err=True)
-    for key, corpus in corpora.items():
-        if wrong or key.startswith("data.train"):
-            continue
-        sources = (normalize(source, config.data) for source, _ in read_pairs(corpus))
-        try:
-            Tagger(config.data, corpus.tag or "", f"set {key}.tag").check(sources, key)
-        except NmtError as error:
-            wrong.append(f"{path}: {error}")
+    wrong = missing_files(config) or unreadable_texts(config)
     for find in (check_symbols, check_beginning):
         try:
             find(config)
         except NmtError as error:
-            wrong.append(f"{path}: {error}")
+            wrong.append(str(error))
     if wrong:
-        raise NmtError("\n".join([*wrong, f"paths are relative to the working directory, {Path.cwd()}"]))
-    if hint := advice(config, [normalize(target, config.data) for _, target in read_pairs(config.data.valid)]):
-        click.echo(f"{path}: {hint}", err=True)
+        raise NmtError("\n".join([*(f"{path}: {fault}" for fault in wrong), where()]))
+    languages = config.data.source_language, config.data.target_language
+    hints = [hint for corpus in corpora(config).values() for hint in surprises(corpus, languages)]
+    references = [normalize(target, config.data) for _, target in read_pairs(config.data.valid, [])]
+    for hint in (*hints, advice(config, references), reuse_warning(config)):
+        if hint is not None:
+            click.echo(f"{path}: {hint}", err=True)
     click.echo(f"{path}: right; the run will be {config.run}, its prepared data {config.prepared}")
 
 

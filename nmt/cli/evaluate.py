@@ -1,7 +1,6 @@
 """`nmt evaluate`: translate a test set and score it."""
 
 import functools
-import json
 from typing import Any
 
 import click
@@ -42,7 +41,7 @@ def command(**given: Any) -> None:
     from nmt.evaluation import evaluate as room
     from nmt.evaluation.advice import advice
     from nmt.evaluation.metrics import ALL, build, default_tokenizer
-    from nmt.files import standard_output
+    from nmt.files import dump_json, standard_output
 
     standard_output()  # before anything is translated
     say = functools.partial(click.echo, err=True)
@@ -84,7 +83,7 @@ def command(**given: Any) -> None:
         references = [(f"the reference of {split.name}", lines) for lines in split.references]
         for hint in advice([("the translation", evaluation.hypotheses)], references, scoring=scoring):
             say(f"nmt evaluate: {hint}")
-    click.echo(json.dumps(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
+    click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:
         raise failure
 

@@ -26,7 +26,7 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
     from nmt import config
     from nmt.runs import Run
     from nmt.training.session import train
-    from nmt.training.trainer import Interrupted
+    from nmt.training.stopping import Interrupted
 
     settings = config.load(path, overrides)
     try:

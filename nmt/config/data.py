@@ -40,7 +40,8 @@ class Corpus(Section):
     """Token put before every source sentence, e.g. <2de> in a model of several directions (Johnson 2017); it must be
     one of `subword.user_symbols`."""
     weight: Annotated[float, Field(gt=0)] = 1.0
-    """Passes over a training corpus in one epoch: 2 sees each pair twice, 0.5 half of them, the others next epoch."""
+    """Passes over a training corpus in one epoch: 2 sees each pair twice, 0.5 half of them, the others next epoch. It
+    may change on --resume, from the next epoch on, and does not make the data be prepared again."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Self":
@@ -154,8 +155,9 @@ class Subword(Section):
     training_sentences: Positive = 2_000_000
     """Most lines, drawn evenly from the corpora, that a subword model learns from; a joint one takes half a side."""
     reuse: PathOf | None = None
-    """Take the subword models of this run, prepared data or folder in place of learning, e.g. to go on training on
-    other text; what is learned is then ignored."""
+    """Take the subword models of this run, prepared data or folder (one with joint.model, or source.model and
+    target.model), or a joint model's file, in place of learning, e.g. to go on training on other text; the keys about
+    learning are then ignored."""
     sampling: Probability = 0.0
     """BPE: probability of dropping a merge (BPE-dropout, Provilkov 2020). Unigram: 0 is off, else the smoothing
     exponent alpha of sampling (Kudo 2018), e.g. 0.2. Training only."""

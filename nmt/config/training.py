@@ -43,7 +43,7 @@ class Training(Section):
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """What plateau multiplies the learning rate by."""
     plateau_patience: Positive = 3
-    """Validations without improvement before plateau acts."""
+    """Validations without improvement before plateau acts; which ones count, see `patience`."""
     clip_norm: Annotated[float, Field(ge=0)] = 1.0
     """Largest L2 norm of the gradient; 0 does not clip."""
     label_smoothing: Probability = 0.1
@@ -70,8 +70,9 @@ class Training(Section):
     risk_sharpness: Annotated[float, Field(gt=0)] = 0.005
     """Exponent alpha of the probabilities that the risk is weighed by."""
     init_from: PathOf | None = None
-    """Begin with the weights of this run or checkpoint, whose network and subword model must be the same (see
-    `subword.reuse`); only `model.attention.coverage` may be added, as See (2017) does for a short second phase."""
+    """Begin with the weights of this run or checkpoint folder, whose network, subword model (see `subword.reuse`) and
+    normalisation of text must be the same; only `model.attention.coverage` may be added, as See (2017) does for a short
+    second phase. They are validated before the first step, as step 0."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the matrix products; weights stay fp32. auto = bf16 where the processor or GPU has it."""
     ema_decay: Probability = 0.0
@@ -85,9 +86,11 @@ class Training(Section):
     validation_sentences: NotNegative = 0
     """Translate only so many validation sentences; 0 translates all."""
     metric: Literal["bleu", "loss"] = "bleu"
-    """What decides the best checkpoint, early stopping and plateau: bleu rises, loss falls."""
+    """What decides the best checkpoint, early stopping and plateau: bleu rises, loss falls. Of two equal BLEU, the one
+    with the lower loss is better; a BLEU below 0.005, shown as 0.00, counts as 0."""
     patience: NotNegative = 0
-    """Stop early after so many validations without a better `metric`; 0 never does."""
+    """Stop early after so many validations without a better `metric`; 0 never does. Validations up to `warmup_steps` do
+    not count, nor, with `metric: bleu`, those before the first with a BLEU above 0 (of 0.005 or more)."""
     save_every: Positive = 500
     """Steps between checkpoints."""
     keep_last: Positive = 2

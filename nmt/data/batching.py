@@ -1,13 +1,15 @@
 """From stores to batches of padded token ids, an endless stream that can go on from any position.
 
-Axis letters: B sentences, S source tokens, T target tokens. Everything is a function of the seed, the epoch and the
-window, so that a `Position` of three numbers is all there is to save.
+Axis letters: B sentences, S source tokens, T target tokens. An epoch is cut into windows, a window into batches.
+Everything is a function of the seed, the epoch, the window and the settings. A `Position` holds the settings with which
+its epoch and its window began, so that no pair is repeated or skipped if the settings change within them.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,12 +52,59 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """How pairs are cut into batches."""
+
+    tokens: int | None
+    """Target tokens of a batch, EOS included."""
+    sentences: int | None
+    """Sentences of a batch, in place of `tokens`."""
+    max_tokens: int
+    """Pairs with more tokens than this on a side, without EOS, are left out."""
+    taken: int = 0
+    """In `Position.earlier`: batches of this cut that were taken before the settings changed."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What decides which pairs are in which window of an epoch."""
+
+    pairs_per_window: int
+    """About how many pairs a window has."""
+    max_tokens: int
+    """Pairs with more tokens than this on a side, without EOS, are in none."""
+    weights: tuple[float, ...]
+    """Passes over each store in an epoch."""
+
+
+@dataclass(frozen=True)
 class Position:
     """Where a stream of batches goes on."""
 
     epoch: int = 0
     window: int = 0
     batch: int = 0
+    layout: Layout | None = None
+    """With which the epoch began; None where none of its batches has been taken."""
+    cut: Cut | None = None
+    """Of the batches of the window that `batch` counts; None where none of them has been taken."""
+    earlier: tuple[Cut, ...] = ()
+    """How the window was cut before; each cut is of the pairs that the one before it had left."""
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether it lacks a layout or a cut that it needs, as those that older versions saved do."""
+        return (self.layout is None and self.window + self.batch > 0) or (self.cut is None and self.batch > 0)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Position":
+        """Undo `dataclasses.asdict`, after a way through JSON; raises `KeyError` and `TypeError`."""
+        layout, cut = values.get("layout"), values.get("cut")
+        if layout is not None:
+            layout = Layout(**{**layout, "weights": tuple(layout["weights"])})
+        cut = None if cut is None else Cut(**cut)
+        earlier = tuple(Cut(**one) for one in values.get("earlier", ()))
+        return cls(**{**values, "layout": layout, "cut": cut, "earlier": earlier})
 
 
 class Batches:
@@ -81,9 +130,7 @@ class Batches:
         if (tokens_per_batch is None) == (sentences_per_batch is None):
             raise ValueError("give either tokens_per_batch or sentences_per_batch")
         self._stores = [store for store, _ in train]
-        self._weights = [weight for _, weight in train]
         self._vocabularies, self._seed, self._sampling = vocabularies, seed, sampling
-        self._tokens, self._sentences = tokens_per_batch, sentences_per_batch
         if sampling and not all(store.is_text for store in self._stores):
             raise NmtError("the data was prepared without subword.sampling; run nmt preprocess again")
         if sampling and vocabularies.source.kind != kind:
@@ -91,72 +138,132 @@ class Batches:
                 f"the data was prepared with subword.kind {vocabularies.source.kind}, not {kind}; "
                 "run nmt preprocess again"
             )
-        self._usable = [
-            np.flatnonzero((store.source_lengths <= max_tokens) & (store.target_lengths <= max_tokens))
-            for store in self._stores
-        ]
-        pairs = sum(map(len, self._usable))
+        self._cut = Cut(tokens_per_batch, sentences_per_batch, max_tokens)
+        weights = tuple(weight for _, weight in train)
+        usable = self._usable(max_tokens)
+        pairs = sum(map(len, usable))
         self.left_out = sum(map(len, self._stores)) - pairs
         """Pairs with more than `max_tokens` tokens on a side."""
         if not pairs:
             raise NmtError(
                 f"no training pair has {max_tokens} tokens or fewer on both sides; raise training.max_tokens"
             )
-        an_epoch = sum(weight * len(usable) for weight, usable in zip(self._weights, self._usable, strict=True))
+        an_epoch = sum(weight * len(rows) for weight, rows in zip(weights, usable, strict=True))
         if an_epoch < _LEAST_PAIRS_PER_EPOCH:
             raise NmtError(f"data.train.weight leaves {an_epoch:.2g} pairs an epoch; raise it")
-        tokens = pairs + sum(
-            int(store.target_lengths[usable].sum()) for store, usable in zip(self._stores, self._usable, strict=True)
-        )
-        pairs_per_batch = tokens_per_batch / tokens * pairs if tokens_per_batch else float(sentences_per_batch or 1)
-        self._pairs_per_window = max(_LEAST_PAIRS_PER_WINDOW, int(pairs_per_batch * _BATCHES_PER_WINDOW))
+        self._layout = self._layout_of(self._cut, weights, usable)
+
+    def completed(
+        self,
+        position: Position,
+        tokens_per_batch: int | None,
+        sentences_per_batch: int | None,
+        max_tokens: int,
+        weights: Sequence[float],
+    ) -> Position:
+        """Return a position that an older version saved with the layout and the cut of the settings of that time."""
+        cut = Cut(tokens_per_batch, sentences_per_batch, max_tokens)
+        layout = self._layout_of(cut, tuple(weights), self._usable(max_tokens))
+        return replace(position, layout=layout, cut=cut if position.batch else None)
 
     def run_from(self, position: Position) -> Iterator[tuple[Batch, Position]]:
-        """Yield batches without end, each with the position of the batch that follows it."""
-        epoch, window, first = position.epoch, position.window, position.batch
-        while True:
-            windows = self._windows(epoch)
-            for number in range(window, len(windows)):
-                pairs = self._read(windows[number], epoch, number)
-                draw = generator(self._seed, "window", epoch, number)
-                cuts = pairs.cut(self._tokens, self._sentences, draw)
-                order = draw.permutation(len(cuts)).tolist()
-                for i in range(first, len(order)):
-                    following = Position(epoch, number, i + 1)
-                    if i + 1 == len(order):
-                        is_end = number + 1 == len(windows)
-                        following = Position(epoch + 1) if is_end else Position(epoch, number + 1)
-                    yield pairs.batch(cuts[order[i]]), following
-                first = 0
-            epoch, window, first = epoch + 1, 0, 0
+        """Yield batches without end, each with the position of the batch that follows it.
 
-    def _windows(self, epoch: int) -> list[Ints]:
+        What is left of the epoch of `position` keeps the windows that the epoch began with, as other windows would
+        repeat and skip pairs. If the size of a batch has changed, the pairs left in the window are cut anew.
+        """
+        if position.cut is not None and position.cut != self._cut and position.batch:
+            taken = replace(position.cut, taken=position.batch)
+            position = replace(position, batch=0, earlier=(*position.earlier, taken))
+        here = replace(position, layout=position.layout or self._layout, cut=self._cut)
+        while True:
+            windows = self._windows(here.epoch, here.layout or self._layout)
+            for window in range(here.window, len(windows)):
+                yield from self._batches(windows[window], replace(here, window=window), window + 1 == len(windows))
+                here = replace(here, batch=0, earlier=())
+            here = Position(here.epoch + 1, layout=self._layout, cut=self._cut)
+
+    def _batches(self, numbers: Ints, here: Position, is_last: bool) -> Iterator[tuple[Batch, Position]]:
+        """Yield the batches from `here` to the end of its window, the last one of its epoch or not, like `run_from`."""
+        cuts = [*here.earlier, replace(self._cut, taken=here.batch)]
+        if here.layout is not None and cuts[0].max_tokens < here.layout.max_tokens:
+            numbers = numbers[self._fit(numbers, cuts[0].max_tokens)]
+        if not len(numbers):
+            return
+        numbers = np.sort(numbers)
+        pairs = self._read(numbers, here.epoch, here.window)
+        rows, longest = np.arange(len(numbers)), cuts[0].max_tokens
+        batches: list[Ints] = []
+        for number, cut in enumerate(cuts):
+            if cut.max_tokens < longest:
+                rows, longest = rows[self._fit(numbers[rows], cut.max_tokens)], cut.max_tokens
+            draw = generator(self._seed, "window", here.epoch, here.window, *([number] if number else []))
+            found = pairs.cut(rows, cut.tokens, cut.sentences, draw)
+            batches = [found[i] for i in draw.permutation(len(found)).tolist()][cut.taken :]
+            rows = np.sort(np.concatenate([rows[:0], *batches]))
+        following = Position(here.epoch + 1) if is_last else Position(here.epoch, here.window + 1, layout=here.layout)
+        for number, batch in enumerate(batches, here.batch + 1):
+            is_end = number == here.batch + len(batches)
+            yield pairs.batch(batch), following if is_end else replace(here, batch=number)
+
+    def _layout_of(self, cut: Cut, weights: tuple[float, ...], usable: list[Ints]) -> Layout:
+        """Return the layout of an epoch of batches of this size from the pairs `usable` of each store."""
+        pairs = sum(map(len, usable))
+        tokens = pairs + sum(
+            int(store.target_lengths[rows].sum()) for store, rows in zip(self._stores, usable, strict=True)
+        )
+        pairs_per_batch = cut.tokens / max(1, tokens) * pairs if cut.tokens else float(cut.sentences or 1)
+        return Layout(max(_LEAST_PAIRS_PER_WINDOW, int(pairs_per_batch * _BATCHES_PER_WINDOW)), cut.max_tokens, weights)
+
+    def _usable(self, max_tokens: int) -> list[Ints]:
+        """Return which pairs of each store have at most `max_tokens` tokens on both sides."""
+        return [
+            np.flatnonzero((store.source_lengths <= max_tokens) & (store.target_lengths <= max_tokens))
+            for store in self._stores
+        ]
+
+    def _windows(self, epoch: int, layout: Layout) -> list[Ints]:
         """Return the pair numbers of each window of an epoch; the stores' pairs are numbered one after the other."""
         base, parts = 0, []
-        for i, (store, weight, usable) in enumerate(zip(self._stores, self._weights, self._usable, strict=True)):
-            passes, share = int(weight), weight % 1 * len(usable)
-            parts += [usable + base] * passes
+        usable = self._usable(layout.max_tokens)
+        for i, (store, weight, rows) in enumerate(zip(self._stores, layout.weights, usable, strict=True)):
+            passes, share = int(weight), weight % 1 * len(rows)
+            parts += [rows + base] * passes
             # Each epoch takes up where the one before left a fixed shuffled order.
             start, stop = int(epoch * share), int((epoch + 1) * share)
             if stop > start:
-                turn = generator(self._seed, "rotation", i).permutation(usable) + base
+                turn = generator(self._seed, "rotation", i).permutation(rows) + base
                 parts.append(turn.take(np.arange(start, stop), mode="wrap"))
             base += len(store)
         numbers = np.concatenate(parts) if parts else np.empty(0, np.int64)
         if not len(numbers):
             return []
         generator(self._seed, "shuffle", epoch).shuffle(numbers)
-        return np.array_split(numbers, max(1, round(len(numbers) / self._pairs_per_window)))
+        return np.array_split(numbers, max(1, round(len(numbers) / layout.pairs_per_window)))
 
-    def _read(self, numbers: Ints, epoch: int, window: int) -> "_Pairs":
-        """Return the pairs of a window as token ids, in the order of the stores."""
-        numbers = np.sort(numbers)
+    def _by_store(self, numbers: Ints) -> Iterator[tuple[Store, Ints]]:
+        """Yield each store that has some of the pairs `numbers`, which ascend, and their rows in it."""
         bounds = np.searchsorted(numbers, np.cumsum([0, *map(len, self._stores)]))
-        base, parts = 0, []
+        base = 0
         for i, store in enumerate(self._stores):
             if bounds[i + 1] > bounds[i]:
-                parts.append((store, numbers[bounds[i] : bounds[i + 1]] - base))
+                yield store, numbers[bounds[i] : bounds[i + 1]] - base
             base += len(store)
+
+    def _fit(self, numbers: Ints, max_tokens: int) -> npt.NDArray[np.bool_]:
+        """Return which of the pairs `numbers` have at most `max_tokens` tokens on both sides."""
+        order = np.argsort(numbers)
+        fits = [
+            (store.source_lengths[rows] <= max_tokens) & (store.target_lengths[rows] <= max_tokens)
+            for store, rows in self._by_store(numbers[order])
+        ]
+        is_short = np.empty(len(numbers), np.bool_)
+        is_short[order] = np.concatenate(fits) if fits else True
+        return is_short
+
+    def _read(self, numbers: Ints, epoch: int, window: int) -> "_Pairs":
+        """Return the pairs `numbers` of a window, which ascend, as token ids."""
+        parts = list(self._by_store(numbers))
         sides = []
         for side, subword in (("source", self._vocabularies.source), ("target", self._vocabularies.target)):
             if self._sampling:
@@ -217,10 +324,12 @@ class _Pairs:
     source: Side
     target: Side
 
-    def cut(self, tokens: int | None, sentences: int | None, draw: np.random.Generator) -> list[Ints]:
-        """Group pairs of similar lengths into batches of `tokens` target tokens or of `sentences`."""
-        count = len(self.source.lengths)
-        rows = np.lexsort((draw.permutation(count), self.source.lengths, self.target.lengths))
+    def cut(self, rows: Ints, tokens: int | None, sentences: int | None, draw: np.random.Generator) -> list[Ints]:
+        """Group pairs of similar lengths among `rows` into batches of `tokens` target tokens or of `sentences`."""
+        count = len(rows)
+        rows = rows[np.lexsort((draw.permutation(count), self.source.lengths[rows], self.target.lengths[rows]))]
+        if not count:
+            return []
         if sentences is not None:
             cuts = [slice(start, start + sentences) for start in range(0, count, sentences)]
         else:

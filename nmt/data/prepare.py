@@ -7,12 +7,10 @@ moved there at the end, so that a folder that exists is complete.
 
 import errno
 import functools
-import hashlib
-import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from tqdm import tqdm
 
 from nmt import checksums
 from nmt.config import Config
-from nmt.data import inputs
+from nmt.data import former_format, inputs
 from nmt.data.cleaning import CleanChunk, RawChunk, chunks, clean
 from nmt.data.corpus import DAMAGED, active, describe, paths, read_pairs, surprises
 from nmt.data.deduplicate import Deduplicator
@@ -33,7 +31,7 @@ from nmt.data.store import Store, StoreWriter, id_type
 from nmt.data.subword import MOST_UNKNOWN, Vocabularies
 from nmt.data.workers import Workers, available_cores
 from nmt.errors import NmtError
-from nmt.files import parse_json
+from nmt.files import dump_json, parse_json
 
 Report = Callable[[str], None]
 MOST_INVALID = 0.001
@@ -54,11 +52,16 @@ class Prepared:
     """Normalised source lines, and target lines exactly as in the file."""
     fingerprint: str
     """Changes with the content of the inputs and with the settings they were prepared with."""
+    former_fingerprint: str | None = None
+    """What an older version that prepared the folder took for the fingerprint."""
 
     @classmethod
-    def open(cls, folder: Path) -> "Prepared":
-        """Open a prepared folder; raises `NmtError` where it is missing or damaged."""
-        header = _read_header(folder)
+    def open(cls, folder: Path, weights: Sequence[float] | None = None) -> "Prepared":
+        """Open a prepared folder, with these `weights` of the training corpora or those it was made with.
+
+        Raises `NmtError` if it is missing or damaged, or has another number of training corpora.
+        """
+        header = read_header(folder)
         checksums.check_all(folder, "run nmt preprocess --force")
         vocabularies = Vocabularies.load(folder)
         if vocabularies.fingerprint != header["vocabularies"]:
@@ -67,13 +70,20 @@ class Prepared:
                 f"{names} is not the subword model that {folder / 'prepared.json'} was made with; "
                 "run nmt preprocess --force"
             )
+        weights = header["weights"] if weights is None else weights
+        if len(weights) != len(header["weights"]):
+            raise NmtError(
+                f"{folder} holds {len(header['weights'])} training corpora, and data.train has {len(weights)}; "
+                "run nmt preprocess"
+            )
         return cls(
             folder=folder,
             vocabularies=vocabularies,
-            train=[(Store.open(folder / f"train-{i}"), float(w)) for i, w in enumerate(header["weights"])],
+            train=[(Store.open(folder / f"train-{i}"), float(w)) for i, w in enumerate(weights)],
             valid=Store.open(folder / "valid"),
             valid_text=(_read_text(folder / "valid" / "source.txt"), _read_text(folder / "valid" / "target.txt")),
             fingerprint=header["fingerprint"],
+            former_fingerprint=header.get("former_fingerprint"),
         )
 
 
@@ -84,6 +94,8 @@ def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
     corpora or the config that stands in the way, a full disk and a dead worker included.
     """
     folder = config.prepared
+    if (warning := inputs.reuse_warning(config)) is not None:
+        report(warning)
     try:
         if not force and (prepared := _up_to_date(config, report)):
             report(f"nothing to do: {folder} is up to date")
@@ -93,7 +105,7 @@ def prepare(config: Config, report: Report, force: bool = False) -> Prepared:
             if partial is not None:
                 _check_replaceable(folder)
                 _make(config, partial, report)
-        return Prepared.open(folder)
+        return Prepared.open(folder, _weights(config))
     except OSError as error:
         hint = ""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -350,37 +362,34 @@ def _write_header(
     vocabularies: Vocabularies,
     table: list[str],
 ) -> None:
-    content = [settings, [entry.sha256 for entry in found], vocabularies.fingerprint]
-    if DAMAGED in table[0]:  # pairs that earlier versions kept
-        content.append(table)
-    header = {
-        "settings": settings,
-        "inputs": [inputs.describe(entry) for entry in found],
-        "weights": [corpus.weight for corpus in config.data.train],
-        "vocabularies": vocabularies.fingerprint,
-        "fingerprint": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
-        "table": table,
-    }
-    text = json.dumps(header, indent=1, ensure_ascii=False) + "\n"
-    (folder / "prepared.json").write_text(text, encoding="utf-8")
+    header = inputs.header(config, settings, found, vocabularies.fingerprint, table if DAMAGED in table[0] else None)
+    header |= {"weights": _weights(config), "table": table}
+    (folder / "prepared.json").write_text(dump_json(header, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _read_header(folder: Path) -> dict[str, Any]:
+def _weights(config: Config) -> list[float]:
+    return [corpus.weight for corpus in config.data.train]
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """Return what a prepared folder says it was made from, see `inputs.header`; raises `NmtError`."""
     path = folder / "prepared.json"
     try:
         header: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
-        if not {"settings", "inputs", "weights", "vocabularies", "fingerprint"} <= header.keys():
+        if header["settings"]["format"] < inputs.FORMAT:
+            header = former_format.converted(header)
+        if not {"settings", "inputs", "files", "weights", "vocabularies", "fingerprint"} <= header.keys():
             raise ValueError
     except FileNotFoundError:
         raise NmtError(f"{folder}: holds no prepared data; run nmt preprocess --config CONFIG") from None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
     return header
 
 
 def is_made_for(folder: Path, config: Config) -> bool:
     """Tell whether a prepared folder was made with the settings of `config`."""
-    return bool(_read_header(folder)["settings"] == inputs.settings(config))
+    return bool(read_header(folder)["settings"] == inputs.settings(config))
 
 
 def _up_to_date(config: Config, report: Report) -> Prepared | None:
@@ -389,16 +398,16 @@ def _up_to_date(config: Config, report: Report) -> Prepared | None:
     if not (folder / "prepared.json").exists():
         return None
     try:
-        header = _read_header(folder)
+        header = read_header(folder)
         if header["settings"] != inputs.settings(config):
             report(f"{folder} was made with other settings; making it anew")
             return None
-        prepared = Prepared.open(folder)
+        prepared = Prepared.open(folder, _weights(config))
     except NmtError as error:
         report(f"{error}; making it anew")
         return None
-    if not inputs.unchanged(header["inputs"], inputs.files(config)):
-        report(f"{folder} was made from other files; making it anew")
+    if (other := next(inputs.differing(header, config), None)) is not None:
+        report(f"{folder} was made from other text ({other[0]}: {other[1]}); making it anew")
         return None
     return prepared
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -209,15 +210,28 @@ class Vocabularies:
 
     @classmethod
     def find(cls, place: Path, is_joint: bool) -> "Vocabularies":
-        """Read the models of a run, of prepared data or of any folder.
+        """Read the models of a run, of prepared data or of any folder; a joint one also from its own file.
 
         Raises `NmtError` where none are there, or a joint one where two are wanted, or the reverse.
         """
+        if place.is_file() and not is_joint:
+            raise NmtError(
+                f"subword.reuse: {place} is one file, and subword.joint is false: name a folder that holds "
+                "source.model and target.model"
+            )
         folder = place / "subword" if (place / "subword").is_dir() else place
-        names = ["joint.model"] if is_joint else ["source.model", "target.model"]
-        if not all((folder / name).is_file() for name in names):
-            raise NmtError(f"subword.reuse: {place} has no {' and '.join(names)}; see also subword.joint")
-        models = [Subword.load(folder / name) for name in names]
+        names, others = ["joint.model"], ["source.model", "target.model"]
+        if not is_joint:
+            names, others = others, names
+        if not place.is_file() and not all((folder / name).is_file() for name in names):
+            remedy = "name a run, prepared data, a folder that holds the models, or the file of a joint one"
+            if all((folder / name).is_file() for name in others):
+                remedy = f"it has {' and '.join(others)}: set subword.joint: {json.dumps(not is_joint)}"
+            raise NmtError(f"subword.reuse: {place} has no {' and '.join(names)}; {remedy}")
+        try:
+            models = [Subword.load(path) for path in ([place] if place.is_file() else [folder / n for n in names])]
+        except NmtError as error:
+            raise NmtError(f"subword.reuse: {error}") from None
         return cls(models[0], models[-1])
 
     @property

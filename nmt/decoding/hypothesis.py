@@ -122,9 +122,13 @@ class Options:
         )
 
 
-def not_numbers() -> NmtError:
+class NotNumbers(NmtError):
+    """The probabilities of a model are NaN."""
+
+
+def not_numbers() -> NotNumbers:
     """Return the error for a model whose probabilities are NaN."""
-    return NmtError(
+    return NotNumbers(
         "the model gives probabilities that are not numbers (NaN); the training has diverged: "
         "take an earlier checkpoint with --checkpoint step-N, or train with a lower training.learning_rate"
     )

@@ -1,7 +1,6 @@
 """How translations are written: text, Moses n-best lists, JSON lines; and files that appear only when complete."""
 
 import contextlib
-import json
 import os
 import re
 import stat
@@ -13,7 +12,7 @@ from nmt.decoding.alignment import pharaoh
 from nmt.decoding.entries import SEPARATOR, escape
 from nmt.decoding.translation import EMPTY, Target, Translation
 from nmt.errors import NmtError
-from nmt.files import NotReplaced, hold, replacing, standard_output, writing
+from nmt.files import NotReplaced, dump_json, hold, replacing, standard_output, writing
 
 ELSEWHERE = "name another file"
 Format = Literal["text", "moses", "json"]
@@ -63,7 +62,7 @@ def _json(translation: Translation) -> str:
         for target in translation.targets
     ]
     values = {**translation.others, "source": translation.source, "hypotheses": hypotheses}
-    text = json.dumps(values, ensure_ascii=False)
+    text = dump_json(values, ensure_ascii=False)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

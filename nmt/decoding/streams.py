@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import io
-import json
 import math
 import os
 import stat
@@ -25,7 +24,7 @@ from nmt.decoding.resumable import Counted, Resumable, resumable
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Settings
 from nmt.errors import NmtError
-from nmt.files import standard_input
+from nmt.files import dump_json, standard_input
 
 Report = Callable[[str], None]
 
@@ -238,7 +237,7 @@ def log_prob_stream(loaded: Loaded, job: ScoreJob, tokens_per_batch: int, say: R
                 long.append(number)
             line = f"{total:.6f}"
             if job.per_token:
-                line = json.dumps({"log_prob": total, "tokens": pieces, "token_log_probs": list(values)})
+                line = dump_json({"log_prob": total, "tokens": pieces, "token_log_probs": list(values)})
             elif job.append and isinstance(target, NBestEntry):
                 line = target.with_feature(total)
             out.write(f"{line}\n".encode("utf-8", "replace"))

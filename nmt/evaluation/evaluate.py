@@ -19,7 +19,7 @@ from nmt.decoding.progress import LongLines, Progress
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Score, Scoring, check_lengths, corpus_scores
-from nmt.files import parse_json, write_whole, writing
+from nmt.files import dump_json, parse_json, write_whole, writing
 
 SAMPLES = 5
 ELSEWHERE = "choose another folder with --output"
@@ -63,8 +63,10 @@ class Evaluation:
 
     @property
     def perplexity(self) -> float | None:
-        """The exponential of the loss."""
-        return None if self.loss is None else math.exp(min(self.loss, 700.0))
+        """The exponential of the loss; not finite where that is not."""
+        if self.loss is None or not math.isfinite(self.loss):
+            return self.loss
+        return math.exp(min(self.loss, 700.0))
 
 
 def read_split(config: Config, name: str, where: Path | None = None) -> Split:
@@ -243,7 +245,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
         name += "-" + hashlib.sha256(identity.encode()).hexdigest()[:6]
     contents = {
         ".txt": "".join(f"{line}\n" for line in evaluation.hypotheses),
-        ".json": json.dumps(result, indent=1, ensure_ascii=False) + "\n",
+        ".json": dump_json(result, indent=1, ensure_ascii=False) + "\n",
     }
     for suffix, content in contents.items():
         write_whole(folder / f"{name}{suffix}", content, ELSEWHERE)

@@ -9,6 +9,8 @@ from nmt.errors import NmtError
 from nmt.runs import read_log
 
 Record = dict[str, Any]
+ZERO_BLEU = 0.005
+"""A BLEU below this is shown as 0.00, and counts as 0."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,30 @@ class History:
         return [step for step, _ in found], [value for _, value in found]
 
     def best(self, key: str, highest: bool) -> tuple[int, float] | None:
-        """Return step and value of the best validation, the first of equal ones; None where none has `key`."""
+        """Return step and value of the best validation, the first of equal ones; None where none has `key`.
+
+        Of equal BLEU the one with the lowest loss is the best, as in training (see `rank`).
+        """
         points = list(zip(*self.series("valid", key), strict=True))
         if not points:
             return None
+        if key == "bleu":
+            ranks = {record["step"]: rank(key, record.get("loss"), record.get(key)) for record in self.valid}
+            return max(points, key=lambda p: (ranks[p[0]] or (), -p[0]))
         return max(points, key=lambda p: (p[1] if highest else -p[1], -p[0]))
+
+
+def rank(metric: str, loss: float | None, bleu: float | None) -> tuple[float, float] | None:
+    """Return what is larger for the better of two validations; None where `metric` has no finite value.
+
+    With bleu, the lower loss decides where both BLEU are equal, or below `ZERO_BLEU`.
+    """
+    falling = -loss if loss is not None and _is_number(loss) else -math.inf
+    if metric == "loss":
+        return (falling, 0.0) if math.isfinite(falling) else None
+    if bleu is None or not _is_number(bleu):
+        return None
+    return bleu if bleu >= ZERO_BLEU else 0.0, falling
 
 
 def read_history(run: Path) -> History:

@@ -91,7 +91,8 @@ def _evaluations(folder: Path) -> str:
             scores = " · ".join(f"{s['name']} {s['score']:.2f}" for s in result["scores"])
             signatures |= {f"{s['name']} {s['signature']}": "" for s in result["scores"]}
             loss, speed = result["loss"], result["target_tokens_per_second"]
-            rows.append((path.stem, f"{scores} · loss {loss:.4f} · {speed:,.0f} target tokens/s"))
+            loss = "not finite" if loss is None else f"{loss:.4f}"  # null in JSON
+            rows.append((path.stem, f"{scores} · loss {loss} · {speed:,.0f} target tokens/s"))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     if not rows:

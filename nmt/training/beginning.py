@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nmt.config import Config
+from nmt.data.inputs import differing_text_settings, text_settings
 from nmt.data.prepare import Prepared
 from nmt.data.subword import Vocabularies
 from nmt.data.vectors import check_width, read_vectors
@@ -21,11 +22,14 @@ from nmt.runs import Run, find_run
 Report = Callable[[str], None]
 
 
-def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) -> None:
-    """Fill `model` from `training.init_from`, or its embeddings from word vectors, where the config asks for them."""
+def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) -> bool:
+    """Fill `model` from `training.init_from`, or its embeddings from word vectors, where the config asks for them.
+
+    Returns whether it is now a trained network.
+    """
     if config.training.init_from is not None:
         _from_run(model, config, config.training.init_from, prepared.vocabularies, report)
-        return
+        return True
     for side in ("source", "target"):
         path: Path | None = getattr(config.model.embedding, f"{side}_vectors")
         if path is None:
@@ -36,6 +40,7 @@ def begin(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) ->
         with torch.no_grad():
             table[torch.from_numpy(ids).to(table.device)] = torch.from_numpy(vectors).to(table.device) / scale
         report(f"{path}: vectors for {len(ids):,} of {len(table):,} {side} tokens")
+    return False
 
 
 def check_beginning(config: Config) -> None:
@@ -43,6 +48,7 @@ def check_beginning(config: Config) -> None:
     if config.training.init_from is not None:
         run, checkpoint = _named(config.training.init_from)
         _check_network(run, config)
+        _check_text(run, config)
         if config.subword.reuse is not None:
             reused = Vocabularies.find(config.subword.reuse, config.subword.joint)
             _check_vocabularies(run, checkpoint, reused, config.subword.reuse)
@@ -82,6 +88,14 @@ def _check_network(run: Run, config: Config) -> None:
         raise NmtError(
             f"training.init_from: the network of {run.config_file} is not that of this config: {', '.join(differing)}; "
             "copy its section 'model'"
+        )
+
+
+def _check_text(run: Run, config: Config) -> None:
+    if different := differing_text_settings(text_settings(run.config.data), config.data):
+        raise NmtError(
+            f"training.init_from: {run.config_file}: {', '.join(different)}; the network was trained on text that is "
+            "normalised otherwise: set the same values in 'data'"
         )
 
 

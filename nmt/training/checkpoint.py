@@ -6,7 +6,7 @@ average), `optimizer.safetensors` and `state.json`. It is written beside its pla
 """
 
 import dataclasses
-import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -23,11 +23,9 @@ from torch import Tensor, nn
 from nmt import checksums
 from nmt.data.batching import Position
 from nmt.errors import NmtError
-from nmt.files import write_whole, writing
+from nmt.files import dump_json, write_whole, writing
 from nmt.models.loading import FORMAT, load_json, load_tensors, load_weights, save_weights
 from nmt.runs import Run
-
-GO_ON = "what was saved before is whole: make room, or mend the folder, and go on with --resume"
 
 
 @dataclass
@@ -39,11 +37,13 @@ class Progress:
     position: Position = field(default_factory=Position)
     """The next batch."""
     best: float | None = None
-    """Best value of the chosen metric so far."""
-    best_step: int = 0
-    """Step of that value."""
+    """Best value of the chosen metric so far; None where there is none yet."""
+    best_loss: float | None = None
+    """Validation loss of the best checkpoint, which decides between equal BLEU."""
+    best_step: int | None = None
+    """Step of the best checkpoint, 0 for the weights that the run began with; None where there is none yet."""
     misses: int = 0
-    """Validations since then."""
+    """Validations without improvement since then, see `judging.counts`."""
     plateaus: int = 0
     """Plateaus met (see `learning_rate`)."""
     plateau_misses: int = 0
@@ -67,8 +67,12 @@ class Progress:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Progress":
-        """Undo `to_json`."""
-        return cls(**{**values, "position": Position(**values["position"])})
+        """Undo `to_json`; raises `KeyError` and `TypeError`. In what older versions wrote, step 0 means none."""
+        is_old = "best_loss" not in values
+        best_step = None if is_old and values["best_step"] == 0 else values["best_step"]
+        sums = [math.nan if value is None else value for value in values["sums"]]
+        position = Position.from_json(values["position"])
+        return cls(**{**values, "position": position, "best_step": best_step, "sums": sums})
 
 
 def save(
@@ -104,7 +108,7 @@ def save_to_use(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> 
 def _new(run: Run, name: str) -> Iterator[Path]:
     """Give a folder to fill, which becomes checkpoint `name` once it is whole; raises `NmtError` where that fails."""
     temporary = run.checkpoints / f".{name}.tmp"
-    with writing(run.checkpoints, GO_ON):
+    with writing(run.checkpoints, run.disk_remedy):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -151,13 +155,13 @@ STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
 
 def point(run: Run, pointer: str, name: str) -> None:
     """Make `checkpoints/best` or `checkpoints/last` name a checkpoint."""
-    write_whole(run.checkpoints / pointer, f"{name}\n", GO_ON)
+    write_whole(run.checkpoints / pointer, f"{name}\n", run.disk_remedy)
 
 
-def rewind(run: Run, start: Path, best_step: int) -> None:
+def rewind(run: Run, start: Path, best_step: int | None) -> None:
     """Forget what came after the checkpoint `start`, at which the best one was `best_step`, and unfinished writes."""
     names = [name for name in run.names() if name == "averaged" or int(name[5:]) <= int(start.name[5:])]
-    best = f"step-{best_step}"
+    best = f"step-{best_step}"  # in no case the name of a checkpoint where there is none
     point(run, "last", start.name)
     point(run, "best", best if best in names else start.name)
     prune(run, names)
@@ -199,7 +203,7 @@ def _place(tensor: Tensor, weight: Tensor, key: str) -> Tensor:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    path.write_text(dump_json(values, indent=1) + "\n", encoding="utf-8")
 
 
 def _publish(temporary: Path, place: Path) -> None:

@@ -1,9 +1,7 @@
 """What a run says while it trains: `log.jsonl`, and a progress bar or plain lines on stderr."""
 
 import contextlib
-import json
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,9 +9,8 @@ import click
 from tqdm import tqdm
 
 from nmt.errors import NmtError
-from nmt.files import write_whole, writing
-from nmt.runs import read_log
-from nmt.training.checkpoint import GO_ON
+from nmt.files import dump_json, write_whole, writing
+from nmt.runs import Run, read_log
 
 AT_THE_END = ("averaged", "end")
 """Events after the last step, which come again when a run goes on."""
@@ -22,25 +19,26 @@ AT_THE_END = ("averaged", "end")
 class Journal:
     """Writes each event to the log and shows it."""
 
-    def __init__(self, log: Path, step: int, max_steps: int, is_judged: bool = True) -> None:
-        """Go on with `log` after `step`; lines of a session that saved none of it, or of later steps, are dropped.
+    def __init__(self, run: Run, step: int | None, max_steps: int, is_judged: bool = True) -> None:
+        """Go on with the log of `run` after `step`, where None begins a new log; lines of later steps are dropped.
 
         So are those on the validation of `step` where that comes again, as it is not `is_judged`.
         """
+        log = run.log
         if log.exists():
             known = (entry for entry in read_log(log) if entry.get("event") not in AT_THE_END)
             if not is_judged:
                 known = (entry for entry in known if (entry.get("event"), entry.get("step")) != ("valid", step))
-            steps = range(step + 1 if step else 0)
+            steps = range(0 if step is None else step + 1)
             kept = [entry for entry in known if entry.get("step") in steps]
-            write_whole(log, "".join(json.dumps(entry) + "\n" for entry in kept), GO_ON)
-        self._log = log
-        with writing(log, GO_ON):
+            write_whole(log, "".join(dump_json(entry) + "\n" for entry in kept), run.disk_remedy)
+        self._run = run
+        with writing(log, run.disk_remedy):
             self._file = log.open("a", encoding="utf-8", buffering=1)
         self._bar: tqdm[Any] | None = None
         self._max_steps = max_steps
         if sys.stderr.isatty():
-            self._bar = tqdm(total=max_steps, initial=step, unit="step", dynamic_ncols=True, file=sys.stderr)
+            self._bar = tqdm(total=max_steps, initial=step or 0, unit="step", dynamic_ncols=True, file=sys.stderr)
 
     def __enter__(self) -> "Journal":
         return self
@@ -52,14 +50,14 @@ class Journal:
             self._bar.close()
         with (
             contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext(),
-            writing(self._log, GO_ON),
+            writing(self._run.log, self._run.disk_remedy),
         ):
             self._file.close()  # which writes again what could not be written
 
     def write(self, event: str, **values: Any) -> None:
         """Append one line to the log."""
-        with writing(self._log, GO_ON):
-            self._file.write(json.dumps({"event": event, **values}) + "\n")
+        with writing(self._run.log, self._run.disk_remedy):
+            self._file.write(dump_json({"event": event, **values}) + "\n")
 
     def say(self, text: str) -> None:
         """Print a line on stderr, above the bar."""

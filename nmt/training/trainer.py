@@ -6,17 +6,13 @@ going on needs besides the tensors.
 
 import dataclasses
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 import torch
 
-from nmt.config import Config
+from nmt.config import Config, Training
 from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import Prefetch
 from nmt.data.prepare import Prepared
@@ -33,26 +29,19 @@ from nmt.training import checkpoint
 from nmt.training.batch import in_parts, on_device, split
 from nmt.training.checkpoint import Progress
 from nmt.training.journal import Journal, clock
+from nmt.training.judging import judge, judge_again, measure
 from nmt.training.objective import Loss, likelihood_loss
 from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
 from nmt.training.risk import risk_loss
 from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
+from nmt.training.stopping import Interrupted, Stop
 from nmt.training.validation import Result, Validator
 
-HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
 MOST_SKIPPED = 20
 """Steps in a row without a finite gradient after which training gives up."""
 DEFAULT_TOKENS = 4096
 SUMS = 5
 """Minimised loss, NLL, gradient norm, target tokens and number of the steps that were taken since the last log line."""
-
-
-class Interrupted(Exception):
-    """A signal asked the run to stop; its state is saved."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
 
 
 class Mark(NamedTuple):
@@ -87,13 +76,10 @@ class Trainer:
         if self.settings.ema_decay:
             self.average = MovingAverage(self.model, copied(self.model).eval(), self.settings.ema_decay)
         self.optimizer = build_optimizer(self.model, self.settings)
-        sentences = self.settings.sentences_per_batch
         self.batches = Batches(
             prepared.train,
             self.vocabularies,
-            tokens_per_batch=None if sentences else self.settings.tokens_per_batch or DEFAULT_TOKENS,
-            sentences_per_batch=sentences,
-            max_tokens=self.settings.max_tokens,
+            **_batch_size(self.settings),
             seed=config.seed,
             sampling=config.subword.sampling,
             kind=config.subword.kind,
@@ -104,8 +90,7 @@ class Trainer:
         self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
         self._skipped_in_a_row = 0
         self._in_parts: list[int] = []
-        self._stop: int | None = None
-        self._is_validating = False
+        self._stop = Stop()
 
     @property
     def weights_to_use(self) -> Seq2Seq:
@@ -121,17 +106,28 @@ class Trainer:
         if self.average is not None:
             self.average.averaged.load_state_dict(self.model.state_dict())
 
-    def resume(self, start: Path) -> None:
-        """Go on from the checkpoint folder `start`."""
+    def resume(self, start: Path, before: Config) -> str | None:
+        """Go on from the checkpoint folder `start` of a run that had the config `before`, and remove what came later.
+
+        Returns a line for the user where the best checkpoint had to be found anew.
+        """
         averaged = None if self.average is None else self.average.averaged
         progress = self.progress = checkpoint.restore(start, self.model, averaged, self.optimizer)
-        is_gone = progress.best_step and not (self.run.checkpoints / f"step-{progress.best_step}").is_dir()
-        if is_gone or load_meta(start).get("metric") != self.settings.metric:
-            progress.best, progress.best_step, progress.misses, progress.plateau_misses = None, 0, 0, 0
+        meta = load_meta(start)
+        measured = {**measure(before), "metric": meta.get("metric"), **meta.get("measure", {})}
+        said = judge_again(progress, self.config, measured, self.run)
+        checkpoint.rewind(self.run, start, progress.best_step)
         if len(self.progress.sums) == SUMS:
             self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
         else:  # saved by an older version, which summed something else
             self.progress.since = [0, 0]
+        if progress.position.is_incomplete:
+            weights = [corpus.weight for corpus in before.data.train]
+            size = _batch_size(before.training)
+            progress.position = self.batches.completed(progress.position, **size, weights=weights)
+            if size != _batch_size(self.settings) or weights != [corpus.weight for corpus in self.config.data.train]:
+                self._save(progress.passing != progress.step)  # as the run's config.yaml is about to change
+        return said
 
     def train(self, journal: Journal) -> str:
         """Train to the end and return why it ended; raises `Interrupted` after saving where a signal came."""
@@ -139,7 +135,7 @@ class Trainer:
         began = time.monotonic() - progress.seconds
         mark = Mark(time.monotonic(), progress.step, progress.since[0])
         reason = "max_steps reached"
-        with _signals(self), Prefetch(self.batches.run_from(progress.position)) as stream:
+        with self._stop.listening(), Prefetch(self.batches.run_from(progress.position)) as stream:
             while progress.is_unjudged or not (progress.step >= self.settings.max_steps or self._is_enough):
                 was_unjudged = progress.is_unjudged
                 if not was_unjudged:
@@ -159,10 +155,10 @@ class Trainer:
                     is_last |= self._is_enough
                     progress.seconds = time.monotonic() - began
                     mark = mark._replace(time=mark.time + time.monotonic() - before)
-                if is_due or was_unjudged or self._stop is not None:
+                if is_due or was_unjudged or self._stop.number is not None:
                     self._save(is_due)
-                if self._stop is not None and (progress.is_unjudged or not is_last):
-                    raise Interrupted(self._stop)
+                if self._stop.number is not None and (progress.is_unjudged or not is_last):
+                    raise Interrupted(self._stop.number)
             if self._is_enough:
                 reason = f"{self.settings.metric} has not improved for {progress.misses} validations"
             if self.settings.average_last:
@@ -176,14 +172,11 @@ class Trainer:
 
     def _validate(self, model: Seq2Seq) -> Result | None:
         """Validate `model`; None where a signal came before or meanwhile, which does not wait for the end of it."""
-        if self._stop is not None:
+        if self._stop.number is not None:
             return None
         try:
-            self._is_validating = True
-            try:
+            with self._stop.breaking_off():
                 return self._validator(model)
-            finally:
-                self._is_validating = False
         except Interrupted:
             return None
 
@@ -260,7 +253,7 @@ class Trainer:
         return False
 
     def _diverged(self) -> NmtError:
-        resume = ", and --resume" if self.run.names() else ""
+        resume = " and resume with --resume" if self.run.can_resume else ""
         return NmtError(
             f"{self.run.folder}: no finite gradient in {MOST_SKIPPED} steps, up to step {self.progress.step}; "
             f"lower training.learning_rate or set training.precision to fp32{resume}"
@@ -310,9 +303,9 @@ class Trainer:
 
     def _judge(self, result: Result, journal: Journal) -> bool:
         """Log a validation and return whether it is the best so far."""
-        progress, settings = self.progress, self.settings
+        progress = self.progress
         bleu = {} if result.bleu is None else {"bleu": result.bleu}
-        perplexity = math.exp(min(result.loss, 700.0))
+        perplexity = math.exp(min(result.loss, 700.0)) if math.isfinite(result.loss) else result.loss
         journal.write(
             "valid",
             step=progress.step,
@@ -323,20 +316,9 @@ class Trainer:
             samples=result.samples,
             seconds=round(progress.seconds, 2),
         )
-        value = result.loss if settings.metric == "loss" else result.bleu
-        assert value is not None
-        is_best = progress.best is None or (
-            value < progress.best if settings.metric == "loss" else value > progress.best
-        )
-        if is_best:
-            progress.best, progress.best_step, progress.misses, progress.plateau_misses = value, progress.step, 0, 0
-        else:
-            progress.misses += 1
-            progress.plateau_misses += 1
-            if settings.schedule == "plateau" and progress.plateau_misses >= settings.plateau_patience:
-                progress.plateaus += 1
-                progress.plateau_misses = 0
-        words = f"validation at step {progress.step:,}: loss {result.loss:.3f}, perplexity {perplexity:.2f}"
+        is_best = judge(progress, self.settings, result.loss, result.bleu)
+        at = f"at step {progress.step:,}" if progress.step else "before the first step"
+        words = f"validation {at}: loss {result.loss:.3f}, perplexity {perplexity:.2f}"
         words += "" if result.bleu is None else f", BLEU {result.bleu:.2f} (greedy)"
         journal.say(f"{words}{', the best so far' if is_best else ''}; {clock(progress.seconds)} trained")
         return is_best
@@ -348,6 +330,7 @@ class Trainer:
             "source_size": self.vocabularies.source.size,
             "target_size": self.vocabularies.target.size,
             "metric": self.settings.metric,
+            "measure": measure(self.config),
             "best": self.progress.best,
         }
 
@@ -359,51 +342,37 @@ class Trainer:
         progress.passing = 0 if is_due else progress.step
         averaged = None if self.average is None else self.average.averaged
         name = checkpoint.save(self.run, progress, self._meta(), self.model, averaged, self.optimizer)
-        best = f"step-{progress.best_step}" if progress.best_step else name
-        if not progress.best_step or progress.best_step == progress.step:
+        best = name if progress.best_step is None else f"step-{progress.best_step}"
+        if progress.best_step in (None, progress.step):
             checkpoint.point(self.run, "best", name)
         passing |= set() if is_due else {name}
-        due = [known for known in self.run.names() if known != "averaged" and known not in passing]
+        due = [known for known in self._trained() if known not in passing]
         checkpoint.prune(self.run, [best, name, *due[-self.settings.keep_last :]])
 
+    def _trained(self) -> list[str]:
+        """Return the names of the checkpoints after some steps, oldest first."""
+        return [name for name in self.run.names() if name not in ("averaged", "step-0")]
+
     def _average_last(self, journal: Journal) -> None:
-        names = [name for name in self.run.names() if name != "averaged"][-self.settings.average_last :]
+        names = self._trained()[-self.settings.average_last :]
         mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
         averaged = copied(self.weights_to_use)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
         result = self._validate(averaged)
         if result is None:
-            assert self._stop is not None
-            raise Interrupted(self._stop)
+            assert self._stop.number is not None
+            raise Interrupted(self._stop.number)
         checkpoint.save_to_use(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
         bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f}"
         journal.say(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")
         journal.write("averaged", step=self.progress.step, loss=result.loss, bleu=result.bleu, of=names)
 
 
-@contextmanager
-def _signals(trainer: Trainer) -> Iterator[None]:
-    """Let the first signal to end finish the step, or break off a validation; the second stops at once.
-
-    SIGINT, SIGTERM, and SIGHUP where it is not ignored (nohup).
-    """
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if trainer._stop is not None:
-            if number == HANGUP:  # a terminal that is lost sends two: its shell's, and one more at its end
-                return
-            raise KeyboardInterrupt
-        trainer._stop = number
-        if trainer._is_validating:
-            raise Interrupted(number)
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN:
-        numbers.append(HANGUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            is_lost = number == HANGUP and trainer._stop == HANGUP  # the second may come at the very end
-            signal.signal(number, signal.SIG_IGN if is_lost else handler)
+def _batch_size(settings: Training) -> dict[str, Any]:
+    """Return the settings of `Batches` that decide which pairs make a batch."""
+    sentences = settings.sentences_per_batch
+    return {
+        "tokens_per_batch": None if sentences else settings.tokens_per_batch or DEFAULT_TOKENS,
+        "sentences_per_batch": sentences,
+        "max_tokens": settings.max_tokens,
+    }

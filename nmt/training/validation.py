@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import torch
 from nmt.config import Config
 from nmt.data.batching import Batch, eval_batches
 from nmt.data.prepare import Prepared
+from nmt.decoding.hypothesis import NotNumbers
 from nmt.decoding.tags import Tagger
 from nmt.decoding.translator import Settings, Translator
 from nmt.evaluation.advice import validation_advice
@@ -31,9 +33,9 @@ class Result:
     """One validation."""
 
     loss: float
-    """Nats per target token, end of sentence included, without label smoothing; over `scored_pairs`."""
+    """Nats per target token, end of sentence included, without label smoothing, over `scored_pairs`; may not be finite."""
     bleu: float | None
-    """BLEU of a greedy translation, 0 to 100; None where not asked for."""
+    """BLEU of a greedy translation, 0 to 100; None where not asked for, NaN where the model's probabilities are NaN."""
     samples: list[tuple[str, str, str]]
     """A few (source, translation, reference)."""
 
@@ -127,6 +129,9 @@ class Validator:
         )
         settings = dataclasses.replace(Settings.of(self._config), tag=data.valid.tag or "")
         greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
-        texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
+        try:
+            texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
+        except NotNumbers:  # training goes on, and ends by itself if no gradient is finite either
+            return [], math.nan
         samples = list(zip(sources, texts, references, strict=True))[:3]
         return samples, validation_bleu(texts, references, data.target_language)

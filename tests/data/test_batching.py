@@ -1,8 +1,11 @@
 """Batches: every pair in its turn, sizes within the budget, and any position goes on exactly."""
 
+import dataclasses
+import json
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,6 +136,109 @@ def test_any_position_goes_on_exactly(sampling: float, vocabularies: Vocabularie
     for i, (_, position) in enumerate(run[:-2]):
         resumed = list(islice(make(train, vocabularies, 50, sampling=sampling).run_from(position), 2))
         assert all(same(a[0], b[0]) and a[1] == b[1] for a, b in zip(resumed, run[i + 1 :], strict=False))
+
+
+def lengths(pair: tuple[str, str], vocabularies: Vocabularies) -> int:
+    return max(len(vocabularies.source.encode([pair[0]])[0]), len(vocabularies.target.encode([pair[1]])[0]))
+
+
+def epoch_in_parts(
+    made: list[Batches], taken: list[int], vocabularies: Vocabularies
+) -> tuple[Counter[tuple[str, str]], list[Batch]]:
+    """Return the pairs of epoch 0 with `taken` batches of each of `made`, then the rest of the last, and its batches.
+
+    Positions take their way through JSON, as in a checkpoint.
+    """
+    position, seen = Position(), []
+    for batches, count in zip(made, [*taken, None], strict=True):
+        rest = []
+        for batch, following in islice(batches.run_from(position), count):
+            rest.append(batch)
+            if following.epoch:
+                break
+        seen, position = seen + rest, following
+        position = Position.from_json(json.loads(json.dumps(dataclasses.asdict(position))))
+    assert position == Position(1)
+    return pairs_of(seen, vocabularies), rest
+
+
+CHANGES: dict[str, list[dict[str, Any]]] = {
+    "smaller batches": [{"tokens": 200}, {"tokens": 60}],
+    "larger batches": [{"tokens": 60}, {"tokens": 200}],
+    "sentences": [{"tokens": 100}, {"tokens": None, "sentences": 3}],
+    "several times": [{"tokens": 100}, {"tokens": 30}, {"tokens": 300}, {"tokens": None, "sentences": 5}],
+    "back again": [{"tokens": 100}, {"tokens": 30}, {"tokens": 100}],
+}
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("taken", [1, 2, 4, 5])
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("sampling", [0.0, 0.3])
+def test_no_pair_is_repeated_or_skipped_when_the_batch_size_changes_within_an_epoch(
+    changes: list[dict[str, Any]], taken: int, sampling: float, vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    pairs = texts(400, 1)
+    train = [(store(tmp_path / "s", pairs, vocabularies, is_text=sampling > 0), 1.0)]
+    made = [make(train, vocabularies, **change, sampling=sampling) for change in changes]
+    seen, rest = epoch_in_parts(made, [taken] * (len(made) - 1), vocabularies)
+    assert seen == Counter(pairs)
+    most = changes[-1]["tokens"]
+    assert all(b.tokens <= most or b.pairs == 1 if most else b.pairs <= changes[-1]["sentences"] for b in rest)
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("taken", [1, 2, 5])
+def test_another_max_tokens_within_an_epoch_leaves_out_only_what_is_longer(
+    taken: int, vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    pairs = texts(400, 1)
+    train = [(store(tmp_path / "s", pairs, vocabularies), 1.0)]
+    sizes = {pair: lengths(pair, vocabularies) for pair in pairs}
+    short = int(np.median([*sizes.values()]))
+    made = [make(train, vocabularies, longest=longest) for longest in (256, short, 256)]
+    seen, rest = epoch_in_parts(made[:2], [taken], vocabularies)
+    assert all(sizes[pair] <= short for pair in pairs_of(rest, vocabularies))
+    assert seen == Counter(pair for pair in pairs if sizes[pair] <= short or seen[pair]) and max(seen.values()) == 1
+    # What is left out for a while comes again where its window has not yet begun.
+    seen, rest = epoch_in_parts(made, [taken, 2], vocabularies)
+    assert max(seen.values()) == 1 and all(seen[pair] for pair in pairs if sizes[pair] <= short)
+    assert any(sizes[pair] > short for pair in pairs_of(rest, vocabularies))
+    # A larger limit brings the longer pairs with the next epoch.
+    seen, _ = epoch_in_parts(made[1:], [taken], vocabularies)
+    assert seen == Counter(pair for pair in pairs if sizes[pair] <= short)
+    assert pairs_of(epoch(made[0], 1), vocabularies) == Counter(pairs)
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_other_weights_of_corpora_begin_with_the_next_epoch(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    pairs, others = texts(60, 1), texts(40, 2)
+    stores = store(tmp_path / "a", pairs, vocabularies), store(tmp_path / "b", others, vocabularies)
+    first, second = (make(list(zip(stores, w, strict=True)), vocabularies) for w in ((1.0, 1.0), (2.0, 0.5)))
+    for taken in (1, 6):
+        assert epoch_in_parts([first, second], [taken], vocabularies)[0] == Counter(pairs + others)
+    assert sum(pairs_of(epoch(second, 1), vocabularies).values()) == 2 * 60 + 20
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_positions_of_older_versions_take_the_settings_of_their_time(
+    vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    pairs = texts(400, 1)
+    train = [(store(tmp_path / "s", pairs, vocabularies), 1.0)]
+    old, new = make(train, vocabularies, tokens=200), make(train, vocabularies, tokens=60)
+    for taken in (2, 4, 6):
+        head = list(islice(old.run_from(Position()), taken))
+        bare = Position(head[-1][1].epoch, head[-1][1].window, head[-1][1].batch)
+        assert bare.is_incomplete and not head[-1][1].is_incomplete and not Position(3).is_incomplete
+        position = new.completed(bare, tokens_per_batch=200, sentences_per_batch=None, max_tokens=256, weights=[1.0])
+        assert position == head[-1][1]
+        seen = [batch for batch, _ in head]
+        for batch, following in new.run_from(position):
+            seen.append(batch)
+            if following.epoch:
+                break
+        assert pairs_of(seen, vocabularies) == Counter(pairs)
 
 
 def test_order_depends_on_the_seed_and_the_epoch(vocabularies: Vocabularies, tmp_path: Path) -> None:

@@ -87,6 +87,22 @@ def test_best_is_the_first_of_equals_and_knows_its_direction() -> None:
     assert history.best("chrf", highest=True) is None
 
 
+def test_of_equal_bleu_the_lower_loss_is_the_best_as_in_training() -> None:
+    history = History("x", [], [valid(1, 3, bleu=0.0), valid(2, 2, bleu=0.004), valid(3, 2.5, bleu=0.0)])
+    assert history.best("bleu", highest=True) == (2, 0.004)
+    history.valid.extend([valid(4, 5, bleu=7.0), {"event": "valid", "step": 5, "loss": None, "bleu": 7.0}])
+    assert history.best("bleu", highest=True) == (4, 7.0)
+    history.valid.append(valid(6, 4, bleu=7.0))
+    assert history.best("bleu", highest=True) == (6, 7.0)
+
+
+def test_a_validation_before_the_first_step_is_kept(tmp_path: Path) -> None:
+    start, resume = {"event": "start", "step": 0}, {"event": "resume", "step": 0}
+    history = read_history(write(tmp_path / "run", start, valid(0, 2.0, bleu=9.0), resume, train(1), valid(1, 3.0)))
+    assert history.series("valid", "loss") == ([0, 1], [2.0, 3.0])
+    assert history.best("bleu", highest=True) == (0, 9.0)
+
+
 def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match="no such log; give the folder of a run"):
         read_history(tmp_path / "none")

@@ -120,10 +120,11 @@ def test_evaluations_are_listed_and_broken_ones_passed_over(run: Path) -> None:
     score = {"name": "BLEU", "score": 12.345, "signature": "nrefs:1|tok:13a"}
     result = {"scores": [score], "loss": 1.5, "target_tokens_per_second": 1234.5}
     (folder / "test-step-1-beam5.json").write_text(json.dumps(result), encoding="utf-8")
+    (folder / "infinite.json").write_text(json.dumps(result | {"loss": None}), encoding="utf-8")
     (folder / "broken.json").write_text("{", encoding="utf-8")
     (folder / "other.json").write_text('{"scores": 3}', encoding="utf-8")
     found = page(run)
-    assert "test-step-1-beam5" in found.text
+    assert "test-step-1-beam5" in found.text and "loss not finite" in found.text
     assert "BLEU 12.35" in found.text or "BLEU 12.34" in found.text
     assert "nrefs:1|tok:13a" in found.text
 

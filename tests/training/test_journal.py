@@ -2,12 +2,13 @@
 
 import sys
 
+from nmt.runs import Run
 from nmt.training.journal import Journal
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with Journal(tmp_path / "log.jsonl", 2, 5) as journal:
+    with Journal(Run(tmp_path), 2, 5) as journal:
         journal.say("words")
         journal.advance()
         journal.show(3, 1.5, 1000.0, 0.1)

@@ -1,0 +1,196 @@
+"""Prepared data is told by the text and the settings it was made from, wherever the files are now."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt import checksums, config
+from nmt.data import former_format, inputs
+from nmt.data.prepare import Prepared, prepare, read_header
+from nmt.errors import NmtError
+
+SOURCE = [f"the {a} {b} number {i % 30}" for i, (a, b) in enumerate((x, y) for x in "abcdef" for y in "uvwxyz")]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, lines in (("train.s", SOURCE), ("train.t", map(str.upper, SOURCE)), ("v.s", ["the a"]), ("v.t", ["A"])):
+        Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return tmp_path
+
+
+def settings(**data: Any) -> config.Config:
+    train = {"source": "train.s", "target": "train.t"}
+    values = {"train": train, "valid": {"source": "v.s", "target": "v.t"}, "prepared": "prepared", "workers": 1}
+    return config.parse({"name": "x", "data": values | data, "subword": {"vocab_size": 320}}, "test")
+
+
+def made_again(wanted: config.Config) -> list[str]:
+    """Return what is said when the data is prepared once more."""
+    said: list[str] = []
+    prepare(wanted, said.append)
+    return said
+
+
+UP_TO_DATE = ["nothing to do: prepared is up to date"]
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def zipped(name: str) -> Path:
+    path = Path(name)
+    target = path.with_name(f"{path.name}.gz")
+    target.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    return target
+
+
+@pytest.mark.parametrize("how", ["moved", "absolute", "zipped", "unzipped", "zipped under the same name"])
+def test_the_same_text_elsewhere_is_not_prepared_again(here: Path, how: str) -> None:
+    wanted = settings()
+    if how == "unzipped":
+        wanted = settings(train={"source": zipped("train.s"), "target": "train.t"})
+    first = prepare(wanted, quiet)
+    source = wanted.data.train[0].source
+    assert source is not None
+    if how == "moved":
+        Path("text").mkdir()
+        source = source.rename("text/other.name")
+    elif how == "absolute":
+        source = source.absolute()
+    elif how == "zipped":
+        source = zipped("train.s")
+    elif how == "unzipped":
+        source = Path("plain")
+        source.write_bytes(gzip.decompress(Path("train.s.gz").read_bytes()))
+    else:
+        zipped("train.s").rename("train.s")
+    wanted = settings(train={"source": source, "target": "train.t"})
+    assert made_again(wanted) == UP_TO_DATE
+    # Made anew it has the same fingerprint, which checkpoints hold.
+    assert prepare(wanted, quiet, force=True).fingerprint == first.fingerprint
+
+
+def test_other_text_is_prepared_again_and_named(here: Path) -> None:
+    first = prepare(settings(), quiet)
+    Path("other").write_text(Path("train.s").read_text().replace("the a", "the b"))
+    said = made_again(settings(train={"source": "other", "target": "train.t"}))
+    assert said[0] == "prepared was made from other text (data.train.0.source: other); making it anew"
+    assert read_header(Path("prepared"))["fingerprint"] != first.fingerprint
+    swapped = settings(train={"source": "train.t", "target": "other"})
+    assert made_again(swapped)[0].startswith("prepared was made from other text (data.train.0.source: train.t)")
+
+
+def test_a_file_at_the_same_place_of_the_same_size_and_time_is_not_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(settings(), quiet)
+    monkeypatch.setattr(inputs, "inspect", lambda path: pytest.fail(f"{path} was read"))
+    assert made_again(settings()) == UP_TO_DATE
+
+
+def test_another_weight_is_no_reason_to_prepare_again_and_is_taken_from_the_config(here: Path) -> None:
+    prepare(settings(), quiet)
+    said: list[str] = []
+    made = prepare(settings(train={"source": "train.s", "target": "train.t", "weight": 2.5}), said.append)
+    assert said == UP_TO_DATE and made.train[0][1] == 2.5
+    assert Prepared.open(made.folder, [0.5]).train[0][1] == 0.5
+    with pytest.raises(NmtError, match=r"holds 1 training corpora, and data\.train has 2; run nmt preprocess"):
+        Prepared.open(made.folder, [1.0, 1.0])
+
+
+def as_format_1(wanted: config.Config) -> str:
+    """Give the prepared folder the header that versions before format 2 wrote; return their fingerprint."""
+    path = wanted.prepared / "prepared.json"
+    header = json.loads(path.read_text())
+    dumped = wanted.model_dump(mode="json")
+    names = ("source", "target", "tsv", "source_column", "target_column", "weight")
+    corpora = [*dumped["data"]["train"], dumped["data"]["valid"]]
+    train = [{key: corpus[key] for key in names} for corpus in corpora]
+    data = {key: dumped["data"][key] for key in ("normalization", "collapse_whitespace", "lowercase")}
+    names = ("empty", "min_words", "max_words", "max_characters", "max_ratio", "copies", "duplicates")
+    data |= {"filters": {key: dumped["data"]["filters"][key] for key in names}, "train": train[:-1], "valid": train[-1]}
+    names = (
+        "kind", "joint", "vocab_size", "source_vocab_size", "target_vocab_size", "character_coverage", "byte_fallback",
+        "user_symbols", "training_sentences",
+    )  # fmt: skip
+    subword = {key: dumped["subword"][key] for key in names} | {"sampling": False}
+    old = {"format": 1, "data": data, "subword": subword}
+    for entry in header["inputs"]:
+        entry["sha256"] = hashlib.sha256(Path(entry["path"]).read_bytes()).hexdigest()
+    content = [old, [entry["sha256"] for entry in header["inputs"]], header["vocabularies"]]
+    fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    del header["files"]
+    path.write_text(json.dumps(header | {"settings": old, "fingerprint": fingerprint}))
+    checksums.write(wanted.prepared)
+    return fingerprint
+
+
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_data_that_an_older_version_prepared_is_up_to_date(here: Path, is_zipped: bool) -> None:
+    source = zipped("train.s") if is_zipped else Path("train.s")
+    wanted = settings(train={"source": source, "target": "train.t"}, filters={"max_words": 9}, lowercase=True)
+    made = prepare(wanted, quiet)
+    former = as_format_1(wanted)
+    assert made_again(wanted) == UP_TO_DATE
+    opened = Prepared.open(made.folder)
+    assert opened.former_fingerprint == former
+    assert (opened.fingerprint == made.fingerprint) != is_zipped
+    assert former_format.former_fingerprint(wanted, wanted, made.vocabularies) == former
+    moved = Path("moved")
+    moved.write_bytes(source.read_bytes())
+    train = {"source": moved, "target": "train.t", "weight": 2}
+    assert made_again(settings(train=train, filters={"max_words": 9}, lowercase=True)) == UP_TO_DATE
+    said = made_again(settings(train=train, filters={"max_words": 8}, lowercase=True))
+    assert said[0] == "prepared was made with other settings; making it anew"
+
+
+def test_a_header_of_something_else_is_called_corrupt(here: Path) -> None:
+    made = prepare(settings(), quiet)
+    for content in ("[]", "{}", '{"settings": {"format": 1}}', '{"settings": {"format": 2}}', '{"settings": 3}'):
+        (made.folder / "prepared.json").write_text(content)
+        with pytest.raises(NmtError, match=r"prepared\.json: corrupt; run nmt preprocess --force"):
+            read_header(made.folder)
+
+
+def test_reused_subwords_of_text_that_was_normalised_otherwise_are_warned_of(here: Path) -> None:
+    made = prepare(settings(lowercase=True, normalization="nfkc"), quiet)
+    values = settings(prepared="again").model_dump()
+    for place in (made.folder, made.folder / "joint.model"):
+        values["subword"]["reuse"] = place
+        said = made_again(config.parse(values, "test"))
+        assert said[0] == (
+            'warning: subword.reuse: prepared/prepared.json: data.normalization is "nfkc" there and "nfc" here, '
+            "data.lowercase is true there and false here; the subword model was learnt from other text than it will "
+            "read: set the same values in 'data'"
+        )
+    values["data"] |= {"lowercase": True, "normalization": "nfkc"}
+    assert not made_again(config.parse(values, "test"))[0].startswith("warning")
+
+
+def test_subwords_can_be_reused_from_the_file_of_a_joint_model(here: Path) -> None:
+    made = prepare(settings(), quiet)
+    values = settings(prepared="again").model_dump()
+    values["subword"]["reuse"] = Path("own.model")
+    Path("own.model").write_bytes((made.folder / "joint.model").read_bytes())
+    again = prepare(config.parse(values, "test"), quiet)
+    assert again.vocabularies.fingerprint == made.vocabularies.fingerprint
+    values["subword"]["joint"] = False
+    values["model"]["embedding"]["tie"] = "none"
+    with pytest.raises(
+        NmtError, match=r"subword\.reuse: own\.model is one file, .* holds source\.model and target\.model"
+    ):
+        prepare(config.parse(values, "test"), quiet)
+    values["subword"]["reuse"] = made.folder
+    with pytest.raises(NmtError, match=r"it has joint\.model: set subword\.joint: true"):
+        prepare(config.parse(values, "test"), quiet)
+    values["subword"] |= {"joint": True, "reuse": Path("train.s")}
+    with pytest.raises(NmtError, match=r"subword\.reuse: train\.s: not a SentencePiece model"):
+        prepare(config.parse(values, "test"), quiet)

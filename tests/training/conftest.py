@@ -1,0 +1,12 @@
+"""Fixtures of the tests of training."""
+
+import pytest
+from tiny_training import write_corpus
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder with a corpus."""
+    monkeypatch.chdir(tmp_path)
+    write_corpus()
+    return tmp_path
