@@ -33,7 +33,7 @@ class Result:
     """One validation."""
 
     loss: float
-    """Nats per target token, end of sentence included, without label smoothing, over `scored_pairs`; may not be finite."""
+    """Nats per target token, EOS included, without label smoothing, over `scored_pairs`; may not be finite."""
     bleu: float | None
     """BLEU of a greedy translation, 0 to 100; None where not asked for, NaN where the model's probabilities are NaN."""
     samples: list[tuple[str, str, str]]
