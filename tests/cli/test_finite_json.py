@@ -11,7 +11,8 @@ from tiny_run import SOURCE, make_run
 
 from nmt.cli import evaluate, logprob
 from nmt.decoding.output import render
-from nmt.decoding.translator import Target, Translation, Translator
+from nmt.decoding.translation import Target, Translation
+from nmt.decoding.translator import Translator
 
 
 @pytest.fixture(scope="module")

@@ -39,16 +39,27 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("bad").write_text("".join(f"{line}\n" for line in [*objects[:7], BAD, *objects[8:]]), encoding="utf-8")
 
 
+def options(run: Path, *arguments: object) -> list[str]:
+    """Return a command line for windows of three lines; the last value of an option counts."""
+    words = ["--model", str(run), "--device", "cpu", "--precision", "fp32", "--window", "3", *map(str, arguments)]
+    given: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("-"):
+            name = word
+            given[name] = []
+        else:
+            given[name] = [word]
+    return [word for name, value in given.items() for word in (name, *value)]
+
+
 def call(run: Path, *arguments: object, text: str = "") -> Result:
-    """Translate in windows of three lines."""
-    asked = ["--model", str(run), "--device", "cpu", "--precision", "fp32", "--window", "3", *map(str, arguments)]
-    return CliRunner().invoke(translate.command, asked, input=text, catch_exceptions=False)
+    """Translate."""
+    return CliRunner().invoke(translate.command, options(run, *arguments), input=text, catch_exceptions=False)
 
 
 def interrupt(run: Path, *arguments: object, **rest: str) -> str:
     """Translate `bad` to `out` up to the line that is none; return what is said."""
-    asked = ["--model", str(run), "--device", "cpu", "--precision", "fp32", "--window", "3", *map(str, arguments)]
-    result = CliRunner().invoke(translate.command, asked, **rest)
+    result = CliRunner().invoke(translate.command, options(run, *arguments), **rest)
     assert isinstance(result.exception, NmtError) and "line 8: not JSON" in str(result.exception)
     return result.stderr
 
