@@ -206,15 +206,15 @@ def is_done(path: Path) -> bool:
 
 
 def check_free(path: Path) -> None:
-    """Raise `NmtError` if there are finished lines of an interrupted translation to `path`, before anything is done."""
+    """Raise `NmtError` if finished lines of an interrupted translation to `path` would be lost, before work is done."""
     partial = _partial(real_place(path))
-    if not is_special(path) and os.path.lexists(partial):
-        try:
-            state = _read_state(_state_file(partial))
-        except NmtError:
-            return  # said once the file is known to be held by nobody
-        if state is not None and state.lines and partial.stat().st_size:
-            raise _unfinished(partial, state.lines)
+    if is_special(path) or not os.path.lexists(partial):
+        return
+    first = _open(path)
+    try:
+        _find_state([first], {}, resume=False)
+    finally:
+        _close(first.file)
 
 
 def _partial(real: Path) -> Path:

@@ -1,8 +1,10 @@
 """`nmt translate` and `nmt logprob` on a run with random weights."""
 
+import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 from nmt import config
 from nmt.cli import logprob, translate
 from nmt.data.subword import Subword, Vocabularies
+from nmt.decoding import progress
 from nmt.errors import NmtError
 from nmt.models.loading import FORMAT, save_weights
 from nmt.models.seq2seq import Seq2Seq
@@ -412,3 +415,16 @@ def test_a_shortlist_does_not_go_with_copying(tmp_path):
 def test_a_folder_is_no_output(run, output):
     with pytest.raises(NmtError, match=r"is a folder|[Ii]s a directory"):
         call(run, "--output", output)
+
+
+def test_progress_is_told_off_a_terminal(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    (tmp_path / "in").write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
+    told = call(run, "-i", tmp_path / "in", "--window", 2)[1]
+    assert re.search(r"^2 lines in .* lines/s, .* target tokens/s, \d\d %, 0:00:\d\d left$", told, re.MULTILINE)
+    assert re.search(r"^6 lines in .* 100 %, 0:00:00 left$", told, re.MULTILINE)
+    (tmp_path / "in.gz").write_bytes(gzip.compress((tmp_path / "in").read_bytes()))
+    packed = call(run, "-i", tmp_path / "in.gz", "--window", 2)[1]
+    assert re.search(r"^2 lines in .* target tokens/s$", packed, re.MULTILINE) and "%" not in packed
+    assert call(run, "-i", tmp_path / "in", "--quiet")[1] == ""

@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from nmt import config
 from nmt.data.lengths import measure, read_usual
 from nmt.data.prepare import Prepared, prepare
+from nmt.training.session import train
 
 
 def made(folder: Path, sources: list[str], tag: str | None = None) -> tuple[Prepared, config.Config]:
@@ -41,3 +45,20 @@ def test_a_file_that_is_missing_or_damaged_tells_nothing(tmp_path: Path) -> None
     for text in ("", "[]", "{}", '{"usual_tokens": "7"}', '{"usual_tokens": null}'):
         path.write_text(text, encoding="utf-8")
         assert read_usual(path) is None
+
+
+def test_a_run_keeps_them_and_an_old_one_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, values = made(tmp_path, ["a b c", "a b"] * 20)
+    small: dict[str, Any] = {"embedding": {"size": 4}, "encoder": {"size": 4}, "decoder": {"size": 4}}
+    training = {"max_steps": 1, "validation_bleu": False, "metric": "loss"}
+    values = config.parse(
+        {**values.model_dump(mode="json"), "model": small, "training": training, "decoding": {"max_source_tokens": 1}},
+        "test",
+    )
+    said: list[str] = []
+    run = train(values, False, said.append)
+    assert read_usual(run.lengths) == 3
+    run.lengths.unlink()
+    longer = values.model_copy(update={"training": values.training.model_copy(update={"max_steps": 2})})
+    assert read_usual(train(longer, True, said.append).lengths) == 3
