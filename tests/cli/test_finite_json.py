@@ -35,7 +35,7 @@ def strict(text: str) -> dict[str, object]:
 def infinite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every pair have a token that is impossible."""
     monkeypatch.setattr(
-        Translator, "log_probs", lambda self, pairs, *rest: ((["a", "</s>"], (-math.inf, -1.0)) for _ in pairs)
+        Translator, "log_probs", lambda self, pairs, *rest, **more: ((["a", "</s>"], (-math.inf, -1.0)) for _ in pairs)
     )
 
 
