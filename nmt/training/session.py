@@ -55,9 +55,12 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
     with _locked(run):
         _check_started(run, resume)  # another process may have been at it meanwhile
         start = find_start(run, config, which, report) if resume else None
-        prepared = _resumed_data(config, report) if resume else prepare(config, report)
-        if start is not None:
-            check_data(run, config, prepared, start, report)
+        if start is None:
+            prepared = prepare(config, report)
+        else:
+            with_data = _with_own_subwords(config, run)
+            prepared = _resumed_data(with_data, report)
+            check_data(run, with_data, prepared, start, report)
         if hint := advice(config, prepared.valid_text[1]):
             report(hint)
         if config.training.threads:
@@ -68,15 +71,14 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         arithmetic = choose_arithmetic(config.training.precision, device)
         check_trainable(arithmetic, device)
         trainer = Trainer(config, run, prepared, device, arithmetic)
-        progress = trainer.progress
         if start is not None:
             if (said := trainer.resume(start, run.config)) is not None:
                 report(said)
-            progress = trainer.progress
         else:
-            # Weights that are given are the first to be validated, so that nothing worse becomes the best.
-            progress.is_unjudged = begin(trainer.model, config, prepared, report)
+            # Weights that are given are validated before the first step, so that nothing worse becomes the best.
+            trainer.progress.is_unjudged = begin(trainer.model, config, prepared, report)
             trainer.restart_average()
+        progress = trainer.progress
         with writing(run.folder, run.disk_remedy):  # nothing more stands in the way
             _fill(run, config, prepared, resume)
         reached = progress.step if resume else None
@@ -103,6 +105,13 @@ def _check_started(run: Run, resume: bool) -> None:
         )
     if resume and not run.can_resume:
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
+
+
+def _with_own_subwords(config: Config, run: Run) -> Config:
+    """Return the config with the subword models of the run in place of those it reused, which may be gone by now."""
+    if config.subword.reuse is None:
+        return config
+    return config.model_copy(update={"subword": config.subword.model_copy(update={"reuse": run.folder})})
 
 
 def _resumed_data(config: Config, report: Report) -> Prepared:

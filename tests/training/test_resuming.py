@@ -248,3 +248,13 @@ def test_the_prepared_data_may_be_elsewhere_and_made_anew(here, monkeypatch):
     assert equal(whole, run(settings, resume=True))
     assert [entry["event"] for entry in read_log(whole.log)][-1] == "end"
     assert load_file(whole.checkpoint() / "model.safetensors")
+
+
+def test_reused_subwords_that_are_gone_are_taken_from_the_run(here, monkeypatch):
+    shutil.copytree(run(tiny("first", max_steps=1)).subword, "own")
+    settings = {name: tiny(name, {"reuse": "own"}) for name in ("whole", "parts")}
+    whole = run(settings["whole"])
+    stopped(monkeypatch, settings["parts"])
+    for folder in ("own", "prepared-True"):
+        shutil.rmtree(folder)
+    assert equal(whole, run(settings["parts"], resume=True))
