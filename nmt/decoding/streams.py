@@ -33,7 +33,7 @@ Report = Callable[[str], None]
 def open_lines(path: Path | None) -> tuple[Iterator[str], bool]:
     """Return the lines of `path`, or of stdin for None and "-", and whether they come live.
 
-    They do from a terminal, a pipe, a FIFO or a device: whatever is not a regular file.
+    They do from a terminal, a pipe, a FIFO or a device, that is from all that is not a regular file.
     """
     if path is not None and str(path) != "-":
         return read_lines(path), _is_live(path.stat)
