@@ -32,8 +32,8 @@ Report = Callable[[str], None]
 def open_lines(path: Path | None, invalid: InvalidLines | None = None) -> tuple[Iterator[str], bool]:
     """Return the lines of `path`, or of stdin for None and "-", and whether they come live.
 
-    They do from a terminal, a pipe, a FIFO or a device: whatever is not a regular file. Lines that are not valid UTF-8
-    are counted in `invalid`; without it they are errors.
+    They do from a terminal, a pipe, a FIFO or a device, that is from all that is not a regular file. Lines that are not
+    valid UTF-8 are counted in `invalid`; without it they are errors.
     """
     if path is not None and str(path) != "-":
         return read_lines(path, invalid), _is_live(path.stat)

@@ -10,6 +10,7 @@ from toy_model import EchoModel, ToyModel
 from nmt import config
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Subword, Vocabularies
+from nmt.decoding import translator as translator_module
 from nmt.decoding.hypothesis import Options
 from nmt.decoding.output import render, render_links
 from nmt.decoding.translator import Settings, Translator
@@ -91,6 +92,28 @@ def test_order_is_kept_and_nothing_lost(bpe, live, window, budget):
     translator = make(bpe)
     asked = settings("beam", window=window, tokens_per_batch=budget)
     assert [t.targets[0].text for t in translator.translate(lines, asked, live=live)] == lines
+
+
+def test_windows_of_much_work_are_small_and_are_read_one_by_one(bpe, monkeypatch):
+    """So that not much is lost when a translation is interrupted; results do not depend on it."""
+    monkeypatch.setattr(translator_module, "MAX_CHARACTERS", 40)
+    taken = []
+    lines = (taken.append(line) or line for line in ["the cat sat"] * 7)
+    found = []
+    for window in make(bpe).windows(lines, settings("beam", window=100), first=10):
+        assert len(taken) == len(found) + min(2, 7 - len(found))  # two hypotheses of 22 characters
+        found += window
+    assert [t.number for t in found] == list(range(10, 17))
+
+
+def test_finished_lines_are_told_batch_by_batch(bpe):
+    told = []
+    lines = ["the cat", "", "a mat and the cat. " * 9, "a mat"]
+    translator = make(bpe)
+    asked = settings(tokens_per_batch=1, max_source_tokens=20)
+    found = list(translator.translate(lines, asked, on_batch=lambda lines, tokens: told.append((lines, tokens))))
+    assert told[0] == (1, 0) and sum(lines for lines, _ in told) == 4 and len(told) > 4
+    assert sum(tokens for _, tokens in told) == sum(len(t.targets[0].token_log_probs) for t in found)
 
 
 def test_empty_lines_do_not_reach_the_model(bpe):
