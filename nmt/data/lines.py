@@ -79,16 +79,19 @@ def read_lines(path: Path, invalid: InvalidLines | None = None) -> Iterator[str]
 
     A final "\\r" and a byte order mark at the beginning of each line are removed; the last line counts with or without
     a newline. Lines that are not valid UTF-8 are counted in `invalid`, and U+FFFD replaces their invalid bytes; without
-    `invalid` they raise `NmtError` once the whole file is counted. `NmtError` also for a missing or unreadable file,
-    for UTF-16, for damaged gzip, and for a file that is compressed in another way.
+    `invalid` they raise `NmtError` once a regular file is counted to its end, at once for a FIFO. `NmtError` also for a
+    missing or unreadable file, for UTF-16, for damaged gzip, and for a file that is compressed in another way.
     """
     with open_binary(path) as file:
-        yield from _decode(file.readline, str(path), invalid)
+        yield from _decode(file.readline, str(path), invalid, is_live=not path.is_file())
 
 
-def stream_lines(stream: BinaryIO, invalid: InvalidLines | None = None, name: str = _STDIN) -> Iterator[str]:
-    """Yield the lines of a stream such as stdin like `read_lines`, each as soon as it is complete."""
-    return _decode(stream.readline, name, invalid)
+def stream_lines(stream: BinaryIO, invalid: InvalidLines | None = None, is_live: bool = False) -> Iterator[str]:
+    """Yield the lines of stdin like `read_lines`, each as soon as it is complete.
+
+    An error about invalid text waits for the end of the stream to count it, unless it `is_live`.
+    """
+    return _decode(stream.readline, _STDIN, invalid, is_live)
 
 
 @contextmanager
@@ -117,14 +120,14 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
         raise NmtError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _decode(readline: Callable[[], bytes], name: str, invalid: InvalidLines | None) -> Iterator[str]:
+def _decode(readline: Callable[[], bytes], name: str, invalid: InvalidLines | None, is_live: bool) -> Iterator[str]:
     counts = InvalidLines(name) if invalid is None else invalid
     while raw := readline():
         if not counts.lines:
             _check_kind(raw, name)
         line = counts.decode(_without_marks(raw))
         if counts.invalid and invalid is None:
-            while raw := readline():
+            while not is_live and (raw := readline()):
                 counts.decode(_without_marks(raw))
             raise NmtError(str(counts))
         yield line

@@ -44,7 +44,8 @@ def open_lines(path: Path | None, invalid: InvalidLines | None = None) -> tuple[
         return stream_lines(stream, invalid), False
     # A file object of our own: Python waits for the lock of sys.stdin at exit, which a blocked reader would hold.
     own = open(descriptor, "rb", closefd=False)  # noqa: SIM115 (read as long as there are lines)
-    return stream_lines(own, invalid), _is_live(functools.partial(os.fstat, descriptor))
+    is_live = _is_live(functools.partial(os.fstat, descriptor))
+    return stream_lines(own, invalid, is_live), is_live
 
 
 def _is_live(status: Callable[[], os.stat_result]) -> bool:

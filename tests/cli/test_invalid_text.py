@@ -1,11 +1,15 @@
 """Every command that reads text notices lines that are not UTF-8: refused where scores would be wrong, else counted."""
 
-import subprocess
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tiny_run import SOURCE, TARGET, make_run
+
+from nmt.cli.main import cli
+from nmt.errors import NmtError
 
 LATIN_1 = "müde\n".encode("latin-1")
 REMEDY = "iconv -f"
@@ -21,9 +25,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def nmt(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "nmt", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, cwd=folder)
+@dataclass
+class Done:
+    """What a command printed, and whether it ended with an error."""
+
+    returncode: int
+    stdout: bytes
+    stderr: str
+
+
+@pytest.fixture
+def nmt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    monkeypatch.chdir(folder)
+
+    def run(*arguments: str, stdin: bytes = b"") -> Done:
+        result = CliRunner().invoke(cli, arguments, input=stdin)
+        error = result.exception
+        if error is not None and not isinstance(error, (NmtError, SystemExit)):
+            raise error
+        return Done(int(error is not None), result.stdout_bytes, result.stderr + str(error or ""))
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -39,42 +61,44 @@ def nmt(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Complet
     ],
     ids=" ".join,
 )
-def test_scores_of_text_that_is_not_utf8_are_refused(arguments: list[str], folder: Path) -> None:
-    done = nmt(folder, *arguments)
-    said = done.stderr.decode()
-    assert done.returncode == 1 and not done.stdout and "Traceback" not in said
+def test_scores_of_text_that_is_not_utf8_are_refused(arguments: list[str], nmt: Callable[..., Done]) -> None:
+    done = nmt(*arguments)
+    said = done.stderr
+    assert done.returncode == 1 and not done.stdout
     assert "1 of 4 lines are not valid UTF-8, the first is line 4" in said and REMEDY in said
     assert any(name in said for name in ("bad", "pairs.tsv"))
 
 
-def test_hypotheses_on_stdin_that_are_not_utf8_are_refused(folder: Path) -> None:
-    done = nmt(folder, "score", "-r", "good", stdin=(folder / "bad").read_bytes())
-    assert done.returncode == 1 and b"standard input: 1 of 4 lines are not valid UTF-8" in done.stderr
+def test_hypotheses_on_stdin_that_are_not_utf8_are_refused(folder: Path, nmt: Callable[..., Done]) -> None:
+    done = nmt("score", "-r", "good", stdin=(folder / "bad").read_bytes())
+    assert done.returncode == 1 and "standard input: 1 of 4 lines are not valid UTF-8" in done.stderr
 
 
 @pytest.mark.parametrize("is_file", [True, False])
-def test_translate_warns_with_a_count_and_prints_every_line(is_file: bool, folder: Path) -> None:
+def test_translate_warns_with_a_count_and_prints_every_line(
+    is_file: bool, folder: Path, nmt: Callable[..., Done]
+) -> None:
     lines = (folder / "bad").read_bytes()
     given = ["-i", "bad"] if is_file else []
-    done = nmt(folder, "translate", "-m", "runs/tiny", "--device", "cpu", *given, stdin=b"" if is_file else lines)
-    said = done.stderr.decode()
+    done = nmt("translate", "-m", "runs/tiny", "--device", "cpu", *given, stdin=b"" if is_file else lines)
+    said = done.stderr
     assert done.returncode == 0 and done.stdout.count(b"\n") == 4
     assert said.count("not valid UTF-8") == 1 and REMEDY in said
     assert ("bad: 1 of 4 lines" if is_file else "standard input: 1 of ") in said
 
 
-def test_a_byte_order_mark_between_files_is_no_part_of_a_line(folder: Path) -> None:
+def test_a_byte_order_mark_between_files_is_no_part_of_a_line(nmt: Callable[..., Done]) -> None:
     marked = "".join(f"\ufeff{line}\n" for line in SOURCE).encode()
     plain = "".join(f"{line}\n" for line in SOURCE).encode()
-    found = [nmt(folder, "translate", "-m", "runs/tiny", "--device", "cpu", "-q", stdin=raw) for raw in (marked, plain)]
+    found = [nmt("translate", "-m", "runs/tiny", "--device", "cpu", "-q", stdin=raw) for raw in (marked, plain)]
     assert found[0].stdout == found[1].stdout and found[0].stdout.count(b"\n") == len(SOURCE)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
-def test_utf16_is_refused_everywhere(encoding: str, folder: Path) -> None:
+def test_utf16_is_refused_everywhere(encoding: str, folder: Path, nmt: Callable[..., Done]) -> None:
     raw = "".join(f"{line}\n" for line in TARGET).encode(encoding)
     (folder / "wide").write_bytes(raw)
     for arguments in (["score", "-r", "good", "wide"], ["translate", "-m", "runs/tiny", "-i", "wide"]):
-        done = nmt(folder, *arguments)
+        done = nmt(*arguments)
         assert done.returncode == 1 and not done.stdout
-        assert b"wide: this is UTF-16 text" in done.stderr and b"iconv" in done.stderr
+        assert "wide: this is UTF-16 text" in done.stderr and "iconv" in done.stderr

@@ -196,3 +196,13 @@ def test_invalid_lines_are_counted_where_they_are_wanted(raw: bytes, first: int,
 )
 def test_html_entities_are_found(text: str, entity: str | None) -> None:
     assert html_entity(text) == entity
+
+
+def test_invalid_text_on_a_live_stream_is_refused_before_the_stream_ends() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as writer:
+        writer.write(b"gut\n" + LATIN_1)
+        lines = stream_lines(stream, is_live=True)
+        assert next(lines) == "gut"
+        with pytest.raises(NmtError, match="standard input: 1 of 2 lines are not valid UTF-8"):
+            next(lines)
