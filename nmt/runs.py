@@ -3,6 +3,7 @@
 runs/NAME/config.yaml              resolved configuration
           subword/                 subword model(s)
           lexicon.safetensors      which target tokens a source token becomes
+          lengths.json             how long the training sources were
           checkpoints/step-N/      model.safetensors, meta.json, training/
           checkpoints/best, last   text files that hold the name of a checkpoint
           log.jsonl                one JSON object a line
@@ -51,6 +52,11 @@ class Run:
         return self.folder / "lexicon.safetensors"
 
     @property
+    def lengths(self) -> Path:
+        """How long the training sources were; runs of older versions have none."""
+        return self.folder / "lengths.json"
+
+    @property
     def log(self) -> Path:
         """The log, one JSON object a line."""
         return self.folder / "log.jsonl"
@@ -78,13 +84,19 @@ class Run:
         return "no checkpoint has been saved yet: free disk space, or repair the folder, and run the command again"
 
     def checkpoint(self, which: str = "best") -> Path:
-        """Return the folder of checkpoint `which`: best, last, averaged or step-N."""
-        name = self._pointed(which) if which in ("best", "last") else which
-        path = self.checkpoints / name
-        if Path(name).name != name or not (path / "model.safetensors").is_file():
-            there = ", ".join(self.names()) or "none yet"
-            raise NmtError(f"{self.folder}: no checkpoint '{which}'; there are: {there}")
-        return path
+        """Return the folder of checkpoint `which`: best, last, averaged or step-N.
+
+        A pointer is read again if the training removes the checkpoint that it named at the same moment.
+        """
+        is_pointer = which in ("best", "last")
+        name, before = self._pointed(which) if is_pointer else which, ""
+        while name != before:
+            path = self.checkpoints / name
+            if Path(name).name == name and (path / "model.safetensors").is_file():
+                return path
+            name, before = self._pointed(which) if is_pointer else which, name
+        there = ", ".join(self.names()) or "none yet"
+        raise NmtError(f"{self.folder}: no checkpoint '{which}'; there are: {there}")
 
     def names(self) -> list[str]:
         """Return the names of the checkpoints, oldest first."""
@@ -118,7 +130,7 @@ def find_run(model: Path | None) -> tuple[Run, str, str]:
     if model is not None:
         return *_from_path(model), "as asked"
     if named := os.environ.get("NMT_MODEL"):
-        return *_from_path(Path(named)), "from $NMT_MODEL"
+        return *_from_path(Path(named).expanduser()), "from $NMT_MODEL"
     done = [path for path in RUNS.glob("*/finished.json") if (path.parent / "config.yaml").is_file()]
     if not done:
         raise NmtError(f"no finished run in {RUNS.resolve()}; {HOW_TO_GET_ONE}")

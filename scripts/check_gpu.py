@@ -56,6 +56,7 @@ SEARCHES = {
     "beam": ["--beam-size", "4", "--n-best", "2"],
     "drawn": ["--sample", "--n-best", "2"],
     "penalties": ["--beam-size", "3", "--beam-prune", "1", "--length-penalty", "gnmt", "--min-length", "3"],
+    "repetition": ["--beam-size", "3", "--no-repeat-ngram", "2", "--repetition-penalty", "1.2"],
     "shortlist": ["--beam-size", "2", "--shortlist", "8"],
 }
 NEAR = 1e-3
@@ -99,7 +100,8 @@ def outcome(run: Run, system: str, keys: list[str], device: str, precision: str,
         "training.epsilon=0.001",  # else Adam makes steps of what is nothing but rounding
         "training.log_every=1",
     ]
-    train = ["train", "--config", str(SYSTEMS / f"{system}.yaml"), *(f"--set={key}" for key in [*budget, *keys])]
+    values = {key.partition("=")[0]: key for key in [*budget, *keys]}
+    train = ["train", "--config", str(SYSTEMS / f"{system}.yaml"), *(f"--set={key}" for key in values.values())]
     use(log, *train)
     searches = {"beam": SEARCHES["beam"]}
     if precision == "fp32":

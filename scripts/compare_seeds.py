@@ -22,6 +22,7 @@ from nmt import config as schema
 from nmt.data.lines import read_lines
 from nmt.errors import NmtError
 from nmt.evaluation.evaluate import read_split
+from nmt.evaluation.metrics import Scoring
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.reports.table import table
 from nmt.runs import RUNS, Run
@@ -43,7 +44,7 @@ def train(path: Path, name: str, seed: int, overrides: list[str]) -> Path:
         if Run(run).config != schema.load(path, values):
             raise NmtError(f"{run}: trained with other settings; remove it, or change the name in {path}")
     else:
-        settings = [f"--set={text}" for text in values]
+        settings = [f"--set={text}" for text in {text.partition("=")[0]: text for text in values}.values()]
         resume = ["--resume"] if (run / "checkpoints" / "last").exists() else []
         nmt("train", "--config", str(path), *settings, *resume)
     return run
@@ -66,7 +67,7 @@ def compare(given: argparse.Namespace) -> list[dict[str, Any]]:
             [result] = json.loads(nmt("evaluate", "--model", str(run), *asked, "--json"))
             systems.append((setting, list(read_lines(Path(result["hypotheses"])))))
             scores.append(result)
-        tested = paired_bootstrap(systems, references, ["bleu"], given.tokenize) if len(systems) > 1 else []
+        tested = paired_bootstrap(systems, references, ["bleu"], Scoring(given.tokenize)) if len(systems) > 1 else []
         for setting, result, (_, hypotheses) in zip(given.vary, scores, systems, strict=True):
             p_value = next((s.estimates[0].p_value for s in tested if s.name == setting), None)
             found.append({

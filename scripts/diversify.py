@@ -64,10 +64,10 @@ def write_config(path: Path, values: dict[str, Any]) -> Path:
 
 
 def translate(run: Path, checkpoint: str, source: Path, output: Path) -> None:
-    """Translate a file unless that is done."""
+    """Translate a file unless that is done; go on if it was interrupted."""
     if not output.exists():
         asked = ["--model", str(run), "--checkpoint", checkpoint, "--input", str(source), "--output", str(output)]
-        compare_seeds.nmt("translate", *asked)
+        compare_seeds.nmt("translate", *asked, "--resume")
 
 
 def work(given: argparse.Namespace) -> None:

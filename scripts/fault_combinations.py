@@ -125,6 +125,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "decoding.alpha": (0.5,),
     "decoding.coverage_penalty": (0.3,),
     "decoding.beam_prune": (1.0,),
+    "decoding.no_repeat_ngram": (1, 3),
+    "decoding.repetition_penalty": (1.3,),
     "decoding.shortlist": (4,),
     "decoding.replace_unknown": (True, False),
     "decoding.max_length_ratio": (1.0,),

@@ -191,7 +191,7 @@ def victim(kind: str, folder: Path) -> Victim:
         (folder / "input.txt").write_bytes(b"".join(line + b"\n" for line in lines))
 
         def translate(name: str) -> list[str]:
-            return ["translate", "--model", "runs/model", "--input", "input.txt", "--output", name]
+            return ["translate", "--model", "runs/model", "--input", "input.txt", "--output", name, "--resume"]
 
         return Victim(folder, translate, lambda one, other: unlike(folder, one, other))
 
@@ -213,7 +213,8 @@ def unlike(folder: Path, one: str, other: str) -> list[str]:
         return {str(path.relative_to(top)): path.read_bytes() for path in files}
 
     a, b = content(one), content(other)
-    left = [f"left behind: {path.name}" for path in folder.glob(f".{other}*")]
+    further = [*folder.glob(f".{other}*"), *folder.glob(f"{other}.partial*")]
+    left = [f"left behind: {path.name}" for path in further]
     return left + [f"{name}: differs" for name in a.keys() | b.keys() if a.get(name) != b.get(name)]
 
 

@@ -11,7 +11,7 @@ import peers
 from nmt.config import Config
 from nmt.data.lines import normalize
 from nmt.data.subword import UNK, Vocabularies
-from nmt.evaluation.metrics import corpus_scores
+from nmt.evaluation.metrics import Scoring, corpus_scores
 from nmt.runs import Run
 
 SEARCHES = BEAM, GREEDY = "beam 5", "greedy"
@@ -41,7 +41,7 @@ class Task:
         subword = self.vocabularies.target
         known = {piece: i for i, piece in enumerate(subword.pieces(range(subword.size)))}
         texts = [subword.decode([known.get(piece, UNK) for piece in line]) for line in pieces]
-        return corpus_scores(texts, [self.references], ["bleu"], tokenize)[0].value
+        return corpus_scores(texts, [self.references], ["bleu"], Scoring(tokenize))[0].value
 
 
 @dataclass(frozen=True)

@@ -559,3 +559,26 @@ def test_names_of_test_sets_suit_files(name: str) -> None:
 @pytest.mark.parametrize("name", ["test_2016_flickr", "en-de", "2014", "новости"])
 def test_other_names_of_test_sets_do(name: str) -> None:
     assert list(config.parse(with_data(test={name: CORPUS}), "test").data.test) == [name]
+
+
+@pytest.mark.parametrize("written", ["~/pairs.tsv", "$HOME/pairs.tsv", "${HOME}/pairs.tsv"])
+def test_home_and_environment_variables_in_paths(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    corpus = {"tsv": written}
+    values = {"name": "a", "data": {"train": corpus, "valid": corpus, "prepared": "~/prepared"}}
+    parsed = config.parse(values, "test")
+    assert parsed.data.train[0].tsv == parsed.data.valid.tsv == tmp_path / "pairs.tsv"
+    assert parsed.prepared == tmp_path / "prepared"
+
+
+def test_an_unset_variable_in_a_path_is_named_and_a_file_with_a_dollar_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NMT_NOWHERE", raising=False)
+    path = tmp_path / "$NMT_NOWHERE"
+    corpus = {"tsv": str(path)}
+    with pytest.raises(NmtError, match=r"data\.valid\.tsv: .*environment variable NMT_NOWHERE is not set"):
+        config.parse({"name": "a", "data": {"train": {"tsv": "a"}, "valid": corpus}}, "test")
+    path.touch()
+    assert config.parse({"name": "a", "data": {"train": corpus, "valid": corpus}}, "test").data.valid.tsv == path

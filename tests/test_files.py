@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
+from nmt.decoding.output import open_output
 from nmt.errors import NmtError
 from nmt.files import dump_json, parse_json, write_whole
 
@@ -52,6 +54,50 @@ def test_what_cannot_be_replaced_leaves_nothing_and_names_the_remedy(tmp_path: P
 def test_what_is_no_json_is_one_kind_of_error(text: str | bytes) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444, 0o755, 0o400])
+def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    path.chmod(mode)
+    write_whole(path, "after", "")
+    with open_output(path) as out:
+        partial = tmp_path / ".a.txt.partial"
+        assert stat.S_IMODE(partial.stat().st_mode) & ~0o600 == mode & ~0o600, "nobody else reads it meanwhile"
+        out.write(b"again")
+    assert path.read_text() == "again" and stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_nobody_reads_early_what_only_the_owner_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even a file that was opened before its mode was set."""
+    path, created = tmp_path / "secret", []
+    path.write_text("before")
+    path.chmod(0o600)
+    opened = os.open
+
+    def watched(name, flags, mode=0o777, **rest):  # type: ignore[no-untyped-def]
+        handle = opened(name, flags, mode, **rest)
+        created.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        return handle
+
+    monkeypatch.setattr(os, "open", watched)
+    write_whole(path, "after", "")
+    assert created and all(mode & 0o077 == 0 for mode in created)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "a", "text", "")
+        with open_output(tmp_path / "b") as out:
+            out.write(b"text")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"] == [0o640, 0o640]
 
 
 def test_json_has_null_in_place_of_numbers_that_are_not_finite() -> None:

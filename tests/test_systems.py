@@ -7,6 +7,7 @@ import pytest
 
 from nmt import config
 from nmt.decoding.translator import Settings, Translator
+from nmt.models.device import has_bf16_lstm
 from nmt.training.session import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +46,8 @@ def shrunk(path, corpus, folder):
         values["model"]["attention"]["size"] = SIZE
     for section in ("encoder", "decoder"):
         values["model"][section]["feed_forward"] = 2 * SIZE if values["model"][section]["kind"] != "recurrent" else 1024
+    if values["training"]["precision"] == "bf16" and not has_bf16_lstm():
+        values["training"]["precision"] = "fp32"
     values["training"] |= {"max_steps": 2, "validate_every": 2, "save_every": 2, "log_every": 1, "warmup_steps": 1}
     return config.parse(values, str(path))
 

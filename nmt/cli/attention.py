@@ -8,10 +8,11 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
+from nmt.cli.parsing import Command
 from nmt.errors import NmtError
 
 
-@click.command()
+@click.command(cls=Command)
 @options.model
 @click.option("--input", "-i", "source", type=FILE, help="Sentences to translate and draw, one a line; default stdin.")
 @click.option(
@@ -42,24 +43,28 @@ def command(
     \b
     echo "A dog runs." | nmt attention --model runs/NAME --output dog.png
     """
+    from nmt.data.lines import InvalidLines
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
-    from nmt.decoding.streams import open_lines
+    from nmt.decoding.progress import InvalidText
+    from nmt.decoding.streams import input_name, open_lines
     from nmt.decoding.translator import Settings
     from nmt.reports.alignments import draw, of_translation
     from nmt.reports.figure import check, save
     from nmt.reports.fonts import families_for
 
+    say = functools.partial(click.echo, err=True)
     if output.suffix:
         check(output)
     if font is not None:
         families_for([], font)
-    lines = list(open_lines(source)[0])
+    invalid = InvalidLines(input_name(source))
+    lines = list(open_lines(source, invalid)[0])
+    InvalidText(say, invalid).finish()
     if not lines:
         raise NmtError("nothing to draw: give sentences on stdin or with --input")
-    say = functools.partial(click.echo, err=True)
     found = find_checkpoints(models, checkpoint, say)
-    settings = Settings.of(*(run.config for run, _ in found)).changed(with_alignment=True, beam_size=beam_size, tag=tag)
-    translator = load_translator(found, device, precision, say=say)
+    settings = Settings.of(*(each.config for each in found)).changed(with_alignment=True, beam_size=beam_size, tag=tag)
+    translator = load_translator(found, device, precision, say=say).translator
     is_any_drawn = False
     for translation in translator.translate(lines, settings):
         number = translation.number + 1

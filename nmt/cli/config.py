@@ -5,17 +5,15 @@ from pathlib import Path
 
 import click
 
+from nmt.cli import options
+from nmt.cli.parsing import Group
 from nmt.errors import NmtError
 
-_CONFIG = click.option(
-    "-c", "--config", "path", required=True, type=click.Path(path_type=Path), help="YAML file of the run."
-)
-_SET = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, e.g. --set training.max_steps=100."
-)
+_CONFIG = options.config_file()
+_SET = options.overrides("--set training.max_steps=100")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Show, check or explain a configuration."""
     from nmt.files import standard_output
@@ -39,10 +37,13 @@ def show(path: Path, overrides: tuple[str, ...]) -> None:
 def check(path: Path, overrides: tuple[str, ...]) -> None:
     """Say whether the configuration is right and its files are there; exit with status 1 if not."""
     from nmt.config import load
+    from nmt.data.corpus import read_pairs, surprises
     from nmt.data.inputs import reuse_warning
+    from nmt.data.lines import normalize
     from nmt.data.prepare import check_symbols
     from nmt.training.beginning import check_beginning
-    from nmt.training.preflight import missing_files, unreadable_texts, where
+    from nmt.training.preflight import corpora, missing_files, unreadable_texts, where
+    from nmt.training.validation import advice
 
     config = load(path, overrides)
     wrong = missing_files(config) or unreadable_texts(config)
@@ -53,8 +54,12 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
             wrong.append(str(error))
     if wrong:
         raise NmtError("\n".join([*(f"{path}: {fault}" for fault in wrong), where()]))
-    if (warning := reuse_warning(config)) is not None:
-        click.echo(f"{path}: {warning}", err=True)
+    languages = config.data.source_language, config.data.target_language
+    hints = [hint for corpus in corpora(config).values() for hint in surprises(corpus, languages)]
+    references = [normalize(target, config.data) for _, target in read_pairs(config.data.valid, [])]
+    for hint in (*hints, advice(config, references), reuse_warning(config)):
+        if hint is not None:
+            click.echo(f"{path}: {hint}", err=True)
     click.echo(f"{path}: right; the run will be {config.run}, its prepared data {config.prepared}")
 
 

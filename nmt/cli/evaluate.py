@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from nmt.cli import options
+from nmt.cli import metric_options, options
 from nmt.cli.options import FILE
+from nmt.cli.parsing import Command
 from nmt.errors import NmtError
 
 
-@click.command()
+@click.command(cls=Command)
 @options.model
 @click.option("--split", help="valid, a name under data.test, or all; default test.")
 @click.option("--source", "-s", type=FILE, help="Evaluate on this file in place of a split.")
@@ -18,8 +19,8 @@ from nmt.errors import NmtError
     "--reference", "-r", "references", type=FILE, multiple=True, help="Its translation; give several if you have."
 )
 @options.tag
-@click.option("--tokenize", "-tok", help="sacreBLEU's tokeniser; default that of the target language. See nmt score.")
-@click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU and chrF.")
+@click.option("--tokenize", "-tok", help="BLEU's tokeniser; default that of the target language. See nmt score.")
+@metric_options.of_metrics
 @options.search
 @options.machine
 @click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Where results are kept; default RUN/evaluations.")
@@ -35,49 +36,52 @@ def command(**given: Any) -> None:
     options.check_search(given)
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
-    from nmt import checksums
     from nmt.decoding.checkpoints import find_checkpoints, load_translator
     from nmt.decoding.translator import Settings
     from nmt.evaluation import evaluate as room
-    from nmt.evaluation.metrics import advice, build, default_tokenizer
+    from nmt.evaluation.advice import advice
+    from nmt.evaluation.metrics import ALL, build, default_tokenizer
     from nmt.files import dump_json, standard_output
 
     standard_output()  # before anything is translated
     say = functools.partial(click.echo, err=True)
     found = find_checkpoints(given["models"], given["checkpoint"], say)
-    run, config = found[0][0], found[0][0].config
+    run, config = found[0].run, found[0].config
     asked = {name: given[name] for name in options.SEARCH}
-    settings = Settings.of(*(each.config for each, _ in found)).changed(
+    settings = Settings.of(*(each.config for each in found)).changed(
         method="greedy" if given["greedy"] else None, **asked
     )
+    settings.check(each.config for each in found)
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
-    build("bleu", tokenize)
+    scoring = metric_options.scoring(given, tokenize, ALL)
+    build("bleu", scoring)
     if given["source"] is not None:
         splits = [room.read_files(given["source"], given["references"], given["tag"])]
     else:
         name = given["split"] or room.default_split(config)
         wanted = room.split_names(config) if name == "all" else [name]
-        splits = [room.read_split(config, name) for name in wanted]
+        splits = [room.read_split(config, name, run.config_file) for name in wanted]
     folder = given["output"] or run.folder / "evaluations"
     room.check_folder(folder)
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
-    translator = load_translator(found, given["device"], given["precision"], shortlist, say)
+    loaded = load_translator(found, given["device"], given["precision"], shortlist, say)
+    translator = loaded.translator
     for split in splits:  # all, before hours go into the first
         translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
     arithmetic = f"{translator.device.type} {translator.arithmetic}"
-    models = [f"{each.config.name}/{path.name}" for each, path in found]
-    weights = [checksums.of(path / "model.safetensors") for _, path in found]
+    models = [f"{each.config.name}/{each.folder.name}" for each in loaded.checkpoints]
     results: list[dict[str, Any]] = []
     failure: NmtError | None = None
     for split in splits:
-        evaluation = room.evaluate(translator, settings, split, tokenize, given["lowercase"])
-        result = room.as_dict(evaluation, models, weights, settings, shortlist, arithmetic)
+        evaluation = room.evaluate(translator, settings, split, scoring, say, loaded.usual_tokens)
+        result = room.as_dict(evaluation, models, loaded.weights, settings, shortlist, arithmetic)
         results.append(result | {"hypotheses": None})
         try:
             results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
         except NmtError as error:  # what was found is printed all the same
             failure = error
-        if hint := advice(evaluation.hypotheses, split.references[0], tokenize):
+        references = [(f"the reference of {split.name}", lines) for lines in split.references]
+        for hint in advice([("the translation", evaluation.hypotheses)], references, scoring=scoring):
             say(f"nmt evaluate: {hint}")
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:
@@ -93,8 +97,8 @@ def _table(results: list[dict[str, Any]]) -> str:
         (
             result["split"],
             f"{result['sentences']:,}",
-            f"{result['loss']:.4f}",
-            f"{result['perplexity']:.2f}",
+            "none" if result["loss"] is None else f"{result['loss']:.4f}",
+            "none" if result["loss"] is None else f"{result['perplexity']:.2f}",
             *(f"{score['score']:.2f}" for score in result["scores"]),
             f"{result['sentences_per_second']:,.1f}",
             f"{result['target_tokens_per_second']:,.0f}",
@@ -106,6 +110,8 @@ def _table(results: list[dict[str, Any]]) -> str:
     penalty = f"length penalty {search['length_penalty']}, alpha {search['alpha']:g}"
     penalty += f", coverage penalty {search['coverage_penalty']:g}"
     penalty += f", prune {search['beam_prune']:g}" if search["beam_prune"] else ""
+    penalty += f", no {search['no_repeat_ngram']}-gram twice" if search["no_repeat_ngram"] else ""
+    penalty += f", repetition penalty {search['repetition_penalty']:g}" if search["repetition_penalty"] != 1 else ""
     penalty += ", unknown words replaced" if search["replace_unknown"] else ""
     penalty += f", shortlist {search['shortlist']}" if search["shortlist"] else ""
     notes = [

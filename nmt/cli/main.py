@@ -7,6 +7,7 @@ import sys
 import click
 
 from nmt import __version__
+from nmt.cli.parsing import Group
 from nmt.cli.streams import drop_what_cannot_be_written, prepare_streams
 from nmt.errors import NmtError, is_out_of_memory
 
@@ -23,7 +24,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Imports the module of a subcommand only when that subcommand is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -52,7 +53,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line.
 
-    Exit 0, or 1 for what the user can mend and where nobody reads on, 2 for wrong usage, 130 when interrupted.
+    Exit 0, or 1 for what the user can correct and where nobody reads on, 2 for wrong usage, 130 when interrupted.
     """
     prepare_streams()
     try:

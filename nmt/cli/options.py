@@ -38,6 +38,31 @@ def together(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
     return add
 
 
+def _set_once(ctx: click.Context, param: click.Parameter, overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Raise `click.UsageError` where one of the overrides KEY=VALUE undoes an earlier one."""
+    earlier: list[tuple[str, str]] = []
+    for override in overrides:
+        key = override.partition("=")[0].replace("data.train.0.", "data.train.")
+        for other, text in earlier:
+            if f"{other}.".startswith(f"{key}.") and text != override:
+                raise click.UsageError(f"--set {override} undoes --set {text}; leave one of them out", ctx)
+        earlier.append((key, override))
+    return overrides
+
+
+def config_file(help_text: str = "YAML file of the run.") -> Callable[[Command], Command]:
+    """Return the decorator that adds `--config`."""
+    return click.option("-c", "--config", "path", type=FILE, required=True, help=help_text)
+
+
+def overrides(example: str) -> Callable[[Command], Command]:
+    """Return the decorator that adds `--set`, with an `example` in its help."""
+    return click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE", callback=_set_once,
+        help=f"Override a key, e.g. {example}; each key once.",
+    )  # fmt: skip
+
+
 model = together(
     click.option(
         "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
@@ -67,7 +92,19 @@ search = together(
         "--beam-prune", type=Finite(0.0), metavar="NATS",
         help="Drop hypotheses so far below a sentence's best, which saves time on a processor; 0 is off.",
     ),
+    click.option(
+        "--no-repeat-ngram", type=click.IntRange(0, 10_000), metavar="N",
+        help="Generate no sequence of N subword tokens twice in a translation; 0 is off.",
+    ),
+    click.option(
+        "--repetition-penalty", type=Finite(1.0, 100.0), metavar="P",
+        help="Choose tokens that a translation has already by P times their log-probability, e.g. 1.2; 1 is off.",
+    ),
     click.option("--min-length", type=click.IntRange(0, 10_000), help="Fewest target tokens."),
+    click.option(
+        "--max-source-tokens", type=click.IntRange(1), metavar="N",
+        help="Cut longer lines into parts of at most N source tokens, at the ends of sentences if possible.",
+    ),
     click.option("--max-length-ratio", type=Finite(0.0, 100.0), help="Most target tokens for each source token."),
     click.option(
         "--replace-unknown/--keep-unknown", default=None,
@@ -84,8 +121,9 @@ search = together(
 )  # fmt: skip
 
 SEARCH = (
-    "beam_size", "length_penalty", "alpha", "coverage_penalty", "beam_prune", "min_length", "max_length_ratio",
-    "replace_unknown", "forbid_unknown", "tokens_per_batch", "window",
+    "beam_size", "length_penalty", "alpha", "coverage_penalty", "beam_prune", "no_repeat_ngram", "repetition_penalty",
+    "min_length", "max_source_tokens", "max_length_ratio", "replace_unknown", "forbid_unknown", "tokens_per_batch",
+    "window",
 )  # fmt: skip
 """Which of them are fields of `decoding.translator.Settings` or of its `search`."""
 

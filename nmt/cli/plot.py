@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from nmt.cli.parsing import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE",

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import click
 
+from nmt.cli import options
+from nmt.cli.parsing import Command
 
-@click.command()
-@click.option(
-    "-c", "--config", "path", required=True, type=click.Path(path_type=Path), help="YAML file that describes the run."
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. --set subword.vocab_size=4000."
-)
+
+@click.command(cls=Command)
+@options.config_file()
+@options.overrides("--set subword.vocab_size=4000")
 @click.option("--force", is_flag=True, help="Make the data anew even where it is up to date.")
 def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
     """Clean the text, learn subwords, store token ids.

@@ -1,32 +1,69 @@
 """`nmt score`: BLEU, chrF and TER of finished translations."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from nmt.cli import metric_options
+
 if TYPE_CHECKING:
-    from nmt.evaluation.metrics import Named, Score
-    from nmt.evaluation.significance import System
+    from nmt.evaluation.metrics import Scoring
+    from nmt.evaluation.scored_text import ScoredText
 
 
-@click.command()
+@click.command(cls=metric_options.ManyMetrics)
 @click.argument("hypotheses", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[HYP]...")
 @click.option(
     "-r",
     "--reference",
     "references",
     multiple=True,
-    required=True,
     type=click.Path(path_type=Path),
     help="Reference translation, plain or .gz; give it again for further references.",
 )
-@click.option("-m", "--metrics", default="bleu,chrf,ter", show_default=True, help="Of bleu, chrf, chrf++, ter.")
 @click.option(
-    "--tokenize", "-tok", default="13a", show_default=True, help="sacreBLEU's tokeniser: 13a, none, zh, intl, …"
+    "--tsv",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Take hypotheses and references from the columns of this file in place of HYP and --reference; - is stdin.",
 )
-@click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU and chrF (TER always does).")
+@click.option(
+    "--hypothesis-column",
+    "hypothesis_columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="Column of --tsv, counted from 1, or its name with --header; give it again for further systems. Default 1 "
+    "where the file has two columns.",
+)
+@click.option(
+    "--reference-column",
+    "reference_columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="The same for references. Default 2 where the file has two columns.",
+)
+@click.option(
+    "--source-column", metavar="COLUMN", help="The same for the source, which --sentence-level prints as TSV and JSON."
+)
+@click.option("--header", is_flag=True, help="The first line of --tsv names the columns.")
+@click.option(
+    "-m",
+    "--metrics",
+    multiple=True,
+    metavar="METRIC...",
+    help="Some of bleu, chrf, chrf++, ter, with spaces or commas between; default bleu chrf ter. A file with the name "
+    "of a metric that follows -m is given as ./bleu.",
+)
+@click.option("-sl", "--sentence-level", is_flag=True, help="Score each sentence by itself, one line a sentence.")
+@click.option(
+    "--tokenize",
+    "-tok",
+    default="13a",
+    show_default=True,
+    help="BLEU's tokeniser: 13a, none, intl, zh, ja-mecab, ko-mecab, char, flores200, …",
+)
+@metric_options.of_metrics
 @click.option("--paired", "--paired-bs", is_flag=True, help="Paired bootstrap test against the first HYP.")
 @click.option(
     "--paired-bs-n",
@@ -39,116 +76,134 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Seed of the paired test; default $SACREBLEU_SEED, else 12345.",
 )
-@click.option("-w", "--width", type=click.IntRange(0, 12), default=2, show_default=True, help="Decimals.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with full precision.")
+@click.option("-w", "--width", type=click.IntRange(0, 12), default=2, show_default=True, help="Decimals; JSON has all.")
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(["text", "tsv", "json"]),
+    help="What is printed: a table to read (default), tab-separated values with a header, or JSON.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("-b", "--score-only", is_flag=True, help="Print the numbers only: a line a system, tabs between metrics.")
-def command(
-    hypotheses: tuple[Path, ...],
-    references: tuple[Path, ...],
-    metrics: str,
-    tokenize: str,
-    lowercase: bool,
-    paired: bool,
-    samples: int | None,
-    seed: int | None,
-    width: int,
-    as_json: bool,
-    score_only: bool,
-) -> None:
+def command(**given: Any) -> None:
     """Score translations, each HYP one file with one line a sentence; without HYP (or with -) those on stdin.
+
+    The scores and signatures are those of sacreBLEU with the same options.
 
     \b
     nmt translate < test.en | nmt score -r test.de
     nmt score -r test.de baseline.txt new.txt --paired
+    nmt score -r test.de new.txt -m bleu chrf --sentence-level -f tsv
+    nmt score --tsv test.tsv --header --hypothesis-column mt --reference-column ref
     """
-    from nmt.data.lines import read_lines, stream_lines
-    from nmt.evaluation.metrics import METRICS, advice, check_lengths, corpus_scores
-    from nmt.evaluation.significance import paired_bootstrap
-    from nmt.files import standard_input, standard_output
+    form = _form(given)
+    _check(given)
+    from nmt.evaluation.advice import advice
+    from nmt.evaluation.metrics import ALL
+    from nmt.evaluation.scored_text import read_texts, read_tsv
+    from nmt.files import standard_output
 
-    if as_json and score_only:
-        raise click.UsageError("give --json or --score-only, not both")
-    if paired and score_only:
-        raise click.UsageError("--score-only leaves out what --paired finds; give one of them, or --json")
-    if paired and len(hypotheses) < 2:
-        raise click.UsageError("--paired compares systems: give two files or more")
-    if sum(str(path) == "-" for path in hypotheses) > 1:
-        raise click.UsageError("'-' (stdin) can be given once only")
-    if not paired and (samples is not None or seed is not None):
-        raise click.UsageError("--paired-bs-n and --seed go with --paired")
-    wanted = metrics.lower().replace(",", " ").split()
-    if not wanted:
-        raise click.UsageError(f"--metrics names none; take some of {', '.join(METRICS)}")
-    truths: list[Named] = [(str(path), list(read_lines(path))) for path in references]
-    systems: list[Named] = [
-        ("stdin", list(stream_lines(standard_input()))) if str(path) == "-" else (str(path), list(read_lines(path)))
-        for path in hypotheses or (Path("-"),)
-    ]
-    check_lengths(systems, truths)
-    standard_output()
-    lines = [truth for _, truth in truths]
-    if hint := advice(systems[0][1], lines[0], tokenize):
-        click.echo(f"nmt score: {hint}", err=True)
-    if paired:
-        compared = paired_bootstrap(systems, lines, wanted, tokenize, lowercase, samples or 1000, seed)
-        click.echo(_paired(compared, width, as_json))
+    wanted = metric_options.names_of_metrics(given["metrics"]) or list(ALL)
+    scoring = metric_options.scoring(given, given["tokenize"], wanted)
+    if given["tsv"] is None:
+        text = read_texts(given["hypotheses"] or (Path("-"),), given["references"])
     else:
-        scored = [(name, corpus_scores(system, lines, wanted, tokenize, lowercase)) for name, system in systems]
-        click.echo(_plain(scored, width, as_json, score_only))
+        text = read_tsv(
+            given["tsv"],
+            given["hypothesis_columns"],
+            given["reference_columns"],
+            given["source_column"],
+            given["header"],
+        )
+    if given["paired"] and len(text.systems) < 2:
+        raise click.UsageError("--paired compares systems: give two files or more")
+    standard_output()
+    for hint in advice(text.systems, text.references, wanted, scoring):
+        click.echo(f"nmt score: {hint}", err=True)
+    if given["sentence_level"]:
+        result = _of_sentences(text, wanted, scoring, form, given["width"])
+    elif given["paired"]:
+        result = _paired(text, wanted, scoring, form, given)
+    else:
+        result = _of_corpus(text, wanted, scoring, form, given["width"])
+    click.echo(result)
 
 
-def _plain(scored: "list[tuple[str, list[Score]]]", width: int, as_json: bool, score_only: bool) -> str:
-    from nmt.reports.table import table
-
-    if score_only:
-        return "\n".join("\t".join(f"{score.value:.{width}f}" for score in scores) for _, scores in scored)
-    if as_json:
-        return _json([
-            {"system": name, "scores": [{"name": s.name, "score": s.value, "signature": s.signature} for s in scores]}
-            for name, scores in scored
-        ])  # fmt: skip
-    if len(scored) == 1:
-        rows = [(score.name, f"{score.value:.{width}f}", score.signature) for score in scored[0][1]]
-        return table([("metric", "score", "signature"), *rows], right=frozenset({1}))
-    columns = range(1, 1 + len(scored[0][1]))
-    head = ("system", *(score.name for score in scored[0][1]))
-    rows_of_systems = [(name, *(f"{score.value:.{width}f}" for score in scores)) for name, scores in scored]
-    return f"{table([head, *rows_of_systems], right=frozenset(columns))}\n\n{_signatures(scored[0][1])}"
+def _form(given: dict[str, Any]) -> str:
+    """Return text, tsv, json or numbers."""
+    if given["as_json"] and given["score_only"]:
+        raise click.UsageError("give --json or --score-only, not both")
+    if given["score_only"] and given["form"] not in (None, "text"):
+        raise click.UsageError(f"give --format {given['form']} or --score-only, not both")
+    if given["as_json"] and given["form"] not in (None, "json"):
+        raise click.UsageError(f"give --format {given['form']} or --json, not both")
+    if given["score_only"]:
+        return "numbers"
+    return "json" if given["as_json"] else given["form"] or "text"
 
 
-def _paired(systems: "list[System]", width: int, as_json: bool) -> str:
-    from nmt.reports.table import table
-
-    if as_json:
-        return _json([
-            {
-                "system": system.name,
-                "scores": [
-                    {
-                        "name": e.score.name, "score": e.score.value, "mean": e.mean, "confidence": e.half_width,
-                        "p_value": e.p_value, "signature": e.score.signature,
-                    }
-                    for e in system.estimates
-                ],
-            }
-            for system in systems
-        ])  # fmt: skip
-    rows = [("system", *(f"{e.score.name} (mean ± 95%)" for e in systems[0].estimates))]
-    for number, system in enumerate(systems):
-        cells = []
-        for e in system.estimates:
-            chance = "" if e.p_value is None else f" p={e.p_value:.4f}{'*' if e.p_value < 0.05 else ' '}"
-            cells.append(f"{e.score.value:.{width}f} ({e.mean:.{width}f} ± {e.half_width:.{width}f}){chance}")
-        rows.append((system.name + (" (baseline)" if number == 0 else ""), *cells))
-    legend = "p: chance of so large a difference to the baseline if there were none; * below 0.05"
-    return f"{table(rows)}\n\n{legend}\n{_signatures([e.score for e in systems[0].estimates])}"
-
-
-def _signatures(scores: "list[Score]") -> str:
-    from nmt.reports.table import table
-
-    return table([(score.name, score.signature) for score in scores])
+def _check(given: dict[str, Any]) -> None:
+    """Refuse options that contradict each other, or of which one is not read."""
+    if given["paired"] and given["score_only"]:
+        raise click.UsageError("--score-only leaves out what --paired finds; give one of them, or --json")
+    if given["paired"] and given["sentence_level"]:
+        raise click.UsageError("--paired compares whole test sets, not sentences; leave out --sentence-level")
+    if not given["paired"] and (given["samples"] is not None or given["seed"] is not None):
+        raise click.UsageError("--paired-bs-n and --seed go with --paired")
+    if sum(str(path) == "-" for path in given["hypotheses"]) > 1:
+        raise click.UsageError("'-' (stdin) can be given once only")
+    columns = {
+        "--hypothesis-column": given["hypothesis_columns"],
+        "--reference-column": given["reference_columns"],
+        "--source-column": given["source_column"],
+        "--header": given["header"],
+    }
+    if given["tsv"] is None:
+        if not given["references"]:
+            raise click.UsageError("give the references with --reference FILE, or both sides in one file with --tsv")
+        if lost := [name for name, value in columns.items() if value]:
+            raise click.UsageError(f"{lost[0]} goes with --tsv")
+        return
+    if given["hypotheses"] or given["references"]:
+        raise click.UsageError("--tsv holds hypotheses and references; leave out HYP and --reference")
+    if bool(given["hypothesis_columns"]) != bool(given["reference_columns"]):
+        raise click.UsageError("--hypothesis-column and --reference-column are given together")
+    if given["source_column"] and not given["sentence_level"]:
+        raise click.UsageError("--source-column goes with --sentence-level")
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def _of_corpus(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str, decimals: int) -> str:
+    from nmt.evaluation.metrics import corpus_scores
+    from nmt.reports import scores
+
+    references = [lines for _, lines in text.references]
+    found = [(name, corpus_scores(system, references, wanted, scoring)) for name, system in text.systems]
+    if form == "json":
+        return scores.corpus_json(found)
+    show = {"text": scores.corpus_text, "tsv": scores.corpus_tsv, "numbers": scores.corpus_numbers}[form]
+    return show(found, decimals)
+
+
+def _paired(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str, given: dict[str, Any]) -> str:
+    from nmt.evaluation.significance import paired_bootstrap
+    from nmt.reports import scores
+
+    references = [lines for _, lines in text.references]
+    found = paired_bootstrap(text.systems, references, wanted, scoring, given["samples"] or 1000, given["seed"])
+    if form == "json":
+        return scores.paired_json(found)
+    return (scores.paired_tsv if form == "tsv" else scores.paired_text)(found, given["width"])
+
+
+def _of_sentences(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str, decimals: int) -> str:
+    from nmt.evaluation.metrics import sentence_scores
+    from nmt.reports.scores import Sentences
+
+    references = [lines for _, lines in text.references]
+    found = [sentence_scores(system, references, wanted, scoring) for _, system in text.systems]
+    sentences = Sentences(text, found, decimals)
+    if form == "tsv":
+        click.echo(sentences.signatures(), err=True)
+    forms = {"text": sentences.as_text, "tsv": sentences.as_tsv, "json": sentences.as_json}
+    return forms.get(form, sentences.as_numbers)()

@@ -4,7 +4,7 @@
 `NmtError` that names the key and, for an unknown key, the nearest known one.
 """
 
-from nmt.config.data import Corpus, Data, Filters, Subword
+from nmt.config.data import TEXT_KEYS, Corpus, Data, Filters, Subword
 from nmt.config.decoding import Decoding
 from nmt.config.loading import dump, load, parse
 from nmt.config.model import Attention, Decoder, Dropout, Embedding, Encoder, Model
@@ -13,6 +13,7 @@ from nmt.config.section import Section
 from nmt.config.training import Training
 
 __all__ = [
+    "TEXT_KEYS",
     "Attention",
     "Config",
     "Corpus",

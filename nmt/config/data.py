@@ -1,30 +1,41 @@
 """Where the text is, how it is cleaned, and how words become token ids."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from nmt.config.section import NotNegative, Positive, Probability, Section
+from nmt.config.section import NotNegative, PathOf, Positive, Probability, Section
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Corpus(Section):
-    """Two files aligned by line number, or one TSV, plain or gzip; paths are relative to the working directory."""
+TEXT_KEYS = ("normalization", "collapse_whitespace", "lowercase", "unescape_html")
+"""Keys of `Data` that say what becomes of a line before it is encoded."""
 
-    source: Path | None = None
+
+class Corpus(Section):
+    """Two files aligned by line number, or one TSV, plain or gzip.
+
+    Paths are relative to the working directory; `~` and `$HOME` in them are replaced.
+    """
+
+    source: PathOf | None = None
     """Text file of source sentences, one a line."""
-    target: Path | None = None
+    target: PathOf | None = None
     """Text file of their translations, aligned line by line."""
-    tsv: Path | None = None
+    tsv: PathOf | None = None
     """One tab-separated file in place of `source` and `target`."""
     source_column: Positive = 1
     """Column of the TSV that holds the source, counted from 1; further columns are ignored."""
     target_column: Positive = 2
     """Column of the TSV that holds the target."""
+    header: bool = False
+    """The first line of the TSV names the columns and is not a pair."""
+    quoting: bool = False
+    """Fields of the TSV may stand in double quotes, as spreadsheets write them: within them "" is a quote, and a tab or
+    a line break is text (it becomes a space). Without `quoting` a double quote is text."""
     tag: Annotated[str, Field(pattern=r"^\S+$")] | None = None
     """Token put before every source sentence, e.g. <2de> in a model of several directions (Johnson 2017); it must be
     one of `subword.user_symbols`."""
@@ -38,6 +49,8 @@ class Corpus(Section):
             raise ValueError("give either 'source' and 'target', or 'tsv'")
         if self.tsv is None and (self.source is None or self.target is None):
             raise ValueError("'source' and 'target' must both be given")
+        if self.tsv is None:
+            self.refuse_idle(["header", "quoting"], "without 'tsv'")
         if self.tsv is not None and self.source_column == self.target_column:
             raise ValueError("'source_column' and 'target_column' must differ")
         return self
@@ -79,16 +92,18 @@ class Data(Section):
     """Where the text is and how it is cleaned."""
 
     source_language: str = "src"
-    """Language code of the source, e.g. en: names columns and pictures."""
+    """Language code of the source, ISO 639 or BCP 47, e.g. en or zho_Hans: names columns and pictures, and says whether
+    spaces separate words."""
     target_language: str = "tgt"
-    """Language code of the target; zh, ja and ko choose sacreBLEU's tokeniser for them."""
+    """Language code of the target, ISO 639 or BCP 47, e.g. de, th, cmn or zho_Hans: chooses sacreBLEU's tokeniser (zh
+    for Chinese, ja-mecab, ko-mecab, char for others without spaces between words such as Thai, else 13a)."""
     train: Annotated[list[Corpus], BeforeValidator(_as_list), Field(min_length=1)]
     """One corpus or a list of them."""
     valid: Corpus
     """The corpus that validation and early stopping look at."""
     test: dict[Annotated[str, AfterValidator(_is_a_name)], Corpus] = {}  # noqa: RUF012 (pydantic copies it)
     """Named test sets, for `nmt evaluate --split NAME`."""
-    prepared: Path | None = None
+    prepared: PathOf | None = None
     """Folder of the prepared data; default prepared/NAME."""
     normalization: Literal["none", "nfc", "nfkc"] = "nfc"
     """Unicode normalisation, of training text and of what is translated."""
@@ -96,6 +111,8 @@ class Data(Section):
     """Turn each run of white space and control characters into one space, and trim both ends."""
     lowercase: bool = False
     """Lower-case both sides, and what is translated."""
+    unescape_html: bool = False
+    """Replace HTML entities such as &apos; and &amp; with their characters, on both sides and in what is translated."""
     filters: Filters = Filters()
     """Of the training corpora only; valid and test are taken whole."""
     workers: NotNegative = 0
@@ -137,7 +154,7 @@ class Subword(Section):
     """Strings that are always one token, e.g. <2de>."""
     training_sentences: Positive = 2_000_000
     """Most lines, drawn evenly from the corpora, that a subword model learns from; a joint one takes half a side."""
-    reuse: Path | None = None
+    reuse: PathOf | None = None
     """Take the subword models of this run, prepared data or folder (one with joint.model, or source.model and
     target.model), or a joint model's file, in place of learning, e.g. to go on training on other text; the keys about
     learning are then ignored."""

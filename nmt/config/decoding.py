@@ -25,6 +25,12 @@ class Decoding(Section):
     """Drop a hypothesis whose log-probability is so many nats below that of the sentence's best at the same step
     (Freitag & Al-Onaizan 2017): saves time on a processor, 2 a quarter and 1 nearly half, and leaves n-best lists
     shorter; 0 is off."""
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Generate no n-gram of this many subword tokens that the translation has already; tokens of a prefix are counted,
+    but not forbidden themselves; 0 is off."""
+    repetition_penalty: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """Tokens that the translation has already are chosen by this many times their log-probability (after Keskar 2019;
+    1.2 is usual), as are translations; the log-probabilities that are reported stay the model's own; 1 is off."""
     shortlist: Annotated[int, Field(ge=0, le=64)] = 0
     """Generate only what the run's lexicon holds for the source: so many target tokens for each source token, besides
     the most frequent ones; scores are then over these. Costs some quality, and saves time only where the vocabulary is

@@ -1,11 +1,10 @@
 """The network, part by part."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator, model_validator
 
-from nmt.config.section import Depth, NotNegative, Probability, Section, Width
+from nmt.config.section import Depth, NotNegative, PathOf, Probability, Section, Width
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,9 +23,9 @@ class Embedding(Section):
     """Width of source and target embeddings."""
     tie: Literal["none", "target", "all"] = "target"
     """Share weights: `target` = target embedding and output layer (Press & Wolf 2017); `all` = the source's too."""
-    source_vectors: Path | None = None
+    source_vectors: PathOf | None = None
     """Word vectors that the source embeddings start from, as text: word2vec's or GloVe's format, plain or gzip."""
-    target_vectors: Path | None = None
+    target_vectors: PathOf | None = None
     """The same for the target embeddings."""
 
     @model_validator(mode="after")

@@ -60,11 +60,11 @@ class Config(Section):
                 f"model.attention.positions {self.model.attention.positions} must be more than training.max_tokens "
                 f"{self.training.max_tokens}, for the end of the sentence"
             )
-        longest = self.decoding.max_source_tokens + bool(self.data.tags)
-        if self.model.attention.score == "location" and self.model.attention.positions <= longest:
+        if self.most_source_tokens is not None and self.decoding.max_source_tokens > self.most_source_tokens:
             raise ValueError(
-                f"model.attention.positions {self.model.attention.positions} must be more than {longest}: "
-                "decoding.max_source_tokens, and a tag where there are any, for the end of the sentence"
+                f"model.attention.positions {self.model.attention.positions} must be more than "
+                f"{self.decoding.max_source_tokens + bool(self.data.tags)}: decoding.max_source_tokens, and a tag if "
+                "there are any, for the end of the sentence"
             )
         vectors = self.model.embedding.source_vectors or self.model.embedding.target_vectors
         if self.training.init_from is not None and vectors is not None:
@@ -75,6 +75,13 @@ class Config(Section):
             if tag not in self.subword.user_symbols:
                 raise ValueError(f"the tag {tag} of a corpus is missing from subword.user_symbols")
         return self
+
+    @property
+    def most_source_tokens(self) -> int | None:
+        """The largest `decoding.max_source_tokens` that the model can read; None for any."""
+        if self.model.attention.score != "location":
+            return None
+        return self.model.attention.positions - 1 - bool(self.data.tags)
 
     @property
     def prepared(self) -> Path:

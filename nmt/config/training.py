@@ -1,11 +1,10 @@
 """How the weights are found."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from nmt.config.section import NotNegative, Positive, Probability, Section
+from nmt.config.section import NotNegative, PathOf, Positive, Probability, Section
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,7 +69,7 @@ class Training(Section):
     """Translations drawn for each source with `objective: risk`; the reference is one more."""
     risk_sharpness: Annotated[float, Field(gt=0)] = 0.005
     """Exponent alpha of the probabilities that the risk is weighed by."""
-    init_from: Path | None = None
+    init_from: PathOf | None = None
     """Begin with the weights of this run or checkpoint folder, whose network, subword model (see `subword.reuse`) and
     normalisation of text must be the same; only `model.attention.coverage` may be added, as See (2017) does for a short
     second phase. They are validated before the first step, as step 0."""

@@ -276,12 +276,17 @@ class Batches:
         return _Pairs(*sides)
 
 
-def eval_batches(store: Store, tokens_per_batch: int) -> Iterator[tuple[Batch, Ints]]:
+def eval_batches(
+    store: Store, tokens_per_batch: int, is_used: npt.NDArray[np.bool_] | None = None
+) -> Iterator[tuple[Batch, Ints]]:
     """Yield every pair of `store` once, short ones first, with the numbers of the pairs (B,) in the batch's order.
 
-    A batch has at most `tokens_per_batch` target tokens unless it is one pair.
+    Pairs that are not `is_used`, (pairs,), are left out. A batch has at most `tokens_per_batch` target tokens unless it
+    is one pair.
     """
     rows = np.lexsort((store.source_lengths, store.target_lengths))
+    if is_used is not None:
+        rows = rows[is_used[rows]]
     for cut in _cut(np.asarray(store.target_lengths, np.int64)[rows] + 1, tokens_per_batch):
         here = rows[cut]
         pairs = _Pairs(read_ids(store, "source", here, None), read_ids(store, "target", here, None))

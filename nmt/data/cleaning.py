@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nmt import config
 from nmt.data.corpus import reject, tagged
-from nmt.data.lines import normalize
+from nmt.data.lines import html_entity, normalize
 
 PAIRS_PER_CHUNK = 1 << 14
 _CHARACTERS_PER_CHUNK = 1 << 23
@@ -44,6 +44,8 @@ class CleanChunk:
     pairs: int
     dropped: Counter[str]
     """Pairs that each filter dropped."""
+    entities: Counter[str]
+    """HTML entities found in raw lines, each with the lines in which it is the first one."""
     digests: npt.NDArray[np.uint64]
     """(pairs, 2) hash of each pair; (0, 2) where duplicates are not looked for."""
 
@@ -64,14 +66,16 @@ def chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
 
 def clean(chunk: RawChunk) -> CleanChunk:
     """Normalise and filter a chunk and write what is left."""
-    filters = chunk.data.filters
+    filters, tags = chunk.data.filters, chunk.data.tags
     dropped: Counter[str] = Counter()
+    entities: Counter[str] = Counter()
     kept: list[bytes] = []
-    for raw_source, raw_target in chunk.pairs:
-        source, target = normalize(raw_source, chunk.data), normalize(raw_target, chunk.data)
+    for pair in chunk.pairs:
+        entities.update(entity for line in pair if (entity := html_entity(line)) is not None)
+        source, target = (normalize(line, chunk.data) for line in pair)
         reason = reject(source, target, filters) if chunk.is_filtered else None
         if reason is None:
-            kept.append(f"{tagged(source, chunk.tag)}\n{target}\n".encode("utf-8", errors="replace"))
+            kept.append(f"{tagged(source, chunk.tag, tags)}\n{target}\n".encode("utf-8", errors="replace"))
         else:
             dropped[reason] += 1
     chunk.path.write_bytes(b"".join(kept))
@@ -84,6 +88,7 @@ def clean(chunk: RawChunk) -> CleanChunk:
         raw=len(chunk.pairs),
         pairs=len(kept),
         dropped=dropped,
+        entities=entities,
         digests=np.frombuffer(digests, np.uint64).reshape(-1, 2),
     )
 

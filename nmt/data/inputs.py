@@ -112,14 +112,20 @@ def inspect(path: Path) -> Input:
     return Input(str(path), status[0], status[1], text.hexdigest(), lines + (last != b"\n"))
 
 
-def header(config: Config, used: dict[str, Any], found: Sequence[Input], vocabularies: str) -> dict[str, Any]:
-    """Return what is kept about prepared data: its settings `used`, its inputs and its fingerprint."""
+def header(
+    config: Config, used: dict[str, Any], found: Sequence[Input], vocabularies: str, damaged: list[str] | None
+) -> dict[str, Any]:
+    """Return what is kept about prepared data: its settings `used`, its inputs and its fingerprint.
+
+    `damaged` is the table of what was dropped, if pairs were that are not UTF-8: earlier versions kept these.
+    """
     corpora = [*config.data.train, config.data.valid]
     kept = {
         "settings": used,
         "inputs": [asdict(entry) for entry in found],
         "files": [[str(path) for path in paths(corpus)] for corpus in corpora],
         "vocabularies": vocabularies,
+        **({"damaged": damaged} if damaged else {}),
     }
     return kept | {"fingerprint": fingerprint(kept)}
 
@@ -128,8 +134,8 @@ def fingerprint(header: dict[str, Any]) -> str:
     """Return a hash of the text, the settings and the subword model that prepared data was made from."""
     digests = {entry["path"]: entry["sha256"] for entry in header["inputs"]}
     texts = [[digests[path] for path in corpus] for corpus in header["files"]]
-    content = json.dumps([header["settings"], texts, header["vocabularies"]], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+    content = [header["settings"], texts, header["vocabularies"], *([header["damaged"]] if "damaged" in header else [])]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def differing(header: dict[str, Any], config: Config) -> Iterator[tuple[str, Path]]:

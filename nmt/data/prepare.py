@@ -6,6 +6,7 @@ moved there at the end, so that a folder that exists is complete.
 """
 
 import errno
+import functools
 import shutil
 import time
 from collections import Counter
@@ -21,11 +22,11 @@ from nmt import checksums
 from nmt.config import Config
 from nmt.data import former_format, inputs
 from nmt.data.cleaning import CleanChunk, RawChunk, chunks, clean
-from nmt.data.corpus import active, describe, paths, read_pairs
+from nmt.data.corpus import DAMAGED, active, describe, paths, read_pairs, surprises
 from nmt.data.deduplicate import Deduplicator
 from nmt.data.encoding import CleanFile, Encoding, Learning, encode, learn
 from nmt.data.folder import building
-from nmt.data.lines import normalize
+from nmt.data.lines import InvalidLines, normalize
 from nmt.data.store import Store, StoreWriter, id_type
 from nmt.data.subword import MOST_UNKNOWN, Vocabularies
 from nmt.data.workers import Workers, available_cores
@@ -33,6 +34,8 @@ from nmt.errors import NmtError
 from nmt.files import dump_json, parse_json
 
 Report = Callable[[str], None]
+MOST_INVALID = 0.001
+"""Share of the lines of a file that need not be valid UTF-8."""
 _VALID = -1
 
 
@@ -119,7 +122,10 @@ def _make(config: Config, folder: Path, report: Report) -> None:
     with Workers(config.data.workers or available_cores()) as workers:
         report(f"preparing {config.name} with {workers.count} process{'es' * (workers.count > 1)}")
         found = list(workers.map(inputs.inspect, inputs.files(config)))
-        files, table = _clean_all(config, found, work, workers)
+        for corpus in map(functools.partial(_corpus, config), _corpora(config)):
+            for hint in surprises(corpus, (config.data.source_language, config.data.target_language)):
+                report(hint)
+        files, table = _clean_all(config, found, work, workers, report)
         inputs.check_still(found)
         for line in table:
             report(line)
@@ -168,14 +174,17 @@ def _corpus(config: Config, number: int) -> Any:
 
 
 def _clean_all(
-    config: Config, found: list[inputs.Input], work: Path, workers: Workers
+    config: Config, found: list[inputs.Input], work: Path, workers: Workers, report: Report
 ) -> tuple[list[CleanFile], list[str]]:
-    """Clean every corpus into files and find the duplicates; return the files in order and the table of what went."""
+    """Clean every corpus into files and find the duplicates; return the files in order and the table of what went.
+
+    Raises `NmtError` where too many lines of a corpus are not valid UTF-8; fewer are reported.
+    """
     total = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
     cleaned: list[CleanChunk] = []
     deduplicator = Deduplicator(work / "duplicates", total) if config.data.filters.duplicates else None
     with _progress("cleaning", total) as bar:
-        for chunk in workers.map(clean, _raw_chunks(config, work)):
+        for chunk in workers.map(clean, _raw_chunks(config, work, report)):
             if deduplicator is not None and chunk.corpus != _VALID:
                 deduplicator.add(chunk.digests)
             cleaned.append(replace(chunk, digests=chunk.digests[:0].copy()))
@@ -191,22 +200,45 @@ def _clean_all(
         kept = chunk.pairs if is_kept is None else int(is_kept.sum())
         chunk.dropped["duplicates"] = chunk.pairs - kept
         files.append(CleanFile(chunk.corpus, chunk.path, is_kept, kept))
+    _report_entities(config, cleaned, report)
     if not any(chunk.corpus == _VALID for chunk in cleaned):
         raise NmtError(f"{describe(config.data.valid)}: the validation corpus is empty; check data.valid")
     return files, _table(config, cleaned)
 
 
-def _raw_chunks(config: Config, work: Path) -> Iterator[RawChunk]:
+def _raw_chunks(config: Config, work: Path, report: Report) -> Iterator[RawChunk]:
     for corpus in _corpora(config):
         here = _corpus(config, corpus)
-        for i, pairs in enumerate(chunks(read_pairs(here))):
+        invalid: list[InvalidLines] = []
+        for i, pairs in enumerate(chunks(read_pairs(here, invalid))):
             path = work / f"clean-{corpus}-{i:06}.txt"
             yield RawChunk(corpus, pairs, config.data, path, corpus != _VALID, here.tag)
+        for counts in invalid:
+            if counts.invalid > MOST_INVALID * counts.lines:
+                raise NmtError(f"{counts}; data in which more than {MOST_INVALID:.1%} of the lines are so is refused")
+            if counts.invalid:
+                report(f"{counts}; {'training pairs with such lines are dropped' if corpus != _VALID else 'kept'}")
+
+
+def _report_entities(config: Config, cleaned: list[CleanChunk], report: Report) -> None:
+    """Report how many lines of each corpus hold HTML entities that are taken for text."""
+    if config.data.unescape_html:
+        return
+    for number in _corpora(config):
+        entities = sum((chunk.entities for chunk in cleaned if chunk.corpus == number), Counter[str]())
+        if entities:
+            names = " ".join(entity for entity, _ in entities.most_common(3))
+            count = entities.total()
+            report(
+                f"{describe(_corpus(config, number))}: {count:,} line{'s' * (count > 1)} with HTML entities ({names}); "
+                "data.unescape_html: true replaces these with their characters"
+            )
 
 
 def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
     """Return the lines of a table: what each training corpus had, what each filter dropped, what is left."""
-    reasons = active(config.data.filters)
+    damaged = [DAMAGED] if any(chunk.dropped[DAMAGED] for chunk in cleaned) else []
+    reasons = [*damaged, *active(config.data.filters)]
     rows = [["corpus", "pairs", *reasons, "kept"]]
     sums: list[Counter[str]] = []
     for number, corpus in enumerate(config.data.train):
@@ -307,7 +339,7 @@ def _write_valid_text(config: Config, files: list[CleanFile], folder: Path) -> N
         for line in file.path.read_bytes().decode("utf-8").split("\n")[:-1:2]
     )
     _write_text(folder / "valid" / "source.txt", sources)
-    _write_text(folder / "valid" / "target.txt", (target for _, target in read_pairs(config.data.valid)))
+    _write_text(folder / "valid" / "target.txt", (target for _, target in read_pairs(config.data.valid, [])))
 
 
 def _write_text(path: Path, lines: Iterable[str]) -> None:
@@ -330,7 +362,7 @@ def _write_header(
     vocabularies: Vocabularies,
     table: list[str],
 ) -> None:
-    header = inputs.header(config, settings, found, vocabularies.fingerprint)
+    header = inputs.header(config, settings, found, vocabularies.fingerprint, table if DAMAGED in table[0] else None)
     header |= {"weights": _weights(config), "table": table}
     (folder / "prepared.json").write_text(dump_json(header, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

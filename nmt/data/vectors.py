@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nmt.data.lines import read_lines
+from nmt.data.lines import InvalidLines, read_lines
 from nmt.data.subword import EOS, SPACE, Subword
 from nmt.errors import NmtError
 
@@ -52,7 +52,8 @@ def check_width(path: Path, size: int) -> None:
 
 def _split(path: Path, size: int) -> Iterator[tuple[int, str, list[str]]]:
     """Yield number, word and numbers of each line; raises `NmtError` where these are not `size`."""
-    for number, line in enumerate(read_lines(path), start=1):
+    # Public vector files hold words that are not valid UTF-8; no token equals these.
+    for number, line in enumerate(read_lines(path, InvalidLines(str(path))), start=1):
         word, *values = line.rstrip(" ").rsplit(" ", size)  # GloVe has words with spaces
         if number == 1 and size != 1 and _is_header(line):
             continue

@@ -4,8 +4,12 @@ At each step the best K continuations of a sentence are kept. Those that end bec
 that the next step again has K (with one beam nothing is left to go on: greedy search). A sentence ends when K have
 finished that all score at least what the best open one would if it ended now for nothing, or when no open one can
 enter the n best any more. `n_best` is used in that last test only, which loses nothing, so asking for more
-hypotheses never changes the first ones. With `beam_prune` those far below the best are dropped at once, and
-the model is asked about the others only (Freitag & Al-Onaizan 2017, absolute threshold).
+hypotheses never changes the first ones. `with_spares` keeps the best 2 K finished ones rather than K, and tests for
+n = K, so that how many of them are used changes nothing either. With `beam_prune` those far below the best are
+dropped at once, and the model is asked about the others only (Freitag & Al-Onaizan 2017, absolute threshold).
+
+Hypotheses are ranked by the sum of what their tokens rank by (`Constraints.rank`): the log-probabilities, but for the
+repetition penalty.
 
 Axes: B sentences, K beams, N hypotheses that the model is asked about, S source tokens, V vocabulary, C candidates,
 F finished hypotheses.
@@ -36,18 +40,24 @@ class _Step:
     tokens: Tensor
     """(B, K)"""
     log_probs: Tensor
-    """(B, K) of the token."""
+    """(B, K) of the token, the model's own."""
     alignment: Tensor | None
     """(B, K of the parents, S)"""
 
 
 class _Finished:
-    """The best K finished hypotheses of each sentence, best first, earlier first among equals; (B, K) tensors."""
+    """The best finished hypotheses of each sentence, best first, earlier first among equals.
 
-    def __init__(self, sentences: int, beams: int, device: torch.device) -> None:
-        self.scores = torch.full((sentences, beams), -torch.inf, dtype=torch.float64, device=device)
-        self.steps = torch.zeros((sentences, beams), dtype=torch.int64, device=device)
-        self.beams = torch.zeros((sentences, beams), dtype=torch.int64, device=device)
+    (B, F) tensors: F is K, or 2 K with spares.
+    """
+
+    def __init__(self, sentences: int, options: Options, device: torch.device) -> None:
+        size = sentences, options.beam_size * (2 if options.with_spares else 1)
+        self.full = options.beam_size
+        self.wanted = options.beam_size if options.with_spares else options.n_best
+        self.scores = torch.full(size, -torch.inf, dtype=torch.float64, device=device)
+        self.steps = torch.zeros(size, dtype=torch.int64, device=device)
+        self.beams = torch.zeros(size, dtype=torch.int64, device=device)
         self.counts = torch.zeros(sentences, dtype=torch.int64, device=device)
 
     def add(self, scores: Tensor, step: int) -> None:
@@ -61,15 +71,15 @@ class _Finished:
         self.beams = torch.cat([self.beams, beams], 1).gather(1, order)
         self.counts = self.counts + (scores > -torch.inf).sum(1)
 
-    def is_done(self, open_best: Tensor, divisor: float, largest: Tensor, n_best: int) -> Tensor:
-        """Return which sentences (B,) need no further step, `open_best` (B,) being log p of their best open hypothesis.
+    def is_done(self, open_best: Tensor, divisor: float, largest: Tensor) -> Tensor:
+        """Return which sentences (B,) need no further step, `open_best` (B,) being the total of their best open one.
 
         K have finished that score at least what it would if it ended now for nothing; or none can enter the n best: no
         open one can score more than `open_best` by the divisor of the greatest length, `largest` (B,), as every token
         costs, and so does coverage.
         """
-        is_full = (self.counts >= self.scores.shape[1]) & (self.scores[:, -1] >= open_best / divisor)
-        return is_full | (self.scores[:, n_best - 1] >= open_best / largest)
+        is_full = (self.counts >= self.full) & (self.scores[:, self.full - 1] >= open_best / divisor)
+        return is_full | (self.scores[:, self.wanted - 1] >= open_best / largest)
 
     def put(self, rows: Tensor, other: "_Finished", of: Tensor) -> None:
         """Write rows `of` of `other` over `rows`."""
@@ -86,6 +96,8 @@ class _Finished:
 def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
     """Return the `n_best` best hypotheses of each sentence (fewer where there are no more), best first.
 
+    With `Options.with_spares` those that finished, up to twice the beam size.
+
     Raises `NmtError` where the model gives NaN.
     """
     batch, device = len(sentences.source), sentences.source.device
@@ -98,11 +110,12 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
     memory = encode(model, sentences)
     state = model.start(memory, 1)
     token = torch.full((batch,), BOS, device=device)
-    totals = torch.zeros((batch, 1), dtype=torch.float64, device=device)  # (B, K) log-probability, -inf: none
+    totals = torch.zeros((batch, 1), dtype=torch.float64, device=device)  # (B, K) sum of what ranks, -inf: none
+    history = token.new_empty((batch, 0)) if constraints.needs_history else None  # (N, T)
     covered = torch.zeros((batch, 1, memory.is_real.shape[1]), device=device)  # (B, K, S), used where beta
     alive = torch.arange(batch, device=device)  # which sentences are still in the batch
-    finished = _Finished(batch, beams, device)
-    results = _Finished(batch, beams, device)
+    finished = _Finished(batch, options, device)
+    results = _Finished(batch, options, device)
     trace: list[_Step] = []
     has_ended = False
     # With `beam_prune` on a processor the model is asked about the hypotheses alone that are alive: (N,) which of the
@@ -113,16 +126,16 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
         width, size = totals.shape[1], totals.numel()
         state, output = model.step(token, state, memory.at(places, width))
         log_probs = log_probs_of(output.logits)  # (N, V)
-        values, tokens = constraints.candidates(log_probs, step, width, beams, places)  # (N, C)
+        found = constraints.candidates(log_probs, step, width, beams, places, history, output.tokens)  # (N, C) each
+        values, tokens, own = (_spread(x, places, size, y) for x, y in zip(found, (-torch.inf, EOS, 0.0), strict=True))
         tokens = tokens if output.tokens is None else output.tokens[tokens]
-        values, tokens = _spread(values, places, size, -torch.inf), _spread(tokens, places, size, EOS)
-        totals, parents, tokens, values = _continue(totals, values, tokens, beams)
+        totals, parents, tokens, own = _continue(totals, values, tokens, own, beams)
         if options.beam_prune:
             totals = totals.masked_fill(totals < totals[:, :1] - options.beam_prune, -torch.inf)
         alignment = None
         if beta or options.with_alignment:
             alignment = _spread(output.alignment.float(), places, size, 0.0).view(len(alive), width, -1)
-        trace.append(_Step(alive, parents, tokens, values, alignment if options.with_alignment else None))
+        trace.append(_Step(alive, parents, tokens, own, alignment if options.with_alignment else None))
 
         if beta and alignment is not None:
             added = covered + alignment
@@ -137,7 +150,7 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
             finished.add(scores.masked_fill(~is_end, -torch.inf), step)
         if has_ended:
             totals = totals.masked_fill(tokens == EOS, -torch.inf)
-            is_done = finished.is_done(totals.amax(1), divisors[step], largest, options.n_best)
+            is_done = finished.is_done(totals.amax(1), divisors[step], largest)
             totals = totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
         if has_ended and asks_device(device, step):
             going = remaining(is_done)
@@ -157,20 +170,25 @@ def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Op
         if places is not None:
             rows, token = rows[places], token[places]
         state = state.select(rows)
+        history = None if history is None else torch.cat([history[rows], token.unsqueeze(1)], 1)
     results.put(alive, finished, torch.arange(len(alive), device=device))
-    return _spell(results, trace, sentences.lengths.tolist(), options.n_best)
+    kept = results.scores.shape[1] if options.with_spares else options.n_best
+    return _spell(results, trace, sentences.lengths.tolist(), kept)
 
 
-def _continue(totals: Tensor, values: Tensor, tokens: Tensor, beams: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _continue(
+    totals: Tensor, values: Tensor, tokens: Tensor, own: Tensor, beams: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return total, parent, token and that token's log-probability of the best `beams` continuations, (B, K) each.
 
-    Of hypotheses with `totals` (B, K), whose candidates are `tokens` with `values`, (B * K, C) each.
+    Of hypotheses with `totals` (B, K), whose candidates are `tokens`, which rank by `values` and have the
+    log-probabilities `own`, (B * K, C) each.
     """
     joined = (totals.flatten().unsqueeze(1) + values).view(len(totals), -1)  # (B, K * C)
     best, order = joined.sort(dim=1, descending=True, stable=True)
     best, order = best[:, :beams], order[:, :beams]
-    tokens, log_probs = (x.view(joined.shape).gather(1, order) for x in (tokens, values))
-    return best, order // values.shape[1], tokens, log_probs
+    tokens, own = (x.view(joined.shape).gather(1, order) for x in (tokens, own))
+    return best, order // values.shape[1], tokens, own
 
 
 def _spread(x: Tensor, places: Tensor | None, size: int, empty: float) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Generic
 import torch
 from torch import Tensor
 
+from nmt.config import TEXT_KEYS
 from nmt.decoding.protocol import AMemory, AState, Model
 from nmt.errors import NmtError
 from nmt.models.state import StepOutput
@@ -86,7 +87,7 @@ class Ensemble(Generic[AMemory, AState]):
 def check_alike(run: Run, other: Run) -> None:
     """Raise `NmtError` naming the key where two runs do not read the same line in the same way."""
     a, b = run.config.data, other.config.data
-    for key in ("normalization", "collapse_whitespace", "lowercase"):
+    for key in TEXT_KEYS:
         if getattr(a, key) != getattr(b, key):
             raise NmtError(
                 f"{run.folder} and {other.folder} differ in data.{key} ({getattr(a, key)}, {getattr(b, key)}); an "

@@ -22,9 +22,9 @@ class Hypothesis:
     tokens: tuple[int, ...]
     """T target ids, without BOS and EOS."""
     score: float
-    """What search ranks by: log-probability after length and coverage penalty."""
+    """What search ranks by: log-probability after repetition, length and coverage penalty."""
     log_prob: float
-    """Natural log of p(target | source), EOS included."""
+    """Natural log of the model's p(target | source), EOS included and no penalty."""
     token_log_probs: tuple[float, ...]
     """T + 1 natural logs, the last of EOS."""
     alignment: NDArray[np.float32] | None
@@ -47,7 +47,8 @@ class Sentences:
     addresses: Sequence[tuple[int, ...]] = ()
     """Of each sentence's random draws, e.g. its line number in the whole input; empty for its row."""
     shortlist: tuple[Tensor, Tensor] | None = None
-    """Target tokens (U,), PAD to EOS first, and which of them each sentence may generate, (B, U); None for all."""
+    """Target tokens (U,), ascending, PAD to EOS first, and which of them each sentence may generate, (B, U); None for
+    all."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,12 @@ class Options:
     coverage_penalty: float = 0.0
     beam_prune: float = 0.0
     """Drop hypotheses so many nats below the sentence's best at the same step (beam); 0 drops none."""
+    no_repeat_ngram: int = 0
+    """Generate no n-gram of tokens of this size that the hypothesis has already; 0 is off."""
+    repetition_penalty: float = 1.0
+    """Choose tokens that the hypothesis has already by this many times their log-probability; 1 is off."""
+    with_spares: bool = False
+    """Return up to twice `beam_size` hypotheses, not `n_best` (beam), for a caller that merges equal texts."""
     min_length: int = 0
     """Fewest target tokens, EOS not counted."""
     forbid_unknown: bool = False
@@ -96,6 +103,8 @@ class Options:
             raise NmtError("--alpha and --coverage-penalty must not be negative")
         if self.beam_prune < 0:
             raise NmtError("--beam-prune must not be negative")
+        if self.no_repeat_ngram < 0 or not 1 <= self.repetition_penalty < float("inf"):
+            raise NmtError("--no-repeat-ngram must not be negative, --repetition-penalty not below 1")
         if not 0 < self.temperature < float("inf") or not 0 < self.top_p <= 1 or self.top_k < 0:
             raise NmtError("--temperature must be above 0, --top-p above 0 and at most 1, --top-k not negative")
 
@@ -108,6 +117,8 @@ class Options:
             alpha=decoding.alpha,
             coverage_penalty=decoding.coverage_penalty,
             beam_prune=decoding.beam_prune,
+            no_repeat_ngram=decoding.no_repeat_ngram,
+            repetition_penalty=decoding.repetition_penalty,
         )
 
 

@@ -1,14 +1,31 @@
-"""From lines of text to what the model reads: normalised, encoded, tagged, and cut where they are too long."""
+"""From lines of text to what the model reads: normalised, encoded, tagged, and cut if they are too long."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from nmt import config
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import UNK, Vocabularies
 from nmt.decoding.alignment import raw_numbers, word_numbers
+from nmt.decoding.cutting import cut
 from nmt.decoding.tags import Tagger
-from nmt.decoding.windows import cut
+
+
+@dataclass(frozen=True)
+class Request:
+    """A line to translate, and what is asked for it alone."""
+
+    text: str
+    prefix: str = ""
+    """What the translation must begin with."""
+    tag: str = ""
+    """Token to put before the line if it has none; empty for that of the settings."""
+    others: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the JSON object that the line is from; they are printed with the translation."""
+
+    def __len__(self) -> int:
+        return len(self.text) + len(self.prefix)
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,8 @@ class Line:
     """Ids of the tag before each part; empty for none."""
     slices: list[slice]
     """Of `read`: the parts that are translated one by one."""
+    others: Mapping[str, Any]
+    """As in `Request`."""
 
     def part(self, index: int) -> list[int]:
         """Return what the model reads of one of the `slices`, after the tag."""
@@ -51,6 +70,7 @@ class Reader:
         self._vocabularies = vocabularies
         self._data = data
         self._copies_words = copies_words
+        self._taggers: dict[str, Tagger] = {}
         self._tags = {tag: vocabularies.source.encode([tag])[0] for tag in data.tags} | {"": []}
 
     def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
@@ -73,25 +93,33 @@ class Reader:
         targets = [normalize(target, self._data) for _, target in some]
         return sources, self._vocabularies.target.encode(targets, unknown), unknown
 
-    def lines(
-        self, window: list[str], prefixes: list[str], first: int, tag: str, max_tokens: int, with_words: bool
-    ) -> list[Line]:
+    def count_tokens(self, lines: Sequence[str]) -> list[int]:
+        """Return how many tokens each line has, as `cut` counts them: without a tag that the line begins with."""
+        tagger = Tagger(self._data, "")
+        normal = [normalize(one_line(line), self._data) for line in lines]
+        encoded = self._vocabularies.source.encode(normal)
+        return [len(ids) - len(self._tags[tagger.own(line)]) for line, ids in zip(normal, encoded, strict=True)]
+
+    def lines(self, window: list[Request], first: int, tag: str, max_tokens: int, with_words: bool) -> list[Line]:
         """Normalise, encode and cut the lines, of which the first has this number; `with_words` names pieces' words."""
-        printable = [one_line(line) for line in window]
+        printable = [one_line(request.text) for request in window]
         normal = [normalize(line, self._data) for line in printable]
         unknown = [self._unknown(line) for line in normal]
         encoded = self._vocabularies.source.encode(normal, unknown)
-        tagger = Tagger(self._data, tag)
         target = self._vocabularies.target
         lines = []
-        for i, (source, line, whole) in enumerate(zip(printable, normal, encoded, strict=True)):
+        for i, (request, source, line, whole) in enumerate(zip(window, printable, normal, encoded, strict=True)):
+            name = f"line {first + i + 1:,}"
+            tagger = self._tagger(request.tag, f"{name}: tag") if request.tag else self._tagger(tag, "--tag")
             own = tagger.own(line)  # is put before each part, as one that was asked for
             skipped = len(self._tags[own])
             entries = self._vocabularies.source.entries(whole)
             spelt = self._vocabularies.source.pieces(entries)
             read, ids, pieces = whole[skipped:], entries[skipped:], spelt[skipped:]
-            slices = cut(pieces, max_tokens) if ids else []
-            start = normalize(one_line(prefixes[i]), self._data)
+            slices = [slice(0, len(ids))] if ids else []
+            if len(ids) > max_tokens:
+                slices = cut(self._vocabularies.source.surfaces(line)[skipped:], max_tokens)
+            start = normalize(one_line(request.prefix), self._data)
             prefix = target.encode([start], [unknown[i]])[0] if start else []
             # What begins the first part can copy the words of that part only.
             reach = max([target.size - 1, *read[slices[0]]]) if slices else 0
@@ -107,11 +135,18 @@ class Reader:
                 words=self._words(source, line, spelt)[skipped:] if with_words else [],
                 prefix=prefix,
                 forced=target.surfaces(start) if UNK in target.entries(prefix) else [],
-                tag=self._tags[own or tagger(line, f"line {first + i + 1:,}")],
+                tag=self._tags[own or tagger(line, name)],
                 slices=slices,
+                others=request.others,
             )
             lines.append(entry)
         return lines
+
+    def _tagger(self, asked: str, option: str) -> Tagger:
+        """Return the tagger for the tag that the `option` asks for; raises `NmtError` if the model does not know it."""
+        if asked not in self._taggers:
+            self._taggers[asked] = Tagger(self._data, asked, option=option)
+        return self._taggers[asked]
 
     def _unknown(self, line: str) -> list[str]:
         """Return the words of a normalised line that have no entry and can be copied."""

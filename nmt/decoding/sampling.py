@@ -35,8 +35,8 @@ def sample(model: Model[AMemory, AState], sentences: Sentences, options: Options
     )
     uniform = torch.from_numpy(draws).to(sentences.source.device)  # (N, T) in [0, 1)
 
-    def choose(log_probs: Tensor, step: int, rows: Tensor) -> Tensor:
-        return draw_token(log_probs, uniform[rows, step], options)
+    def choose(ranks: Tensor, step: int, rows: Tensor) -> Tensor:
+        return draw_token(ranks, uniform[rows, step], options)
 
     return roll(model, sentences, options, options.n_best, choose)
 

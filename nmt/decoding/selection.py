@@ -10,6 +10,7 @@ from nmt.data.subword import BOS, EOS, PAD, UNK
 from nmt.decoding.batches import rounded_up
 from nmt.decoding.hypothesis import Options, Sentences
 from nmt.decoding.protocol import AMemory, AState, Model
+from nmt.decoding.repetition import ban_repeated, columns_of, penalized
 
 BLOCK = 32
 FEW_ROWS = 64
@@ -82,7 +83,10 @@ def remaining(is_done: Tensor) -> Tensor | None:
 
 
 class Constraints:
-    """What each of B sentences must generate at a step (prefix, EOS at its greatest length) and what none may."""
+    """What each of B sentences must generate at a step (prefix, EOS at its greatest length) and what none may.
+
+    `needs_history` tells whether that depends on what a hypothesis has generated, and `history` must be given.
+    """
 
     def __init__(self, sentences: Sentences, options: Options) -> None:
         """Read the lengths and prefixes of `sentences`; where these or the least length are longer, they hold."""
@@ -96,6 +100,9 @@ class Constraints:
         self._first_limit = min(self.limits)
         self._longest_prefix = max(len(prefix) for prefix in prefixes)
         self._min_length = options.min_length
+        self._no_repeat_ngram = options.no_repeat_ngram
+        self._repetition_penalty = options.repetition_penalty
+        self.needs_history = options.no_repeat_ngram > 0 or options.repetition_penalty != 1
         banned = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
         self._banned = torch.tensor(banned, device=sentences.source.device)
         self._banned_at_first = torch.tensor([*banned, EOS], device=sentences.source.device)
@@ -119,25 +126,53 @@ class Constraints:
         forced = self._forced[:, step].repeat_interleave(beams)
         return forced if places is None else forced[places]
 
-    def ban(self, log_probs: Tensor, step: int) -> None:
-        """Set what may not be generated at `step` to minus infinity, in place: (N, V)."""
+    def rank(
+        self, log_probs: Tensor, step: int, history: Tensor | None = None, columns: Tensor | None = None
+    ) -> Tensor:
+        """Return what free tokens are chosen by (N, V): `log_probs`, those of repeated tokens with their penalty.
+
+        What may not be generated at `step` is set to minus infinity, in place. `history` (N, step) are the tokens of
+        the hypotheses, None without `needs_history`; `columns` the ids of the columns, as `StepOutput.tokens`. Where
+        no other token is left, EOS may come before the least length.
+        """
+        ends: Tensor | None = None
+        if history is not None:
+            history = columns_of(history, columns)
+            ends = log_probs[:, EOS].clone() if step < self._min_length else None
+            if self._no_repeat_ngram:
+                ban_repeated(log_probs, history, self._no_repeat_ngram)
         log_probs.index_fill_(1, self._banned_at_first if step < self._min_length else self._banned, -torch.inf)
+        if ends is not None:
+            is_stuck = log_probs.amax(1) == -torch.inf
+            log_probs[:, EOS] = ends.masked_fill(~is_stuck, -torch.inf)
+        if history is None or self._repetition_penalty == 1:
+            return log_probs
+        return penalized(log_probs, history, self._repetition_penalty)
 
     def candidates(
-        self, log_probs: Tensor, step: int, beams: int, count: int, places: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities and ids of the best `count` allowed tokens, (N, C) each; overwrites `log_probs`.
+        self,
+        log_probs: Tensor,
+        step: int,
+        beams: int,
+        count: int,
+        places: Tensor | None = None,
+        history: Tensor | None = None,
+        columns: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the best `count` allowed tokens: what they rank by, columns, log-probabilities, (N, C) each.
 
-        The hypotheses are at `places` (N,) of B * `beams`, None for all.
+        Overwrites `log_probs`. The hypotheses are at `places` (N,) of B * `beams`, None for all; `history` and
+        `columns` as in `rank`.
         """
         forced = self.forced(step, beams, places)
-        if forced is None:
-            self.ban(log_probs, step)
-            return top(log_probs, count)
-        true = log_probs.gather(1, forced.clamp(min=0).unsqueeze(1))
-        self.ban(log_probs, step)
-        values, tokens = top(log_probs, count)
+        true = None if forced is None else log_probs.gather(1, forced.clamp(min=0).unsqueeze(1))
+        ranks = self.rank(log_probs, step, history, columns)
+        values, tokens = top(ranks, count)
+        own = values if ranks is log_probs else log_probs.gather(1, tokens)
+        if forced is None or true is None:
+            return values, tokens, own
         is_forced = (forced >= 0).unsqueeze(1)
         only = torch.full_like(values, -torch.inf)
         only[:, :1] = true
-        return torch.where(is_forced, only, values), torch.where(is_forced, forced.unsqueeze(1), tokens)
+        values, own = (torch.where(is_forced, only, x) for x in (values, own))
+        return values, torch.where(is_forced, forced.unsqueeze(1), tokens), own

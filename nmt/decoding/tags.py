@@ -12,13 +12,16 @@ class Tagger:
     A model whose training text all had one and the same tag puts that before lines; one with several cannot choose.
     """
 
-    def __init__(self, data: Data, asked: str, remedy: str = "choose one with --tag") -> None:
-        """Raise `NmtError` where the model does not know the tag; the `remedy` is for lines that lack one."""
+    def __init__(self, data: Data, asked: str, remedy: str = "choose one with --tag", option: str = "--tag") -> None:
+        """Raise `NmtError` if the model does not know the tag that the `option` asks for.
+
+        The `remedy` is for lines that lack a tag.
+        """
         self._remedy = remedy
         self._known = data.tags
         if asked and asked not in self._known:
             there = ", ".join(self._known) or "none"
-            raise NmtError(f"--tag {asked}: this model was not trained with it; its tags are: {there}")
+            raise NmtError(f"{option} {asked}: this model was not trained with it; its tags are: {there}")
         trained = {corpus.tag or "" for corpus in data.train}
         is_clear = len(trained) == 1 or "" in trained
         self._default = asked or (min(trained) if is_clear else None)  # "" comes first

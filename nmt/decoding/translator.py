@@ -5,28 +5,27 @@ Axes: B pieces of lines in a batch, S source tokens, T target tokens.
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nmt import config
 from nmt.data.lexicon import Lexicon
-from nmt.data.lines import has_spaces, one_line
-from nmt.data.subword import EOS, PAD, SPACE, UNK, Vocabularies
-from nmt.decoding.alignment import align, copied_words, replace_unknown, word_numbers, words
+from nmt.data.subword import EOS, PAD, Vocabularies
 from nmt.decoding.batches import batches, by_halves
+from nmt.decoding.distinct import take
 from nmt.decoding.ensemble import Ensemble, check_alike
 from nmt.decoding.force import force
 from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
 from nmt.decoding.protocol import Model
-from nmt.decoding.reading import Line, Reader
+from nmt.decoding.reading import Line, Reader, Request
 from nmt.decoding.search import search
-from nmt.decoding.windows import live_windows, read_windows, take_prefixes
+from nmt.decoding.translation import EMPTY, Joiner, Translation
+from nmt.decoding.windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
 from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device, compute_exactly
 from nmt.models.loading import load_meta, load_model
@@ -49,6 +48,14 @@ class Settings:
     """Copy the source word that an unknown target word attends to."""
     tag: str = ""
     """Token put before each line that is not empty, e.g. <2de>; see `tags.Tagger`."""
+    distinct: bool | None = None
+    """Whether a text comes once only among the translations of a line; None for all searches but sampling, of which
+    each draw is then returned."""
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether equal texts are merged."""
+        return self.search.method != "sample" if self.distinct is None else self.distinct
 
     @classmethod
     def of(cls, run: config.Config, *others: config.Config) -> "Settings":
@@ -67,6 +74,16 @@ class Settings:
             replace_unknown=is_copying or bool(decoding.replace_unknown),
         )
 
+    def check(self, configs: Iterable[config.Config]) -> None:
+        """Raise `NmtError` if a model cannot read as many source tokens as are asked for."""
+        for run in configs:
+            most = run.most_source_tokens
+            if most is not None and self.max_source_tokens > most:
+                raise NmtError(
+                    f"--max-source-tokens {self.max_source_tokens}: the location attention of {run.name} has "
+                    f"{run.model.attention.positions} positions (model.attention.positions), enough for {most}"
+                )
+
     def changed(self, **values: Any) -> "Settings":
         """Return these settings with those of `values`, fields of these or of `search`, that are not None."""
         given = {name: value for name, value in values.items() if value is not None}
@@ -75,43 +92,10 @@ class Settings:
         return dataclasses.replace(self, search=search, **given)
 
 
-@dataclass(frozen=True)
-class Target:
-    """One translation of a line."""
-
-    text: str
-    """One printable line."""
-    score: float
-    """What search ranks by; the mean over the pieces where the line was cut."""
-    log_prob: float
-    """Natural log of p(target | source), the sum over the pieces where the line was cut."""
-    pieces: tuple[str, ...]
-    """Subword pieces, without EOS; of what a network copied, the word itself."""
-    token_log_probs: tuple[float, ...]
-    """Natural log of each token's probability, each piece's EOS included."""
-    words: tuple[tuple[int, int], ...] | None
-    """(source word, target word), counted from 0, for each target word; None if not asked for."""
-    attention: NDArray[np.float32] | None
-    """(T, S) with the source's EOS as last column; None if not asked for, or the line was cut."""
-
-
-@dataclass(frozen=True)
-class Translation:
-    """One line and what became of it."""
-
-    number: int
-    """Line number, from 0."""
-    source: str
-    """The line as it was given, made printable."""
-    source_pieces: tuple[str, ...]
-    """Subword pieces, without EOS; of what a network can copy, the word itself."""
-    targets: tuple[Target, ...]
-    """At most n_best, the best first; one empty one for an empty line."""
-
-
+OnBatch = Callable[[int, int], None]
+"""Is called after each batch with the numbers of lines that it finishes and of target tokens that it gives."""
 BEAMS = "shorten it, or keep fewer hypotheses (--beam-size)"
 """Remedy where memory does not suffice for a line."""
-EMPTY = Target("", 0.0, 0.0, (), (), (), None)
 
 
 class Translator:
@@ -140,9 +124,7 @@ class Translator:
         self.vocabularies = vocabularies
         self.device = device
         self.arithmetic = arithmetic
-        self._data = data
-        self._has_spaces = has_spaces(data.target_language)
-        self._copies_source = copies_source
+        self._joiner = Joiner(vocabularies, data, copies_source)
         self._reader = Reader(vocabularies, data, copies_words)
         self._model = model
         self._shortlister = shortlister
@@ -195,12 +177,30 @@ class Translator:
         )
 
     def translate(
-        self, lines: Iterable[str], settings: Settings, prefixes: Iterable[str] | None = None, live: bool = False
+        self,
+        lines: Iterable[str | Request],
+        settings: Settings,
+        prefixes: Iterable[str] | None = None,
+        live: bool = False,
+        on_batch: OnBatch = lambda lines, tokens: None,
     ) -> Iterator[Translation]:
-        """Yield the translation of each line, in order; reads `settings.window` lines ahead.
+        """Yield the translation of each line, in order; the arguments are those of `windows`."""
+        return itertools.chain.from_iterable(self.windows(lines, settings, prefixes, live, 0, on_batch))
 
-        With `live`, what has arrived is translated as soon as nothing more comes. `prefixes` are what each translation
-        must begin with.
+    def windows(
+        self,
+        lines: Iterable[str | Request],
+        settings: Settings,
+        prefixes: Iterable[str] | None = None,
+        live: bool = False,
+        first: int = 0,
+        on_batch: OnBatch = lambda lines, tokens: None,
+    ) -> Iterator[Iterator[Translation]]:
+        """Yield the translations of the lines of a window, for each of the windows that are read and sorted by length.
+
+        With `live`, what has arrived is translated as soon as nothing more comes; else a window has `settings.window`
+        lines, or fewer of many characters, hypotheses and models, and none is read before the one before it is done.
+        `prefixes` are what each translation must begin with; `first` is the number of the first line.
         """
         asked = settings.search
         if not self.has_attention and (asked.with_alignment or asked.coverage_penalty or settings.replace_unknown):
@@ -210,32 +210,49 @@ class Translator:
             )
         if prefixes is not None and self._shortlister is not None:
             raise NmtError("a translator with a shortlist takes no prefixes, which may be of any words")
-        windows = live_windows(lines, settings.window) if live else read_windows(lines, settings.window)
+        models = len(self._model.models) if isinstance(self._model, Ensemble) else 1
+        characters = max(1, MAX_CHARACTERS // (asked.hypotheses * models))  # so that one does not take too long
         remaining = None if prefixes is None else iter(prefixes)
         with_words = asked.with_alignment or settings.replace_unknown
-        number = 0
-        for window in windows:
-            given = [""] * len(window) if remaining is None else take_prefixes(remaining, len(window), number)
-            read = self._reader.lines(window, given, number, settings.tag, settings.max_source_tokens, with_words)
-            yield from self._translate_window(read, settings)
+        number = first
+        for window in (live_windows if live else read_windows)(lines, settings.window, characters):
+            requests = [Request(line) if isinstance(line, str) else line for line in window]
+            if remaining is not None:
+                given = take_prefixes(remaining, len(window), number)
+                requests = [
+                    request if request.prefix else dataclasses.replace(request, prefix=prefix)
+                    for request, prefix in zip(requests, given, strict=True)
+                ]
+            elif self._shortlister is not None and any(request.prefix for request in requests):
+                line = number + [bool(request.prefix) for request in requests].index(True) + 1
+                raise NmtError(f"line {line:,}: a prefix may be of any words; give --shortlist 0")
+            read = self._reader.lines(requests, number, settings.tag, settings.max_source_tokens, with_words)
+            yield self._translate_window(read, settings, on_batch)
             number += len(window)
 
     def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
         """Raise `NmtError` with the `remedy` for a line of the file `name` that needs a tag, where `tag` is empty."""
         self._reader.check_tags(lines, tag, name, remedy)
 
+    def count_tokens(self, lines: Sequence[str]) -> list[int]:
+        """Return how many source tokens each line has, as `Settings.max_source_tokens` counts them."""
+        return self._reader.count_tokens(lines)
+
     def log_probs(
-        self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, tag: str = "", window: int = 4096
+        self,
+        pairs: Iterable[tuple[str, str]],
+        tokens_per_batch: int,
+        tag: str = "",
+        window: int = 4096,
+        live: bool = False,
     ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
         """Yield the pieces of each target, "</s>" last, and the natural log of their probabilities, in order.
 
-        `tag` is as in `Settings`.
+        `tag` is as in `Settings`, `live` as in `windows`. Sources are read whole, however long they are.
         """
-        iterator = iter(pairs)
-        for first in itertools.count(step=window):
-            some = list(itertools.islice(iterator, window))
-            if not some:
-                return
+        first = 0
+        windows = (live_windows if live else read_windows)(pairs, window, size=lambda pair: len(pair[0]) + len(pair[1]))
+        for some in windows:
             sources, targets, unknown = self._reader.pairs(some, first, tag)
             answers: list[tuple[float, ...]] = [()] * len(some)
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
@@ -257,16 +274,23 @@ class Translator:
             vocabulary = self.vocabularies.target
             for ids, copied, answer in zip(targets, unknown, answers, strict=True):
                 yield [*vocabulary.pieces(ids, copied), "</s>"], answer
+            first += len(some)
 
-    def _translate_window(self, lines: list[Line], settings: Settings) -> Iterator[Translation]:
-        """Translate the parts of all lines in batches of like length and join them again."""
+    def _translate_window(self, lines: list[Line], settings: Settings, on_batch: OnBatch) -> Iterator[Translation]:
+        """Translate the parts of all lines in batches of similar length and join them again."""
         parts = [(line, index) for line in lines for index in range(len(line.slices))]
         ids = [line.part(index) for line, index in parts]
         order = sorted(range(len(parts)), key=lambda i: len(ids[i]), reverse=True)
         found: dict[tuple[int, int], list[Hypothesis]] = {}
         with_alignment = settings.search.with_alignment or settings.replace_unknown
-        options = dataclasses.replace(settings.search, with_alignment=with_alignment)
+        options = dataclasses.replace(
+            settings.search,
+            with_alignment=with_alignment,
+            with_spares=settings.is_distinct and settings.search.n_best > 1,
+        )
         sizes = [(len(part) + 1) * options.hypotheses for part in ids]
+        missing = {line.number: len(line.slices) for line in lines}
+        on_batch(sum(not line.slices for line in lines), 0)
 
         def translate(rows: list[int]) -> list[list[Hypothesis]]:
             source, lengths = self._pad([ids[i] for i in rows])
@@ -282,13 +306,23 @@ class Translator:
 
         for batch in batches(order, sizes, settings.tokens_per_batch):
             for rows, answers in by_halves(batch, translate, lambda i: f"line {parts[i][0].number + 1:,}", BEAMS):
+                finished = 0
                 for i, hypotheses in zip(rows, answers, strict=True):
-                    found[parts[i][0].number, parts[i][1]] = hypotheses
+                    line, index = parts[i]
+                    found[line.number, index] = hypotheses
+                    missing[line.number] -= 1
+                    finished += not missing[line.number]
+                on_batch(finished, sum(len(hypotheses[0].token_log_probs) for hypotheses in answers if hypotheses))
+        wanted = settings.search.with_alignment
         for line in lines:
             of_parts = [found[line.number, index] for index in range(len(line.slices))]
             ranks = range(min(map(len, of_parts), default=0))
-            targets = tuple(self._join(line, [part[rank] for part in of_parts], settings) for rank in ranks)
-            yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,))
+            joined = (
+                self._joiner.join(line, [part[rank] for part in of_parts], wanted, settings.replace_unknown)
+                for rank in ranks
+            )
+            targets = take(joined, settings.search.n_best, settings.is_distinct)
+            yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,), line.others)
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (B, S) ids with EOS, padded, and (B,) lengths, on the device."""
@@ -298,61 +332,3 @@ class Translator:
             row[len(part)] = EOS
         lengths = torch.tensor([len(part) + 1 for part in ids])
         return torch.from_numpy(table).to(self.device), lengths.to(self.device)
-
-    def _join(self, line: Line, hypotheses: list[Hypothesis], settings: Settings) -> Target:
-        """Return the translation of a line from those of its parts."""
-        between = " " if self._has_spaces else ""
-        target = self.vocabularies.target
-        text = ""
-        attention: NDArray[np.float32] | None = None
-        links: list[tuple[int, int]] = []
-        every: list[str] = []
-        for part, hypothesis in zip(line.slices, hypotheses, strict=True):
-            tokens = target.entries(hypothesis.tokens)
-            pieces = target.pieces(tokens)
-            every += target.pieces(hypothesis.tokens, line.unknown) if line.unknown else pieces
-            numbers = word_numbers(pieces)
-            attention = hypothesis.alignment
-            if attention is not None:
-                attention = attention[:, len(line.tag) :]
-            forced = line.forced if part.start == 0 else []
-            copies = self._copies(line, part, hypothesis, attention) if settings.replace_unknown else {}
-            copies |= {i: line.unknown[t - target.size] for i, t in enumerate(hypothesis.tokens) if t >= target.size}
-            if copies or forced:
-                added = replace_unknown(tokens, target, copies, numbers, self._has_spaces, forced)
-            else:
-                added = target.decode(tokens)
-            added = one_line(added)
-            joint = text + (between if text and added else "") + added
-            if attention is not None:
-                first = len(words(text)) - (bool(text) and not between)
-                total = len(words(joint))
-                pairs = align(attention, numbers, line.words[part])
-                links += [(source, first + word) for word, source in pairs.items() if first + word < total]
-            text = joint
-        wanted = settings.search.with_alignment
-        return Target(
-            text=text,
-            score=float(np.mean([h.score for h in hypotheses])),
-            log_prob=sum(h.log_prob for h in hypotheses),
-            pieces=tuple(every),
-            token_log_probs=tuple(value for h in hypotheses for value in h.token_log_probs),
-            words=tuple(links) if wanted else None,
-            attention=attention if wanted and len(hypotheses) == 1 else None,
-        )
-
-    def _copies(
-        self, line: Line, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
-    ) -> dict[int, str]:
-        """Return what stands in the source for each unknown token of a translation of a part of a line."""
-        if attention is None or UNK not in hypothesis.tokens:
-            return {}
-        if has_spaces(self._data.source_language):
-            texts, numbers = words(line.source), line.words[part]
-        else:
-            texts = [piece.strip(SPACE) for piece in self.vocabularies.source.surfaces(line.normal)]
-            numbers = list(range(len(texts)))[part]
-        if not numbers:  # of a line of spaces
-            return {}
-        unknown = {number for number, token in zip(numbers, line.ids[part], strict=True) if token == UNK}
-        return copied_words(hypothesis.tokens, attention, numbers, texts, unknown if self._copies_source else ())

@@ -1,102 +1,90 @@
-"""How lines arrive: in windows to be sorted, full ones from a file, whatever is there from a person or a pipe."""
+"""How lines arrive: in windows to be sorted, full ones from a file, or the lines that have come from a live input."""
 
 import itertools
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from nmt.data.subword import SPACE
 from nmt.errors import NmtError
 
 MAX_CHARACTERS = 1 << 22
-"""Characters after which a window is closed, whatever its lines: bounds the memory."""
+"""Characters after which a window is closed, however few its lines: bounds the memory."""
 PAUSE = 0.01
 """Seconds without a further line after which those that have arrived are translated."""
 
 Item = TypeVar("Item")
+Size = Callable[[Any], int]
+"""Counts the characters of an item."""
 
 
 def take_prefixes(prefixes: Iterator[str], count: int, before: int) -> list[str]:
-    """Return the next `count` prefixes; raises `NmtError` where there are fewer, `before` have been taken already."""
+    """Return the next `count` prefixes; raises `NmtError` if there are fewer, `before` have been taken already."""
     taken = list(itertools.islice(prefixes, count))
     if len(taken) < count:
         raise NmtError(f"--prefix-file has {before + len(taken):,} lines but the input has more; give one a line")
     return taken
 
 
-def read_windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield lists of up to `size` lines."""
-    iterator = iter(lines)
-    while window := list(_until_full(iterator, size)):
+def read_windows(
+    items: Iterable[Item], count: int, characters: int = MAX_CHARACTERS, size: Size = len
+) -> Iterator[list[Item]]:
+    """Yield lists of up to `count` items, closed when they hold `characters`; reads no item before it is needed."""
+    iterator = iter(items)
+    while window := list(_until_full(iterator, count, characters, size)):
         yield window
 
 
-def live_windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield lists of the lines that have arrived, at most `size`; waits only while there is none.
+@dataclass(frozen=True)
+class _End:
+    """What a reader sends last."""
 
-    A daemon thread reads `lines`, at most `size` ahead; its exceptions are raised here.
+    error: BaseException | None
+
+
+def live_windows(
+    items: Iterable[Item], count: int, characters: int = MAX_CHARACTERS, size: Size = len
+) -> Iterator[list[Item]]:
+    """Yield lists of the items that have arrived, at most `count`; waits only while there is none.
+
+    A daemon thread reads `items`, at most `count` ahead; its exceptions are raised here.
     """
-    arrived: queue.Queue[str | BaseException | None] = queue.Queue(maxsize=size)
+    arrived: queue.Queue[Item | _End] = queue.Queue(maxsize=count)
 
     def read() -> None:
         try:
-            for line in lines:
-                arrived.put(line)
-            arrived.put(None)
+            for item in items:
+                arrived.put(item)
+            arrived.put(_End(None))
         except BaseException as error:
-            arrived.put(error)
+            arrived.put(_End(error))
 
     threading.Thread(target=read, daemon=True, name="nmt-reader").start()
-    is_open = True
-    while is_open:
-        window: list[str] = []
-        characters = 0
-        while len(window) < size and characters < MAX_CHARACTERS:
+    end: _End | None = None
+    while end is None:
+        window: list[Item] = []
+        total = 0
+        while len(window) < count and total < characters:
             try:
                 item = arrived.get(timeout=PAUSE if window else None)
             except queue.Empty:
                 break
-            if isinstance(item, str):
-                window.append(item)
-                characters += len(item)
-                continue
-            is_open = False
-            if window:
-                yield window
-                window = []
-            if item is not None:
-                raise item
-            break
+            if isinstance(item, _End):
+                end = item
+                break
+            window.append(item)
+            total += size(item)
         if window:
             yield window
+    if end.error is not None:
+        raise end.error
 
 
-def _until_full(lines: Iterator[str], size: int) -> Iterator[str]:
-    characters = 0
-    for line in itertools.islice(lines, size):
-        yield line
-        characters += len(line)
-        if characters >= MAX_CHARACTERS:
+def _until_full(items: Iterator[Item], count: int, characters: int, size: Size) -> Iterator[Item]:
+    total = 0
+    for item in itertools.islice(items, count):
+        yield item
+        total += size(item)
+        if total >= characters:
             return
-
-
-def cut(pieces: list[str], limit: int) -> list[slice]:
-    """Return slices of at most `limit` pieces that cover a line.
-
-    The latest end of a sentence in the second half of the slice is taken, else the latest space, else the limit.
-    """
-    slices, begin = [], 0
-    while len(pieces) - begin > limit:
-        late = range(begin + limit, begin + max(1, limit // 2) - 1, -1)
-        space = (end for end in late if pieces[end].startswith(SPACE))
-        sentence = (end for end in late if _ends_sentence(pieces[end - 1], pieces[end]))
-        end = next(sentence, next(space, begin + limit))
-        slices.append(slice(begin, end))
-        begin = end
-    return [*slices, slice(begin, len(pieces))]
-
-
-def _ends_sentence(piece: str, following: str) -> bool:
-    """Whether a sentence ends between two pieces; a full stop within a word or a number ends none."""
-    return piece[-1] in "。！？；" or (piece[-1] in ".!?;…" and following.startswith(SPACE))

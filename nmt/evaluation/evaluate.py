@@ -2,28 +2,29 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from nmt.config import Config, Corpus
-from nmt.data.corpus import read_pairs
+from nmt.data.corpus import paths, read_pairs
 from nmt.data.lines import read_lines
+from nmt.decoding.progress import LongLines, Progress
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import Score, check_lengths, corpus_scores
+from nmt.evaluation.metrics import Score, Scoring, check_lengths, corpus_scores
 from nmt.files import dump_json, parse_json, write_whole, writing
 
 SAMPLES = 5
 ELSEWHERE = "choose another folder with --output"
+ADDED = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
+"""Settings of the search that kept results lack where they are of before these were options."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,12 @@ class Evaluation:
 
     split: Split
     hypotheses: tuple[str, ...]
-    loss: float
-    """Nats per subword token of the first reference, end of sentence included."""
+    loss: float | None
+    """Nats per subword token of the first reference, end of sentence included; None if all lines are left out."""
     target_tokens: int
-    """Subword tokens of the first reference, ends of sentences included."""
+    """Subword tokens of the first reference that the loss is over, ends of sentences included."""
+    left_out: int
+    """Lines that the loss is without, as they are cut when they are translated (`decoding.max_source_tokens`)."""
     scores: tuple[Score, ...]
     seconds: float
     """Time of translating, subword encoding included, loading the model not."""
@@ -59,15 +62,18 @@ class Evaluation:
     """Subword tokens generated, ends of sentences included."""
 
     @property
-    def perplexity(self) -> float:
+    def perplexity(self) -> float | None:
         """The exponential of the loss; not finite where that is not."""
-        return math.exp(min(self.loss, 700.0)) if math.isfinite(self.loss) else self.loss
+        if self.loss is None or not math.isfinite(self.loss):
+            return self.loss
+        return math.exp(min(self.loss, 700.0))
 
 
-def read_split(config: Config, name: str) -> Split:
+def read_split(config: Config, name: str, where: Path | None = None) -> Split:
     """Read `valid`, or the test set `name` of the config; paths are relative to the working directory.
 
-    Raises `NmtError` naming what there is.
+    Raises `NmtError` naming the splits that there are, or the file `where` the config was read, and what to do, for a
+    path that leads nowhere.
     """
     if name == "valid":
         corpus = config.data.valid
@@ -76,6 +82,14 @@ def read_split(config: Config, name: str) -> Split:
     else:
         known = ", ".join(split_names(config))
         raise NmtError(f"no split '{name}' in the configuration of {config.name}; there are: {known} (see data.test)")
+    key = "data.valid" if name == "valid" else f"data.test.{name}"
+    for path in paths(corpus):
+        if not path.exists():
+            raise NmtError(
+                f"{path}: no such file; the path is {key} of {where or config.run / 'config.yaml'}, relative to the "
+                f"working directory {Path.cwd()}: work where the file is, or name others with "
+                "--source FILE --reference FILE"
+            )
     return _of_corpus(name, corpus)
 
 
@@ -114,25 +128,47 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
 
 
 def evaluate(
-    translator: Translator, settings: Settings, split: Split, tokenize: str, lowercase: bool = False
+    translator: Translator,
+    settings: Settings,
+    split: Split,
+    scoring: Scoring,
+    say: Callable[[str], None] | None = None,
+    usual_tokens: int | None = None,
 ) -> Evaluation:
-    """Translate a split and score it; `tokenize` and `lowercase` as in `corpus_scores`."""
-    pairs = zip(split.source, split.references[0], strict=True)
+    """Translate a split and score it.
+
+    `say` gets progress and warnings: about pairs that are too long for the loss, and about lines of more than
+    `usual_tokens` source tokens.
+    """
+    sizes = translator.count_tokens(split.source)
+    is_whole = [size <= settings.max_source_tokens for size in sizes]
+    pairs = itertools.compress(zip(split.source, split.references[0], strict=True), is_whole)
+    left_out = len(is_whole) - sum(is_whole)
+    if left_out and say is not None:
+        what = "the loss is without them" if any(is_whole) else "there is no loss, as no line is left"
+        say(
+            f"warning: {split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
+            f"{is_whole.index(False) + 1:,}) have more than {settings.max_source_tokens} source tokens "
+            f"(--max-source-tokens) and are cut when they are translated; {what}"
+        )
     total, count = 0.0, 0
     for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
+    long = LongLines(say, usual_tokens, split.name)
     start = time.perf_counter()
-    results = translator.translate(split.source, dataclasses.replace(settings, tag=split.tag))
     hypotheses, tokens = [], 0
-    for result in tqdm(
-        results, desc=split.name, total=len(split.source), unit=" lines", disable=None, file=sys.stderr, leave=False
-    ):
-        hypotheses.append(result.targets[0].text)
-        tokens += len(result.targets[0].token_log_probs)
+    with Progress(say, lambda lines: lines / len(is_whole), split.name) as progress:
+        asked = dataclasses.replace(settings, tag=split.tag)
+        for result in translator.translate(split.source, asked, on_batch=progress.advance):
+            hypotheses.append(result.targets[0].text)
+            tokens += len(result.targets[0].token_log_probs)
+            long.see(result.number, sizes[result.number])
     seconds = time.perf_counter() - start
-    scores = corpus_scores(hypotheses, split.references, tokenize=tokenize, lowercase=lowercase)
-    return Evaluation(split, tuple(hypotheses), total / max(1, count), count, tuple(scores), seconds, tokens)
+    long.finish()
+    scores = corpus_scores(hypotheses, split.references, scoring=scoring)
+    loss = total / max(1, count) if any(is_whole) or not left_out else None
+    return Evaluation(split, tuple(hypotheses), loss, count, left_out, tuple(scores), seconds, tokens)
 
 
 def as_dict(
@@ -160,6 +196,7 @@ def as_dict(
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
         "target_tokens": evaluation.target_tokens,
+        "left_out_of_loss": evaluation.left_out,
         "scores": [{"name": s.name, "score": s.value, "signature": s.signature} for s in evaluation.scores],
         "seconds": evaluation.seconds,
         "sentences_per_second": len(split.source) / evaluation.seconds,
@@ -172,7 +209,8 @@ def as_dict(
 def search_settings(settings: Settings) -> dict[str, Any]:
     """Return how was searched, without what changes no translation."""
     values = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
-    for name in ("search", "tokens_per_batch", "window", "with_alignment", "temperature", "top_k", "top_p", "seed"):
+    of_sampling = ("temperature", "top_k", "top_p", "seed")
+    for name in ("search", "tokens_per_batch", "window", "with_alignment", "with_spares", "distinct", *of_sampling):
         del values[name]
     if settings.search.method == "greedy":
         values["beam_size"] = 1
@@ -217,7 +255,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
 def _identity(result: dict[str, Any]) -> str:
     """Return what tells one evaluation from another."""
     wanted = {key: result[key] for key in ("files", "models", "weights", "arithmetic")}
-    wanted["search"] = {"beam_prune": 0.0, **result["search"]}  # results of before it was an option lack it
+    wanted["search"] = {**ADDED, **result["search"]}
     return json.dumps({**wanted, "signatures": [score["signature"] for score in result["scores"]]}, sort_keys=True)
 
 

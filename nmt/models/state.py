@@ -118,4 +118,4 @@ class StepOutput:
     alignment: Tensor
     """(N, S) attention over the source."""
     tokens: Tensor | None = None
-    """(V,) target id of each column of `logits`, PAD to EOS first; None where they are 0, 1, 2, …"""
+    """(V,) target id of each column of `logits`, ascending, PAD to EOS first; None where they are 0, 1, 2, …"""

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from nmt.data.subword import SPACE
 from nmt.errors import NmtError
+from nmt.languages import unspaced_script
 from nmt.reports.fonts import advice, families_for
 
 if TYPE_CHECKING:
-    from nmt.decoding.translator import Translation
+    from nmt.decoding.translation import Translation
 
 LARGEST = 200
 """Most rows or columns that are drawn: more cannot be read."""
@@ -113,7 +114,8 @@ def _groups(pieces: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
         is_end = piece == "</s>"
         begins = not words or is_end or piece.startswith(SPACE) or words[-1] == "</s>"
         is_lone_space = words and not words[-1]
-        if begins or (not is_lone_space and (_is_wide(piece[:1]) or _is_wide(words[-1][-1:]))):
+        is_mark = unicodedata.category(piece[0]).startswith("M") if piece else False  # belongs to the letter before it
+        if begins or (not is_lone_space and not is_mark and (_is_wide(piece[:1]) or _is_wide(words[-1][-1:]))):
             words.append("")
         words[-1] += piece if is_end else piece.replace(SPACE, "")
         numbers.append(len(words) - 1)
@@ -121,8 +123,9 @@ def _groups(pieces: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
 
 
 def _is_wide(character: str) -> bool:
-    """Tell whether a character is one of a script written without spaces."""
-    return character != "" and unicodedata.east_asian_width(character) in "WF"
+    """Return whether a character is of a script written without spaces, or a wide sign such as 。 beside one."""
+    is_sign = character != "" and not character.isalpha() and unicodedata.east_asian_width(character) in "WF"
+    return is_sign or (character != "" and unspaced_script(character) != "")
 
 
 def _tidy(pieces: Sequence[str]) -> tuple[str, ...]:

@@ -24,12 +24,16 @@ def where() -> str:
     return f"paths are relative to the working directory, {Path.cwd()}"
 
 
+def corpora(config: Config) -> dict[str, Corpus]:
+    """Return every corpus of a configuration after its key."""
+    return {f"data.train.{number}": one for number, one in enumerate(config.data.train)} | _evaluated(config)
+
+
 def missing_files(config: Config) -> list[str]:
     """Return a line for each file of a corpus that is not there."""
-    corpora = {f"data.train.{number}": corpus for number, corpus in enumerate(config.data.train)}
     return [
         f"{name}: {'not a regular file' if file.exists() else 'no such file'}: {file}"
-        for key, corpus in (corpora | _evaluated(config)).items()
+        for key, corpus in corpora(config).items()
         for name, file in keyed(key, corpus)
         if not file.is_file()
     ]
@@ -41,7 +45,8 @@ def unreadable_texts(config: Config) -> list[str]:
     for key, corpus in _evaluated(config).items():
         try:
             tagger = Tagger(config.data, corpus.tag or "", f"set {key}.tag")
-            pairs = read_pairs(corpus)
+            # A few lines of `valid` that are not UTF-8 are accepted where the data is prepared.
+            pairs = read_pairs(corpus, [] if key == "data.valid" else None)
             tagger.check((normalize(source, config.data) for source, _ in pairs), key)
             for _ in pairs:  # misaligned files are found at their ends
                 pass

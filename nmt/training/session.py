@@ -11,12 +11,14 @@ import torch
 
 from nmt import config as schema
 from nmt.config import Config
+from nmt.data import lengths
 from nmt.data.lexicon import learn_lexicon
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
 from nmt.files import dump_json, hold, write_whole, writing
-from nmt.models.device import choose_arithmetic, choose_device
+from nmt.models.device import check_trainable, choose_arithmetic, choose_device
+from nmt.openmp import share_cores
 from nmt.process_memory import keep_freed_memory
 from nmt.runs import Run
 from nmt.training.beginning import begin, check_beginning
@@ -25,6 +27,7 @@ from nmt.training.preflight import check_texts, missing_files, where
 from nmt.training.resuming import check_data, find_start
 from nmt.training.stopping import Interrupted
 from nmt.training.trainer import Trainer
+from nmt.training.validation import advice, scored_pairs
 
 Report = Callable[[str], None]
 PLACE = "runs are kept in runs/ of the working directory: work where that can be written"
@@ -58,11 +61,15 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             with_data = _with_own_subwords(config, run)
             prepared = _resumed_data(with_data, report)
             check_data(run, with_data, prepared, start, report)
+        if hint := advice(config, prepared.valid_text[1]):
+            report(hint)
         if config.training.threads:
             torch.set_num_threads(config.training.threads)
         keep_freed_memory()
+        share_cores(torch.get_num_threads())
         device = choose_device(config.training.device)
         arithmetic = choose_arithmetic(config.training.precision, device)
+        check_trainable(arithmetic, device)
         trainer = Trainer(config, run, prepared, device, arithmetic)
         if start is not None:
             if (said := trainer.resume(start, run.config)) is not None:
@@ -79,6 +86,8 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             facts = _facts(trainer, prepared)
             journal.write("resume" if resume else "start", step=trainer.progress.step, **facts)
             journal.say("  ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
+            if note := scored_pairs(config, prepared)[1]:
+                journal.say(note)
             if resume:
                 journal.say(f"going on from step {trainer.progress.step:,}")
             reason = _run(trainer, journal)
@@ -165,6 +174,9 @@ def _fill(run: Run, config: Config, prepared: Prepared, resume: bool) -> None:
     run.finished.unlink(missing_ok=True)
     if not resume or not run.lexicon.exists():
         write_whole(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.disk_remedy)
+    if not resume or not run.lengths.exists():
+        usual = lengths.measure(prepared, config.data.train, config.training.max_tokens)
+        write_whole(run.lengths, usual, run.disk_remedy)
 
 
 def _finish(run: Run, trainer: Trainer, reason: str) -> None:

@@ -3,8 +3,11 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from nmt.config import Config
@@ -13,7 +16,8 @@ from nmt.data.prepare import Prepared
 from nmt.decoding.hypothesis import NotNumbers
 from nmt.decoding.tags import Tagger
 from nmt.decoding.translator import Settings, Translator
-from nmt.evaluation.metrics import build, default_tokenizer, validation_bleu
+from nmt.evaluation.advice import validation_advice
+from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
 from nmt.models.device import Arithmetic
 from nmt.models.ready import ready
 from nmt.models.seq2seq import Seq2Seq
@@ -29,11 +33,39 @@ class Result:
     """One validation."""
 
     loss: float
-    """Nats per target token, end of sentence included, without label smoothing; may not be finite."""
+    """Nats per target token, EOS included, without label smoothing, over `scored_pairs`; may not be finite."""
     bleu: float | None
     """BLEU of a greedy translation, 0 to 100; None where not asked for, NaN where the model's probabilities are NaN."""
     samples: list[tuple[str, str, str]]
     """A few (source, translation, reference)."""
+
+
+def advice(config: Config, references: Sequence[str]) -> str | None:
+    """Return what to change where BLEU, of validation or as the reward of risk training, finds no words to count."""
+    if not config.training.validation_bleu and config.training.objective != "risk":
+        return None
+    return validation_advice(references, config.data.target_language)
+
+
+def scored_pairs(config: Config, prepared: Prepared) -> tuple[npt.NDArray[np.bool_], str]:
+    """Return which validation pairs, (pairs,), the loss is over, and a note if these are not all.
+
+    They are those whose source is not cut when it is translated, so that loss and BLEU describe the same inputs; all if
+    every source is cut.
+    """
+    tag, limit = config.data.valid.tag, config.decoding.max_source_tokens
+    before = len(prepared.vocabularies.source.encode([tag])[0]) if tag else 0
+    is_whole = np.asarray(prepared.valid.source_lengths <= limit + before)
+    cut = int((~is_whole).sum())
+    if not cut:
+        return is_whole, ""
+    note = (
+        f"data.valid: the sources of {cut:,} of {len(is_whole):,} pairs have more than decoding.max_source_tokens "
+        f"{limit} tokens and are cut when they are translated; the loss is "
+    )
+    if cut == len(is_whole):
+        return np.ones_like(is_whole), f"{note}over the whole lines"
+    return is_whole, f"{note}without them"
 
 
 class Validator:
@@ -44,8 +76,9 @@ class Validator:
         self._prepared = prepared
         self._device = device
         self._arithmetic = arithmetic
+        self._is_scored, _ = scored_pairs(config, prepared)
         if config.training.validation_bleu:  # now, not when steps would be lost
-            build("bleu", default_tokenizer(config.data.target_language))
+            build("bleu", Scoring(tokenize=default_tokenizer(config.data.target_language)))
         tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
         tagger.check(prepared.valid_text[0], "data.valid")
 
@@ -64,7 +97,7 @@ class Validator:
     def _loss(self, model: Seq2Seq) -> float:
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         tokens = 0
-        for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH):
+        for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored):
             nll, _ = in_parts(batch, 1, functools.partial(self._nll, model, batch), "validation", "shorten data.valid")
             total += nll
             tokens += batch.tokens

@@ -81,3 +81,13 @@ def test_check_finds_lines_without_a_tag_where_there_are_several_directions(file
     assert "the run will be runs/run" in run("check", "--config", file)
     with pytest.raises(NmtError, match=r"c\.yaml: data\.valid, line 1: .* set data\.valid\.tag, or begin"):
         run("check", "--config", file, "--set", "data.valid.tag=null")
+
+
+def test_check_names_the_language_code_that_text_without_spaces_needs(file: str) -> None:
+    Path("a.en").write_text("The weather is fine today.\n", encoding="utf-8")
+    Path("a.zh").write_text("今天天气很好，我们去公园散步。\n", encoding="utf-8")
+    done = CliRunner().invoke(command, ["check", "-c", file], catch_exceptions=False, standalone_mode=False)
+    assert "set data.target_language to its code, e.g. zh" in done.stderr
+    assert "the run will be runs/run" in done.stdout
+    options = ["check", "-c", file, "--set", "data.target_language=cmn_Hans"]
+    assert CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stderr == ""

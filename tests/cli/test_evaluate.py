@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -24,7 +26,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def invoke(run: Path, *arguments: str) -> str:
-    options = ["--model", str(run), "--device", "cpu", "--precision", "fp32", *arguments]
+    precision = [] if "--precision" in arguments else ["--precision", "fp32"]
+    options = ["--model", str(run), "--device", "cpu", *precision, *arguments]
     return CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stdout
 
 
@@ -173,3 +176,80 @@ def test_a_split_of_several_directions_needs_a_tag(run: Path, tmp_path: Path) ->
             invoke(both, "--split", split)
     assert not list((both / "evaluations").glob("valid*"))
     evaluated(both, "--source", source, "--reference", data["test"]["flickr"]["target"], "--tag", "b")
+
+
+def test_a_moved_run_says_where_its_paths_come_from(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved, ignore=shutil.ignore_patterns("evaluations"))
+    values = yaml.safe_load((moved / "config.yaml").read_text(encoding="utf-8"))
+    values["data"]["test"]["flickr"]["target"] = "data/flickr.de"
+    values["data"]["valid"]["source"] = "data/valid.en"
+    (moved / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for split, path, key in (("flickr", "flickr.de", r"data\.test\.flickr"), ("all", "valid.en", r"data\.valid")):
+        with pytest.raises(NmtError) as caught:
+            invoke(moved, "--split", split)
+        assert re.fullmatch(
+            rf"data/{path}: no such file; the path is {key} of {moved}/config\.yaml, relative to the working directory "
+            rf"{tmp_path}: work where the file is, or name others with --source FILE --reference FILE",
+            str(caught.value),
+        )
+
+
+def test_results_of_before_an_option_existed_are_of_the_same_evaluation(run: Path, tmp_path: Path) -> None:
+    kept = ["--output", str(tmp_path)]
+    path = Path(str(evaluated(run, *kept)[0]["hypotheses"])).with_suffix(".json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("no_repeat_ngram", "repetition_penalty", "beam_prune"):
+        del result["search"][name]
+    path.write_text(json.dumps(result), encoding="utf-8")
+    assert evaluated(run, *kept)[0]["hypotheses"] == str(path.with_suffix(".txt"))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_search_against_repetition_is_named(run: Path, tmp_path: Path) -> None:
+    asked = ["--output", str(tmp_path), "--no-repeat-ngram", "2", "--repetition-penalty", "1.5"]
+    (result,) = evaluated(run, *asked)
+    assert Path(str(result["hypotheses"])).name == "flickr-step-1-beam2-no-repeat-ngram-2-repetition-penalty-1.5.txt"
+    assert "no 2-gram twice, repetition penalty 1.5" in invoke(run, *asked)
+
+
+def scores(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {score["name"]: score for score in result["scores"]}
+
+
+def test_options_of_a_metric_are_those_of_sacrebleu(run: Path) -> None:
+    (plain,) = evaluated(run, "--greedy")
+    (bleu,) = evaluated(run, "--greedy", "-tok", "char", "-lc")
+    (rest,) = evaluated(run, "--greedy", "--chrf-lowercase", "--ter-normalized", "--ter-asian-support")
+    before, changed, others = scores(plain), scores(bleu), scores(rest)
+    assert "case:lc|eff:no|tok:char" in changed["BLEU"]["signature"]
+    assert [changed[name] for name in ("chrF2", "TER")] == [before[name] for name in ("chrF2", "TER")]
+    assert others["BLEU"] == before["BLEU"]
+    assert "case:lc" in others["chrF2"]["signature"]
+    assert "norm:yes|punct:yes|asian:yes" in others["TER"]["signature"]
+    assert len({str(result["hypotheses"]) for result in (plain, bleu, rest)}) == 3, "each is kept by itself"
+    with pytest.raises(click.UsageError, match="--smooth-value goes with"):
+        evaluated(run, "--smooth-value", "1")
+
+
+@pytest.mark.parametrize(("code", "tokenizer"), [("zho_Hans", "zh"), ("tha", "char"), ("de-AT", "13a")])
+def test_the_language_code_of_the_run_chooses_the_tokeniser(
+    run: Path, tmp_path: Path, code: str, tokenizer: str
+) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run, other, ignore=shutil.ignore_patterns("evaluations"))
+    values = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))
+    values["data"]["target_language"] = code
+    (other / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (result,) = evaluated(other, "--greedy")
+    assert f"tok:{tokenizer}|" in scores(result)["BLEU"]["signature"]
+    assert "asian:no" in scores(result)["TER"]["signature"]
+
+
+def test_references_without_spaces_are_told(run: Path, tmp_path: Path) -> None:
+    source, thai = run.parents[1] / "x.en", tmp_path / "thai"
+    thai.write_text("วันนี้อากาศดีมากเราไปเดินเล่นที่สวนสาธารณะ\n" * len(SOURCE), encoding="utf-8")
+    options = ["--model", str(run), "--device", "cpu", "--greedy", "-s", str(source), "-r", str(thai)]
+    told = CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stderr
+    assert "written without spaces between words" in told and "--tokenize char" in told

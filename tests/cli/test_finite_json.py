@@ -11,7 +11,8 @@ from tiny_run import SOURCE, make_run
 
 from nmt.cli import evaluate, logprob
 from nmt.decoding.output import render
-from nmt.decoding.translator import Target, Translation, Translator
+from nmt.decoding.translation import Target, Translation
+from nmt.decoding.translator import Translator
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def strict(text: str) -> dict[str, object]:
 def infinite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every pair have a token that is impossible."""
     monkeypatch.setattr(
-        Translator, "log_probs", lambda self, pairs, *rest: ((["a", "</s>"], (-math.inf, -1.0)) for _ in pairs)
+        Translator, "log_probs", lambda self, pairs, *rest, **more: ((["a", "</s>"], (-math.inf, -1.0)) for _ in pairs)
     )
 
 

@@ -76,8 +76,8 @@ def test_paired(folder: Path) -> None:
     assert "seed:3" in found[1]["scores"][0]["signature"]
 
 
-def test_only_newlines_end_lines_whatever_the_bytes(folder: Path) -> None:
-    odd = b"a\x85b\xe2\x80\xa8c\x0c\xff\x00\n\n\x1c\r\nlast without newline"
+def test_only_newlines_end_lines_whatever_the_characters(folder: Path) -> None:
+    odd = "a\x85b\u2028c\x0c\x00\n\n\x1c\r\nlast without newline".encode()
     Path("odd").write_bytes(odd)
     found = json.loads(run("-r", "odd", "--json", stdin=odd))
     assert found[0]["scores"][2]["score"] == 0

@@ -7,6 +7,10 @@ import sys
 import time
 
 import pytest
+from click.testing import CliRunner
+
+from nmt.cli.train import command
+from nmt.training.trainer import Interrupted
 
 CONFIG = """
 name: run
@@ -60,3 +64,22 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, signals, status):
     assert f"going on from step {step:,}" in err
     assert "changed since the run began: training.max_steps 100000" in err
     assert "translate with: nmt translate --model runs/run" in err
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_only_what_is_saved_can_be_resumed(tmp_path, monkeypatch, is_saved):
+    def stop(config, *_):
+        if is_saved:
+            (config.run / "checkpoints").mkdir(parents=True)
+            (config.run / "checkpoints" / "last").write_text("step-1\n")
+        raise Interrupted(2)
+
+    monkeypatch.setattr("nmt.training.session.train", stop)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    done = CliRunner().invoke(command, ["-c", "c.yaml", "--set", "seed=2"])
+    assert (done.exit_code, done.stdout) == (130, "")
+    again = "nmt train --config c.yaml --set seed=2"
+    assert done.stderr == (
+        f"go on with: {again} --resume\n" if is_saved else f"nothing is saved yet; start again with: {again}\n"
+    )

@@ -1,8 +1,10 @@
 """`nmt translate` and `nmt logprob` on a run with random weights."""
 
+import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 from nmt import config
 from nmt.cli import logprob, translate
 from nmt.data.subword import Subword, Vocabularies
+from nmt.decoding import progress
 from nmt.errors import NmtError
 from nmt.models.loading import FORMAT, save_weights
 from nmt.models.seq2seq import Seq2Seq
@@ -112,12 +115,45 @@ def test_formats(run):
     lists = call(run, "--n-best", 3)[0].split("\n")[:-1]
     assert lists[::3] == first and len(lists) == 3 * len(LINES)
     moses = [line.split(" ||| ") for line in call(run, "--n-best", 3, "--format", "moses")[0].split("\n")[:-1]]
-    scores = [(int(number), -float(score)) for number, _, score in moses]
+    scores = [(int(number), -float(score)) for number, _, _, score in moses]
+    assert all(feature.startswith("F0= ") for _, _, feature, _ in moses)
     assert scores == sorted(scores) and {number for number, _ in scores} == set(range(len(LINES)))
     objects = [json.loads(line) for line in call(run, "--n-best", 3, "--format", "json")[0].split("\n")[:-1]]
     assert [entry["hypotheses"][0]["text"] for entry in objects] == first
     for entry, text in zip(objects, first, strict=True):
         assert len(entry["hypotheses"][0]["alignment"]) == len(text.split())
+
+
+def test_lists_hold_a_text_once_unless_all_are_asked_for(run, monkeypatch):
+    """Segmentations that give the same text are one translation; the first of a list is what one alone would be."""
+    monkeypatch.setattr(Subword, "decode", lambda self, ids: "abc"[sum(ids) % 3])
+
+    def lists(*arguments):
+        printed = call(run, "--format", "json", *arguments)[0].split("\n")[:-1]
+        return [[found["text"] for found in json.loads(line)["hypotheses"]] for line in printed]
+
+    first, distinct, every = lists(), lists("-n", 3), lists("-n", 3, "--no-distinct")
+    assert any(len(set(found)) < len(found) for found in every)
+    assert all(len(set(found)) == len(found) for found in distinct) and lists("-n", 3, "--distinct") == distinct
+    assert [found[:1] for found in distinct] == [found[:1] for found in every] == first
+    lines = call(run, "-n", 3)[0].split("\n")[:-1]
+    assert len(lines) == 3 * len(LINES) and lines[::3] == [texts[0] for texts in first]
+    draws = lists("--sample", "-n", 9)
+    assert [len(found) for found in draws] == [9 if line.strip() else 1 for line in LINES]
+    assert lists("--sample", "-n", 9, "--distinct") == [list(dict.fromkeys(found)) for found in draws]
+
+
+@pytest.mark.parametrize("search", [["--greedy"], ["--beam-size", "3"], ["--sample", "--seed", "3"]])
+def test_options_against_repetition_reach_the_search(run, search):
+    asked = [*search, "--max-length-ratio", 9, "--min-length", 8]
+
+    def pieces(*arguments):
+        printed = call(run, *asked, *arguments, "--format", "json", text="the cat sat on a mat\ndog dog\n")[0]
+        return [json.loads(line)["hypotheses"][0]["text"].split() for line in printed.split("\n")[:-1]]
+
+    assert any(len(set(words)) < len(words) for words in pieces())
+    assert pieces("--no-repeat-ngram", 0, "--repetition-penalty", 1) == pieces()
+    assert pieces("--no-repeat-ngram", 1) != pieces() != pieces("--repetition-penalty", 2)
 
 
 def test_alignments_are_written(run, tmp_path):
@@ -379,3 +415,16 @@ def test_a_shortlist_does_not_go_with_copying(tmp_path):
 def test_a_folder_is_no_output(run, output):
     with pytest.raises(NmtError, match=r"is a folder|[Ii]s a directory"):
         call(run, "--output", output)
+
+
+def test_progress_is_told_off_a_terminal(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    (tmp_path / "in").write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
+    told = call(run, "-i", tmp_path / "in", "--window", 2)[1]
+    assert re.search(r"^2 lines in .* lines/s, .* target tokens/s, \d\d %, 0:00:\d\d left$", told, re.MULTILINE)
+    assert re.search(r"^6 lines in .* 100 %, 0:00:00 left$", told, re.MULTILINE)
+    (tmp_path / "in.gz").write_bytes(gzip.compress((tmp_path / "in").read_bytes()))
+    packed = call(run, "-i", tmp_path / "in.gz", "--window", 2)[1]
+    assert re.search(r"^2 lines in .* target tokens/s$", packed, re.MULTILINE) and "%" not in packed
+    assert call(run, "-i", tmp_path / "in", "--quiet")[1] == ""

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,18 +17,20 @@ SOURCE = ["a dog runs", "the cat sleeps here", "a man reads a book .", "two wome
 TARGET = ["ein Hund rennt", "die Katze schläft hier", "ein Mann liest ein Buch .", "zwei Frauen sehen den Hund"]
 
 
-def make_run(folder: Path, more: str = "") -> Path:
+def make_run(folder: Path, more: str = "", **sections: dict[str, Any]) -> Path:
     """Write corpora into `folder` and a run into `folder/runs/tiny`; return the run's folder.
 
-    The vocabulary has the characters of the corpora and of `more`.
+    The vocabulary has the characters of the corpora and of `more`; `sections` of the config are changed.
     """
     name = "tiny"
+    folder.mkdir(exist_ok=True)
     for suffix, lines in (("en", SOURCE), ("de", TARGET)):
         (folder / f"x.{suffix}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     corpus = {"source": str(folder / "x.en"), "target": str(folder / "x.de")}
     settings = config.parse(
         {
             "name": name,
+            "training": sections.get("training", {}),
             "data": {
                 "source_language": "en",
                 "target_language": "de",
@@ -40,8 +43,14 @@ def make_run(folder: Path, more: str = "") -> Path:
                 "embedding": {"size": 4, "tie": "none"},
                 "encoder": {"size": 8},
                 "decoder": {"size": 8},
+                **sections.get("model", {}),
             },
-            "decoding": {"max_length_ratio": 1.0, "max_length_extra": 2, "beam_size": 2},
+            "decoding": {
+                "max_length_ratio": 1.0,
+                "max_length_extra": 2,
+                "beam_size": 2,
+                **sections.get("decoding", {}),
+            },
         },
         "tiny",
     )

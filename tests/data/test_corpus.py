@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nmt import config
-from nmt.data.corpus import active, read_pairs, reject, tagged
+from nmt.data.corpus import active, read_pairs, reject, surprises, tagged
 from nmt.errors import NmtError
 
 
@@ -35,13 +35,70 @@ def test_table_with_further_columns(tmp_path: Path) -> None:
     assert list(read_pairs(corpus)) == [("Hallo.", "Hi."), ("", "Go.")]
 
 
-@pytest.mark.parametrize(("bad", "found"), [("only", "1 column"), ("", "1 column"), ("a\tb", "2 columns")])
-def test_table_with_too_few_columns(bad: str, found: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bad", "found"), [("only", 1), ("", 1), ("a\tb", 2)])
+def test_table_with_too_few_columns(bad: str, found: int, tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text(f"a\tb\tc\n{bad}\na\tb\tc\n", encoding="utf-8")
-    with pytest.raises(NmtError, match=r"t\.tsv: line 2 has") as error:
+    with pytest.raises(NmtError, match=rf"t\.tsv: 1 line has fewer than the 3 .*: line 2 \({found}\)") as error:
         list(read_pairs(config.Corpus(tsv=path, source_column=1, target_column=3)))
-    assert found.split()[0] in str(error.value) and "source_column" in str(error.value)
+    assert "source_column" in str(error.value)
+
+
+def test_all_malformed_lines_of_a_table_are_counted_and_the_first_ten_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("".join("a\tb\n" if n % 3 else "alone\n" for n in range(1, 100)), encoding="utf-8")
+    with pytest.raises(NmtError, match=r"33 lines have fewer .* lines 3 \(1\), 6 \(1\), .*, 30 \(1\), … "):
+        list(read_pairs(config.Corpus(tsv=path)))
+
+
+def test_the_header_of_a_table_is_no_pair(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("English\tGerman\nHi.\tHallo.\n", encoding="utf-8")
+    assert list(read_pairs(config.Corpus(tsv=path, header=True))) == [("Hi.", "Hallo.")]
+    with pytest.raises(ValueError, match="'header' means nothing without 'tsv'"):
+        config.Corpus(source=path, target=path, header=True)
+
+
+QUOTED = """"He said ""no""."\t"Er sagte\tnein."\r\nplain\tein "Wort"\n"two\nlines"\tzwei\nlast\tletzte\n"""
+
+
+def test_quoted_fields_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text(QUOTED, encoding="utf-8")
+    assert list(read_pairs(config.Corpus(tsv=path, quoting=True))) == [
+        ('He said "no".', "Er sagte\tnein."),
+        ("plain", 'ein "Wort"'),
+        ("two lines", "zwei"),
+        ("last", "letzte"),
+    ]
+
+
+@pytest.mark.parametrize("bad", ['"never closed\tb', '"closed" and more\tb'])
+def test_a_wrong_quote_is_named_by_its_line(bad: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text(f'a\tb\n"c\nd"\te\n{bad}\nc\td\n', encoding="utf-8")
+    with pytest.raises(NmtError, match=r"t\.tsv: line 4: .*quoting: false"):
+        list(read_pairs(config.Corpus(tsv=path, quoting=True)))
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys", "hint"),
+    [
+        (["source\ttarget", "Hi.\tHallo."], {}, "header"),
+        (["EN\tde_DE", "Hi.\tHallo."], {}, "header"),
+        (["source\ttarget", "Hi.\tHallo."], {"header": True}, ""),
+        (["Hi.\tHallo.", "The source.\tDie Quelle."], {}, ""),
+        (['"Hi."\t"Hallo."', '"No."\t"Nein."', "a\tb"], {}, "quoting"),
+        (['"Hi."\t"Hallo."', '"No."\t"Nein."'], {"quoting": True}, ""),
+        (['"Hi," he said.\t"Hallo", sagte er.', "a\tb", "c\td"], {}, ""),
+        ([], {}, ""),
+    ],
+)
+def test_hints_about_tables(lines: list[str], keys: dict[str, Any], hint: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    hints = surprises(config.Corpus(tsv=path, **keys), ("en", "de"))
+    assert [hint in found for found in hints] == [True] * bool(hint)
 
 
 OFF: dict[str, Any] = {"empty": False, "max_characters": 0}
@@ -65,6 +122,7 @@ OFF: dict[str, Any] = {"empty": False, "max_characters": 0}
         ("", "aaa", {**OFF, "max_ratio": 3}, "max_ratio"),
         ("same", "same", {"copies": True}, "copies"),
         ("same", "same", {}, None),
+        ("a\ufffd", "b", OFF, "not UTF-8"),
     ],
 )
 def test_reject(source: str, target: str, filters: dict[str, Any], reason: str | None) -> None:
@@ -79,3 +137,9 @@ def test_active_names_only_what_is_on() -> None:
 def test_a_tag_stands_before_what_is_not_empty():
     assert [tagged(line, "<2de>") for line in ("one two", "")] == ["<2de> one two", ""]
     assert tagged("one", None) == "one"
+
+
+def test_a_line_that_begins_with_a_tag_gets_no_second_one() -> None:
+    tags = ["<2de>", "<2fr>"]
+    lines = ["<2de> one", "<2fr> one", "<2de>", "one <2de>", "<2es> one"]
+    assert [tagged(line, "<2de>", tags) for line in lines] == [*lines[:3], "<2de> one <2de>", "<2de> <2es> one"]

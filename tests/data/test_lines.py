@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt import config
-from nmt.data.lines import normalize, one_line, read_lines, stream_lines
+from nmt.data.lines import InvalidLines, html_entity, normalize, one_line, read_lines, stream_lines
 from nmt.errors import NmtError
 
 ODD = "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00\ufeff\u0301"
@@ -38,8 +38,7 @@ def data(**keys: Any) -> config.Data:
         (b"a\r\nb\r\n", ["a", "b"]),
         (b"a\rb\n", ["a\rb"]),
         (b"a\r\r\n", ["a\r"]),
-        (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
-        (b"\xff\xe9a\n", ["\ufffd\ufffda"]),
+        (b"\xef\xbb\xbfa\n\xef\xbb\xbf\xef\xbb\xbfb\nc\xef\xbb\xbf\n", ["a", "b", "c\ufeff"]),
         (b"a\x00b\x0c\x0b\n", ["a\x00b\x0c\x0b"]),
         ("a\u2028b\u0085c\n".encode(), ["a\u2028b\u0085c"]),
         (b"x" * 2_000_000 + b"\ny", ["x" * 2_000_000, "y"]),
@@ -57,15 +56,15 @@ def test_read_lines(raw: bytes, lines: list[str], packed: bool, tmp_path: Path) 
 @given(st.lists(TEXT.filter(lambda t: "\n" not in t and not t.endswith("\r"))))
 def test_written_lines_come_back(lines: list[str]) -> None:
     stream = io.BytesIO("".join(f"{line}\n" for line in lines).encode())
-    expected = [lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else []
-    assert list(stream_lines(stream)) == expected
+    assert list(stream_lines(stream, InvalidLines("text"))) == [line.lstrip("\ufeff") for line in lines]
 
 
 @given(st.binary())
 def test_any_bytes_give_as_many_lines_as_they_have_ends(raw: bytes) -> None:
-    raw = b" " + raw  # no byte order mark
-    lines = list(stream_lines(io.BytesIO(raw)))
-    assert len(lines) == raw.count(b"\n") + (not raw.endswith(b"\n"))
+    raw = b"text\n" + raw  # the first line is neither UTF-16 nor compressed
+    invalid = InvalidLines("text")
+    lines = list(stream_lines(io.BytesIO(raw), invalid))
+    assert len(lines) == invalid.lines == raw.count(b"\n") + (not raw.endswith(b"\n"))
     assert not any("\n" in line for line in lines)
 
 
@@ -84,12 +83,14 @@ def test_a_line_is_there_as_soon_as_it_is_complete() -> None:
         (None, "no such file"),
         ("folder", "is a folder"),
         ("a\n".encode("utf-16"), "UTF-16"),
+        ("a dog\n".encode("utf-16-le"), "UTF-16.*iconv -f UTF-16LE"),
+        ("a dog\n".encode("utf-16-be"), "UTF-16.*iconv -f UTF-16BE"),
         (lzma.compress(b"a b c\n"), "compressed.*xz -dc"),
         (bz2.compress(b"a b c\n"), "compressed.*bzip2 -dc"),
         (gzip.compress(b"a b c\n" * 1000)[:-20], "truncated gzip"),
         (gzip.compress(random.Random(1).randbytes(1000))[:500] + b"x" * 200, "gzip"),
     ],
-    ids=["missing", "folder", "utf-16", "xz", "bzip2", "truncated", "damaged"],
+    ids=["missing", "folder", "utf-16", "utf-16-le", "utf-16-be", "xz", "bzip2", "truncated", "damaged"],
 )
 def test_a_bad_file_is_named(content: bytes | str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "text"
@@ -114,15 +115,21 @@ def test_a_bad_file_is_named(content: bytes | str | None, message: str, tmp_path
         ("ÄB", {"lowercase": True}, "äb"),
         ("H\u0331", {"lowercase": True}, "\u1e96"),
         ("", {}, ""),
+        ("don&apos;t &amp;amp; a&#10;b", {}, "don&apos;t &amp;amp; a&#10;b"),
+        ("don&apos;t &amp;amp; a&#10;b", {"unescape_html": True}, "don't & a b"),
+        ("a&#10;b&#x2028;c", {"unescape_html": True, "collapse_whitespace": False}, "a b c"),
     ],
 )
 def test_normalize(text: str, keys: dict[str, Any], expected: str) -> None:
     assert normalize(text, data(**keys)) == expected
 
 
-@given(TEXT, st.sampled_from(["none", "nfc", "nfkc"]), st.booleans(), st.booleans())
+ENTITIES = st.lists(st.one_of(TEXT, st.sampled_from(["&", "amp", ";", "&lt;", "&#38;", "&#x26", "quot;", "&apos;"])))
+
+
+@given(TEXT | ENTITIES.map("".join), st.sampled_from(["none", "nfc", "nfkc"]), st.booleans(), st.booleans())
 def test_normalize_twice_changes_nothing(text: str, form: str, collapse: bool, lowercase: bool) -> None:
-    settings = data(normalization=form, collapse_whitespace=collapse, lowercase=lowercase)
+    settings = data(normalization=form, collapse_whitespace=collapse, lowercase=lowercase, unescape_html=True)
     once = normalize(text, settings)
     assert normalize(once, settings) == once
     if collapse:
@@ -146,3 +153,46 @@ def test_one_line_leaves_ordinary_text_alone() -> None:
 def test_compressed_standard_input_is_refused() -> None:
     with pytest.raises(NmtError, match="standard input: this is compressed; unpack it: gzip -dc"):
         list(stream_lines(io.BytesIO(gzip.compress(b"a b c\n"))))
+
+
+LATIN_1 = "Straße\nein Hund\nmüde\nÜbung\n".encode("latin-1")
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_text_that_is_not_utf8_is_refused_with_file_count_first_line_and_remedy(
+    is_stream: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.de"
+    path.write_bytes(b"gut\n" + LATIN_1)
+    lines = stream_lines(io.BytesIO(path.read_bytes())) if is_stream else read_lines(path)
+    with pytest.raises(NmtError, match=r"3 of 5 lines are not valid UTF-8, the first is line 2; .*iconv -f") as error:
+        list(lines)
+    assert ("standard input" if is_stream else str(path)) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "first", "count"),
+    [
+        (b"a\n" + LATIN_1, 2, 3),
+        ("a\nbÖ\n".encode(), 0, 0),
+        (b"a\n\xed\xa0\x80\n\xc0\xaf\n", 2, 2),
+        (b"a\nb\x00c\n", 0, 0),
+        (b"a\n" + "ein Hund\nzwei\n".encode("utf-16-le"), 2, 2),
+        (b"a\n" + "ein Hund\nzwei\n".encode("utf-16"), 2, 2),
+        (b"a\n" + "你好\n世界\n".encode("gb18030"), 2, 2),
+    ],
+    ids=["latin-1", "utf-8", "surrogates and overlong", "one NUL", "utf-16-le", "utf-16", "gb18030"],
+)
+def test_invalid_lines_are_counted_where_they_are_wanted(raw: bytes, first: int, count: int) -> None:
+    invalid = InvalidLines("text")
+    lines = list(stream_lines(io.BytesIO(raw), invalid))
+    assert len(lines) == raw.count(b"\n") + (not raw.endswith(b"\n")) == invalid.lines
+    assert (invalid.first, invalid.invalid) == (first, count)
+
+
+@pytest.mark.parametrize(
+    ("text", "entity"),
+    [("don&apos;t", "&apos;"), ("a &#39; b", "&#39;"), ("AT&T; x & y &foo;", None), ("R&D", None), ("&amp;", "&amp;")],
+)
+def test_html_entities_are_found(text: str, entity: str | None) -> None:
+    assert html_entity(text) == entity

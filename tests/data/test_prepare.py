@@ -111,10 +111,12 @@ def test_filters_and_duplicates_over_all_corpora(tmp_path: Path) -> None:
     ]
 
 
-def test_any_bytes_survive(tmp_path: Path) -> None:
+def test_any_characters_survive(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
-    raw = [bytes(draw.integers(0, 256, 30, np.uint8)).replace(b"\n", b" ") for _ in range(50)]
-    raw += ["a\u2028b\x85c\x0cd".encode(), b"", b"\xff", b"\x00"]
+    codes = [*range(0x20), *range(0x20, 0x110), *range(0x2020, 0x2040), *range(0x4E00, 0x4E20), 0xE000, 0x1F600]
+    chosen = "".join(chr(codes[i]) for i in draw.integers(0, len(codes), 1500)).replace("\n", " ")
+    raw = [chosen[i : i + 30].encode() for i in range(0, 1500, 30)]
+    raw += ["a\u2028b\x85c\x0cd".encode(), b"", b"\x00"]
     for name in ("s", "t"):
         (tmp_path / name).write_bytes(b" " + b"\n".join(raw) + b"\n")
     keys = {
@@ -124,7 +126,7 @@ def test_any_bytes_survive(tmp_path: Path) -> None:
         "filters": {"empty": False},
     }
     made = prepare(settings(tmp_path, data=keys, subword={"vocab_size": 900}), quiet)
-    lines = [line.decode("utf-8", "replace") for line in raw]
+    lines = [line.decode() for line in raw]
     lines[0] = " " + lines[0]
     decoded = text(made.train[0][0], made.vocabularies)
     assert [source for source, _ in decoded] == [line.removesuffix("\r") for line in lines]
@@ -360,3 +362,65 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert text(made.train[0][0], made.vocabularies)[0][1] == SOURCE[0]
     command.main(arguments, standalone_mode=False)
     assert "nothing to do" in capsys.readouterr().err
+
+
+def with_invalid(folder: Path, lines: int, invalid: int) -> config.Config:
+    """Return a config whose training source has so many lines, the last ones of them Latin-1."""
+    made = settings(folder, data={"train": corpus(folder, "other", ["a dog"] * lines, ["ein Hund"] * lines)})
+    raw = (folder / "other.s").read_bytes().split(b"\n")[:-1]
+    raw[-invalid:] = [f"mü{number}".encode("latin-1") for number in range(invalid)]
+    (folder / "other.s").write_bytes(b"".join(line + b"\n" for line in raw))
+    return made
+
+
+def test_training_text_with_too_many_lines_that_are_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match=r"other\.s: 3 of 2,000 lines are .*, the first is line 1,998; .*iconv"):
+        prepare(with_invalid(tmp_path, 2000, 3), quiet)
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_a_few_pairs_that_are_not_utf8_are_dropped_and_counted(tmp_path: Path) -> None:
+    said: list[str] = []
+    made = prepare(with_invalid(tmp_path, 2000, 2), said.append)
+    assert len(made.train[0][0]) == 1998
+    assert any("other.s: 2 of 2,000 lines are not valid UTF-8, the first is line 1,999" in line for line in said)
+    assert any("not UTF-8" in line and "kept" in line for line in said)
+
+
+def test_lines_with_html_entities_are_counted_and_unescaped_where_asked_for(tmp_path: Path) -> None:
+    source, target = ["don &apos;t go &amp; stay"] * 5 + ["go"] * 5, ["geh &quot;nicht&quot;"] * 3 + ["geh"] * 7
+    data = {"train": corpus(tmp_path, "other", source, target)}
+    said: list[str] = []
+    prepare(settings(tmp_path, data=data), said.append)
+    assert any("8 lines with HTML entities (&apos; &quot;)" in line and "unescape_html" in line for line in said)
+    said.clear()
+    made = prepare(settings(tmp_path, data=data | {"unescape_html": True}), said.append)
+    pairs = text(made.train[0][0], made.vocabularies)
+    assert pairs[0] == ("don 't go & stay", 'geh "nicht"') and not any("HTML" in line for line in said)
+
+
+def test_a_tag_that_stands_in_the_file_is_not_doubled(tmp_path: Path) -> None:
+    symbols = {"vocab_size": 320, "user_symbols": ["<2de>", "<2fr>"]}
+    data = {
+        "train": [
+            corpus(tmp_path, "other", ["<2de> the a", "the a", "<2fr> the a"], ["x"] * 3) | {"tag": "<2de>"},
+            corpus(tmp_path, "more", ["the a u"], ["y"]) | {"tag": "<2fr>"},
+        ],
+        "valid": corpus(tmp_path, "held", ["<2de> the a", "the b", "<2fr> the c"], ["x"] * 3) | {"tag": "<2de>"},
+    }
+    made = prepare(settings(tmp_path, data=data, subword=symbols), quiet)
+    sources = [source for store, _ in (*made.train, (made.valid, 1.0)) for source, _ in text(store, made.vocabularies)]
+    assert sources == [
+        *("<2de> the a", "<2de> the a", "<2fr> the a", "<2fr> the a u"),
+        *("<2de> the a", "<2de> the b", "<2fr> the c"),
+    ]
+
+
+def test_a_header_that_was_not_named_is_pointed_out(tmp_path: Path) -> None:
+    write(tmp_path / "t.tsv", ["English\tGerman", *(f"{s}\t{t}" for s, t in zip(SOURCE, TARGET, strict=True))])
+    said: list[str] = []
+    made = prepare(settings(tmp_path, data={"train": {"tsv": tmp_path / "t.tsv"}}), said.append)
+    assert len(made.train[0][0]) == 1 + len(SOURCE)
+    assert any("looks like a header" in line and "header: true" in line for line in said)
+    made = prepare(settings(tmp_path, data={"train": {"tsv": tmp_path / "t.tsv", "header": True}}), quiet)
+    assert len(made.train[0][0]) == len(SOURCE)

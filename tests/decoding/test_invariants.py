@@ -1,5 +1,8 @@
 """The invariants of search (design.md, 2 and 3) over every architecture."""
 
+import dataclasses
+import itertools
+
 import pytest
 import torch
 from architectures import EVERY, build, name_of, unrolled_logits
@@ -75,6 +78,22 @@ def test_batch_n_best_and_score(architecture):
         assert alone.alignment == pytest.approx(first.alignment, abs=TOLERANCE)
         for hypothesis in list_of_best:
             check_score(model, sources[row], hypothesis)
+
+
+@every_architecture
+def test_no_repetition(architecture):
+    """Also with words that a network copies, which have ids past the vocabulary's."""
+    model = build(50, SPREAD, **architecture)
+    sources, limits = random_batch(3, 6)
+    pairs = batch(sources, [limit + 5 for limit in limits])
+    asked = Options(beam_size=3, n_best=3, no_repeat_ngram=2, repetition_penalty=1.3)
+    for source, found in zip(sources, beam_search(model, pairs, asked), strict=True):
+        for hypothesis in found:
+            bigrams = list(itertools.pairwise(hypothesis.tokens))
+            assert len(set(bigrams)) == len(bigrams)
+            check_score(model, source, hypothesis)
+    single = dataclasses.replace(asked, beam_size=1, n_best=1)
+    assert greedy_search(model, pairs, single) == beam_search(model, pairs, single)
 
 
 def check_score(model, source, hypothesis):

@@ -135,7 +135,7 @@ def test_alignments_are_between_printed_words(bpe):
 
 def test_unknown_characters_of_a_source_without_spaces_are_copied_by_themselves(characters):
     line = "猫坐在龘垫子上"
-    for language in ("zh", "zh-CN", "zh_Hant"):
+    for language in ("zh", "zh-CN", "zh_Hant", "cmn", "tha_Thai", "bo", "JPN"):
         translator = make(characters, language=language, source=language)
         assert next(translator.translate([line], settings(replace_unknown=True))).targets[0].text == line
 
@@ -231,7 +231,8 @@ def test_formats(bpe):
     text = render(translation, "text", 2, False).split("\n")
     assert text[0] == "the cat" and len(text) == 3 and text[2] == ""
     moses = render(translation, "moses", 2, False).split("\n")
-    assert moses[0] == f"0 ||| the cat ||| {translation.targets[0].score:.6f}"
+    target = translation.targets[0]
+    assert moses[0] == f"0 ||| the cat ||| F0= {target.log_prob:.6f} ||| {target.score:.6f}"
     assert moses[1].startswith("0 ||| ")
     parsed = json.loads(render(translation, "json", 2, False))
     assert parsed["source"] == "the cat"
@@ -239,7 +240,7 @@ def test_formats(bpe):
     assert parsed["hypotheses"][0]["alignment"] == [[0, 0], [1, 1]]
     empty = next(make(bpe).translate([""], settings("beam", n_best=2)))
     assert render(empty, "text", 2, False) == "\n\n"
-    assert render(empty, "moses", 2, False) == "0 |||  ||| 0.000000\n"
+    assert render(empty, "moses", 2, False) == "0 |||  ||| F0= 0.000000 ||| 0.000000\n"
     assert render_links(empty, "text", 2) == "\n\n"
 
 
@@ -282,6 +283,8 @@ def test_the_section_decoding_reaches_the_search():
         "alpha": 0.3,
         "coverage_penalty": 0.2,
         "beam_prune": 1.5,
+        "no_repeat_ngram": 3,
+        "repetition_penalty": 1.2,
         "replace_unknown": True,
         "max_length_ratio": 1.1,
         "max_length_extra": 9,

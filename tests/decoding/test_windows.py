@@ -1,10 +1,10 @@
-"""How lines arrive and long ones are cut."""
+"""How lines arrive."""
 
 import queue
 
 import pytest
 
-from nmt.decoding.windows import MAX_CHARACTERS, cut, live_windows, read_windows, take_prefixes
+from nmt.decoding.windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
 
 
@@ -49,24 +49,11 @@ def test_live_windows_raise_what_the_reader_raises():
         next(windows)
 
 
-@pytest.mark.parametrize(
-    ("pieces", "limit", "expected"),
-    [
-        ("a b c", 3, [3]),
-        ("a b c d", 3, [3, 1]),
-        ("▁a b ▁c d e", 4, [2, 3]),
-        ("▁a b . ▁c d ▁e f", 5, [3, 4]),
-        ("a 。 b c d", 4, [2, 3]),
-        ("。 b c d e", 4, [4, 1]),
-        ("▁a ▁b", 1, [1, 1]),
-        ("▁up ▁by ▁3 . 5 ▁in ▁May", 5, [5, 2]),
-    ],
-)
-def test_cut(pieces, limit, expected):
-    pieces = pieces.split(" ")
-    slices = cut(pieces, limit)
-    assert [len(pieces[s]) for s in slices] == expected
-    assert [piece for s in slices for piece in pieces[s]] == pieces
+def test_a_window_closes_when_it_holds_enough_characters():
+    pairs = [("ab", "c")] * 5
+    for windows in (read_windows, live_windows):
+        found = list(windows(iter(pairs), 100, 6, lambda pair: len(pair[0]) + len(pair[1])))
+        assert [pair for window in found for pair in window] == pairs and max(map(len, found)) == 2
 
 
 def test_prefixes_must_suffice():

@@ -3,16 +3,18 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from nmt import config
-from nmt.decoding.translator import Settings, Target, Translation, Translator
+from nmt.decoding.translation import Target, Translation
+from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.evaluate import Split, as_dict, default_split, evaluate, keep, read_files
+from nmt.evaluation.metrics import DEFAULTS
 
 SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
 
@@ -20,7 +22,12 @@ SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
 class Stub:
     """Copies the source in capitals; every token has probability 1/8."""
 
-    def translate(self, lines: Iterable[str], settings: Settings) -> Iterator[Translation]:
+    def count_tokens(self, lines: Sequence[str]) -> list[int]:
+        return [len(line.split()) for line in lines]
+
+    def translate(
+        self, lines: Iterable[str], settings: Settings, on_batch: Callable[[int, int], None]
+    ) -> Iterator[Translation]:
         self.tags = [settings.tag]
         for number, line in enumerate(lines):
             values = (math.log(1 / 8),) * (len(line.split()) + 1)
@@ -44,7 +51,7 @@ def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, Se
 
 
 def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:
-    found = evaluate(STUB, settings_of()[1], SPLIT, "13a")
+    found = evaluate(STUB, settings_of()[1], SPLIT, DEFAULTS)
     assert found.loss == pytest.approx(math.log(8))
     assert found.perplexity == pytest.approx(8)
     assert found.target_tokens == found.translated_tokens == 3 + 3, "three words and three ends"
@@ -54,18 +61,18 @@ def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:
 
 def test_both_measurements_see_the_tag() -> None:
     stub = Stub()
-    evaluate(cast(Translator, stub), settings_of()[1], dataclasses.replace(SPLIT, tag="<2de>"), "13a")
+    evaluate(cast(Translator, stub), settings_of()[1], dataclasses.replace(SPLIT, tag="<2de>"), DEFAULTS)
     assert stub.tags == ["<2de>"] and stub.asked == "<2de>"
 
 
 def test_a_hopeless_loss_is_still_a_number() -> None:
-    found = dataclasses.replace(evaluate(STUB, settings_of()[1], SPLIT, "13a"), loss=1e6)
+    found = dataclasses.replace(evaluate(STUB, settings_of()[1], SPLIT, DEFAULTS), loss=1e6)
     assert math.isfinite(found.perplexity)
 
 
 def test_names_of_what_is_kept(tmp_path: Path) -> None:
     run, settings = settings_of()
-    found = evaluate(STUB, settings, SPLIT, "13a")
+    found = evaluate(STUB, settings, SPLIT, DEFAULTS)
 
     def name(
         settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT, weights: str = "0a"

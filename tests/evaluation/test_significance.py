@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nmt.errors import NmtError
+from nmt.evaluation.metrics import Scoring
 from nmt.evaluation.significance import System, paired_bootstrap
 
 REFERENCE = [f"Satz {n} hat genau diese {n % 7} Wörter hier" for n in range(60)]
@@ -15,7 +16,7 @@ SLIGHTLY = [line.replace("ungefähr", "genau") if n == 3 else line for n, line i
 
 def run(*systems: list[str], seed: int | None = 12345, samples: int = 200) -> list[System]:
     named = [(f"system {n}", lines) for n, lines in enumerate(systems)]
-    return paired_bootstrap(named, [REFERENCE], ["bleu", "chrf"], "none", samples=samples, seed=seed)
+    return paired_bootstrap(named, [REFERENCE], ["bleu", "chrf"], Scoring("none"), samples=samples, seed=seed)
 
 
 def p_values(system: System) -> list[float]:

@@ -10,8 +10,8 @@ from architectures import EVERY, VOCABULARY, build, name_of
 from torch.nn import functional as F
 
 from nmt.errors import NmtError
-from nmt.models.device import choose_arithmetic
-from nmt.models.ready import Int8Product, PackedProduct, ready
+from nmt.models.device import check_trainable, choose_arithmetic
+from nmt.models.ready import LEVELS, Int8Product, PackedProduct, ready, weight_levels
 from nmt.models.ready import _can_pack as can_pack
 
 HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
@@ -85,7 +85,7 @@ def test_int8_product(bound):
     weight, bias, x = torch.randn(VOCABULARY, 40), torch.randn(VOCABULARY), torch.rand(6, 40) * 2 - 1
     product = Int8Product.of(weight, bias, bound)
     expected = F.linear(x, weight, bias)
-    assert float((product(x) - expected).norm() / expected.norm()) < 0.01
+    assert float((product(x) - expected).norm() / expected.norm()) < 0.01 * LEVELS / weight_levels()
     assert torch.equal(product(x)[2:3], product(x[2:3])), "a row does not depend on its neighbours"
     torch.testing.assert_close(product(torch.zeros(1, 40)), bias.unsqueeze(0))
 
@@ -109,6 +109,14 @@ def test_int8_rows_of_any_size():
 def test_int8_is_for_the_processor():
     with pytest.raises(NmtError, match="--device cpu"):
         choose_arithmetic("int8", torch.device("cuda"))
+
+
+def test_training_in_bf16_is_refused_where_the_cpu_has_no_lstm_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.models.device.has_bf16_lstm", lambda: False)
+    with pytest.raises(NmtError, match=r"training\.precision bf16: this CPU has no AVX-512.*fp32"):
+        check_trainable("bf16", torch.device("cpu"))
+    check_trainable("fp32", torch.device("cpu"))
+    check_trainable("bf16", torch.device("cuda"))
 
 
 @needs_int8

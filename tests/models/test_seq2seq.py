@@ -23,6 +23,19 @@ def test_unroll_equals_step(architecture):
         torch.testing.assert_close(output.logits, expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("place", ["next_input", "same_step", "conditional", "all_layers", "upper_layers"])
+def test_bf16_training_computes_what_validation_computes(place: str) -> None:
+    """A loop over time on the CPU multiplies attention in the same type with gradients as without."""
+    model = build(cell="gru", context_to=place)  # oneDNN has a bfloat16 LSTM on some CPUs only
+    source, lengths, previous = batch()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        trained = model(source, lengths, previous)
+        with torch.no_grad():
+            validated = model(source, lengths, previous)
+    assert torch.equal(trained.readout, validated.readout)
+    assert torch.equal(trained.alignment, validated.alignment)
+
+
 @every_architecture
 @torch.no_grad()
 def test_padding_and_neighbours_change_nothing(architecture):

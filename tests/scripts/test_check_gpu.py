@@ -54,8 +54,8 @@ for device in ("cpu", "cuda"):
         keys = [f"--set=name={device}", f"--set=training.device={device}", "--set=training.ema_decay=0.9"]
         keys += ["--set=training.precision=fp32"]
         cli.main(["train", "--config", "tiny.yaml", *keys], standalone_mode=False)
-        for search in ("--greedy", "--beam-size=3"):
-            line = ["translate", "--model", f"runs/{device}", "--device", device, search, "-i", "s", "-o", "out"]
+        for search in (["--greedy"], ["--beam-size=3", "--no-repeat-ngram=2", "--repetition-penalty=1.2"]):
+            line = ["translate", "--model", f"runs/{device}", "--device", device, *search, "-i", "s", "-o", "out"]
             line += ["--precision", "fp32"]
             cli.main(line, standalone_mode=False)
             found.append(open("out").read())

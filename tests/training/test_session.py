@@ -21,6 +21,7 @@ from nmt.data.subword import Vocabularies
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.evaluate import evaluate, read_split
+from nmt.evaluation.metrics import DEFAULTS
 from nmt.models.loading import load_model
 from nmt.runs import Run, find_run, read_log
 from nmt.training import checkpoint, trainer
@@ -243,7 +244,7 @@ def test_what_is_validated_and_kept(here):
     for event, which in (("valid", "last"), ("averaged", "averaged")):
         translator = Translator.load([(found, found.checkpoint(which))], "cpu", "fp32")
         greedy = Settings.of(found.config).changed(method="greedy")
-        result = evaluate(translator, greedy, read_split(found.config, "valid"), "13a")
+        result = evaluate(translator, greedy, read_split(found.config, "valid"), DEFAULTS)
         assert result.loss == pytest.approx(said[event]["loss"], rel=1e-4)
         assert result.scores[0].value == pytest.approx(said[event]["bleu"], abs=1e-6)
 

@@ -1,0 +1,102 @@
+"""Language codes and scripts: which text is written without spaces between words.
+
+Codes are ISO 639-1, 639-2 or 639-3 with the subtags of BCP 47 or of a POSIX locale: zh, cmn, zho_Hans, zh-TW,
+ja_JP.UTF-8. The languages of a script come from the IANA language subtag registry (ISO 639) and CLDR's likely subtags.
+Scripts count as written without spaces where Unicode's line breaking (UAX #14) does not find words by spaces: classes
+SA, ID and CJ, and Tibetan, Javanese and Balinese, which break after syllables.
+"""
+
+import bisect
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+_LANGUAGES = {
+    "Hani": "zh zho chi cdo cjy cmn cnp cpx csp czh czo gan hak hnm hsn ltc luh lzh mnp nan och sjc wuu yue",
+    "Jpan": "ja jpn ojp ams kzg mvi okn rys ryu tkn xug yoi yox",
+    "Thai": "th tha kdt kxm lcp lwl sou tts",
+    "Laoo": "lo lao kjg",
+    "Khmr": "km khm",
+    "Mymr": "my mya bur aio blk int kht kjp ksw mnw omx phk pwo rki shn tvn",
+    "Tibt": "bo bod tib dz dzo adp adx khg otb sip tsj xct",
+    "Lana": "nod",
+    "Tale": "tdd",
+    "Talu": "khb",
+    "Tavt": "blt",
+    "Ahom": "aho",
+    "Yiii": "ii iii",
+    "Tang": "txg",
+}
+"""Languages whose usual script is written without spaces, by that script (ISO 15924)."""
+_USUAL = {code: script for script, codes in _LANGUAGES.items() for code in codes.split()}
+
+_OTHER_NAMES = {
+    "Hans": "Hani", "Hant": "Hani", "Hanb": "Hani", "Bopo": "Hani", "Hira": "Jpan", "Kana": "Jpan", "Hrkt": "Jpan",
+}  # fmt: skip
+"""ISO 15924 codes for a part or a variant of a script."""
+_WITHOUT_SPACES = frozenset({*_LANGUAGES, "Java", "Bali", "Kits", "Nshu"})
+_TWO_LETTERS = {"jpn": "ja", "kor": "ko"}
+"""ISO 639-1 codes of the languages that have a sacreBLEU tokeniser beside those of their script."""
+
+_RANGES = (
+    (0x0E00, 0x0E7F, "Thai"), (0x0E80, 0x0EFF, "Laoo"), (0x0F00, 0x0FFF, "Tibt"), (0x1000, 0x109F, "Mymr"),
+    (0x1780, 0x17FF, "Khmr"), (0x1950, 0x197F, "Tale"), (0x1980, 0x19DF, "Talu"), (0x1A20, 0x1AAF, "Lana"),
+    (0x1B00, 0x1B7F, "Bali"), (0x2E80, 0x2FDF, "Hani"), (0x3005, 0x3007, "Hani"), (0x3021, 0x3029, "Hani"),
+    (0x3038, 0x303B, "Hani"), (0x3040, 0x30FF, "Jpan"), (0x3100, 0x312F, "Hani"), (0x31A0, 0x31BF, "Hani"),
+    (0x31F0, 0x31FF, "Jpan"), (0x3400, 0x4DBF, "Hani"), (0x4E00, 0x9FFF, "Hani"), (0xA000, 0xA4CF, "Yiii"),
+    (0xA980, 0xA9DF, "Java"), (0xA9E0, 0xA9FF, "Mymr"), (0xAA60, 0xAA7F, "Mymr"), (0xAA80, 0xAADF, "Tavt"),
+    (0xF900, 0xFAFF, "Hani"), (0xFF66, 0xFF9F, "Jpan"), (0x11700, 0x1174F, "Ahom"), (0x17000, 0x18AFF, "Tang"),
+    (0x18B00, 0x18CFF, "Kits"), (0x18D00, 0x18DFF, "Tang"), (0x1AFF0, 0x1B16F, "Jpan"), (0x1B170, 0x1B2FF, "Nshu"),
+    (0x20000, 0x3FFFF, "Hani"),
+)  # fmt: skip
+"""Unicode blocks of these scripts: first and last code point, in ascending order."""
+_FIRST = [first for first, _, _ in _RANGES]
+
+
+@dataclass(frozen=True)
+class Language:
+    """What the project derives from a language code."""
+
+    base: str
+    """The code without subtags, in small letters: zh of zh-TW, cmn of cmn_Hans; ja of jpn, ko of kor."""
+    script: str
+    """ISO 15924 code of a script written without spaces, e.g. Hani, Jpan, Thai; "" for every other script."""
+
+    @property
+    def has_spaces(self) -> bool:
+        """Whether spaces separate the words."""
+        return not self.script
+
+
+@lru_cache(maxsize=256)
+def parse_language(code: str) -> Language:
+    """Return the language of a code, in any case, with `-` or `_`; a script subtag overrides the usual script.
+
+    An unknown code, such as the default `tgt`, counts as a language with spaces.
+    """
+    first, *subtags = re.split(r"[-_.@\s]+", code.strip().lower())
+    script = _USUAL.get(first, "")
+    for subtag in subtags:
+        if len(subtag) == 1:  # an extension or private use follows, which says nothing about the script
+            break
+        if subtag in _USUAL and len(subtag) == 3:  # extended language: zh-yue
+            script = _USUAL[subtag]
+        elif len(subtag) == 4 and subtag.isalpha():
+            name = _OTHER_NAMES.get(subtag.title(), subtag.title())
+            script = name if name in _WITHOUT_SPACES else ""
+            break
+    return Language(_TWO_LETTERS.get(first, first), script)
+
+
+def has_spaces(code: str) -> bool:
+    """Return whether the language of a code is written with spaces between words."""
+    return parse_language(code).has_spaces
+
+
+def unspaced_script(character: str) -> str:
+    """Return the script of a character as in `Language.script`: "" where the script is written with spaces."""
+    point = ord(character)
+    if point < _FIRST[0]:
+        return ""
+    _, last, script = _RANGES[bisect.bisect_right(_FIRST, point) - 1]
+    return script if point <= last else ""

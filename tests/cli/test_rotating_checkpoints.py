@@ -1,0 +1,112 @@
+"""A training that goes on removes and replaces checkpoints while they are looked for and loaded."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_run import make_run
+
+from nmt.decoding import checkpoints
+from nmt.decoding.checkpoints import find_checkpoints, load_translator
+from nmt.decoding.translator import Translator
+from nmt.errors import NmtError
+from nmt.runs import Run
+
+LOAD = Translator.load
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("rotating"))
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def rotate(run: Path) -> None:
+    """Do what a training does: a new checkpoint, the pointer, the old one is removed file by file."""
+    folder = run / "checkpoints"
+    shutil.copytree(folder / "step-2", folder / "step-3")
+    (folder / "last").write_text("step-3\n", encoding="utf-8")
+    shutil.rmtree(folder / "step-2")
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, *happens) -> None:  # type: ignore[no-untyped-def]
+    """Let the functions `happens` be called one by one before each time that weights are loaded."""
+    remaining = list(happens)
+
+    def load(*given, **named):  # type: ignore[no-untyped-def]
+        if remaining:
+            remaining.pop(0)()
+        return LOAD(*given, **named)
+
+    monkeypatch.setattr(Translator, "load", load)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_checkpoint_that_rotates_away_is_found_again(run: Path, monkeypatch: pytest.MonkeyPatch, others: int) -> None:
+    meanwhile(monkeypatch, lambda: rotate(run))
+    said: list[str] = []
+    found = [*find_checkpoints([run / "checkpoints" / "step-1"], None)] * others
+    loaded = load_translator([*found, *find_checkpoints([run], "last")], "cpu", "fp32", say=said.append)
+    assert [each.folder.name for each in loaded.checkpoints] == ["step-1"] * others + ["step-3"]
+    assert len(loaded.weights) == others + 1 and any("step-3" in line for line in said)
+
+
+def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = run / "checkpoints"
+    pauses: list[float] = []
+
+    def come_back(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            (folder / "away").rename(folder / "step-2")
+
+    monkeypatch.setattr(checkpoints.time, "sleep", come_back)
+    meanwhile(monkeypatch, lambda: (folder / "step-2").rename(folder / "away"))
+    with pytest.raises(NmtError, match="damaged or missing"):  # it is the same folder: it was not replaced
+        load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")
+    assert len(pauses) == 2
+
+    def replace() -> None:
+        shutil.copytree(folder / "step-2", folder / "new")
+        shutil.rmtree(folder / "step-2")
+
+    pauses.clear()
+    meanwhile(monkeypatch, replace)
+    monkeypatch.setattr(checkpoints.time, "sleep", lambda seconds: (folder / "new").rename(folder / "step-2"))
+    assert load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32").weights
+
+
+def test_a_checkpoint_that_is_gone_is_not_called_damaged(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "PAUSE", 0.0)
+    meanwhile(monkeypatch, lambda: rotate(run))
+    with pytest.raises(NmtError, match="no checkpoint 'step-2'; there are: step-1, step-3"):
+        load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")
+
+
+def test_a_damaged_checkpoint_is_still_told(run: Path) -> None:
+    weights = run / "checkpoints" / "step-2" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-20])
+    with pytest.raises(NmtError, match=r"step-2/model.safetensors: damaged or missing"):
+        load_translator(find_checkpoints([run], "last"), "cpu", "fp32")
+
+
+def test_a_pointer_is_read_again_if_its_checkpoint_is_gone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+    pointer = run / "checkpoints" / "last"
+
+    def read_before(path: Path, *given, **named) -> str:  # type: ignore[no-untyped-def]
+        text = read(path, *given, **named)
+        if path == pointer and text == "step-2\n":
+            rotate(run)
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read_before)
+    assert Run(run).checkpoint("last").name == "step-3"
+    shutil.rmtree(run / "checkpoints" / "step-3")
+    with pytest.raises(NmtError, match="no checkpoint 'last'; there are: step-1"):
+        Run(run).checkpoint("last")
