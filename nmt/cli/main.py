@@ -53,7 +53,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line.
 
-    Exit 0, or 1 for what the user can correct and where nobody reads on, 2 for wrong usage, 130 when interrupted.
+    Exit with 0; with 1 for an error that the user can correct or a closed pipe, 2 for wrong usage, 130 when interrupted.
     """
     prepare_streams()
     try:

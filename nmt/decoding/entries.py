@@ -53,7 +53,7 @@ class NBestEntry:
 
 
 def read_n_best(lines: Iterable[str], name: str) -> Iterator[NBestEntry]:
-    """Yield the entries of the Moses n-best list `name`; raises `NmtError` naming the line that is none."""
+    """Yield the entries of the Moses n-best list `name`; raises `NmtError` naming the line that is not an entry."""
     before = 0
     for line_number, line in enumerate(lines, 1):
         first, *fields = line.split(_BARS)

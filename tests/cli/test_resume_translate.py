@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder, on 11 lines; `bad` has them as JSON, with a line that is none as the eighth."""
+    """Work in an empty folder, on 11 lines; `bad` has them as JSON, with a line that is not JSON as the eighth."""
     monkeypatch.chdir(tmp_path)
     draw = random.Random(1)
     lines = [" ".join(draw.choices(["a", "dog", "the", "cat", "runs", "here"], k=draw.randrange(6))) for _ in range(11)]
@@ -58,7 +58,7 @@ def call(run: Path, *arguments: object, text: str = "") -> Result:
 
 
 def interrupt(run: Path, *arguments: object, **rest: str) -> str:
-    """Translate `bad` to `out` up to the line that is none; return what is said."""
+    """Translate `bad` to `out` up to the line that is not JSON; return the messages."""
     result = CliRunner().invoke(translate.command, options(run, *arguments), **rest)
     assert isinstance(result.exception, NmtError) and "line 8: not JSON" in str(result.exception)
     return result.stderr
