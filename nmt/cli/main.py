@@ -53,7 +53,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line.
 
-    Exit with 0; with 1 for an error that the user can correct or a closed pipe, 2 for wrong usage, 130 when interrupted.
+    Exit with 0, 1 for an error that the user can correct or a closed pipe, 2 for wrong usage, 130 when interrupted.
     """
     prepare_streams()
     try:
