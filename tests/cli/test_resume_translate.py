@@ -243,11 +243,27 @@ def test_what_nobody_may_read_is_kept_so(run: Path) -> None:
     assert stat.S_IMODE(Path("out").stat().st_mode) == 0o600
 
 
-def start(run: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """Translate a FIFO of which only some lines come."""
+def start(run: Path, *arguments: str, ignored: signal.Signals | None = None) -> "subprocess.Popen[bytes]":
+    """Translate a FIFO of which only some lines come; only the signal `ignored` is ignored, also under `&`."""
     os.mkfifo("fifo")
     command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "--precision", "fp32", "--window", "3"]
-    return subprocess.Popen([*command, "-i", "fifo", "-o", "out", *arguments], stderr=subprocess.PIPE)
+
+    def set_signals() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
+
+    return subprocess.Popen(
+        [*command, "-i", "fifo", "-o", "out", *arguments], stderr=subprocess.PIPE, preexec_fn=set_signals
+    )
+
+
+def ended(process: "subprocess.Popen[bytes]") -> str:
+    """Return what a process says until it ends; one that does not end is killed, and the test fails."""
+    try:
+        return process.communicate(timeout=60)[1].decode()
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
 
 
 def wait_for(lines: int) -> None:
@@ -274,9 +290,8 @@ def test_a_signal_loses_no_finished_window(run: Path, number: signal.Signals) ->
             with pytest.raises(NmtError, match="out: being written already, by another process"):
                 call(run, "-i", "in", "-o", "out", "--sample", *more)
         process.send_signal(number)
-        assert process.stderr is not None
-        said = process.stderr.read().decode()
-        assert process.wait(20) == {2: 130, 15: 143, 1: 129, 9: -9}[number]
+        said = ended(process)
+        assert process.returncode == {2: 130, 15: 143, 1: 129, 9: -9}[number]
     assert "Traceback" not in said
     if number != signal.SIGKILL:
         assert "stopped: 6 finished lines are in out.partial; go on with: nmt translate" in said
@@ -289,12 +304,7 @@ def test_a_signal_loses_no_finished_window(run: Path, number: signal.Signals) ->
 @posix
 def test_a_signal_that_is_ignored_stays_ignored(run: Path) -> None:
     """As nohup does with SIGHUP."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = start(run)
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    with process, Path("fifo").open("r+b", buffering=0) as fifo:
+    with start(run, ignored=signal.SIGHUP) as process, Path("fifo").open("r+b", buffering=0) as fifo:
         fifo.write(b"a dog\n" * 4)
         wait_for(3)
         process.send_signal(signal.SIGHUP)
