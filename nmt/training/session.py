@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -55,12 +56,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
     with _locked(run):
         _check_started(run, resume)  # another process may have been at it meanwhile
         start = find_start(run, config, which, report) if resume else None
-        if start is None:
-            prepared = prepare(config, report)
-        else:
-            with_data = _with_own_subwords(config, run)
-            prepared = _resumed_data(with_data, report)
-            check_data(run, with_data, prepared, start, report)
+        prepared = prepare(config, report) if start is None else _resumed_data(run, config, start, report)
         if hint := advice(config, prepared.valid_text[1]):
             report(hint)
         if config.training.threads:
@@ -107,20 +103,18 @@ def _check_started(run: Run, resume: bool) -> None:
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
 
 
-def _with_own_subwords(config: Config, run: Run) -> Config:
-    """Return the config with the subword models of the run in place of those it reused, which may be gone by now."""
-    if config.subword.reuse is None:
-        return config
-    return config.model_copy(update={"subword": config.subword.model_copy(update={"reuse": run.folder})})
-
-
-def _resumed_data(config: Config, report: Report) -> Prepared:
-    """Return the prepared data of a run that has begun, which no longer needs the corpora where that is there."""
+def _resumed_data(run: Run, config: Config, start: Path, report: Report) -> Prepared:
+    """Return the data that the checkpoint `start` was trained on; if it is prepared, the corpora are not needed."""
     if faults := [fault for fault in missing_files(config) if fault.startswith("data.test.")]:
         report("\n".join(["warning: nmt evaluate will miss:", *faults, where()]))
+    if config.subword.reuse is not None:  # the models are in the run now; where they came from may be gone
+        config = config.model_copy(update={"subword": config.subword.model_copy(update={"reuse": run.folder})})
     if (config.prepared / "prepared.json").is_file():
-        return Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
-    return prepare(config, report)
+        prepared = Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
+    else:
+        prepared = prepare(config, report)
+    check_data(run, config, prepared, start, report)
+    return prepared
 
 
 def _run(trainer: Trainer, journal: Journal) -> str:
