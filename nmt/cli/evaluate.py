@@ -80,8 +80,7 @@ def command(**given: Any) -> None:
             results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
         except NmtError as error:  # what was found is printed all the same
             failure = error
-        references = [(f"the reference of {split.name}", lines) for lines in split.references]
-        for hint in advice([("the translation", evaluation.hypotheses)], references, scoring=scoring):
+        for hint in advice([("the translation", evaluation.hypotheses)], split.named_references, scoring=scoring):
             say(f"nmt evaluate: {hint}")
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:

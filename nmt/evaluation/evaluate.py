@@ -18,7 +18,7 @@ from nmt.data.lines import read_lines
 from nmt.decoding.progress import LongLines, Progress
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import Score, Scoring, check_lengths, corpus_scores
+from nmt.evaluation.metrics import Named, Score, Scoring, check_lengths, corpus_scores
 from nmt.files import dump_json, parse_json, write_whole, writing
 
 SAMPLES = 5
@@ -41,6 +41,11 @@ class Split:
     """What stands before each line, as in `config.Corpus`."""
     tag_remedy: str = "choose one with --tag"
     """What to do where it is missing."""
+
+    @property
+    def named_references(self) -> list[Named]:
+        """The references with the names of their files, which are the last of `files`."""
+        return list(zip(self.files[-len(self.references) :], self.references, strict=True))
 
 
 @dataclass(frozen=True)

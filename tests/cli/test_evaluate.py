@@ -252,4 +252,4 @@ def test_references_without_spaces_are_told(run: Path, tmp_path: Path) -> None:
     thai.write_text("วันนี้อากาศดีมากเราไปเดินเล่นที่สวนสาธารณะ\n" * len(SOURCE), encoding="utf-8")
     options = ["--model", str(run), "--device", "cpu", "--greedy", "-s", str(source), "-r", str(thai)]
     told = CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stderr
-    assert "written without spaces between words" in told and "--tokenize char" in told
+    assert f"{thai} is written without spaces between words" in told and "--tokenize char" in told
