@@ -13,7 +13,7 @@ from typing import Any
 
 from nmt import config as schema
 from nmt.checksums import digest
-from nmt.config import Config, Corpus, Data, Section
+from nmt.config import TEXT_KEYS, Config, Corpus, Data, Section
 from nmt.data.corpus import paths
 from nmt.data.lines import open_binary
 from nmt.data.subword import Vocabularies
@@ -173,7 +173,7 @@ def check_still(inputs: list[Input]) -> None:
 
 def text_settings(data: Data) -> dict[str, Any]:
     """Return the keys of `data` that decide how a line is normalised, and their values."""
-    return data.model_dump(mode="json", exclude=set(_OTHER | _CORPORA))
+    return data.model_dump(mode="json", include=set(TEXT_KEYS))
 
 
 def kept_text_settings(place: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -187,10 +187,8 @@ def kept_text_settings(place: Path) -> tuple[Path, dict[str, Any]] | None:
             return folder / "config.yaml", text_settings(schema.load(folder / "config.yaml").data)
         try:
             data = parse_json((folder / "prepared.json").read_text(encoding="utf-8"))["settings"]["data"]
-            defaults = {key: field.default for key, field in Data.model_fields.items()}
-            return folder / "prepared.json", {
-                key: data.get(key, value) for key, value in defaults.items() if key not in _OTHER | _CORPORA
-            }
+            values = {key: data.get(key, Data.model_fields[key].default) for key in TEXT_KEYS}
+            return folder / "prepared.json", values
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return None

@@ -8,6 +8,7 @@ from nmt.data.lines import one_line
 from nmt.evaluation.metrics import Score, SentenceScores
 from nmt.evaluation.scored_text import ScoredText
 from nmt.evaluation.significance import System
+from nmt.files import dump_json
 from nmt.reports.table import table
 
 Scored = tuple[str, Sequence[Score]]
@@ -171,4 +172,4 @@ def _tsv(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return dump_json(value, indent=2, ensure_ascii=False)
