@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from nmt.cli import suggestions
+from nmt.cli.log_output import show_log
 
 
 class Word(NamedTuple):
@@ -78,6 +79,7 @@ class _Strict(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command.parse_args`; raises `click.UsageError` for what it would drop or misread."""
+        show_log()
         if ctx.resilient_parsing:  # completion of an unfinished line
             return super().parse_args(ctx, args)
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]

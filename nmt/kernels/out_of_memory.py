@@ -18,6 +18,16 @@ class NoMemory(Exception):
     """Memory did not suffice for a piece of work; a smaller one may fit."""
 
 
+def free_after_shortage(error: BaseException) -> None:
+    """Return freed memory to the system if `error` says that memory ran out, so that a smaller piece of work may fit.
+
+    Raises `error` again if it says anything else.
+    """
+    if not is_short_of_memory(error):
+        raise error
+    return_freed_memory()
+
+
 class Attempts:
     """Does pieces of work for which memory may not suffice.
 
