@@ -42,8 +42,8 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
     from nmt.data.manifest import reuse_warning
     from nmt.data.preprocess import check_symbols
     from nmt.training.initialization import check_initialization
-    from nmt.training.preflight import corpora, missing_files, unreadable_texts, where
-    from nmt.training.validation import advice
+    from nmt.training.preflight import corpora, missing_files, unreadable_texts, working_directory
+    from nmt.training.validation import bleu_hint
 
     config = load(path, overrides)
     wrong = missing_files(config) or unreadable_texts(config)
@@ -53,11 +53,11 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
         except NmtError as error:
             wrong.append(str(error))
     if wrong:
-        raise NmtError("\n".join([*(f"{path}: {fault}" for fault in wrong), where()]))
+        raise NmtError("\n".join([*(f"{path}: {fault}" for fault in wrong), working_directory()]))
     languages = config.data.source_language, config.data.target_language
     hints = [hint for corpus in corpora(config).values() for hint in tsv_hints(corpus, languages)]
     references = [normalize(target, config.data) for _, target in read_pairs(config.data.valid, [])]
-    for hint in (*hints, advice(config, references), reuse_warning(config)):
+    for hint in (*hints, bleu_hint(config, references), reuse_warning(config)):
         if hint is not None:
             click.echo(f"{path}: {hint}", err=True)
     click.echo(f"{path}: right; the run will be {config.run}, its prepared data {config.prepared}")
