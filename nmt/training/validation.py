@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from nmt.config import Config
-from nmt.data.batching import Batch, eval_batches
+from nmt.data.batching import eval_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.hypothesis import NotNumbers
@@ -80,36 +80,29 @@ class Validator:
         tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
         tagger.check(prepared.valid_text[0], "data.valid")
 
+    @torch.no_grad()
     def __call__(self, model: Seq2Seq) -> ValidationResult:
         """Validate `model`; its mode, training or evaluation, is restored."""
         was_training = model.training
         model.eval()
+        batches = [batch for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
+        tokens = sum(batch.tokens for batch in batches)
+        nll = torch.zeros((), dtype=torch.float64, device=self._device)
         try:
-            with torch.no_grad():
-                loss = self._loss(model)
-                samples, bleu = self._translate(model) if self._config.training.validation_bleu else ([], None)
+            while batches:
+                batch = batches.pop(0)
+                try:
+                    inputs = to_device(batch, self._device)
+                    with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
+                        unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                        nll += cross_entropy(model, unrolled, inputs).nll
+                except (MemoryError, RuntimeError) as error:
+                    unrolled = []
+                    batches[:0] = split(batch, increase_count(error, batch, 1, "validation", "shorten data.valid"))
+            samples, bleu = self._translate(model) if self._config.training.validation_bleu else ([], None)
         finally:
             model.train(was_training)
-        return ValidationResult(loss, bleu, samples)
-
-    def _loss(self, model: Seq2Seq) -> float:
-        total = torch.zeros((), dtype=torch.float64, device=self._device)
-        tokens = 0
-        for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored):
-            tokens += batch.tokens
-            pending = [batch]
-            while pending:
-                part = pending.pop()
-                try:
-                    total += self._nll(model, part)
-                except (MemoryError, RuntimeError) as error:
-                    pending += split(part, increase_count(error, part, 1, "validation", "shorten data.valid"))
-        return float(total) / max(1, tokens)
-
-    def _nll(self, model: Seq2Seq, batch: Batch) -> torch.Tensor:
-        inputs = to_device(batch, self._device)
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-            return cross_entropy(model, [model(inputs.source, inputs.lengths, inputs.previous)], inputs).nll
+        return ValidationResult(float(nll) / max(1, tokens), bleu, samples)
 
     def _translate(self, model: Seq2Seq) -> tuple[list[tuple[str, str, str]], float]:
         sources, references = self._prepared.valid_text
