@@ -28,12 +28,12 @@ import peer_logs
 from console import ROOT, say
 
 from nmt import config as schema
-from nmt import openmp
 from nmt.config import Config
-from nmt.data.prepare import prepare
+from nmt.data.preprocess import preprocess
 from nmt.errors import NmtError
+from nmt.kernels import openmp
 from nmt.reports.table import table
-from nmt.runs import read_log
+from nmt.storage.run_folder import read_log
 
 OWN = "nmt"
 """The setting that leaves the choice to nmt."""
@@ -108,7 +108,7 @@ def measure(given: argparse.Namespace, work: Path) -> None:
     config: Config = bench_train.resolve(base, overrides, work / "prepared", given.steps)
     path = work / "config.yaml"
     path.write_text(schema.dump(config), encoding="utf-8")
-    prepared = prepare(config, say)
+    prepared = preprocess(config, say)
     sources = prepared.valid_text[0]
     lines = [sources[number % len(sources)] for number in range(given.lines)]
     (work / "lines").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.process_memory import keep_freed_memory
+from nmt.kernels.allocator import keep_freed_memory
 from nmt.reports.table import table
 from nmt.training.cross_entropy import output_cross_entropy
 

@@ -29,11 +29,11 @@ from console import say
 
 from nmt import config as schema
 from nmt.config import Config
-from nmt.data import inputs
-from nmt.data.prepare import Prepared
+from nmt.data import manifest
+from nmt.data.prepared_data import Prepared
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import read_log
+from nmt.storage.run_folder import read_log
 
 CONFIGS = [peers.ROOT / "configs" / "benchmark" / name for name in ("input-feeding.yaml", "parallel.yaml")]
 PROFILED = 20
@@ -165,9 +165,9 @@ def profile(request: dict[str, Any]) -> dict[str, Any]:
     from torch.profiler import ProfilerActivity
 
     from nmt.data.batching import Position
-    from nmt.models.device import choose_arithmetic, choose_device
-    from nmt.process_memory import keep_freed_memory
-    from nmt.runs import Run
+    from nmt.kernels.allocator import keep_freed_memory
+    from nmt.kernels.device import choose_arithmetic, choose_device
+    from nmt.storage.run_folder import Run
     from nmt.training import trainer as module
 
     keep_freed_memory()
@@ -256,7 +256,9 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     paths = given.configs or CONFIGS
     configs = [resolve(path, given.overrides, work / "prepared", given.steps) for path in paths]
     for path, config in zip(paths, configs, strict=True):
-        if inputs.settings(config) != inputs.settings(configs[0]) or inputs.files(config) != inputs.files(configs[0]):
+        if manifest.settings(config) != manifest.settings(configs[0]) or manifest.files(config) != manifest.files(
+            configs[0]
+        ):
             raise NmtError(f"{path}: 'data' and 'subword' must be those of {paths[0]}; all systems read the same text")
     if opennmt or joeynmt:
         peers.check_shared(configs[0], str(paths[0]))

@@ -28,13 +28,14 @@ from ctranslate2_peer import ctranslate2_system
 from opennmt_peer import opennmt_system
 from translation_task import BEAM, GREEDY, SEARCHES, Round, System, Task
 
+from nmt.config import load_run_config
 from nmt.data.corpus import read_pairs
 from nmt.data.lines import read_lines
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import TOKENIZERS
 from nmt.reports.table import table
-from nmt.runs import Run, find_run
+from nmt.storage.run_folder import Run, find_run
 
 PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty", "0"]
 
@@ -48,9 +49,9 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     Returns, by search, `seconds` and `single` (a list of seconds), and of each line its `pieces` and the natural log of
     their probability, `log_probs`.
     """
-    from nmt.decoding.hypothesis import Options
+    from nmt.decoding.search_options import Options
     from nmt.decoding.translator import Settings, Translator
-    from nmt.process_memory import keep_freed_memory
+    from nmt.kernels.allocator import keep_freed_memory
 
     run = Run.open(Path(request["run"]))
     checkpoint = Path(request["checkpoint"])
@@ -59,7 +60,7 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     lines, result = request["lines"], {}
     beam, greedy = Options(beam_size=5, beam_prune=request["prune"]), Options(method="greedy")
     for name, options in {BEAM: beam, GREEDY: greedy}.items():
-        settings = dataclasses.replace(Settings.of(run.config), search=options)
+        settings = dataclasses.replace(Settings.of(load_run_config(run)), search=options)
         list(translator.translate(lines[: peers.WARM_UP], settings))
         began = time.perf_counter()
         targets = [translation.targets[0] for translation in translator.translate(lines, settings)]
@@ -218,7 +219,7 @@ def options() -> argparse.Namespace:
 def open_task(given: argparse.Namespace, work: Path) -> Task:
     """Read the run and the text."""
     run, checkpoint, _ = find_run(given.model)
-    config = run.config
+    config = load_run_config(run)
     references = None
     if given.source is not None:
         lines = list(read_lines(given.source))

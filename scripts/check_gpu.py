@@ -28,7 +28,7 @@ from nmt.cli.main import cli
 from nmt.data.lines import read_lines
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run, read_log
+from nmt.storage.run_folder import Run, read_log
 
 SYSTEMS = console.ROOT / "configs" / "systems"
 WAYS: dict[str, tuple[str, list[str]]] = {

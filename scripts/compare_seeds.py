@@ -21,11 +21,11 @@ import console
 from nmt import config as schema
 from nmt.data.lines import read_lines
 from nmt.errors import NmtError
-from nmt.evaluation.evaluate import read_split
 from nmt.evaluation.metrics import Scoring
 from nmt.evaluation.significance import paired_bootstrap
+from nmt.evaluation.test_sets import read_split
 from nmt.reports.table import table
-from nmt.runs import RUNS, Run
+from nmt.storage.run_folder import RUNS, Run
 
 
 def nmt(*arguments: str) -> str:
@@ -41,7 +41,7 @@ def train(path: Path, name: str, seed: int, overrides: list[str]) -> Path:
     run = RUNS / name
     values = [*overrides, f"name={name}", f"seed={seed}"]
     if (run / "finished.json").exists():
-        if Run(run).config != schema.load(path, values):
+        if schema.load_run_config(Run(run)) != schema.load(path, values):
             raise NmtError(f"{run}: trained with other settings; remove it, or change the name in {path}")
     else:
         settings = [f"--set={text}" for text in {text.partition("=")[0]: text for text in values}.values()]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.reports.keys import markdown
+from nmt.reports.config_reference import markdown
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "config.md"
 

@@ -20,7 +20,7 @@ import fault_kill
 
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 
 LONGER = {"training.keep_last": 30, "training.max_steps": 90}
 

@@ -31,7 +31,7 @@ from safetensors.numpy import load_file
 
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run, read_log
+from nmt.storage.run_folder import Run, read_log
 
 ROOT = console.ROOT
 SMALL = {

@@ -25,7 +25,7 @@ import yaml
 
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run, find_run
+from nmt.storage.run_folder import Run, find_run
 
 ROOT = console.ROOT
 PAGE = os.sysconf("SC_PAGE_SIZE")

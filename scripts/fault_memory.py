@@ -22,7 +22,7 @@ import fault_kill
 
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 
 LIMITS = (4000, 3000, 2600, 2300, 2000, 1700, 1400, 1000, 600)
 WIDE: dict[str, Any] = {

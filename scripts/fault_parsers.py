@@ -62,7 +62,7 @@ def pairs(path: Path) -> None:
 
 def vectors(path: Path) -> None:
     """Word vectors."""
-    from nmt.data.vectors import read_vectors
+    from nmt.data.word_vectors import read_vectors
 
     if not _known:
         with tempfile.TemporaryDirectory() as name:
@@ -72,14 +72,14 @@ def vectors(path: Path) -> None:
 
 def log(path: Path) -> None:
     """The log of a run."""
-    from nmt.reports.log import read_history
+    from nmt.reports.history import read_history
 
     read_history(path)
 
 
 def checkpoint(path: Path) -> None:
     """The description of a checkpoint."""
-    from nmt.models.loading import load_json
+    from nmt.models.weights import load_json
 
     load_json(path)
 
@@ -107,9 +107,9 @@ TARGETS: dict[str, tuple[Callable[[Path], None], str]] = {
     "config": (config, "nmt.config"),
     "text": (text, "nmt.data.lines"),
     "pairs": (pairs, "nmt.data.corpus"),
-    "vectors": (vectors, "nmt.data.vectors"),
-    "log": (log, "nmt.reports.log"),
-    "checkpoint": (checkpoint, "nmt.models.loading"),
+    "vectors": (vectors, "nmt.data.word_vectors"),
+    "log": (log, "nmt.reports.history"),
+    "checkpoint": (checkpoint, "nmt.models.weights"),
     "subword": (subword, "nmt.data.subword"),
 }
 """What reads the bytes, and the module whose coverage guides the search."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import peers
 from translation_task import BEAM, GREEDY, System, Task
 
-from nmt.data.subword import EOS, PAD, UNK, Subword, Vocabularies
+from nmt.data.subword import Subword, Vocabularies
+from nmt.data.token_ids import EOS, PAD, UNK
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from nmt.errors import NmtError
 
 if TYPE_CHECKING:
     from nmt.config import Config
-    from nmt.data.prepare import Prepared
+    from nmt.data.prepared_data import Prepared
     from nmt.data.store import Store
     from nmt.data.subword import Subword
 

@@ -8,7 +8,7 @@ from typing import Any
 import peers
 
 from nmt.config import Model
-from nmt.data.prepare import Prepared
+from nmt.data.prepared_data import Prepared
 from nmt.errors import NmtError
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -104,7 +104,7 @@ def matrix_rate(precision: str) -> float:
     """Return the most operations a second, of fp32 or bf16 matrix products, over a few shapes."""
     import torch
 
-    from nmt.process_memory import keep_freed_memory
+    from nmt.kernels.allocator import keep_freed_memory
 
     keep_freed_memory()
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]

@@ -25,8 +25,9 @@ import make_copying_task
 import yaml
 from compare_seeds import nmt
 
+from nmt.config import load_run_config
 from nmt.errors import NmtError
-from nmt.runs import RUNS, Run, read_log
+from nmt.storage.run_folder import RUNS, Run, read_log
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS = ROOT / "configs" / "systems"
@@ -204,14 +205,14 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
     speeds = sorted(entry["tokens_per_second"] for entry in log)
     found = {
         "machine": f"{console.processor()}, {facts['threads']} thread, {facts['precision']}",
-        "commit": (RUNS / f"{run.config.name}.commit").read_text(encoding="utf-8"),
+        "commit": (RUNS / f"{load_run_config(run).name}.commit").read_text(encoding="utf-8"),
         **label(values),
         "parameters": facts["parameters"],
-        "steps": run.config.training.max_steps,
+        "steps": load_run_config(run).training.max_steps,
         "tokens_per_second": speeds[len(speeds) // 2],
         "seconds": json.loads(run.finished.read_text(encoding="utf-8"))["seconds"],
     }
-    splits = list(run.config.data.test)
+    splits = list(load_run_config(run).data.test)
     for split in splits:
         tokenize = "zh" if split.endswith("-zh") else given.tokenize
         for search in ("greedy", "beam"):

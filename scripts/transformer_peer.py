@@ -69,10 +69,11 @@ def settings(text: peers.Text, folder: Path, steps: int) -> dict[str, Any]:
 
 def train(given: argparse.Namespace, folder: Path) -> None:
     """Train with OpenNMT-py on the pieces of the run's prepared data."""
-    from nmt.data.prepare import Prepared
-    from nmt.runs import Run
+    from nmt.config import load_run_config
+    from nmt.data.prepared_data import Prepared
+    from nmt.storage.run_folder import Run
 
-    prepared = Prepared.open(Run.open(given.run).config.prepared)
+    prepared = Prepared.open(load_run_config(Run.open(given.run)).prepared)
     text = peers.write_text(prepared, folder / "text")
     path = peers.write_yaml(folder / "transformer.yaml", settings(text, folder, given.steps))
     python = peers.peer_python(given.opennmt)

@@ -10,9 +10,10 @@ import peers
 
 from nmt.config import Config
 from nmt.data.lines import normalize
-from nmt.data.subword import UNK, Vocabularies
+from nmt.data.subword import Vocabularies
+from nmt.data.token_ids import UNK
 from nmt.evaluation.metrics import Scoring, corpus_scores
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 
 SEARCHES = BEAM, GREEDY = "beam 5", "greedy"
 

@@ -6,9 +6,9 @@
 
 from nmt.config.data import TEXT_KEYS, Corpus, Data, Filters, Subword
 from nmt.config.decoding import Decoding
-from nmt.config.loading import dump, load, parse
+from nmt.config.loading import dump, load, load_run_config, parse
 from nmt.config.model import Attention, Decoder, Dropout, Embedding, Encoder, Model
-from nmt.config.run import Config
+from nmt.config.schema import Config
 from nmt.config.section import Section
 from nmt.config.training import Training
 
@@ -30,5 +30,6 @@ __all__ = [
     "Training",
     "dump",
     "load",
+    "load_run_config",
     "parse",
 ]

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from nmt.config.run import Config
+from nmt.config.schema import Config
 from nmt.errors import NmtError
+from nmt.storage.run_folder import Run
 
 MOST_VALUES = 100_000
 """That a configuration may hold, aliases written out."""
@@ -53,6 +54,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     except OSError as error:
         raise NmtError(f"{path}: {error.strerror}") from None
     return _resolved(text, str(path), tuple(overrides))
+
+
+def load_run_config(run: Run) -> Config:
+    """Return the resolved configuration of a run folder. Raises `NmtError` if it is missing or invalid."""
+    return load(run.config_file)
 
 
 @functools.lru_cache(maxsize=16)

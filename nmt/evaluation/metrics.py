@@ -10,8 +10,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
+from nmt.data.languages import parse_language
 from nmt.errors import NmtError
-from nmt.languages import parse_language
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
 ALL = ("bleu", "chrf", "ter")

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from nmt.config import Dropout
 from nmt.config.model import Kind
-from nmt.data.subword import PAD
+from nmt.data.token_ids import PAD
 from nmt.models.dropout import SequenceDropout, WordDropout
 
 

@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from nmt.errors import NmtError
-from nmt.files import write_whole, writing
+from nmt.storage.atomic_files import convert_write_errors, write_atomically
 
 FORMATS = (".png", ".svg", ".pdf")
 _FAMILIES = (
@@ -25,9 +25,9 @@ def save(figure: Figure, path: Path) -> None:
     """
     check(path)
     remedy = "choose another with --output"
-    with writing(path.parent, remedy):
+    with convert_write_errors(path.parent, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _render(figure, path.suffix.lower()[1:]), remedy)
+    write_atomically(path, _render(figure, path.suffix.lower()[1:]), remedy)
 
 
 def check(path: Path) -> None:

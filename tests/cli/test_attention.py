@@ -57,7 +57,7 @@ def test_chinese_in_svg_is_text_even_without_a_font(tmp_path: Path, monkeypatch:
 
 
 def test_a_line_that_cannot_be_drawn_ends_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.reports.alignments.LARGEST", 12)
+    monkeypatch.setattr("nmt.reports.attention_maps.LARGEST", 12)
     text = "a dog\na dog reads a book\n\nthe cat\n"
     result = outcome(run, text, "-o", str(tmp_path / "maps"), "--level", "piece")
     assert result.exit_code == 0

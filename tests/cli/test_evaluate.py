@@ -13,11 +13,11 @@ import yaml
 from click.testing import CliRunner
 from tiny_run import SOURCE, TARGET, make_run
 
-from nmt import checksums
 from nmt.cli.evaluate import command
 from nmt.errors import NmtError
-from nmt.evaluation import evaluate as room
+from nmt.evaluation import test_sets as room
 from nmt.evaluation.metrics import corpus_scores
+from nmt.storage import checksums
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from nmt.cli import logprob, translate
 from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import progress
 from nmt.errors import NmtError
-from nmt.models.loading import FORMAT, save_weights
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.weights import FORMAT, save_weights
 
 LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", "  "]
 

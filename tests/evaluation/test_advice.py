@@ -2,9 +2,9 @@
 
 import pytest
 
-from nmt.evaluation import advice as module
-from nmt.evaluation.advice import advice, validation_advice
+from nmt.evaluation import score_warnings as module
 from nmt.evaluation.metrics import ALL, Scoring
+from nmt.evaluation.score_warnings import advice, validation_advice
 
 TEXTS = {
     "zh": "今天天气很好，我们去公园散步。您可以使用 Writer 打开文档。",

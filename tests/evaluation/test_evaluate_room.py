@@ -1,4 +1,4 @@
-"""`nmt.evaluation.evaluate` with a translator whose answers are known."""
+"""`nmt.evaluation.test_sets` with a translator whose answers are known."""
 
 import dataclasses
 import json
@@ -13,8 +13,8 @@ from nmt import config
 from nmt.decoding.translation import Target, Translation
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
-from nmt.evaluation.evaluate import Split, as_dict, default_split, evaluate, keep, read_files
 from nmt.evaluation.metrics import DEFAULTS
+from nmt.evaluation.test_sets import Split, as_dict, default_split, evaluate, keep, read_files
 
 SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
 

@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 
 from nmt.errors import NmtError
 from nmt.evaluation import metrics
-from nmt.evaluation.metrics import (
-    METRICS,
-    Scoring,
-    corpus_scores,
-    default_tokenizer,
-    sentence_scores,
-    validation_bleu,
-)
+from nmt.evaluation.metrics import METRICS, Scoring, corpus_scores, default_tokenizer, sentence_scores, validation_bleu
 
 REFERENCE = ["Das ist ein kleiner Test.", "Der Hund schläft heute.", "Wir gehen morgen ins Kino."]
 OTHER = ["Dies ist ein kleiner Test.", "Heute schläft der Hund.", "Morgen gehen wir ins Kino."]

@@ -12,7 +12,7 @@ from matplotlib import font_manager
 
 from nmt.errors import NmtError
 from nmt.reports import fonts
-from nmt.reports.alignments import LARGEST, Alignment, draw, of_words, plain
+from nmt.reports.attention_maps import LARGEST, Alignment, draw, of_words, plain
 from nmt.reports.figure import inline_svg
 
 SOURCE = ("▁The", "▁wom", "an", "▁reads", ".", "</s>")

@@ -3,9 +3,9 @@
 import pytest
 
 from nmt.errors import NmtError
-from nmt.reports.curves import draw
 from nmt.reports.figure import inline_svg
-from nmt.reports.log import History
+from nmt.reports.history import History
+from nmt.reports.learning_curves import draw
 
 
 def history(number: int, steps: int = 10, bleu: bool = True) -> History:

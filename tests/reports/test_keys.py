@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from nmt.config import Config, dump, parse
-from nmt.reports.keys import keys, markdown, sections
+from nmt.reports.config_reference import keys, markdown, sections
 
 CORPUS = {"source": "a", "target": "b"}
 EVERYTHING = {"name": "x", "data": {"train": [CORPUS], "valid": CORPUS, "test": {"some": CORPUS}}}

@@ -9,7 +9,7 @@ import pytest
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.reports.page import _differences, write_report
+from nmt.reports.report_page import _differences, write_report
 
 NASTY = "<script>alert('x')</script> & 中文 \u2028"
 

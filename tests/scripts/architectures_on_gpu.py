@@ -19,12 +19,13 @@ from pretended_gpu import PretendedGpu  # noqa: E402
 
 from nmt.config import Training  # noqa: E402
 from nmt.data.batching import Batch  # noqa: E402
-from nmt.data.subword import EOS, PAD  # noqa: E402
-from nmt.decoding.hypothesis import Options, Sentences  # noqa: E402
+from nmt.data.token_ids import EOS, PAD  # noqa: E402
+from nmt.decoding.hypothesis import Sentences  # noqa: E402
 from nmt.decoding.search import search  # noqa: E402
+from nmt.decoding.search_options import Options
 from nmt.errors import NmtError  # noqa: E402
-from nmt.models.ready import ready  # noqa: E402
-from nmt.training.batch import on_device  # noqa: E402
+from nmt.models.inference import prepare_for_search  # noqa: E402
+from nmt.training.microbatches import to_device  # noqa: E402
 from nmt.training.objective import likelihood_loss  # noqa: E402
 
 SEARCHES = Options(method="greedy"), Options(beam_size=3, n_best=2)
@@ -44,11 +45,11 @@ def outcome(architecture, device):
     torch.manual_seed(1)
     model = build(**architecture).to(device).train()
     (source, lengths), (target, target_lengths) = side([8, 5, 3, 6]), side([5, 6, 2, 4])
-    batch = on_device(Batch(source, lengths, target, target_lengths), torch.device(device))
+    batch = to_device(Batch(source, lengths, target, target_lengths), torch.device(device))
     loss = likelihood_loss(model, batch, Training(), 1).minimised
     loss.backward()
     gradients = {name: weight.grad.cpu() for name, weight in model.named_parameters() if weight.grad is not None}
-    searcher = ready(model, "fp32")
+    searcher = prepare_for_search(model, "fp32")
     sentences = Sentences(batch.source, batch.lengths, [6] * 4)
     found = [search(searcher, sentences, options) for options in SEARCHES]
     tokens = [[hypothesis.tokens for hypothesis in each] for answer in found for each in answer]

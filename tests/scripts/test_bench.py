@@ -24,7 +24,7 @@ import translation_task  # noqa: E402
 
 from nmt import config as schema  # noqa: E402
 from nmt.config import Config, Model  # noqa: E402
-from nmt.data.prepare import prepare  # noqa: E402
+from nmt.data.preprocess import preprocess  # noqa: E402
 from nmt.errors import NmtError  # noqa: E402
 from nmt.models.seq2seq import Seq2Seq  # noqa: E402
 
@@ -168,7 +168,7 @@ def small_config(folder: Path) -> Config:
 
 
 def test_the_peers_read_the_same_pieces_from_a_vocabulary_that_has_them_all(tmp_path: Path) -> None:
-    prepared = prepare(small_config(tmp_path), lambda line: None)
+    prepared = preprocess(small_config(tmp_path), lambda line: None)
     text = peers.write_text(prepared, tmp_path / "text")
     subword = prepared.vocabularies.source
     vocabulary = Path(text.path("vocabulary", "source")).read_text(encoding="utf-8").split("\n")[:-1]

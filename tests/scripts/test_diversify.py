@@ -8,7 +8,7 @@ import pytest
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 
 
 def test_both_directions_and_all_of_the_text(tiny: Path) -> None:

@@ -19,7 +19,7 @@ import fault_load
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.models import decoder
+from nmt.models.decoders import base
 
 linux = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 TRACE = b"Traceback (most recent call last):\nValueError: x\n"
@@ -119,8 +119,8 @@ def test_whatever_network_the_schema_takes_unrolls_as_it_steps(seed):
 
 
 def test_a_network_that_unrolls_otherwise_than_it_steps_is_seen(monkeypatch):
-    attend = decoder.Decoder.attend
-    monkeypatch.setattr(decoder.Decoder, "attend", lambda *given: (attend(*given)[0] + 1, *attend(*given)[1:]))
+    attend = base.Decoder.attend
+    monkeypatch.setattr(base.Decoder, "attend", lambda *given: (attend(*given)[0] + 1, *attend(*given)[1:]))
     found = fault_combinations.compare_unroll_and_step(parts_of(context_to="output"))
     assert len(found) == 1 and found[0].startswith("unroll and step differ by")
 
