@@ -79,7 +79,7 @@ def test_ter_on_text_without_spaces_gives_a_warning() -> None:
     characters = Scoring("zh", ter_normalized=True, ter_asian_support=True)
     assert score_warnings([], [("ref", [TEXTS["zh"]])], ALL, characters) == []
     [hint] = score_warnings([], [("ref", [TEXTS["th"]])], ALL, Scoring("13a"))
-    assert "BLEU with the tokeniser 13a and TER take" in hint and "--tokenize char, and read chrF" in hint
+    assert "BLEU with the tokeniser 13a and TER take" in hint and "--tokenize char, and use chrF" in hint
 
 
 def test_tokenised_hypotheses_give_a_warning() -> None:

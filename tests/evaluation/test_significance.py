@@ -65,7 +65,7 @@ def test_mean_of_samples_is_near_the_score() -> None:
 
 
 def test_invalid_arguments_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NmtError, match="two systems or more"):
+    with pytest.raises(NmtError, match="two or more systems"):
         run(WORSE)
     with pytest.raises(NmtError, match="system 1 has 59 lines but reference 1 has 60"):
         run(WORSE, WORSE[1:])

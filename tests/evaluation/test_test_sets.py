@@ -14,7 +14,7 @@ from nmt.decoding.translation import Target, Translation
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import DEFAULTS
-from nmt.evaluation.test_sets import Split, as_dict, default_split, evaluate, keep, read_files
+from nmt.evaluation.test_sets import Split, as_dict, default_split, evaluate, read_files, save
 
 SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
 
@@ -78,7 +78,7 @@ def test_file_names_of_saved_results(tmp_path: Path) -> None:
         settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT, weights: str = "0a"
     ) -> str:
         result = as_dict(dataclasses.replace(found, split=split), models, [weights], settings, 0, "cpu fp32")
-        path = keep(found, result, tmp_path, run)
+        path = save(found, result, tmp_path, run)
         assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == result
         assert path.read_bytes() == b"A B\n\nC\n"
         return path.name
@@ -102,7 +102,7 @@ def test_default_split_is_test_or_the_only_one() -> None:
     assert default_split(settings_of({"test": {"test": corpus, "other": corpus}})[0]) == "test"
     assert default_split(settings_of({"test": {"flickr": corpus}})[0]) == "flickr"
     for tests in ({}, {"one": corpus, "two": corpus}):
-        with pytest.raises(NmtError, match="say what to evaluate on: --split"):
+        with pytest.raises(NmtError, match="choose a test set: --split"):
             default_split(settings_of({"test": tests})[0])
 
 

@@ -104,7 +104,7 @@ def test_validation_of_step_0_is_kept(tmp_path: Path) -> None:
 
 
 def test_missing_and_invalid_logs_are_reported(tmp_path: Path) -> None:
-    with pytest.raises(NmtError, match="no such log; give the folder of a run"):
+    with pytest.raises(NmtError, match="no such log; give a run folder"):
         read_history(tmp_path / "none")
     with pytest.raises(NmtError, match=r"log\.jsonl: no such log"):
         read_history(tmp_path)
