@@ -16,7 +16,7 @@ from nmt.data.prepared_data import Prepared
 from nmt.decoding.hypothesis import NotNumbers
 from nmt.decoding.translator import Settings, Translator
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
-from nmt.evaluation.score_warnings import validation_advice
+from nmt.evaluation.score_warnings import validation_warning
 from nmt.kernels.device import Arithmetic
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
@@ -42,7 +42,7 @@ def bleu_hint(config: Config, references: Sequence[str]) -> str | None:
     """Return what to change if BLEU, which is validated or rewarded, cannot separate the words of the references."""
     if not config.training.validation_bleu and config.training.objective != "risk":
         return None
-    return validation_advice(references, config.data.target_language)
+    return validation_warning(references, config.data.target_language)
 
 
 def scored_pairs(config: Config, prepared: Prepared) -> tuple[npt.NDArray[np.bool_], str]:
