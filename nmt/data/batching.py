@@ -18,7 +18,7 @@ from nmt.data.store import Store
 from nmt.data.subword import Subword, Vocabularies
 from nmt.data.token_ids import EOS, PAD
 from nmt.errors import NmtError
-from nmt.randomness import address, generator
+from nmt.randomness import derive_seed, generator
 
 _BATCHES_PER_WINDOW = 100
 _LEAST_PAIRS_PER_EPOCH = 1e-3
@@ -269,7 +269,7 @@ class Batches:
         for side, subword in (("source", self._vocabularies.source), ("target", self._vocabularies.target)):
             if self._sampling:
                 lines = [line for store, rows in parts for line in store.texts(side, rows)]
-                seed = address(self._seed, "subword", side, epoch, window)
+                seed = derive_seed(self._seed, "subword", side, epoch, window)
                 sides.append(Side.of(subword.sample(lines, self._sampling, seed)))
             else:
                 read = [read_ids(store, side, rows, subword) for store, rows in parts]

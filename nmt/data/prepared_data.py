@@ -37,7 +37,7 @@ class Prepared:
         Raises `NmtError` if it is missing or damaged, or has another number of training corpora.
         """
         header = read_header(folder)
-        checksums.check_all(folder, "run nmt preprocess --force")
+        checksums.verify_folder(folder, "run nmt preprocess --force")
         vocabularies = Vocabularies.load(folder)
         if vocabularies.fingerprint != header["vocabularies"]:
             names = " or ".join(str(folder / name) for name in vocabularies.names)

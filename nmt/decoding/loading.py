@@ -121,7 +121,7 @@ def load_translator(
         try:
             pairs = [(each.run, each.folder) for each in chosen]
             translator = Translator.load(pairs, device, precision, shortlist)
-            weights = [checksums.of(each.weights) for each in chosen]
+            weights = [checksums.recorded_digest(each.weights) for each in chosen]
         except (NmtError, OSError):
             chosen = _again(chosen)
             if not last or before == [_state(each) for each in chosen]:

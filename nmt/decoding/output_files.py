@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import NotReplaced, convert_write_errors, replace_on_success
-from nmt.storage.locks import lock_file
+from nmt.storage.locks import try_lock_file
 from nmt.storage.standard_streams import standard_output
 
 ELSEWHERE = "name another file"
@@ -34,12 +34,12 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
                 yield special
             return
         partial = real.with_name(f".{real.name}.partial")
-        handle = lock_file(partial, wait=False, replaces=real)
+        handle = try_lock_file(partial, replaces=real)
     if handle is None:
         raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
     with convert_write_errors(path, "nothing is there yet"):
         try:
-            with replace_on_success(real, partial, handle, keeps=True) as file:
+            with replace_on_success(real, partial, handle, keep_unmoved=True) as file:
                 yield file
         except NotReplaced as error:
             raise NmtError(

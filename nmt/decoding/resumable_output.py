@@ -20,7 +20,7 @@ from nmt.decoding.output_files import ELSEWHERE, is_special, real_place
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import NotReplaced, convert_write_errors, move_into_place, write_atomically
 from nmt.storage.json_text import parse_json
-from nmt.storage.locks import lock_file
+from nmt.storage.locks import try_lock_file
 
 _VERSION = 1
 _KEPT = "finished lines are kept; free space and go on with --resume"
@@ -233,7 +233,7 @@ def _open(path: Path) -> _File:
         real = real_place(path)
         partial = _partial(real)
         is_new = not os.path.lexists(partial)
-        handle = lock_file(partial, wait=False, replaces=real)
+        handle = try_lock_file(partial, replaces=real)
     if handle is None:
         raise NmtError(f"{path}: being written already, by another process or for another option; name another file")
     return _File(real, partial, os.fdopen(handle, "r+b"), is_new)

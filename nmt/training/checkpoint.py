@@ -7,7 +7,6 @@ average), `optimizer.safetensors` and `state.json`. It is written beside its pla
 
 import dataclasses
 import math
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from nmt.models.weights import FORMAT, load_json, load_tensors, load_weights, sa
 from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
+from nmt.storage.portability import sync, sync_tree
 from nmt.storage.run_folder import Run
 
 
@@ -109,7 +109,7 @@ def save_to_use(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> 
 def _new(run: Run, name: str) -> Iterator[Path]:
     """Give a folder to fill, which becomes checkpoint `name` once it is whole; raises `NmtError` where that fails."""
     temporary = run.checkpoints / f".{name}.tmp"
-    with convert_write_errors(run.checkpoints, run.disk_remedy):
+    with convert_write_errors(run.checkpoints, run.write_remedy):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -132,7 +132,7 @@ def restore(
     try:
         progress = Progress.from_json(load_json(path))
     except (TypeError, KeyError) as error:
-        raise checksums.damaged(path, str(error)) from None
+        raise checksums.corruption_error(path, str(error)) from None
     if averaged is not None:
         load_weights(averaged, checkpoint / "model.safetensors")
         load_weights(model, training / "weights.safetensors")
@@ -156,7 +156,7 @@ STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
 
 def point(run: Run, pointer: str, name: str) -> None:
     """Make `checkpoints/best` or `checkpoints/last` name a checkpoint."""
-    write_atomically(run.checkpoints / pointer, f"{name}\n", run.disk_remedy)
+    write_atomically(run.checkpoints / pointer, f"{name}\n", run.write_remedy)
 
 
 def rewind(run: Run, start: Path, best_step: int | None) -> None:
@@ -210,9 +210,7 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 def _publish(temporary: Path, place: Path) -> None:
     """Give a finished folder its checksums and its name; what had that name is gone only when the new one is whole."""
     checksums.write(temporary)
-    for path in sorted(temporary.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(temporary)
+    sync_tree(temporary)
     if place.exists():
         old = place.with_name(f".{place.name}{_OLD}")
         shutil.rmtree(old, ignore_errors=True)
@@ -221,12 +219,4 @@ def _publish(temporary: Path, place: Path) -> None:
         shutil.rmtree(old)
     else:
         temporary.rename(place)
-    _sync(place.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(place.parent)

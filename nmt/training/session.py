@@ -1,10 +1,8 @@
 """From a configuration to a trained run: prepares the data, opens or goes on with the run's folder, trains."""
 
-import os
 import shlex
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,6 @@ from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
 from nmt.kernels.openmp import share_cores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
-from nmt.storage.locks import lock_file
 from nmt.storage.run_folder import Run
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, where
@@ -56,7 +53,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         check_initialization(config)
     with convert_write_errors(run.folder, PLACE):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
-    with _locked(run):
+    with run.lock(PLACE):
         _check_started(run, resume)  # another process may have been at it meanwhile
         start = find_start(run, config, which, report) if resume else None
         prepared = preprocess(config, report) if start is None else _resumed_data(run, config, start, report)
@@ -78,7 +75,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
             trainer.progress.is_unjudged = initialize_weights(trainer.model, config, prepared, report)
             trainer.restart_average()
         progress = trainer.progress
-        with convert_write_errors(run.folder, run.disk_remedy):  # nothing more stands in the way
+        with convert_write_errors(run.folder, run.write_remedy):  # nothing more stands in the way
             _fill(run, config, prepared, resume)
         reached = progress.step if resume else None
         with TrainingLog(run, reached, config.training.max_steps, not progress.is_unjudged) as journal:
@@ -167,13 +164,13 @@ def _fill(run: Run, config: Config, prepared: Prepared, resume: bool) -> None:
     if not resume:
         run.subword.mkdir(exist_ok=True)
         prepared.vocabularies.copy_to(run.subword)
-    write_atomically(run.config_file, schema.dump(config), run.disk_remedy)
+    write_atomically(run.config_file, schema.dump(config), run.write_remedy)
     run.finished.unlink(missing_ok=True)
     if not resume or not run.lexicon.exists():
-        write_atomically(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.disk_remedy)
+        write_atomically(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.write_remedy)
     if not resume or not run.lengths.exists():
         usual = source_lengths.measure(prepared, config.data.train, config.training.max_tokens)
-        write_atomically(run.lengths, usual, run.disk_remedy)
+        write_atomically(run.lengths, usual, run.write_remedy)
 
 
 def _finish(run: Run, trainer: Trainer, reason: str) -> None:
@@ -186,23 +183,7 @@ def _finish(run: Run, trainer: Trainer, reason: str) -> None:
         "seconds": round(progress.seconds, 2),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.disk_remedy)
+    write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.write_remedy)
     from nmt.reports.report_page import write_report  # matplotlib, wanted only now
 
     write_report(run.folder)
-
-
-@contextmanager
-def _locked(run: Run) -> Iterator[None]:
-    """Hold the folder for this process; a second one is refused with the number of the first."""
-    path = run.folder / ".lock"
-    with convert_write_errors(path, PLACE):
-        handle = lock_file(path, wait=False)
-    if handle is None:
-        holder = path.read_text(encoding="utf-8").strip()
-        raise NmtError(f"{run.folder} is in use by process {holder}; wait for it or stop it")
-    with os.fdopen(handle, "wb", buffering=0) as lock:
-        with convert_write_errors(path, PLACE):
-            lock.truncate()
-            lock.write(str(os.getpid()).encode())
-        yield

@@ -23,7 +23,7 @@ from nmt.kernels.device import Arithmetic, copy_network, set_cudnn_precision
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_meta, load_tensors
-from nmt.randomness import address
+from nmt.randomness import derive_seed
 from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
 from nmt.training.best_checkpoint import measure, update_best, update_best_on_resume
@@ -70,7 +70,7 @@ class Trainer:
         self.vocabularies = prepared.vocabularies
         self.data_fingerprint = prepared.fingerprint
         set_cudnn_precision(arithmetic, device)
-        torch.manual_seed(address(config.seed, "weights"))
+        torch.manual_seed(derive_seed(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
         self.model.train()
         self.average: MovingAverage | None = None
@@ -232,8 +232,8 @@ class Trainer:
 
     def _loss(self, part: Batch, step: int, number: int, drawer: Seq2Seq | None) -> Loss:
         """Return the loss of a part of the step's batch; `drawer` draws tokens where they are wanted."""
-        torch.manual_seed(address(self.config.seed, "dropout", step, number))
-        seed = address(self.config.seed, "samples", step, number)
+        torch.manual_seed(derive_seed(self.config.seed, "dropout", step, number))
+        seed = derive_seed(self.config.seed, "samples", step, number)
         here = to_device(part, self.device)
         if drawer is not None and self._score is None:
             previous = sampled_previous(drawer, here, teacher_probability(step, self.settings), seed)

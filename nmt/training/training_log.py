@@ -32,9 +32,9 @@ class TrainingLog:
                 known = (entry for entry in known if (entry.get("event"), entry.get("step")) != ("valid", step))
             steps = range(0 if step is None else step + 1)
             kept = [entry for entry in known if entry.get("step") in steps]
-            write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.disk_remedy)
+            write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.write_remedy)
         self._run = run
-        with convert_write_errors(log, run.disk_remedy):
+        with convert_write_errors(log, run.write_remedy):
             self._file = log.open("a", encoding="utf-8", buffering=1)
         self._bar: tqdm[Any] | None = None
         self._max_steps = max_steps
@@ -51,13 +51,13 @@ class TrainingLog:
             self._bar.close()
         with (
             contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext(),
-            convert_write_errors(self._run.log, self._run.disk_remedy),
+            convert_write_errors(self._run.log, self._run.write_remedy),
         ):
             self._file.close()  # which writes again what could not be written
 
     def write(self, event: str, **values: Any) -> None:
         """Append one line to the log."""
-        with convert_write_errors(self._run.log, self._run.disk_remedy):
+        with convert_write_errors(self._run.log, self._run.write_remedy):
             self._file.write(dump_json({"event": event, **values}) + "\n")
 
     def say(self, text: str) -> None:

@@ -237,7 +237,7 @@ def test_only_checkpoints_to_go_on_from_are_offered_in_place_of_a_damaged_one(he
     found = run(tiny(max_steps=6, save_every=6, validate_every=6, average_last=1))
     assert found.names() == ["step-6", "averaged"]
     (found.checkpoint("last") / "training" / "state.json").write_text("{}")
-    with pytest.raises(NmtError, match=r"take another one with --checkpoint, such as averaged$"):
+    with pytest.raises(NmtError, match=r"choose another one with --checkpoint, such as averaged$"):
         run(tiny(max_steps=9), resume=True)
 
 
