@@ -38,7 +38,7 @@ def test_without_a_finished_run_the_message_says_how_to_train_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NMT_MODEL", raising=False)
-    with pytest.raises(NmtError, match="no finished run in .*/runs; train one with 'nmt train --config CONFIG'"):
+    with pytest.raises(NmtError, match=r"no finished run in .*/runs; train one with 'nmt train --config CONFIG'"):
         find_run(None)
 
 
@@ -75,5 +75,5 @@ def test_incomplete_lines_of_a_log_are_skipped(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_bytes(b'{"step": 1, "loss": NaN}\n[1]\n{"st')
     assert read_log(log) == [{"step": 1, "loss": None}]
-    with pytest.raises(NmtError, match="log.jsonl: No such file"):
+    with pytest.raises(NmtError, match=r"log.jsonl: No such file"):
         read_log(tmp_path / "none" / "log.jsonl")
