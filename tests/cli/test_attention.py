@@ -63,7 +63,7 @@ def test_a_line_that_cannot_be_drawn_ends_nothing(run: Path, tmp_path: Path, mon
     assert result.exit_code == 0
     assert result.stdout.split("\n")[:-1] == [str(tmp_path / "maps" / f"{n}.png") for n in (1, 4)]
     told = [line for line in result.stderr.split("\n") if line.startswith("line ")]
-    assert "cannot be read in one picture" in told[0] and "nothing to draw" in told[1]
+    assert "do not fit in one figure" in told[0] and "nothing to draw" in told[1]
     assert [line.split(":")[0] for line in told] == ["line 2", "line 3"]
 
 
