@@ -98,6 +98,12 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
     return _of_corpus(name, corpus)
 
 
+def read_splits(config: Config, name: str | None, where: Path) -> list[Split]:
+    """Read the split `name`, all splits for "all", or the default split for None; see `read_split`."""
+    name = name or default_split(config)
+    return [read_split(config, each, where) for each in (split_names(config) if name == "all" else [name])]
+
+
 def split_names(config: Config) -> list[str]:
     """Return the names of all splits."""
     return ["valid", *config.data.test]

@@ -144,8 +144,8 @@ class Run:
 def find_run(model: Path | None) -> tuple[Run, str, str]:
     """Find the run that `model` names, else $NMT_MODEL, else the newest finished run in `RUNS`.
 
-    `model` is a run folder or a checkpoint folder inside one. Return the run, the name of its checkpoint, and the reason
-    for this choice as a text for the user. Raise `NmtError` if there is no such run.
+    `model` is a run folder or a checkpoint folder inside one. Return the run, the name of its checkpoint, and the
+    reason for this choice as a text for the user. Raise `NmtError` if there is no such run.
     """
     if model is not None:
         return *_from_path(model), "as requested"

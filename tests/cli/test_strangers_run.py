@@ -16,7 +16,7 @@ MEMORY = 4 << 30
 CODE = f"""
 import os, resource, sys
 import torch, nmt.decoding.translate_lines
-from nmt.cli.main import main
+from nmt.__main__ import main
 used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (used + {MEMORY},) * 2)
 sys.argv = ["nmt", "translate", "--model", sys.argv[1], "--greedy", "--device", "cpu"]
