@@ -40,7 +40,7 @@ def test_the_default_file_is_in_the_folder_of_a_single_run(runs: list[str]) -> N
 def test_missing_logs_and_wrong_formats_are_reported(runs: list[str]) -> None:
     with pytest.raises(NmtError, match="no such log"):
         run("one", "three")
-    with pytest.raises(NmtError, match=r"b\.gif: the name of a picture"):
+    with pytest.raises(NmtError, match=r"b\.gif: the file extension must be"):
         run("one", "-o", "b.gif")
     Path("two/log.jsonl").write_text("", encoding="utf-8")
     with pytest.raises(NmtError, match="nothing to draw yet"):
