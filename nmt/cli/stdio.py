@@ -20,12 +20,12 @@ class _NonFailingFile(io.FileIO):
 
 def prepare_streams() -> None:
     """Make stderr ignore write errors (except a Windows console), and stdout escape unencodable characters."""
-    if sys.stderr is None:  # closed
+    stderr, is_original, buffer = sys.stderr, sys.stderr is sys.__stderr__, getattr(sys.stderr, "buffer", None)
+    if stderr is None:  # closed
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
-    elif sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        if isinstance(getattr(sys.stderr.buffer, "raw", sys.stderr.buffer), io.FileIO):
-            raw = io.BufferedWriter(_NonFailingFile(sys.stderr.fileno(), "w", closefd=False))
-            sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    elif is_original and isinstance(getattr(buffer, "raw", buffer), io.FileIO):
+        raw = io.BufferedWriter(_NonFailingFile(stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, stderr.encoding, "backslashreplace", line_buffering=True)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -1,4 +1,4 @@
-"""A run folder with an untrained network, made in a moment, for tests of what uses finished runs."""
+"""Create a run folder with an untrained network for tests of the commands that use finished runs."""
 
 import json
 from pathlib import Path
@@ -18,9 +18,9 @@ TARGET = ["ein Hund rennt", "die Katze schläft hier", "ein Mann liest ein Buch 
 
 
 def make_run(folder: Path, more: str = "", **sections: dict[str, Any]) -> Path:
-    """Write corpora into `folder` and a run into `folder/runs/tiny`; return the run's folder.
+    """Write corpora to `folder` and a run to `folder/runs/tiny`; return the folder of the run.
 
-    The vocabulary has the characters of the corpora and of `more`; `sections` of the config are changed.
+    The vocabulary contains the characters of the corpora and of `more`. `sections` are added to the config.
     """
     name = "tiny"
     folder.mkdir(exist_ok=True)
