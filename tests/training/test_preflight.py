@@ -87,7 +87,7 @@ def test_weights_of_a_run_that_normalised_its_text_otherwise_are_refused(here, k
     capsys.readouterr()
     command.main(["check", "-c", "c.yaml"], standalone_mode=False)
     out, err = capsys.readouterr()
-    assert out.startswith("c.yaml: right") and f"warning: subword.reuse: runs/first/config.yaml: {message}; " in err
+    assert out.startswith("c.yaml: valid") and f"warning: subword.reuse: runs/first/config.yaml: {message}; " in err
     heard = []
     train(settings, False, heard.append)
     assert [line.startswith("warning: subword.reuse: ") for line in heard].count(True) == 1
