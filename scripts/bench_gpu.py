@@ -83,10 +83,10 @@ def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
     stream = trainer.batches.run_from(Position())
     batches = [batch for batch, _ in itertools.islice(stream, 2 * steps)]
     for batch in batches[:steps]:
-        trainer._update(batch)
+        trainer.step(batch)
     began = wait(trainer.device)
     for batch in batches[steps:]:
-        trainer._update(batch)
+        trainer.step(batch)
     seconds = wait(trainer.device) - began
     source, target = (sum(int(sizes.sum()) for sizes in side) for side in zip(
         *((batch.source_lengths, batch.target_lengths) for batch in batches[steps:]), strict=True))  # fmt: skip
@@ -95,7 +95,7 @@ def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            trainer._update(batches[-1])
+            trainer.step(batches[-1])
         torch.cuda.set_sync_debug_mode("default")
         waits = len(caught)
     return {

@@ -200,16 +200,16 @@ def profile(request: dict[str, Any]) -> dict[str, Any]:
     stream = trainer.batches.run_from(Position())
     batches = [next(stream)[0] for _ in range(PROFILED)]
     for batch in batches:  # every shape once
-        trainer._update(batch)
+        trainer.step(batch)
     spent.clear()
     began = time.perf_counter()
     for batch in batches:
-        trainer._update(batch)
+        trainer.step(batch)
     total = time.perf_counter() - began
     parts = {**spent, "rest": total - sum(spent.values()), "together": total}
     with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as record:
         for batch in batches:
-            trainer._update(batch)
+            trainer.step(batch)
     costs = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)[:10]
     return {
         "system": f"{config.name}, {arithmetic}",

@@ -51,7 +51,8 @@ class Lexicon:
                 if ids.dtype != np.int32 or ids.min(initial=0) < 0 or ids.max(initial=0) >= vocabularies.target.size:
                     raise ValueError
         except FileNotFoundError:
-            raise NmtError(f"{path}: this run has no lexicon; translate with --shortlist 0") from None
+            add = f"nmt train --config {path.with_name('config.yaml')} --resume --set decoding.shortlist=N"
+            raise NmtError(f"{path}: this run has no lexicon; add it with: {add}; or use --shortlist 0") from None
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError):
             raise NmtError(f"{path}: damaged, or of another vocabulary; translate with --shortlist 0") from None
         if fingerprint != vocabularies.fingerprint:

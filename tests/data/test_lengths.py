@@ -57,9 +57,8 @@ def test_a_run_keeps_them_and_an_old_one_gets_them(tmp_path: Path, monkeypatch: 
         {**values.model_dump(mode="json"), "model": small, "training": training, "decoding": {"max_source_tokens": 1}},
         "test",
     )
-    said: list[str] = []
-    run = train(values, False, said.append)
+    run = train(values)
     assert read_usual(run.lengths) == 3
     run.lengths.unlink()
     longer = values.model_copy(update={"training": values.training.model_copy(update={"max_steps": 2})})
-    assert read_usual(train(longer, True, said.append).lengths) == 3
+    assert read_usual(train(longer, resume=True).lengths) == 3
