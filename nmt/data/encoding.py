@@ -14,7 +14,7 @@ from nmt.data.cleaning import read_clean
 from nmt.data.store import Column, id_type
 from nmt.data.subword import MOST_UNKNOWN, Subword, Vocabularies
 from nmt.data.token_ids import UNK
-from nmt.data.workers import ended_by_ctrl_c
+from nmt.data.workers import interruptible
 
 Mask = npt.NDArray[np.bool_]
 
@@ -43,7 +43,7 @@ class Learning:
 
 def learn(task: Learning) -> None:
     """Learn the model and write it to `task.path`."""
-    with ended_by_ctrl_c():
+    with interruptible():
         Subword.train(_draw(task), task.path, task.settings, task.vocab_size)
 
 
