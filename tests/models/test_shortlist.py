@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from architectures import VOCABULARY, batch, build
-from nmt.data.lexicon import CANDIDATES, Lexicon
 
+from nmt.data.lexicon import CANDIDATES, Lexicon
 from nmt.data.token_ids import EOS, UNK
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
