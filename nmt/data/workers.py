@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any, TypeVar
 
 from nmt.errors import NmtError
@@ -49,9 +48,7 @@ class Workers:
     def __enter__(self) -> "Workers":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:  # after an error a task could run for minutes more
             process.terminate()
@@ -118,7 +115,7 @@ def _serve(connection: Connection) -> None:
         except EOFError:
             return
         try:
-            answer = function(task), None, ""
+            answer: tuple[Any, Exception | None, str] = function(task), None, ""
         except Exception as error:
             answer = None, error, traceback.format_exc()
         connection.send(answer)

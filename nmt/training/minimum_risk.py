@@ -11,7 +11,7 @@ import torch
 
 from nmt.config import Training
 from nmt.data.batching import Batch
-from nmt.data.subword import UNKNOWN, Subword
+from nmt.data.subword import UNK_SURFACE, Subword
 from nmt.data.token_ids import EOS, PAD
 from nmt.decoding.hypothesis import Sentences
 from nmt.decoding.sampling import sample
@@ -46,7 +46,7 @@ def risk_loss(
     for reference, found in zip(references, candidates, strict=True):
         text = _text(reference, target)
         # An unknown word is not that of the reference because both are unknown.
-        texts = [text, *(_text(tokens, target).replace(UNKNOWN, WRONG) for tokens in found[1:])]
+        texts = [text, *(_text(tokens, target).replace(UNK_SURFACE, WRONG) for tokens in found[1:])]
         costs += [1.0 - score(hypothesis, text) / 100.0 for hypothesis in texts]
     rows = [row for row, found in enumerate(candidates) for _ in found]
     drawn = _batch_of(batch, rows, [tokens for found in candidates for tokens in found])

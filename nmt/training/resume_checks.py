@@ -113,11 +113,13 @@ def check_data(run: Run, config: Config, prepared: Prepared, start: Path, report
 def _is_data_of(run: Run, config: Config, start: Path, prepared: Prepared) -> bool:
     """Return whether the checkpoint was trained on the prepared data."""
     known = load_meta(start).get("data")
-    if known in (prepared.fingerprint, prepared.former_fingerprint):
+    if known in (prepared.fingerprint, prepared.fingerprint_v1):
         return known is not None
     # An older version saved the checkpoint, and the data has been prepared again since.
-    former = manifest_v1.former_fingerprint(load_run_config(run), config, prepared.vocabularies)
-    return known is not None and known == former and not any(manifest.differing(read_header(prepared.folder), config))
+    former = manifest_v1.fingerprint_v1(load_run_config(run), config, prepared.vocabularies)
+    return (
+        known is not None and known == former and not any(manifest.changed_files(read_header(prepared.folder), config))
+    )
 
 
 def _check_moved_files(run: Run, config: Config, prepared: Prepared, report: Report) -> None:
@@ -129,9 +131,9 @@ def _check_moved_files(run: Run, config: Config, prepared: Prepared, report: Rep
         report(f"no such file: {', '.join(missing)}; the run goes on with the text in {prepared.folder}")
         return
     header = read_header(prepared.folder)
-    for key, path in manifest.differing(header, config):
+    for key, path in manifest.changed_files(header, config):
         unknown = " (an older version kept the hash of compressed files only: name the file as it was)"
         raise NmtError(
             f"{run.config_file}: '{key}' differs: {path} does not hold the text that the run began with"
-            f"{unknown if header.get('is_former') else ''}; {ANOTHER}"
+            f"{unknown if header.get('is_v1') else ''}; {ANOTHER}"
         )

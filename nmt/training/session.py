@@ -59,7 +59,7 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
     with _locked(run):
         _check_started(run, resume)  # another process may have been at it meanwhile
         start = find_start(run, config, which, report) if resume else None
-        prepared = preprocess(config, report) if start is None else _resumed_data(run, config, start, report)
+        prepared = preprocess(config) if start is None else _resumed_data(run, config, start, report)
         if hint := advice(config, prepared.valid_text[1]):
             report(hint)
         if config.training.threads:
@@ -115,7 +115,7 @@ def _resumed_data(run: Run, config: Config, start: Path, report: Report) -> Prep
     if (config.prepared / "prepared.json").is_file():
         prepared = Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
     else:
-        prepared = preprocess(config, report)
+        prepared = preprocess(config)
     check_data(run, config, prepared, start, report)
     return prepared
 
@@ -172,7 +172,7 @@ def _fill(run: Run, config: Config, prepared: Prepared, resume: bool) -> None:
     if not resume or not run.lexicon.exists():
         write_atomically(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.disk_remedy)
     if not resume or not run.lengths.exists():
-        usual = source_lengths.measure(prepared, config.data.train, config.training.max_tokens)
+        usual = source_lengths.measure_lengths(prepared, config.data.train, config.training.max_tokens)
         write_atomically(run.lengths, usual, run.disk_remedy)
 
 

@@ -125,7 +125,7 @@ class Trainer:
         if progress.position.is_incomplete:
             weights = [corpus.weight for corpus in before.data.train]
             size = _batch_size(before.training)
-            progress.position = self.batches.completed(progress.position, **size, weights=weights)
+            progress.position = self.batches.complete(progress.position, **size, weights=weights)
             if size != _batch_size(self.settings) or weights != [corpus.weight for corpus in self.config.data.train]:
                 self._save(progress.passing != progress.step)  # as the run's config.yaml is about to change
         return said
@@ -136,7 +136,7 @@ class Trainer:
         began = time.monotonic() - progress.seconds
         mark = Mark(time.monotonic(), progress.step, progress.since[0])
         reason = "max_steps reached"
-        with self._stop.listening(), Prefetch(self.batches.run_from(progress.position)) as stream:
+        with self._stop.listening(), Prefetch(self.batches.iterate_from(progress.position)) as stream:
             while progress.is_unjudged or not (progress.step >= self.settings.max_steps or self._is_enough):
                 was_unjudged = progress.is_unjudged
                 if not was_unjudged:

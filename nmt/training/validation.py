@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from nmt.config import Config
-from nmt.data.batching import Batch, eval_batches
+from nmt.data.batching import Batch, evaluation_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.hypothesis import NotNumbers
@@ -97,7 +97,7 @@ class Validator:
     def _loss(self, model: Seq2Seq) -> float:
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         tokens = 0
-        for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored):
+        for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored):
             nll, _ = run_in_microbatches(
                 batch, 1, functools.partial(self._nll, model, batch), "validation", "shorten data.valid"
             )

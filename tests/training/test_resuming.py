@@ -62,8 +62,8 @@ def pairs_of_epoch(monkeypatch, patch_to, number=0):
 )
 @pytest.mark.parametrize("is_old", [False, True], ids=["", "checkpoint of an older version"])
 def test_another_batch_size_neither_repeats_nor_skips_pairs_of_the_epoch(here, monkeypatch, size, is_old):
-    monkeypatch.setattr("nmt.data.batching._LEAST_PAIRS_PER_WINDOW", 1)
-    monkeypatch.setattr("nmt.data.batching._BATCHES_PER_WINDOW", 3)
+    monkeypatch.setattr("nmt.data.batching.MIN_PAIRS_PER_WINDOW", 1)
+    monkeypatch.setattr("nmt.data.batching.BATCHES_PER_WINDOW", 3)
     settings = {"sentences_per_batch": 30, "max_steps": 80, "validate_every": 200, "save_every": 200}
     whole, seen = Counter(), Counter()
     with monkeypatch.context() as patch:
@@ -197,12 +197,12 @@ def test_a_run_of_an_older_version_goes_on(here, monkeypatch, is_zipped, is_rema
     whole = run(changed(tiny("whole"), data={"train": corpus}))
     found = stopped(monkeypatch, settings)
     header = json.loads(Path("prepared-False/prepared.json").read_text())
-    former = manifest_v1.former_fingerprint(settings, settings, Vocabularies.load(found.subword))
+    former = manifest_v1.fingerprint_v1(settings, settings, Vocabularies.load(found.subword))
     meta = found.checkpoint("last") / "meta.json"
     meta.write_text(json.dumps(json.loads(meta.read_text()) | {"data": former}))
     checksums.write(found.checkpoint("last"))
     if not is_remade:
-        monkeypatch.setattr("nmt.data.preprocess.read_header", lambda folder: header | {"former_fingerprint": former})
+        monkeypatch.setattr("nmt.data.preprocess.read_header", lambda folder: header | {"fingerprint_v1": former})
         Path("train.tgt").unlink()
     assert equal(whole, run(settings, resume=True))
     saved = json.loads((found.checkpoint("last") / "meta.json").read_text())
@@ -246,7 +246,7 @@ def test_the_prepared_data_may_be_elsewhere_and_made_anew(here, monkeypatch):
     stopped(monkeypatch, tiny("parts"))
     Path("prepared-False").rename("elsewhere")
     settings = changed(tiny("parts"), data={"prepared": "elsewhere"})
-    preprocess(settings, lambda line: None, force=True)
+    preprocess(settings, force=True)
     assert equal(whole, run(settings, resume=True))
     assert [entry["event"] for entry in read_log(whole.log)][-1] == "end"
     assert load_file(whole.checkpoint() / "model.safetensors")

@@ -271,7 +271,7 @@ def test_changed_data_is_refused(here):
     Path("train.src").write_text(Path("train.src").read_text().replace("ba", "be"))
     from nmt.data.preprocess import preprocess
 
-    preprocess(tiny(max_steps=6), lambda line: None)
+    preprocess(tiny(max_steps=6))
     with pytest.raises(NmtError, match=r"step-3 was not trained on the data in prepared-False"):
         run(tiny(max_steps=6), resume=True)
 
