@@ -80,7 +80,7 @@ def wait(device: torch.device) -> float:
 
 def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
     """Return speed, peak memory, and how often a step waited for the device."""
-    stream = trainer.batches.run_from(Position())
+    stream = trainer.batches.iterate_from(Position())
     batches = [batch for batch, _ in itertools.islice(stream, 2 * steps)]
     for batch in batches[:steps]:
         trainer.step(batch)
@@ -133,7 +133,7 @@ def measure(given: argparse.Namespace, work: Path) -> dict[str, Any]:
     config = resolve(given.config, given.overrides, work, given.steps)
     arithmetic: Arithmetic = choose_arithmetic(config.training.precision, device)
     keep_freed_memory()
-    prepared = preprocess(config, console.say)
+    prepared = preprocess(config)
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, given.steps)
     translator = Translator(

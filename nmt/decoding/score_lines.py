@@ -2,18 +2,19 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nmt.data.corpus import align_lines
-from nmt.data.preprocess import Report
 from nmt.decoding.input_formats import NBestEntry, read_n_best, with_sources
 from nmt.decoding.line_input import input_name, open_lines
 from nmt.decoding.loading import LoadedTranslator
 from nmt.decoding.output_files import open_output
 from nmt.storage.json_text import dump_json
+
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)

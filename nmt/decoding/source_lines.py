@@ -99,7 +99,7 @@ class Reader:
         tagger = Tagger(self._data, "")
         normal = [normalize(one_line(line), self._data) for line in lines]
         encoded = self._vocabularies.source.encode(normal)
-        return [len(ids) - len(self._tags[tagger.own(line)]) for line, ids in zip(normal, encoded, strict=True)]
+        return [len(ids) - len(self._tags[tagger.tag_of(line)]) for line, ids in zip(normal, encoded, strict=True)]
 
     def lines(self, window: list[Request], first: int, tag: str, max_tokens: int, with_words: bool) -> list[Line]:
         """Normalise, encode and cut the lines, of which the first has this number; `with_words` names pieces' words."""
@@ -112,14 +112,14 @@ class Reader:
         for i, (request, source, line, whole) in enumerate(zip(window, printable, normal, encoded, strict=True)):
             name = f"line {first + i + 1:,}"
             tagger = self._tagger(request.tag, f"{name}: tag") if request.tag else self._tagger(tag, "--tag")
-            own = tagger.own(line)  # is put before each part, as one that was asked for
+            own = tagger.tag_of(line)  # is put before each part, as one that was asked for
             skipped = len(self._tags[own])
-            entries = self._vocabularies.source.entries(whole)
+            entries = self._vocabularies.source.replace_extended(whole)
             spelt = self._vocabularies.source.pieces(entries)
             read, ids, pieces = whole[skipped:], entries[skipped:], spelt[skipped:]
             slices = [slice(0, len(ids))] if ids else []
             if len(ids) > max_tokens:
-                slices = cut(self._vocabularies.source.surfaces(line)[skipped:], max_tokens)
+                slices = cut(self._vocabularies.source.surface_pieces(line)[skipped:], max_tokens)
             start = normalize(one_line(request.prefix), self._data)
             prefix = target.encode([start], [unknown[i]])[0] if start else []
             # What begins the first part can copy the words of that part only.
@@ -135,7 +135,7 @@ class Reader:
                 pieces=self._vocabularies.source.pieces(read, unknown[i]) if unknown[i] else pieces,
                 words=self._words(source, line, spelt)[skipped:] if with_words else [],
                 prefix=prefix,
-                forced=target.surfaces(start) if UNK in target.entries(prefix) else [],
+                forced=target.surface_pieces(start) if UNK in target.replace_extended(prefix) else [],
                 tag=self._tags[own or tagger(line, name)],
                 slices=slices,
                 others=request.others,

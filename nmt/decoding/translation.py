@@ -80,7 +80,7 @@ class Joiner:
         links: list[tuple[int, int]] = []
         every: list[str] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
-            tokens = target.entries(hypothesis.tokens)
+            tokens = target.replace_extended(hypothesis.tokens)
             pieces = target.pieces(tokens)
             every += target.pieces(hypothesis.tokens, line.unknown) if line.unknown else pieces
             numbers = word_numbers(pieces)
@@ -121,7 +121,7 @@ class Joiner:
         if has_spaces(self._data.source_language):
             texts, numbers = words(line.source), line.words[part]
         else:
-            texts = [piece.strip(SPACE) for piece in self._vocabularies.source.surfaces(line.normal)]
+            texts = [piece.strip(SPACE) for piece in self._vocabularies.source.surface_pieces(line.normal)]
             numbers = list(range(len(texts)))[part]
         if not numbers:  # of a line of spaces
             return {}

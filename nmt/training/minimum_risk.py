@@ -11,7 +11,7 @@ import torch
 
 from nmt.config import Training
 from nmt.data.batching import Batch
-from nmt.data.subword import UNKNOWN, Subword
+from nmt.data.subword import UNK_SURFACE, Subword
 from nmt.data.token_ids import EOS, PAD
 from nmt.decoding.hypothesis import Sentences
 from nmt.decoding.sampling import sample
@@ -49,7 +49,7 @@ def risk_loss(
     for reference, sampled in zip(references, candidates, strict=True):
         text = _text(reference, target)
         # An unknown word in a sample must not match an unknown word in the reference.
-        texts = [text, *(_text(tokens, target).replace(UNKNOWN, NO_MATCH) for tokens in sampled[1:])]
+        texts = [text, *(_text(tokens, target).replace(UNK_SURFACE, NO_MATCH) for tokens in sampled[1:])]
         costs += [1.0 - score(hypothesis, text) / 100.0 for hypothesis in texts]
     rows = [row for row, sampled in enumerate(candidates) for _ in sampled]
     pairs = _pair_sources(batch, rows, [tokens for sampled in candidates for tokens in sampled])

@@ -55,7 +55,7 @@ def train(config: Config, resume: bool = False, checkpoint: str = "last") -> Run
     with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint) if resume else None
-        prepared = preprocess(config, logger.info) if start is None else _resumed_data(run, config, start)
+        prepared = preprocess(config) if start is None else _resumed_data(run, config, start)
         trainer = _build_trainer(run, config, prepared, start)
         progress = trainer.progress
         with convert_write_errors(run.folder, run.write_remedy):  # all checks have passed
@@ -101,7 +101,7 @@ def _resumed_data(run: Run, config: Config, start: Path) -> Prepared:
     if (config.prepared / "prepared.json").is_file():
         prepared = Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
     else:
-        prepared = preprocess(config, logger.info)
+        prepared = preprocess(config)
     check_data(run, config, prepared, start)
     return prepared
 
@@ -155,7 +155,7 @@ def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool)
     if config.decoding.shortlist and not run.lexicon.exists():
         write_atomically(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.write_remedy)
     if not resume or not run.lengths.exists():
-        lengths = source_lengths.measure(prepared, config.data.train, config.training.max_tokens)
+        lengths = source_lengths.measure_lengths(prepared, config.data.train, config.training.max_tokens)
         write_atomically(run.lengths, lengths, run.write_remedy)
 
 

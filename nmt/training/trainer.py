@@ -107,7 +107,7 @@ class Trainer:
         if progress.position.is_incomplete:
             weights = [corpus.weight for corpus in old.data.train]
             size = _batch_size(old.training)
-            progress.position = self.batches.completed(progress.position, **size, weights=weights)
+            progress.position = self.batches.complete(progress.position, **size, weights=weights)
             if size != _batch_size(self.settings) or weights != [corpus.weight for corpus in self.config.data.train]:
                 self._save()  # before the run's config.yaml, on which the position depends, is replaced
         return message
@@ -120,7 +120,7 @@ class Trainer:
         progress = self.progress
         start = time.monotonic() - progress.seconds
         self._statistics.start_clock()
-        with self._stop.listening(), Prefetch(self.batches.run_from(progress.position)) as batches:
+        with self._stop.listening(), Prefetch(self.batches.iterate_from(progress.position)) as batches:
             while progress.needs_validation or not (progress.step >= self.settings.max_steps or self._is_stalled):
                 was_unvalidated = progress.needs_validation
                 try:

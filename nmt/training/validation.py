@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from nmt.config import Config
-from nmt.data.batching import eval_batches
+from nmt.data.batching import evaluation_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.hypothesis import NotNumbers
@@ -85,7 +85,7 @@ class Validator:
         """Validate `model`; its mode, training or evaluation, is restored."""
         was_training = model.training
         model.eval()
-        batches = [batch for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
+        batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
         tokens = sum(batch.tokens for batch in batches)
         nll = torch.zeros((), dtype=torch.float64, device=self._device)
         try:
