@@ -1,6 +1,6 @@
 """`nmt evaluate`: translate a test set and score it."""
 
-import functools
+import logging
 from typing import Any
 
 import click
@@ -9,6 +9,8 @@ from nmt.cli import metric_options, options
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
@@ -45,8 +47,7 @@ def command(**given: Any) -> None:
     from nmt.storage.standard_streams import standard_output
 
     standard_output()  # before anything is translated
-    say = functools.partial(click.echo, err=True)
-    found = find_checkpoints(given["models"], given["checkpoint"], say)
+    found = find_checkpoints(given["models"], given["checkpoint"])
     run, config = found[0].run, found[0].config
     asked = {name: given[name] for name in options.SEARCH}
     settings = Settings.of(*(each.config for each in found)).changed(
@@ -65,7 +66,7 @@ def command(**given: Any) -> None:
     folder = given["output"] or run.folder / "evaluations"
     room.check_folder(folder)
     shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
-    loaded = load_translator(found, given["device"], given["precision"], shortlist, say)
+    loaded = load_translator(found, given["device"], given["precision"], shortlist)
     translator = loaded.translator
     for split in splits:  # all, before hours go into the first
         translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
@@ -74,7 +75,7 @@ def command(**given: Any) -> None:
     results: list[dict[str, Any]] = []
     failure: NmtError | None = None
     for split in splits:
-        evaluation = room.evaluate(translator, settings, split, scoring, say, loaded.usual_tokens)
+        evaluation = room.evaluate(translator, settings, split, scoring, loaded.usual_max_tokens)
         result = room.as_dict(evaluation, models, loaded.weights, settings, shortlist, arithmetic)
         results.append(result | {"hypotheses": None})
         try:
@@ -82,7 +83,7 @@ def command(**given: Any) -> None:
         except NmtError as error:  # what was found is printed all the same
             failure = error
         for hint in advice([("the translation", evaluation.hypotheses)], split.named_references, scoring=scoring):
-            say(f"nmt evaluate: {hint}")
+            logger.info(f"nmt evaluate: {hint}")
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:
         raise failure

@@ -1,7 +1,7 @@
 """`nmt translate`: one line out for each line in."""
 
-import functools
 import itertools
+import logging
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.cli import options
+from nmt.cli.log_output import show_log
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
@@ -16,6 +17,8 @@ from nmt.errors import NmtError
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.decoding.translator import Settings
+
+logger = logging.getLogger(__name__)
 
 OF_SAMPLING = ("temperature", "top_k", "top_p", "seed")
 """Options that only `--sample` reads."""
@@ -80,18 +83,17 @@ def command(**given: Any) -> None:
     _check(given)
     from nmt.data.lines import read_lines
     from nmt.decoding.loading import find_checkpoints, load_translator
-    from nmt.decoding.resumable_output import check_free, is_done
-    from nmt.decoding.translate_lines import Job, translate_stream
+    from nmt.decoding.resumable_output import check_nothing_unfinished, is_complete
+    from nmt.decoding.translate_lines import TranslationJob, translate_lines
 
-    warn = functools.partial(click.echo, err=True)
-    say = None if given["quiet"] else warn
+    show_log(given["quiet"])
     output = given["output"]
-    if given["resume"] and is_done(output):
-        (say or _silent)(f"{output} is complete; leave out --resume to translate again")
+    if given["resume"] and is_complete(output):
+        logger.info(f"{output} is complete; leave out --resume to translate again")
         return
     if not given["resume"] and output is not None:
-        check_free(output)
-    found = find_checkpoints(given["models"], given["checkpoint"], say or _silent)
+        check_nothing_unfinished(output)
+    found = find_checkpoints(given["models"], given["checkpoint"])
     settings = _settings(given, [each.config for each in found])
     prefixes: Iterator[str] | None = None if given["prefix"] is None else itertools.repeat(given["prefix"])
     if given["prefix_file"] is not None:
@@ -101,21 +103,21 @@ def command(**given: Any) -> None:
         if given["shortlist"]:
             raise click.UsageError("--shortlist and a prefix exclude each other, as a prefix may be of any words")
         shortlist = 0
-    loaded = load_translator(found, given["device"], given["precision"], shortlist, say or _silent)
+    loaded = load_translator(found, given["device"], given["precision"], shortlist)
     if given["alignments"] is None and not loaded.translator.has_attention:  # JSON then has none
         settings = settings.changed(with_alignment=False)
-    job = Job(
+    job = TranslationJob(
         source=given["source"],
         input_format=given["input_format"],
         prefixes=prefixes,
         prefix=given["prefix"],
         output=output,
-        form=given["form"],
+        output_format=given["form"],
         alignments=given["alignments"],
         resume=given["resume"],
-        again=_again(click.get_current_context()),
+        resume_command=_again(click.get_current_context()),
     )
-    translate_stream(loaded, settings, job, say, warn)
+    translate_lines(loaded, settings, job)
     if given["prefix_file"] is not None and prefixes is not None and next(prefixes, None) is not None:
         raise NmtError(
             f"{given['prefix_file']}: has more lines than the input; all of that is translated, but check that they "
@@ -168,7 +170,3 @@ def _again(context: click.Context) -> str:
             words += [parameter.opts[0], str(each)]
     words += [] if context.params["resume"] else ["--resume"]
     return shlex.join(words) + ("" if context.params["source"] else " < INPUT")
-
-
-def _silent(line: str) -> None:
-    del line

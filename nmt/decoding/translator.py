@@ -21,13 +21,13 @@ from nmt.data.token_ids import EOS, PAD
 from nmt.decoding.ensemble import Ensemble, check_alike
 from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.hypothesis import Hypothesis, Sentences
-from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
+from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_prefixes, read_windows
 from nmt.decoding.memory_budget import batches, halve_on_out_of_memory
 from nmt.decoding.model_protocol import Model
 from nmt.decoding.search import search
 from nmt.decoding.search_options import Options
-from nmt.decoding.source_lines import Line, Reader, Request
-from nmt.decoding.translation import EMPTY, Joiner, Translation, take
+from nmt.decoding.source_lines import EncodedLine, InputLine, LineEncoder
+from nmt.decoding.translation import EMPTY_TARGET, Translation, TranslationBuilder, first_targets
 from nmt.errors import NmtError
 from nmt.kernels.device import Arithmetic, Precision, choose_arithmetic, choose_device, set_cudnn_precision
 from nmt.models.inference import prepare_for_search
@@ -126,8 +126,8 @@ class Translator:
         self.vocabularies = vocabularies
         self.device = device
         self.arithmetic = arithmetic
-        self._joiner = Joiner(vocabularies, data, copies_source)
-        self._reader = Reader(vocabularies, data, copies_words)
+        self._builder = TranslationBuilder(vocabularies, data, copies_source)
+        self._encoder = LineEncoder(vocabularies, data, copies_words)
         self._model = model
         self._shortlister = shortlister
         self.has_attention = has_attention
@@ -182,7 +182,7 @@ class Translator:
 
     def translate(
         self,
-        lines: Iterable[str | Request],
+        lines: Iterable[str | InputLine],
         settings: Settings,
         prefixes: Iterable[str] | None = None,
         live: bool = False,
@@ -193,7 +193,7 @@ class Translator:
 
     def windows(
         self,
-        lines: Iterable[str | Request],
+        lines: Iterable[str | InputLine],
         settings: Settings,
         prefixes: Iterable[str] | None = None,
         live: bool = False,
@@ -220,9 +220,9 @@ class Translator:
         with_words = asked.with_alignment or settings.replace_unknown
         number = first
         for window in (live_windows if live else read_windows)(lines, settings.window, characters):
-            requests = [Request(line) if isinstance(line, str) else line for line in window]
+            requests = [InputLine(line) if isinstance(line, str) else line for line in window]
             if remaining is not None:
-                given = take_prefixes(remaining, len(window), number)
+                given = read_prefixes(remaining, len(window), number)
                 requests = [
                     request if request.prefix else dataclasses.replace(request, prefix=prefix)
                     for request, prefix in zip(requests, given, strict=True)
@@ -230,17 +230,17 @@ class Translator:
             elif self._shortlister is not None and any(request.prefix for request in requests):
                 line = number + [bool(request.prefix) for request in requests].index(True) + 1
                 raise NmtError(f"line {line:,}: a prefix may be of any words; give --shortlist 0")
-            read = self._reader.lines(requests, number, settings.tag, settings.max_source_tokens, with_words)
+            read = self._encoder.encode_lines(requests, number, settings.tag, settings.max_source_tokens, with_words)
             yield self._translate_window(read, settings, on_batch)
             number += len(window)
 
     def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
         """Raise `NmtError` with the `remedy` for a line of the file `name` that needs a tag, where `tag` is empty."""
-        self._reader.check_tags(lines, tag, name, remedy)
+        self._encoder.check_tags(lines, tag, name, remedy)
 
     def count_tokens(self, lines: Sequence[str]) -> list[int]:
         """Return how many source tokens each line has, as `Settings.max_source_tokens` counts them."""
-        return self._reader.count_tokens(lines)
+        return self._encoder.count_tokens(lines)
 
     def log_probs(
         self,
@@ -257,7 +257,7 @@ class Translator:
         first = 0
         windows = (live_windows if live else read_windows)(pairs, window, size=lambda pair: len(pair[0]) + len(pair[1]))
         for some in windows:
-            sources, targets, unknown = self._reader.pairs(some, first, tag)
+            sources, targets, unknown = self._encoder.encode_pairs(some, first, tag)
             answers: list[tuple[float, ...]] = [()] * len(some)
             order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
@@ -280,7 +280,9 @@ class Translator:
                 yield [*vocabulary.pieces(ids, copied), "</s>"], answer
             first += len(some)
 
-    def _translate_window(self, lines: list[Line], settings: Settings, on_batch: OnBatch) -> Iterator[Translation]:
+    def _translate_window(
+        self, lines: list[EncodedLine], settings: Settings, on_batch: OnBatch
+    ) -> Iterator[Translation]:
         """Translate the parts of all lines in batches of similar length and join them again."""
         parts = [(line, index) for line in lines for index in range(len(line.slices))]
         ids = [line.part(index) for line, index in parts]
@@ -302,7 +304,7 @@ class Translator:
                 source,
                 lengths,
                 [int(settings.max_length_ratio * len(ids[i])) + settings.max_length_extra for i in rows],
-                [parts[i][0].prefix if parts[i][1] == 0 else [] for i in rows],
+                [parts[i][0].prefix_ids if parts[i][1] == 0 else [] for i in rows],
                 [(parts[i][0].number, parts[i][1]) for i in rows],
                 None if self._shortlister is None else self._shortlister(source),
             )
@@ -324,11 +326,11 @@ class Translator:
             of_parts = [found[line.number, index] for index in range(len(line.slices))]
             ranks = range(min(map(len, of_parts), default=0))
             joined = (
-                self._joiner.join(line, [part[rank] for part in of_parts], wanted, settings.replace_unknown)
+                self._builder.build(line, [part[rank] for part in of_parts], wanted, settings.replace_unknown)
                 for rank in ranks
             )
-            targets = take(joined, settings.search.n_best, settings.is_distinct)
-            yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,), line.others)
+            targets = first_targets(joined, settings.search.n_best, settings.is_distinct)
+            yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY_TARGET,), line.other_keys)
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (B, S) ids with EOS, padded, and (B,) lengths, on the device."""

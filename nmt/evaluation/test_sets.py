@@ -4,24 +4,27 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import logging
 import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, Corpus
 from nmt.data.corpus import paths, read_pairs
-from nmt.data.lines import read_lines
-from nmt.decoding.progress import LongLines, Progress
+from nmt.data.lines import InvalidLines, read_lines
+from nmt.decoding.input_warnings import InputWarnings
+from nmt.decoding.progress import Progress
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Named, Score, Scoring, check_lengths, corpus_scores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json, parse_json
 
+logger = logging.getLogger(__name__)
 SAMPLES = 5
 ELSEWHERE = "choose another folder with --output"
 ADDED = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
@@ -138,22 +141,21 @@ def evaluate(
     settings: Settings,
     split: Split,
     scoring: Scoring,
-    say: Callable[[str], None] | None = None,
-    usual_tokens: int | None = None,
+    usual_max_tokens: int | None = None,
 ) -> Evaluation:
     """Translate a split and score it.
 
-    `say` gets progress and warnings: about pairs that are too long for the loss, and about lines of more than
-    `usual_tokens` source tokens.
+    Log progress and warnings about pairs that are too long for the loss, and about lines of more than
+    `usual_max_tokens` source tokens.
     """
     sizes = translator.count_tokens(split.source)
     is_whole = [size <= settings.max_source_tokens for size in sizes]
     pairs = itertools.compress(zip(split.source, split.references[0], strict=True), is_whole)
     left_out = len(is_whole) - sum(is_whole)
-    if left_out and say is not None:
+    if left_out:
         what = "the loss is without them" if any(is_whole) else "there is no loss, as no line is left"
-        say(
-            f"warning: {split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
+        logger.warning(
+            f"{split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
             f"{is_whole.index(False) + 1:,}) have more than {settings.max_source_tokens} source tokens "
             f"(--max-source-tokens) and are cut when they are translated; {what}"
         )
@@ -161,17 +163,17 @@ def evaluate(
     for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
-    long = LongLines(say, usual_tokens, split.name)
+    warnings = InputWarnings(InvalidLines(split.name), usual_max_tokens)
     start = time.perf_counter()
     hypotheses, tokens = [], 0
-    with Progress(say, lambda lines: lines / len(is_whole), split.name) as progress:
+    with Progress(lambda lines: lines / len(is_whole), split.name) as progress:
         asked = dataclasses.replace(settings, tag=split.tag)
         for result in translator.translate(split.source, asked, on_batch=progress.advance):
             hypotheses.append(result.targets[0].text)
             tokens += len(result.targets[0].token_log_probs)
-            long.see(result.number, sizes[result.number])
+            warnings.check(result.number, sizes[result.number])
     seconds = time.perf_counter() - start
-    long.finish()
+    warnings.finish()
     scores = corpus_scores(hypotheses, split.references, scoring=scoring)
     loss = total / max(1, count) if any(is_whole) or not left_out else None
     return Evaluation(split, tuple(hypotheses), loss, count, left_out, tuple(scores), seconds, tokens)
