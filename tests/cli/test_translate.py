@@ -418,8 +418,8 @@ def test_a_folder_is_no_output(run, output):
 
 
 def test_progress_is_told_off_a_terminal(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "FIRST", 0.0)
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "FIRST_REPORT", 0.0)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL", 0.0)
     (tmp_path / "in").write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
     told = call(run, "-i", tmp_path / "in", "--window", 2)[1]
     assert re.search(r"^2 lines in .* lines/s, .* target tokens/s, \d\d %, 0:00:\d\d left$", told, re.MULTILINE)
