@@ -1,6 +1,5 @@
 """Translating a test set and scoring the result: what `nmt evaluate` reports and keeps in the run's folder."""
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -18,7 +17,8 @@ from nmt.data.corpus import paths, read_pairs
 from nmt.data.lines import InvalidLines, read_lines
 from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.progress import Progress
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Named, Score, Scoring, check_lengths, corpus_scores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
@@ -28,7 +28,12 @@ logger = logging.getLogger(__name__)
 SAMPLES = 5
 ELSEWHERE = "choose another folder with --output"
 ADDED = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
-"""Settings of the search that kept results lack where they are of before these were options."""
+"""Search options that results kept by earlier versions lack."""
+NOT_KEPT = {
+    "tokens_per_batch", "window", "with_alignment", "return_all_finished", "distinct", "temperature", "top_k", "top_p",
+    "seed",
+}  # fmt: skip
+"""Search options that change no translation of an evaluation, or that it does not have."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
 
 def evaluate(
     translator: Translator,
-    settings: Settings,
+    options: SearchOptions,
     split: Split,
     scoring: Scoring,
     usual_max_tokens: int | None = None,
@@ -149,26 +154,26 @@ def evaluate(
     `usual_max_tokens` source tokens.
     """
     sizes = translator.count_tokens(split.source)
-    is_whole = [size <= settings.max_source_tokens for size in sizes]
+    is_whole = [size <= options.max_source_tokens for size in sizes]
     pairs = itertools.compress(zip(split.source, split.references[0], strict=True), is_whole)
     left_out = len(is_whole) - sum(is_whole)
     if left_out:
         what = "the loss is without them" if any(is_whole) else "there is no loss, as no line is left"
         logger.warning(
             f"{split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
-            f"{is_whole.index(False) + 1:,}) have more than {settings.max_source_tokens} source tokens "
+            f"{is_whole.index(False) + 1:,}) have more than {options.max_source_tokens} source tokens "
             f"(--max-source-tokens) and are cut when they are translated; {what}"
         )
     total, count = 0.0, 0
-    for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
+    for _, values in translator.log_probs(pairs, options.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
     warnings = InputWarnings(InvalidLines(split.name), usual_max_tokens)
     start = time.perf_counter()
     hypotheses, tokens = [], 0
     with Progress(lambda lines: lines / len(is_whole), split.name) as progress:
-        asked = dataclasses.replace(settings, tag=split.tag)
-        for result in translator.translate(split.source, asked, on_batch=progress.advance):
+        search = options.changed(tag=split.tag)
+        for result in translator.translate(split.source, search, on_batch=progress.advance):
             hypotheses.append(result.targets[0].text)
             tokens += len(result.targets[0].token_log_probs)
             warnings.check(result.number, sizes[result.number])
@@ -183,14 +188,13 @@ def as_dict(
     evaluation: Evaluation,
     models: Sequence[str],
     weights: Sequence[str],
-    settings: Settings,
-    shortlist: int,
+    options: SearchOptions,
     arithmetic: str,
 ) -> dict[str, Any]:
     """Return what is printed as JSON and kept beside the hypotheses.
 
-    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble, and `weights` their checksums; `shortlist`
-    is as in `config.Decoding`; `arithmetic` is such as `cpu bf16`.
+    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble, and `weights` their checksums. `arithmetic`
+    is, for example, `cpu bf16`.
     """
     split = evaluation.split
     rows = zip(split.source, evaluation.hypotheses, split.references[0], strict=True)
@@ -199,7 +203,7 @@ def as_dict(
         "files": list(split.files),
         "models": list(models),
         "weights": list(weights),
-        "search": {**search_settings(settings), "tag": split.tag, "shortlist": shortlist},
+        "search": search_settings(options) | {"tag": split.tag},
         "sentences": len(split.source),
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
@@ -214,15 +218,12 @@ def as_dict(
     }
 
 
-def search_settings(settings: Settings) -> dict[str, Any]:
-    """Return how was searched, without what changes no translation."""
-    values = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
-    of_sampling = ("temperature", "top_k", "top_p", "seed")
-    for name in ("search", "tokens_per_batch", "window", "with_alignment", "with_spares", "distinct", *of_sampling):
-        del values[name]
-    if settings.search.method == "greedy":
+def search_settings(options: SearchOptions) -> dict[str, Any]:
+    """Return the options that translations depend on, of those that `nmt evaluate` has."""
+    values = options.model_dump(exclude=NOT_KEPT)
+    if options.method == "greedy":
         values["beam_size"] = 1
-    if settings.search.method != "beam" or settings.search.beam_size == 1:
+    if options.method != "beam" or options.beam_size == 1:
         values["beam_prune"] = 0.0
     return values
 
@@ -243,7 +244,7 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
-    usual = {**search_settings(Settings.of(config)), "shortlist": config.decoding.shortlist}
+    usual = search_settings(SearchOptions.of(config))
     named = ("method", "beam_size", "tag", *(["beam_prune"] if search in ("greedy", "beam1") else []))
     other = {k: v for k, v in result["search"].items() if k not in named and v != usual[k]}
     if other:
