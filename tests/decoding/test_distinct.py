@@ -1,6 +1,5 @@
-"""n-best lists in which no text comes twice (`Settings.distinct`)."""
+"""n-best lists in which no text comes twice (`SearchOptions.distinct`)."""
 
-import dataclasses
 import random
 
 import pytest
@@ -9,8 +8,7 @@ from toy_model import ToyModel
 
 from nmt.data.subword import Subword
 from nmt.decoding.output_formats import render
-from nmt.decoding.search_options import Options
-from nmt.decoding.translator import Settings
+from nmt.decoding.search_options import SearchOptions
 
 LINES = ["the cat sat", "", "a mat", "the cat sat on a mat and the cat sat. heute schläft the cat."]
 
@@ -27,8 +25,9 @@ def few_texts(monkeypatch):
 
 
 def settings(n_best, distinct=None, method="beam", **rest):
-    asked = Options(method=method, beam_size=6, n_best=n_best)
-    return Settings(asked, max_length_ratio=1, max_length_extra=3, distinct=distinct, **rest)
+    return SearchOptions(
+        method=method, beam_size=6, n_best=n_best, max_length_ratio=1, max_length_extra=3, distinct=distinct, **rest
+    )
 
 
 def texts(bpe, asked, lines=LINES):
@@ -81,7 +80,7 @@ def test_each_draw_is_returned_unless_distinct_ones_are_asked_for(bpe):
 
 def test_a_shorter_list_is_padded_as_text(bpe):
     translator = make(bpe, ToyModel(bpe.size, end=3.0))
-    asked = dataclasses.replace(settings(20, method="sample"), distinct=True)
+    asked = settings(20, True, "sample")
     [found] = translator.translate(["the cat"], asked)
     lines = render(found, "text", 20, False).split("\n")[:-1]
     assert len(lines) == 20 and lines[len(found.targets) :] == [""] * (20 - len(found.targets))
