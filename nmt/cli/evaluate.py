@@ -41,7 +41,7 @@ def command(**given: Any) -> None:
     from nmt.decoding.loading import find_checkpoints, load_translator
     from nmt.evaluation import test_sets as room
     from nmt.evaluation.metrics import ALL, build, default_tokenizer
-    from nmt.evaluation.score_warnings import advice
+    from nmt.evaluation.score_warnings import score_warnings
     from nmt.storage.json_text import dump_json
     from nmt.storage.standard_streams import standard_output
 
@@ -73,10 +73,11 @@ def command(**given: Any) -> None:
         result = room.as_dict(evaluation, models, loaded.weights, search, arithmetic)
         results.append(result | {"hypotheses": None})
         try:
-            results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
+            results[-1]["hypotheses"] = str(room.save(evaluation, result, folder, config))
         except NmtError as error:  # what was found is printed all the same
             failure = error
-        for hint in advice([("the translation", evaluation.hypotheses)], split.named_references, scoring=scoring):
+        hypotheses = [("the translation", evaluation.hypotheses)]
+        for hint in score_warnings(hypotheses, split.named_references, scoring=scoring):
             logger.info(f"nmt evaluate: {hint}")
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:

@@ -98,7 +98,7 @@ def check(given: dict[str, Any]) -> None:
     for method in ("greedy", "sample"):
         exclude(given, method, "beam_prune")
     if given["length_penalty"] == "none" and given["alpha"] is not None:
-        raise click.UsageError("--alpha means nothing with --length-penalty none; leave it out")
+        raise click.UsageError("--alpha has no effect with --length-penalty none; leave it out")
     if given["greedy"] and given.get("n_best", 1) > 1:
         raise click.UsageError("--greedy gives one translation; for --n-best leave it out, or draw with --sample")
     for name in SAMPLING:

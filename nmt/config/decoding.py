@@ -52,7 +52,7 @@ class Decoding(Section):
     """Lines that are read ahead and sorted by length; the output keeps the order of the input."""
 
     @model_validator(mode="after")
-    def _agrees(self) -> "Self":
+    def _check(self) -> "Self":
         if self.length_penalty == "none":
-            self.refuse_idle(["alpha"], "with 'length_penalty: none'")
+            self.reject_unused(["alpha"], "with 'length_penalty: none'")
         return self

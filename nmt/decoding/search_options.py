@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from nmt.config import Config, Decoding
 from nmt.config.loading import explain
-from nmt.config.section import NotNegative, Positive
+from nmt.config.section import NotNegative, Positive, reject
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
@@ -49,12 +49,19 @@ class SearchOptions(Decoding):
     """Seed of the draws (sample)."""
 
     @model_validator(mode="after")
-    def _agrees(self) -> "Self":
+    def _check(self) -> "Self":
         """Replace the check of `Decoding`: `alpha` of a run is ignored if a search has length_penalty none."""
-        if self.method == "greedy" and self.n_best > 1:
-            raise ValueError(f"greedy search returns one hypothesis, not n_best {self.n_best}; use beam or sample")
-        if self.method == "beam" and self.n_best > self.beam_size:
-            raise ValueError(f"n_best {self.n_best} needs beam_size of at least {self.n_best}, not {self.beam_size}")
+        n_best, beam_size = self.n_best, self.beam_size
+        reject(
+            (
+                self.method == "greedy" and n_best > 1,
+                f"greedy search returns one hypothesis, not n_best {n_best}; use method beam or sample",
+            ),
+            (
+                self.method == "beam" and n_best > beam_size,
+                f"n_best {n_best} needs beam_size of at least {n_best}, not {beam_size}",
+            ),
+        )
         return self
 
     @property

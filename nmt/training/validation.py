@@ -17,7 +17,7 @@ from nmt.decoding.hypothesis import NanProbabilities
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translator import Translator
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
-from nmt.evaluation.score_warnings import validation_advice
+from nmt.evaluation.score_warnings import validation_warning
 from nmt.kernels.device import Arithmetic
 from nmt.kernels.out_of_memory import run_with_retry
 from nmt.models.inference import prepare_for_search
@@ -44,7 +44,7 @@ def advice(config: Config, references: Sequence[str]) -> str | None:
     """Return what to change where BLEU, of validation or as the reward of risk training, finds no words to count."""
     if not config.training.validation_bleu and config.training.objective != "risk":
         return None
-    return validation_advice(references, config.data.target_language)
+    return validation_warning(references, config.data.target_language)
 
 
 def scored_pairs(config: Config, prepared: Prepared) -> tuple[npt.NDArray[np.bool_], str]:
