@@ -1,4 +1,4 @@
-"""`nmt attention`: alignment maps of translated sentences."""
+"""`nmt attention`: translate sentences and draw their attention as maps of source and target words."""
 
 import logging
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from nmt.cli import options
+from nmt.cli import options, search_flags
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
     "--level", type=click.Choice(["word", "piece"]), default="word", show_default=True, help="What is a cell."
 )
 @click.option("--font", type=FILE, help="Font file for characters that matplotlib's own font lacks, such as Chinese.")
-@options.beam_size
+@search_flags.beam_size
 @options.tag
 @options.machine
 def command(
@@ -48,7 +48,6 @@ def command(
     from nmt.data.lines import InvalidLines
     from nmt.decoding.line_input import input_name, open_lines
     from nmt.decoding.loading import find_checkpoints, load_translator
-    from nmt.decoding.translator import Settings
     from nmt.reports.attention_maps import draw, of_translation
     from nmt.reports.figure import check, save
     from nmt.reports.fonts import families_for
@@ -64,10 +63,11 @@ def command(
     if not lines:
         raise NmtError("nothing to draw: give sentences on stdin or with --input")
     found = find_checkpoints(models, checkpoint)
-    settings = Settings.of(*(each.config for each in found)).changed(with_alignment=True, beam_size=beam_size, tag=tag)
+    given = {"with_alignment": True, "beam_size": beam_size, "tag": tag}
+    search = search_flags.search_options(given, [each.config for each in found])
     translator = load_translator(found, device, precision).translator
     is_any_drawn = False
-    for translation in translator.translate(lines, settings):
+    for translation in translator.translate(lines, search):
         number = translation.number + 1
         path = place(output, number, len(lines))
         try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nmt.cli import metric_options, options
+from nmt.cli import metric_options, options, search_flags
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 @options.tag
 @click.option("--tokenize", "-tok", help="BLEU's tokeniser; default that of the target language. See nmt score.")
 @metric_options.of_metrics
-@options.search
+@search_flags.search
 @options.machine
 @click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Where results are kept; default RUN/evaluations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -35,25 +35,20 @@ def command(**given: Any) -> None:
     if (given["source"] is None) != (not given["references"]):
         raise click.UsageError("--source and --reference are given together")
     options.exclude(given, "split", "source")
-    options.check_search(given)
+    search_flags.check(given)
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
     from nmt.decoding.loading import find_checkpoints, load_translator
-    from nmt.decoding.translator import Settings
     from nmt.evaluation import test_sets as room
     from nmt.evaluation.metrics import ALL, build, default_tokenizer
-    from nmt.evaluation.score_warnings import advice
+    from nmt.evaluation.score_warnings import score_warnings
     from nmt.storage.json_text import dump_json
     from nmt.storage.standard_streams import standard_output
 
     standard_output()  # before anything is translated
     found = find_checkpoints(given["models"], given["checkpoint"])
     run, config = found[0].run, found[0].config
-    asked = {name: given[name] for name in options.SEARCH}
-    settings = Settings.of(*(each.config for each in found)).changed(
-        method="greedy" if given["greedy"] else None, **asked
-    )
-    settings.check(each.config for each in found)
+    search = search_flags.search_options(given, [each.config for each in found])
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     scoring = metric_options.scoring(given, tokenize, ALL)
     build("bleu", scoring)
@@ -65,8 +60,7 @@ def command(**given: Any) -> None:
         splits = [room.read_split(config, name, run.config_file) for name in wanted]
     folder = given["output"] or run.folder / "evaluations"
     room.check_folder(folder)
-    shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
-    loaded = load_translator(found, given["device"], given["precision"], shortlist)
+    loaded = load_translator(found, given["device"], given["precision"], search.shortlist)
     translator = loaded.translator
     for split in splits:  # all, before hours go into the first
         translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
@@ -75,14 +69,15 @@ def command(**given: Any) -> None:
     results: list[dict[str, Any]] = []
     failure: NmtError | None = None
     for split in splits:
-        evaluation = room.evaluate(translator, settings, split, scoring, loaded.usual_max_tokens)
-        result = room.as_dict(evaluation, models, loaded.weights, settings, shortlist, arithmetic)
+        evaluation = room.evaluate(translator, search, split, scoring, loaded.usual_max_tokens)
+        result = room.as_dict(evaluation, models, loaded.weights, search, arithmetic)
         results.append(result | {"hypotheses": None})
         try:
-            results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
+            results[-1]["hypotheses"] = str(room.save(evaluation, result, folder, config))
         except NmtError as error:  # what was found is printed all the same
             failure = error
-        for hint in advice([("the translation", evaluation.hypotheses)], split.named_references, scoring=scoring):
+        hypotheses = [("the translation", evaluation.hypotheses)]
+        for hint in score_warnings(hypotheses, split.named_references, scoring=scoring):
             logger.info(f"nmt evaluate: {hint}")
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:

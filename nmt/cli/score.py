@@ -100,7 +100,7 @@ def command(**given: Any) -> None:
     form = _form(given)
     _check(given)
     from nmt.evaluation.metrics import ALL
-    from nmt.evaluation.score_warnings import advice
+    from nmt.evaluation.score_warnings import score_warnings
     from nmt.evaluation.scored_files import read_texts, read_tsv
     from nmt.storage.standard_streams import standard_output
 
@@ -119,7 +119,7 @@ def command(**given: Any) -> None:
     if given["paired"] and len(text.systems) < 2:
         raise click.UsageError("--paired compares systems: give two files or more")
     standard_output()
-    for hint in advice(text.systems, text.references, wanted, scoring):
+    for hint in score_warnings(text.systems, text.references, wanted, scoring):
         click.echo(f"nmt score: {hint}", err=True)
     if given["sentence_level"]:
         result = _of_sentences(text, wanted, scoring, form, given["width"])
@@ -200,11 +200,11 @@ def _paired(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str
 
 def _of_sentences(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str, decimals: int) -> str:
     from nmt.evaluation.metrics import sentence_scores
-    from nmt.reports.score_tables import Sentences
+    from nmt.reports.score_tables import SentenceTable
 
     references = [lines for _, lines in text.references]
     found = [sentence_scores(system, references, wanted, scoring) for _, system in text.systems]
-    sentences = Sentences(text, found, decimals)
+    sentences = SentenceTable(text, found, decimals)
     if form == "tsv":
         click.echo(sentences.signatures(), err=True)
     forms = {"text": sentences.as_text, "tsv": sentences.as_tsv, "json": sentences.as_json}

@@ -1,6 +1,5 @@
 """Translate an input line by line: read, translate in windows, write, and resume (the loop of `nmt translate`)."""
 
-import dataclasses
 import hashlib
 import logging
 from collections.abc import Iterable
@@ -18,8 +17,8 @@ from nmt.decoding.output_files import DirectOutput, is_special, open_output
 from nmt.decoding.output_formats import Format, render, render_alignments
 from nmt.decoding.progress import Progress
 from nmt.decoding.resumable_output import HashedLines, ResumableOutput, open_resumable
+from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Settings
 from nmt.errors import NmtError
 
 logger = logging.getLogger(__name__)
@@ -57,11 +56,9 @@ class TranslationJob:
         has_file = self.alignments is not None and not self.has_inline_alignments
         return [self.output, self.alignments] if has_file else [self.output]
 
-    def identity(self, settings: Settings) -> dict[str, Any]:
+    def identity(self, search: SearchOptions) -> dict[str, Any]:
         """Return the options that the output depends on, as JSON values."""
-        options = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
-        for name in ("search", "tokens_per_batch", "window"):
-            del options[name]
+        options = search.model_dump(exclude={"tokens_per_batch", "window", "shortlist"})
         prefix = None if self.prefix is None else hashlib.sha256(self.prefix.encode("utf-8", "replace")).hexdigest()
         alignments = "none" if self.alignments is None else "inline" if self.has_inline_alignments else "file"
         return {
@@ -79,7 +76,7 @@ class TranslationJob:
         return [text, render_alignments(translation, self.output_format, n_best)] if has_file else [text]
 
 
-def translate_lines(loaded: LoadedTranslator, settings: Settings, job: TranslationJob) -> None:
+def translate_lines(loaded: LoadedTranslator, search: SearchOptions, job: TranslationJob) -> None:
     """Translate the lines of an input and write the translations in the same order.
 
     If all outputs are regular files, an interrupted translation keeps its finished lines (see `open_resumable`).
@@ -93,7 +90,7 @@ def translate_lines(loaded: LoadedTranslator, settings: Settings, job: Translati
     if job.prefixes is not None and job.prefix is None:
         inputs["--prefix-file"] = HashedLines(job.prefixes)
     with ExitStack() as stack:
-        output = stack.enter_context(_open_outputs(loaded, settings, job, stack))
+        output = stack.enter_context(_open_outputs(loaded, search, job, stack))
         output.skip_finished(inputs)
         first = output.finished_lines
         if job.resume:
@@ -104,7 +101,7 @@ def translate_lines(loaded: LoadedTranslator, settings: Settings, job: Translati
         progress = stack.enter_context(Progress(lambda n: source.share(first + n, size), is_live=is_live))
         windows = loaded.translator.windows(
             read_json_lines(source, name, first) if job.input_format == "json" else source,
-            settings,
+            search,
             inputs.get("--prefix-file", job.prefixes),
             is_live,
             first,
@@ -113,7 +110,7 @@ def translate_lines(loaded: LoadedTranslator, settings: Settings, job: Translati
         for window in windows:
             for translation in window:
                 warnings.check(translation.number, len(translation.source_pieces))
-                output.write(job.render(translation, settings.search.n_best))
+                output.write(job.render(translation, search.n_best))
             output.commit()
     warnings.finish()
     if progress.lines:
@@ -121,12 +118,12 @@ def translate_lines(loaded: LoadedTranslator, settings: Settings, job: Translati
 
 
 def _open_outputs(
-    loaded: LoadedTranslator, settings: Settings, job: TranslationJob, stack: ExitStack
+    loaded: LoadedTranslator, search: SearchOptions, job: TranslationJob, stack: ExitStack
 ) -> AbstractContextManager[ResumableOutput | DirectOutput]:
     """Return a resumable output if all outputs are regular files; otherwise open them in `stack`."""
     regular = [path for path in job.paths if path is not None and not is_special(path)]
     if len(regular) == len(job.paths):
-        made_with = {**loaded.identity(), **job.identity(settings)}
+        made_with = {**loaded.identity(), **job.identity(search)}
         return open_resumable(regular, made_with, job.resume, job.resume_command)
     if job.resume:
         raise NmtError("--resume needs regular files as --output and as --alignments")

@@ -1,4 +1,4 @@
-"""Hints where text and metric do not suit each other: no spaces where words are counted, text already tokenised."""
+"""Warn if text and metric do not fit: no spaces but a metric of words, or text that is already tokenised."""
 
 import unicodedata
 from collections import Counter
@@ -11,26 +11,26 @@ from nmt.data.languages import parse_language, unspaced_script
 from nmt.evaluation.metrics import ALL, DEFAULTS, Named, Scoring, build, default_tokenizer
 
 SAMPLE = 1000
-"""Lines that are looked at, evenly spaced."""
-LONGEST_WORD = {"Hani": 4.0, "Yiii": 4.0, "Tang": 4.0, "Kits": 4.0, "Nshu": 4.0, "": 30.0}
-"""Mean letters of a word, by script, above which the text has no spaces between words; "" is every spaced script. Words
-of segmented Chinese have 1.7 letters on average, clauses 10; words of Greenlandic have 12."""
-_OTHER_SCRIPTS = 8.0
-"""The same for scripts such as Thai, whose words have 4 to 6 letters and marks, and clauses 12 to 40."""
-_KANA = 0.05
-"""Share of the letters from which a text with Chinese characters is Japanese."""
+"""Number of lines to sample, evenly spaced."""
+MAX_MEAN_WORD = {"Hani": 4.0, "Yiii": 4.0, "Tang": 4.0, "Kits": 4.0, "Nshu": 4.0, "": 30.0}
+"""Mean number of letters per word, by script, above which the text counts as written without spaces. "" stands for all
+scripts with spaces. Segmented Chinese has 1.7 letters per word and 10 per clause; Greenlandic has 12 per word."""
+_MAX_MEAN_WORD_OTHER = 8.0
+"""The same for other scripts, such as Thai, which has 4 to 6 letters and marks per word and 12 to 40 per clause."""
+_MIN_KANA = 0.05
+"""Minimum share of kana in a text with Chinese characters that counts as Japanese."""
 _LANGUAGE = {
     "Hani": "zh", "Jpan": "ja", "Thai": "th", "Laoo": "lo", "Khmr": "km", "Mymr": "my", "Tibt": "bo", "Yiii": "ii",
 }  # fmt: skip
-"""A code that chooses the tokeniser of a script."""
+"""A language code with the right tokeniser for each script."""
 _TOKENIZED_LINES = 100
 
 
-def without_spaces(lines: Sequence[str], tokenize: Callable[[str], str]) -> str | None:
-    """Return the script of lines whose words, as `tokenize` separates them, are whole clauses; None where they are not.
+def script_without_spaces(lines: Sequence[str], tokenize: Callable[[str], str]) -> str | None:
+    """Return the script of `lines` if `tokenize` yields whole clauses instead of words; otherwise None.
 
-    The script is one of `data.languages`, "" for every other. Letters of a spaced script count only in words of nothing
-    else, as addresses and program code are long as well.
+    The script is one of `data.languages`, or "" for any other. Letters of a script with spaces count only in words
+    without other characters, because addresses and program code are long as well.
     """
     letters: Counter[str] = Counter()
     words: Counter[str] = Counter()
@@ -39,7 +39,7 @@ def without_spaces(lines: Sequence[str], tokenize: Callable[[str], str]) -> str 
         for word in tokenize(line).split():
             scripts = Counter(unspaced_script(c) for c in word if unicodedata.category(c)[0] in "LM")
             kana += scripts["Jpan"]
-            scripts["Hani"] += scripts.pop("Jpan", 0)  # one Japanese word has both
+            scripts["Hani"] += scripts.pop("Jpan", 0)  # a Japanese word may contain both
             plain = scripts.pop("", 0)
             if plain and plain == len(word.strip("\"'.,;:!?()")):
                 scripts[""] = plain
@@ -50,18 +50,18 @@ def without_spaces(lines: Sequence[str], tokenize: Callable[[str], str]) -> str 
     total = letters.total() + others
     for script, count in letters.most_common():
         is_main = count > (0.3 if script else 0.5) * total
-        if is_main and count > LONGEST_WORD.get(script, _OTHER_SCRIPTS) * words[script]:
-            return "Jpan" if script == "Hani" and kana > _KANA * total else script
+        if is_main and count > MAX_MEAN_WORD.get(script, _MAX_MEAN_WORD_OTHER) * words[script]:
+            return "Jpan" if script == "Hani" and kana > _MIN_KANA * total else script
     return None
 
 
-def advice(
+def score_warnings(
     systems: Sequence[Named], references: Sequence[Named], metrics: Sequence[str] = ALL, scoring: Scoring = DEFAULTS
 ) -> list[str]:
-    """Return hints on the references, written without spaces, and on the hypotheses, already tokenised; one a line."""
+    """Return warnings about references without spaces and about hypotheses that are already tokenised."""
     found = []
     for name, lines in references:
-        if hint := _on_spaces(name, lines, metrics, scoring):
+        if hint := _warn_about_spaces(name, lines, metrics, scoring):
             found.append(hint)
             break
     if "bleu" in metrics and scoring.tokenize in ("13a", "intl"):
@@ -74,24 +74,24 @@ def advice(
     return found
 
 
-def _on_spaces(name: str, lines: Sequence[str], metrics: Sequence[str], scoring: Scoring) -> str | None:
-    """Return what to do where a metric takes whole clauses of these references as words."""
+def _warn_about_spaces(name: str, lines: Sequence[str], metrics: Sequence[str], scoring: Scoring) -> str | None:
+    """Return a warning if a metric takes whole clauses of these references as words; otherwise None."""
     counted, remedies = [], []
     if "bleu" in metrics:
         bleu = build("bleu", scoring)
         assert isinstance(bleu, BLEU)
-        script = without_spaces(lines, bleu.tokenizer)
+        script = script_without_spaces(lines, bleu.tokenizer)
         if script is not None:
             counted.append(f"BLEU with the tokeniser {scoring.tokenize}")
             remedies.append(f"use --tokenize {_tokenizer(script)}")
     if "ter" in metrics:
         ter = build("ter", scoring)
         assert isinstance(ter, TER)
-        script = without_spaces(lines, ter.tokenizer)
+        script = script_without_spaces(lines, ter.tokenizer)
         if script is not None:
             counted.append("TER")
             is_splittable = script in ("Hani", "Jpan") and not (scoring.ter_normalized and scoring.ter_asian_support)
-            remedies.append("use --ter-normalized --ter-asian-support" if is_splittable else "read chrF and not TER")
+            remedies.append("use --ter-normalized --ter-asian-support" if is_splittable else "use chrF instead of TER")
     if not counted:
         return None
     takes = "takes" if len(counted) == 1 else "take"
@@ -107,12 +107,12 @@ def _tokenizer(script: str) -> str:
     return "zh" if script == "Hani" else "char"
 
 
-def validation_advice(references: Sequence[str], target_language: str) -> str | None:
-    """Return what to change where BLEU of the validation references would count whole clauses as words."""
+def validation_warning(references: Sequence[str], target_language: str) -> str | None:
+    """Return a warning if validation BLEU would take whole clauses of the references as words; otherwise None."""
     tokenize = default_tokenizer(target_language)
     bleu = build("bleu", Scoring(tokenize=tokenize))
     assert isinstance(bleu, BLEU)
-    script = without_spaces(references, bleu.tokenizer)
+    script = script_without_spaces(references, bleu.tokenizer)
     if script is None:
         return None
     if script and parse_language(target_language).script != script:
@@ -120,6 +120,6 @@ def validation_advice(references: Sequence[str], target_language: str) -> str | 
     else:
         remedy = "set training.metric: loss"
     return (
-        f"data.valid: the target is written without spaces between words, but the tokeniser {tokenize}, which "
-        f"data.target_language: {target_language} chooses for BLEU, needs them; BLEU will stay near 0: {remedy}"
+        f"data.valid: the target is written without spaces between words, but BLEU's tokeniser {tokenize}, chosen "
+        f"by data.target_language: {target_language}, needs them; BLEU will stay near 0: {remedy}"
     )

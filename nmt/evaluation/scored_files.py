@@ -1,4 +1,4 @@
-"""What `nmt score` compares: systems and references, from files of one sentence a line or from the columns of a TSV."""
+"""Read hypotheses and references for `nmt score`: files with one sentence per line, or columns of a TSV file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _NAMED_LINES = 10
 
 @dataclass(frozen=True)
 class ScoredText:
-    """Systems, the references and, where known, the source of the same sentences."""
+    """Systems, references and, if known, the source of the same sentences."""
 
     systems: list[Named]
     references: list[Named]
@@ -23,7 +23,7 @@ class ScoredText:
 
 
 def read_texts(systems: Sequence[Path], references: Sequence[Path]) -> ScoredText:
-    """Read one file for each system, `STDIN` for standard input, and for each reference.
+    """Read one file per system and per reference; `STDIN` is standard input.
 
     Raises `NmtError` unless all have the same number of lines.
     """
@@ -36,12 +36,12 @@ def read_texts(systems: Sequence[Path], references: Sequence[Path]) -> ScoredTex
 def read_tsv(
     path: Path, systems: Sequence[str], references: Sequence[str], source: str | None, has_header: bool
 ) -> ScoredText:
-    """Read columns of one TSV, `STDIN` for standard input; quotes have no special meaning.
+    """Read columns of one TSV file; `STDIN` is standard input. Quotes have no special meaning.
 
-    A column is its number, counted from 1, or with `has_header` its name in the first line. Without `systems` and
-    `references` a file of two columns has the hypothesis in the first and the reference in the second.
+    A column is given by its number, counted from 1, or with `has_header` by its name in the first line. Without
+    `systems` and `references`, a file of two columns has the hypothesis first and the reference second.
 
-    Raises `NmtError` naming the file and the lines that have too few columns.
+    Raises `NmtError` that names the file and the lines with too few columns.
     """
     lines = _lines(path)
     name = _name(path)
@@ -52,7 +52,7 @@ def read_tsv(
     if not systems and not references:
         if (count := len(header or rows[0])) != 2:
             raise NmtError(
-                f"{name}: has {count} column{'s' * (count > 1)}; say which ones with --hypothesis-column and "
+                f"{name}: has {count} column{'s' * (count > 1)}; choose columns with --hypothesis-column and "
                 "--reference-column"
             )
         systems, references = ["1"], ["2"]
@@ -76,8 +76,8 @@ def _check_rows(rows: Sequence[Sequence[str]], needed: int, name: str, first: in
         has = f"{len(short):,} lines have too few tab-separated columns (lines {shown}"
         has += ", …)" if len(short) > _NAMED_LINES else ")"
     raise NmtError(
-        f"{name}: {has}; column {needed} is asked for: correct the file, or choose others with --hypothesis-column and "
-        "--reference-column"
+        f"{name}: {has}, but column {needed} is needed: correct the file, or choose other columns with "
+        "--hypothesis-column and --reference-column"
     )
 
 
@@ -85,15 +85,15 @@ def _number(column: str, header: Sequence[str] | None, name: str) -> int:
     """Return the number of a column, counted from 1."""
     if header is not None and column in header:
         if header.count(column) > 1:
-            raise NmtError(f"{name}: line 1 names {header.count(column)} columns '{column}'; give its number")
+            raise NmtError(f"{name}: line 1 has {header.count(column)} columns named '{column}'; give a number")
         return header.index(column) + 1
     if column.isdecimal() and int(column) >= 1:
         return int(column)
     if header is None:
         raise NmtError(
-            f"no column '{column}': columns are numbers, counted from 1, or with --header names of the first line"
+            f"no column '{column}': give a number, counted from 1, or with --header a name from the first line"
         )
-    raise NmtError(f"{name}: line 1 names no column '{column}'; it has: {', '.join(header)}")
+    raise NmtError(f"{name}: line 1 has no column named '{column}'; it has: {', '.join(header)}")
 
 
 def _label(number: int, header: Sequence[str] | None, name: str) -> str:

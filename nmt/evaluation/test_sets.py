@@ -1,6 +1,5 @@
-"""Translating a test set and scoring the result: what `nmt evaluate` reports and keeps in the run's folder."""
+"""Translate a test set, compute loss, BLEU, chrF and TER, and save the result: the work of `nmt evaluate`."""
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -18,7 +17,8 @@ from nmt.data.corpus import paths, read_pairs
 from nmt.data.lines import InvalidLines, read_lines
 from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.progress import Progress
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Named, Score, Scoring, check_lengths, corpus_scores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
@@ -26,9 +26,14 @@ from nmt.storage.json_text import dump_json, parse_json
 
 logger = logging.getLogger(__name__)
 SAMPLES = 5
-ELSEWHERE = "choose another folder with --output"
-ADDED = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
-"""Settings of the search that kept results lack where they are of before these were options."""
+FOLDER_REMEDY = "choose another folder with --output"
+DEFAULTS_OF_NEW_OPTIONS = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
+"""Search options that saved results of older versions lack, with their defaults."""
+UNSAVED_OPTIONS = {
+    "tokens_per_batch", "window", "with_alignment", "return_all_finished", "distinct", "temperature", "top_k", "top_p",
+    "seed",
+}  # fmt: skip
+"""Search options that change no translation of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -38,51 +43,50 @@ class Split:
     name: str
     source: Sequence[str]
     references: Sequence[Sequence[str]]
-    """One or several, each as long as `source`; the first is the one that loss is measured on."""
+    """One or several, each as long as `source`; the loss is computed on the first."""
     files: tuple[str, ...]
-    """Where they came from."""
+    """The files of source and references."""
     tag: str = ""
-    """What stands before each line, as in `config.Corpus`."""
+    """Tag to add before each line, as in `config.Corpus`."""
     tag_remedy: str = "choose one with --tag"
-    """What to do where it is missing."""
+    """What to do if it is missing."""
 
     @property
     def named_references(self) -> list[Named]:
-        """The references with the names of their files, which are the last of `files`."""
+        """The references with the names of their files, the last ones of `files`."""
         return list(zip(self.files[-len(self.references) :], self.references, strict=True))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out for one split."""
+    """The result for one split."""
 
     split: Split
     hypotheses: tuple[str, ...]
     loss: float | None
-    """Nats per subword token of the first reference, end of sentence included; None if all lines are left out."""
+    """Nats per subword token of the first reference, EOS included; None if all lines are left out."""
     target_tokens: int
-    """Subword tokens of the first reference that the loss is over, ends of sentences included."""
+    """Number of subword tokens in the loss, EOS included."""
     left_out: int
-    """Lines that the loss is without, as they are cut when they are translated (`decoding.max_source_tokens`)."""
+    """Number of lines not in the loss, because they are split when translated (`decoding.max_source_tokens`)."""
     scores: tuple[Score, ...]
     seconds: float
-    """Time of translating, subword encoding included, loading the model not."""
+    """Time to translate, including subword encoding but not loading the model."""
     translated_tokens: int
-    """Subword tokens generated, ends of sentences included."""
+    """Number of generated subword tokens, EOS included."""
 
     @property
     def perplexity(self) -> float | None:
-        """The exponential of the loss; not finite where that is not."""
+        """The exponential of the loss; not finite if the loss is not."""
         if self.loss is None or not math.isfinite(self.loss):
             return self.loss
         return math.exp(min(self.loss, 700.0))
 
 
 def read_split(config: Config, name: str, where: Path | None = None) -> Split:
-    """Read `valid`, or the test set `name` of the config; paths are relative to the working directory.
+    """Read `valid` or the test set `name` of the config; paths are relative to the working directory.
 
-    Raises `NmtError` naming the splits that there are, or the file `where` the config was read, and what to do, for a
-    path that leads nowhere.
+    Raises `NmtError` that names the known splits, or for a missing file its key in the config file `where`.
     """
     if name == "valid":
         corpus = config.data.valid
@@ -96,28 +100,28 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
         if not path.exists():
             raise NmtError(
                 f"{path}: no such file; the path is {key} of {where or config.run / 'config.yaml'}, relative to the "
-                f"working directory {Path.cwd()}: work where the file is, or name others with "
+                f"working directory {Path.cwd()}: change to the right directory, or give files with "
                 "--source FILE --reference FILE"
             )
     return _of_corpus(name, corpus)
 
 
 def split_names(config: Config) -> list[str]:
-    """Return every split that can be evaluated."""
+    """Return the names of all splits."""
     return ["valid", *config.data.test]
 
 
 def default_split(config: Config) -> str:
-    """Return `test` where there is one, else the only test set; raises `NmtError` where that leaves a choice."""
+    """Return `test` if it exists, else the only test set. Raises `NmtError` if there are several."""
     names = list(config.data.test)
     if "test" in names or len(names) == 1:
         return "test" if "test" in names else names[0]
     there = ", ".join(split_names(config))
-    raise NmtError(f"say what to evaluate on: --split ({there}, all), or --source FILE --reference FILE")
+    raise NmtError(f"choose a test set: --split ({there}, all), or --source FILE --reference FILE")
 
 
 def read_files(source: Path, references: Sequence[Path], tag: str = "") -> Split:
-    """Read a test set that the configuration does not know; `NmtError` where the files are not aligned."""
+    """Read a test set that is not in the configuration. Raises `NmtError` if the files are not aligned."""
     lines = list(read_lines(source))
     truths = [list(read_lines(path)) for path in references]
     check_lengths([(str(source), lines)], [(str(path), truth) for path, truth in zip(references, truths, strict=True)])
@@ -138,7 +142,7 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
 
 def evaluate(
     translator: Translator,
-    settings: Settings,
+    options: SearchOptions,
     split: Split,
     scoring: Scoring,
     usual_max_tokens: int | None = None,
@@ -149,26 +153,26 @@ def evaluate(
     `usual_max_tokens` source tokens.
     """
     sizes = translator.count_tokens(split.source)
-    is_whole = [size <= settings.max_source_tokens for size in sizes]
+    is_whole = [size <= options.max_source_tokens for size in sizes]
     pairs = itertools.compress(zip(split.source, split.references[0], strict=True), is_whole)
     left_out = len(is_whole) - sum(is_whole)
     if left_out:
         what = "the loss is without them" if any(is_whole) else "there is no loss, as no line is left"
         logger.warning(
             f"{split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
-            f"{is_whole.index(False) + 1:,}) have more than {settings.max_source_tokens} source tokens "
+            f"{is_whole.index(False) + 1:,}) have more than {options.max_source_tokens} source tokens "
             f"(--max-source-tokens) and are cut when they are translated; {what}"
         )
     total, count = 0.0, 0
-    for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
+    for _, values in translator.log_probs(pairs, options.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
     warnings = InputWarnings(InvalidLines(split.name), usual_max_tokens)
     start = time.perf_counter()
     hypotheses, tokens = [], 0
     with Progress(lambda lines: lines / len(is_whole), split.name) as progress:
-        asked = dataclasses.replace(settings, tag=split.tag)
-        for result in translator.translate(split.source, asked, on_batch=progress.advance):
+        search = options.changed(tag=split.tag)
+        for result in translator.translate(split.source, search, on_batch=progress.advance):
             hypotheses.append(result.targets[0].text)
             tokens += len(result.targets[0].token_log_probs)
             warnings.check(result.number, sizes[result.number])
@@ -183,14 +187,13 @@ def as_dict(
     evaluation: Evaluation,
     models: Sequence[str],
     weights: Sequence[str],
-    settings: Settings,
-    shortlist: int,
+    options: SearchOptions,
     arithmetic: str,
 ) -> dict[str, Any]:
-    """Return what is printed as JSON and kept beside the hypotheses.
+    """Return the result as it is printed as JSON and saved beside the hypotheses.
 
-    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble, and `weights` their checksums; `shortlist`
-    is as in `config.Decoding`; `arithmetic` is such as `cpu bf16`.
+    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `weights` are their checksums; `arithmetic`
+    is device and data type, e.g. `cpu bf16`.
     """
     split = evaluation.split
     rows = zip(split.source, evaluation.hypotheses, split.references[0], strict=True)
@@ -199,7 +202,7 @@ def as_dict(
         "files": list(split.files),
         "models": list(models),
         "weights": list(weights),
-        "search": {**search_settings(settings), "tag": split.tag, "shortlist": shortlist},
+        "search": search_settings(options) | {"tag": split.tag},
         "sentences": len(split.source),
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
@@ -214,36 +217,34 @@ def as_dict(
     }
 
 
-def search_settings(settings: Settings) -> dict[str, Any]:
-    """Return how was searched, without what changes no translation."""
-    values = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
-    of_sampling = ("temperature", "top_k", "top_p", "seed")
-    for name in ("search", "tokens_per_batch", "window", "with_alignment", "with_spares", "distinct", *of_sampling):
-        del values[name]
-    if settings.search.method == "greedy":
+def search_settings(options: SearchOptions) -> dict[str, Any]:
+    """Return the search options that can change a translation."""
+    values = options.model_dump(exclude=UNSAVED_OPTIONS)
+    if options.method == "greedy":
         values["beam_size"] = 1
-    if settings.search.method != "beam" or settings.search.beam_size == 1:
+    if options.method != "beam" or options.beam_size == 1:
         values["beam_prune"] = 0.0
     return values
 
 
 def check_folder(folder: Path) -> None:
-    """Make `folder`, and raise `NmtError` where `keep` could not write into it, before anything is translated."""
-    with convert_write_errors(folder, ELSEWHERE):
+    """Create `folder`. Raises `NmtError` if `save` could not write to it, before any time is spent."""
+    with convert_write_errors(folder, FOLDER_REMEDY):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
 
 
-def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: Config) -> Path:
-    """Write the hypotheses and `result` into `folder` as SPLIT-CHECKPOINT-SEARCH.txt and .json; return the former.
+def save(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: Config) -> Path:
+    """Write the hypotheses and `result` to `folder` as SPLIT-CHECKPOINT-SEARCH.txt and .json; return the former.
 
-    Settings that differ from the run's, or other files or weights under the same name, get names of their own, so that
-    only the same evaluation is ever overwritten. Raises `NmtError` where the folder cannot be written.
+    Search options that differ from the run's, and other files or weights of the same name, become part of the file
+    name, so that only the result of the same evaluation is overwritten. Raises `NmtError` if the folder cannot be
+    written.
     """
     search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
-    usual = {**search_settings(Settings.of(config)), "shortlist": config.decoding.shortlist}
+    usual = search_settings(SearchOptions.of(config))
     named = ("method", "beam_size", "tag", *(["beam_prune"] if search in ("greedy", "beam1") else []))
     other = {k: v for k, v in result["search"].items() if k not in named and v != usual[k]}
     if other:
@@ -256,19 +257,19 @@ def keep(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
         ".json": dump_json(result, indent=1, ensure_ascii=False) + "\n",
     }
     for suffix, content in contents.items():
-        write_atomically(folder / f"{name}{suffix}", content, ELSEWHERE)
+        write_atomically(folder / f"{name}{suffix}", content, FOLDER_REMEDY)
     return folder / f"{name}.txt"
 
 
 def _identity(result: dict[str, Any]) -> str:
-    """Return what tells one evaluation from another."""
+    """Return a text that identifies the evaluation: models, files, options and metrics."""
     wanted = {key: result[key] for key in ("files", "models", "weights", "arithmetic")}
-    wanted["search"] = {**ADDED, **result["search"]}
+    wanted["search"] = {**DEFAULTS_OF_NEW_OPTIONS, **result["search"]}
     return json.dumps({**wanted, "signatures": [score["signature"] for score in result["scores"]]}, sort_keys=True)
 
 
 def _is_other(path: Path, identity: str) -> bool:
-    """Tell whether `path` holds the result of another evaluation."""
+    """Return whether `path` holds the result of another evaluation."""
     try:
         return _identity(parse_json(path.read_text(encoding="utf-8"))) != identity
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Alignment maps: which source words the decoder looked at for each target word.
+"""Draw attention maps: the attention of each target word to the source words.
 
 Axes: S source pieces or words (columns), T target pieces or words (rows).
 """
@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from nmt.data.languages import unspaced_script
 from nmt.data.subword import SPACE
 from nmt.errors import NmtError
-from nmt.reports.fonts import advice, families_for
+from nmt.reports.fonts import families_for, missing_font_advice
 
 if TYPE_CHECKING:
     from nmt.decoding.translation import Translation
 
-LARGEST = 200
-"""Most rows or columns that are drawn: more cannot be read."""
+MAX_TOKENS = 200
+"""Maximum number of rows or columns; more are not readable."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """One translated sentence."""
+    """The attention of one translated sentence."""
 
     source: tuple[str, ...]
     """S labels."""
@@ -39,24 +39,24 @@ class Alignment:
     """(T, S), at least 0."""
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit together."""
+        """Check that the shapes agree."""
         assert self.weights.shape == (len(self.target), len(self.source))
 
 
 def of_translation(translation: "Translation", by_words: bool) -> Alignment:
-    """Return the map of the best translation of a line; raises `NmtError` where it has no attention."""
+    """Return the attention of the best translation of a line. Raises `NmtError` if it has none."""
     best = translation.targets[0]
     if best.attention is None or not best.attention.size:
-        raise NmtError("nothing to draw (empty, or too long to be translated in one piece)")
+        raise NmtError("nothing to draw (the line is empty, or too long to be translated in one part)")
     source = (*translation.source_pieces, "</s>")
     pieces = Alignment(source, best.pieces, best.attention[: len(best.pieces)])
-    return of_words(pieces) if by_words else plain(pieces)
+    return join_pieces(pieces) if by_words else mark_spaces(pieces)
 
 
-def of_words(pieces: Alignment) -> Alignment:
-    """Join the pieces of each word: attention to a word is the sum over its pieces, that of a word the mean.
+def join_pieces(pieces: Alignment) -> Alignment:
+    """Join pieces to words: sum the attention over the pieces of a source word, average it over those of a target word.
 
-    `</s>` stays by itself, and so do the pieces of Chinese and other scripts without spaces.
+    `</s>` and the pieces of Chinese and other scripts without spaces are not joined.
     """
     columns, source = _groups(pieces.source)
     rows, target = _groups(pieces.target)
@@ -68,31 +68,32 @@ def of_words(pieces: Alignment) -> Alignment:
     return Alignment(source, target, (of @ pieces.weights @ onto).astype(np.float32))
 
 
-def plain(pieces: Alignment) -> Alignment:
-    """Write the pieces as they are seen in the text, with the mark of a word's beginning kept."""
-    return Alignment(_tidy(pieces.source), _tidy(pieces.target), pieces.weights)
+def mark_spaces(pieces: Alignment) -> Alignment:
+    """Return the pieces as labels, with a visible mark at the beginning of each word."""
+    return Alignment(_replace_space_marks(pieces.source), _replace_space_marks(pieces.target), pieces.weights)
 
 
 def draw(alignment: Alignment, font: Path | None = None, may_lack: bool = False) -> Figure:
-    """Return the map: source as columns, target as rows, dark where the attention is.
+    """Return the map: source as columns, target as rows; darker cells have more attention.
 
-    Raises `NmtError` where there is nothing to draw or no font has the characters; with `may_lack` the latter is left
-    to the browser that shows the SVG.
+    Raises `NmtError` if there is nothing to draw or no font has the characters. With `may_lack` missing characters are
+    allowed, because the browser that shows the SVG has its own fonts.
     """
     rows, columns = alignment.weights.shape
     if not rows or not columns:
         raise NmtError("nothing to draw: the sentence or its translation is empty")
-    if max(rows, columns) > LARGEST:
-        raise NmtError(f"{rows} x {columns} tokens cannot be read in one picture; give sentences of at most {LARGEST}")
+    if max(rows, columns) > MAX_TOKENS:
+        raise NmtError(f"{rows} x {columns} tokens do not fit in one figure; give sentences of at most {MAX_TOKENS}")
     families, lacking = families_for([*alignment.source, *alignment.target], font)
     if lacking and not may_lack:
-        raise NmtError(advice(lacking))
+        raise NmtError(missing_font_advice(lacking))
     text = FontProperties(family=families, size=10)
     figure = Figure(figsize=(2.2 + 0.34 * columns, 1.6 + 0.30 * rows), dpi=120, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(alignment.weights, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.xaxis.tick_top()
-    axes.set_xticks(range(columns), list(alignment.source), rotation=_slant(alignment.source), parse_math=False)
+    rotation = _label_rotation(alignment.source)
+    axes.set_xticks(range(columns), list(alignment.source), rotation=rotation, parse_math=False)
     axes.set_yticks(range(rows), list(alignment.target), parse_math=False)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_fontproperties(text)
@@ -107,33 +108,33 @@ def draw(alignment: Alignment, font: Path | None = None, may_lack: bool = False)
 
 
 def _groups(pieces: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
-    """Return the number of the word of each piece, and the words."""
+    """Return the word index of each piece, and the words."""
     numbers: list[int] = []
     words: list[str] = []
     for piece in pieces:
         is_end = piece == "</s>"
         begins = not words or is_end or piece.startswith(SPACE) or words[-1] == "</s>"
         is_lone_space = words and not words[-1]
-        is_mark = unicodedata.category(piece[0]).startswith("M") if piece else False  # belongs to the letter before it
+        is_mark = unicodedata.category(piece[0]).startswith("M") if piece else False  # combining character
         if begins or (not is_lone_space and not is_mark and (_is_wide(piece[:1]) or _is_wide(words[-1][-1:]))):
             words.append("")
         words[-1] += piece if is_end else piece.replace(SPACE, "")
         numbers.append(len(words) - 1)
-    return numbers, tuple(_bytes(word) or SPACE for word in words)
+    return numbers, tuple(_decode_bytes(word) or SPACE for word in words)
 
 
 def _is_wide(character: str) -> bool:
-    """Return whether a character is of a script written without spaces, or a wide sign such as 。 beside one."""
+    """Return whether a character belongs to a script without spaces, or is wide punctuation such as 。."""
     is_sign = character != "" and not character.isalpha() and unicodedata.east_asian_width(character) in "WF"
     return is_sign or (character != "" and unspaced_script(character) != "")
 
 
-def _tidy(pieces: Sequence[str]) -> tuple[str, ...]:
+def _replace_space_marks(pieces: Sequence[str]) -> tuple[str, ...]:
     return tuple(piece.replace(SPACE, "\u00b7") for piece in pieces)
 
 
-def _bytes(word: str) -> str:
-    """Put the bytes that SentencePiece spells unknown characters with, <0xE4>, together again."""
+def _decode_bytes(word: str) -> str:
+    """Decode the bytes by which SentencePiece encodes unknown characters, such as <0xE4>."""
 
     def character(match: re.Match[str]) -> str:
         values = bytes(int(value, 16) for value in re.findall("<0x([0-9A-F]{2})>", match[0]))
@@ -142,5 +143,5 @@ def _bytes(word: str) -> str:
     return re.sub("(?:<0x[0-9A-F]{2}>)+", character, word)
 
 
-def _slant(labels: Sequence[str]) -> int:
+def _label_rotation(labels: Sequence[str]) -> int:
     return 0 if all(len(label) <= 2 for label in labels) else 60

@@ -1,4 +1,4 @@
-"""Reading `log.jsonl`: the history of a run."""
+"""Read `log.jsonl`, the training history of a run, and rank its validations."""
 
 import math
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from nmt.storage.run_folder import read_log
 
 Record = dict[str, Any]
 ZERO_BLEU = 0.005
-"""A BLEU below this is shown as 0.00, and counts as 0."""
+"""A BLEU below this is shown as 0.00 and counts as 0."""
 
 
 @dataclass(frozen=True)
 class History:
-    """What a run logged, in the order of its steps, without what a resumed run did again."""
+    """The log of a run in the order of steps, without steps that a resumed run repeated."""
 
     name: str
     train: list[Record] = field(default_factory=list)
@@ -23,18 +23,18 @@ class History:
     valid: list[Record] = field(default_factory=list)
     """Records of validation, each with `step`."""
     facts: Record = field(default_factory=dict)
-    """What the run said of itself when it began or went on: device, parameters, ..."""
+    """Facts logged at start and resume: device, parameters, ..."""
 
     def series(self, event: str, key: str) -> tuple[list[int], list[float]]:
-        """Return the steps and values at which records of `event` (train or valid) have a finite number `key`."""
+        """Return steps and values of all records of `event` (train or valid) with a finite number `key`."""
         records = self.train if event == "train" else self.valid
         found = [(record["step"], float(record[key])) for record in records if _is_number(record.get(key))]
         return [step for step, _ in found], [value for _, value in found]
 
     def best(self, key: str, highest: bool) -> tuple[int, float] | None:
-        """Return step and value of the best validation, the first of equal ones; None where none has `key`.
+        """Return step and value of the best validation, the first of equal ones; None if none has `key`.
 
-        Of equal BLEU the one with the lowest loss is the best, as in training (see `rank`).
+        If BLEU is equal, the lowest loss is best, as in training (see `rank`).
         """
         points = list(zip(*self.series("valid", key), strict=True))
         if not points:
@@ -46,28 +46,28 @@ class History:
 
 
 def rank(metric: str, loss: float | None, bleu: float | None) -> tuple[float, float] | None:
-    """Return what is larger for the better of two validations; None where `metric` has no finite value.
+    """Return a sort key that is larger for the better validation; None if `metric` has no finite value.
 
-    With bleu, the lower loss decides where both BLEU are equal, or below `ZERO_BLEU`.
+    With bleu, the lower loss is better if both BLEU are equal or below `ZERO_BLEU`.
     """
-    falling = -loss if loss is not None and _is_number(loss) else -math.inf
+    negative_loss = -loss if loss is not None and _is_number(loss) else -math.inf
     if metric == "loss":
-        return (falling, 0.0) if math.isfinite(falling) else None
+        return (negative_loss, 0.0) if math.isfinite(negative_loss) else None
     if bleu is None or not _is_number(bleu):
         return None
-    return bleu if bleu >= ZERO_BLEU else 0.0, falling
+    return bleu if bleu >= ZERO_BLEU else 0.0, negative_loss
 
 
 def read_history(run: Path) -> History:
-    """Read the log of a run folder (or the log file itself), finished or still growing.
+    """Read the log of a run folder, or a log file; the run may still be training.
 
-    A line torn by a crash is passed over. Where a run went back to an earlier step and went on from there, what it
-    had logged beyond that step is forgotten. Raises `NmtError` where there is no log or nothing in it.
+    Incomplete lines are skipped. If a run was resumed at an earlier step, records after that step are dropped. Raises
+    `NmtError` if there is no log or it has no valid line.
     """
     path = run / "log.jsonl" if run.is_dir() else run
     name = path.resolve().parent.name
     if not path.is_file():
-        raise NmtError(f"{path}: no such log; give the folder of a run, such as runs/NAME")
+        raise NmtError(f"{path}: no such log; give a run folder, such as runs/NAME")
     history = History(name)
     records = read_log(path)
     for record in records:
@@ -75,24 +75,24 @@ def read_history(run: Path) -> History:
         if event in ("start", "resume"):
             history.facts.update({key: value for key, value in record.items() if key not in ("event", "step")})
         if event == "start":
-            _forget(history, 0)
+            _drop_from(history, 0)
         elif not isinstance(step, int):
             continue
         elif event == "resume":
-            _forget(history, step + 1)
+            _drop_from(history, step + 1)
         elif event in ("train", "valid"):
             kept = history.train if event == "train" else history.valid
             reached = max((r[-1]["step"] for r in (history.train, history.valid) if r), default=0)
             if step < reached or (kept and kept[-1]["step"] == step):
-                _forget(history, step, only=None if step < reached else event)
+                _drop_from(history, step, only=None if step < reached else event)
             kept.append(record)
     if path.stat().st_size and not records:
         raise NmtError(f"{path}: not a log of JSON lines")
     return history
 
 
-def _forget(history: History, step: int, only: str | None = None) -> None:
-    """Drop what was logged at `step` or later."""
+def _drop_from(history: History, step: int, only: str | None = None) -> None:
+    """Drop the records of `step` and later steps."""
     for event, records in (("train", history.train), ("valid", history.valid)):
         if only in (None, event):
             while records and records[-1]["step"] >= step:

@@ -1,4 +1,4 @@
-"""Learning curves of one or several runs: training and validation loss, BLEU, learning rate."""
+"""Draw the learning curves of one or several runs: training and validation loss, BLEU, learning rate."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,15 +13,15 @@ from nmt.errors import NmtError
 from nmt.reports.history import History
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00", "#7f7f7f")
-"""Distinguishable with every kind of colour vision (Okabe & Ito 2008, yellow replaced by grey)."""
+"""Colours for every kind of colour vision (Okabe & Ito 2008, yellow replaced by grey)."""
 MARKERS = "osD^vPX*"
 DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
 def draw(histories: Sequence[History]) -> Figure:
-    """Return a figure of four panels over optimizer steps; colours and markers tell the runs apart.
+    """Return a figure with four panels over optimizer steps; each run has its own colour and marker.
 
-    Raises `NmtError` where no run has logged anything yet.
+    Raises `NmtError` if no run has logged a step yet.
     """
     if not any(history.train or history.valid for history in histories):
         raise NmtError(f"nothing to draw yet: the log of {', '.join(h.name for h in histories)} has no steps")
@@ -38,8 +38,8 @@ def draw(histories: Sequence[History]) -> Figure:
         for number, history in enumerate(histories):
             steps, values = history.series(event, key)
             _line(axes, number, steps, values, marked=event == "valid")
-        _dress(axes, title, unit)
-    top = _ceiling(histories)
+        _format_axes(axes, title, unit)
+    top = _loss_limit(histories)
     if top is not None:
         train.set_ylim(top=top)
     for axes in (bleu, rate):
@@ -73,7 +73,7 @@ def _line(axes: Axes, number: int, steps: list[int], values: list[float], marked
     )  # fmt: skip
 
 
-def _dress(axes: Axes, title: str, unit: str) -> None:
+def _format_axes(axes: Axes, title: str, unit: str) -> None:
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_ylabel(unit)
     axes.grid(color="#dddddd", linewidth=0.6)
@@ -85,8 +85,8 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
         axes.text(0.5, 0.5, "not logged", transform=axes.transAxes, ha="center", va="center", color="#999999")
 
 
-def _ceiling(histories: Sequence[History]) -> float | None:
-    """Return the top of the loss panels: the first steps' losses would leave no room for what matters."""
+def _loss_limit(histories: Sequence[History]) -> float | None:
+    """Return the upper limit of the loss panels, without the first steps, whose high losses would hide the rest."""
     later = []
     for history in histories:
         for event in ("train", "valid"):

@@ -1,4 +1,4 @@
-"""`report.html`: one self-contained page about a run, with its curves, results, examples and configuration."""
+"""Write `report.html`: one self-contained page with the curves, results, examples and configuration of a run."""
 
 import json
 import statistics
@@ -28,15 +28,15 @@ dl.sample dt { color: #666; font-size: 12px; } dl.sample dd { margin: 0 0 .3em; 
 
 
 def write_report(run_folder: Path) -> Path:
-    """Write `report.html` into a run folder, whole or not at all, and return its path.
+    """Write `report.html` to a run folder atomically and return its path.
 
-    It can be written again at any time, also while the run trains. Raises `NmtError` where there is no run, or nothing
-    has been logged yet.
+    It can be written again at any time, even during training. Raises `NmtError` if there is no run or no log yet.
     """
     run = Run(run_folder)
     history = read_history(run_folder)
     path = run_folder / "report.html"
-    write_atomically(path, _page(run, history), "the run is whole; make room, and write it with nmt plot --html")
+    remedy = "the run is complete; free disk space, and write the report with nmt plot --html"
+    write_atomically(path, _page(run, history), remedy)
     return path
 
 
@@ -103,7 +103,7 @@ def _evaluations(folder: Path) -> str:
 
 
 def _samples(history: History) -> str:
-    """Return the examples of the best validation that has some."""
+    """Return the examples of the best validation, or of the last one with examples."""
     having = [record for record in history.valid if record.get("samples")]
     if not having:
         return ""
@@ -120,7 +120,7 @@ def _samples(history: History) -> str:
 
 
 def _differences(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of every value within `value`; the one element of a list bears the list's name."""
+    """Yield name and text of every value in `value`; the element of a list of one has the name of the list."""
     if isinstance(value, list) and len(value) == 1:
         yield from _differences(name, value[0])
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Scores as `nmt score` prints them: tables to read, TSV and JSON to process."""
+"""Format scores for `nmt score`: tables, TSV and JSON."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Scored = tuple[str, Sequence[Score]]
 
 
 def corpus_text(scored: Sequence[Scored], decimals: int) -> str:
-    """Return a table of metrics for one system, of systems for several."""
+    """Return a table with one row per metric for one system, or one row per system for several."""
     if len(scored) == 1:
         rows = [(score.name, f"{score.value:.{decimals}f}", score.signature) for score in scored[0][1]]
         return table([("metric", "score", "signature"), *rows], right=frozenset({1}))
@@ -27,18 +27,18 @@ def corpus_text(scored: Sequence[Scored], decimals: int) -> str:
 
 
 def corpus_numbers(scored: Sequence[Scored], decimals: int) -> str:
-    """Return a line of numbers for each system, with tabs between metrics."""
+    """Return one line of numbers per system, with tabs between metrics."""
     return "\n".join("\t".join(f"{score.value:.{decimals}f}" for score in scores) for _, scores in scored)
 
 
 def corpus_tsv(scored: Sequence[Scored], decimals: int) -> str:
-    """Return a header and a line for each metric of each system."""
+    """Return a header and one line per metric and system."""
     rows = [(name, s.name, f"{s.value:.{decimals}f}", s.signature) for name, scores in scored for s in scores]
     return _tsv([("system", "metric", "score", "signature"), *rows])
 
 
 def corpus_json(scored: Sequence[Scored]) -> str:
-    """Return a list of systems with their scores."""
+    """Return the systems with their scores as a JSON list."""
     return _json([
         {"system": name, "scores": [{"name": s.name, "score": s.value, "signature": s.signature} for s in scores]}
         for name, scores in scored
@@ -46,7 +46,7 @@ def corpus_json(scored: Sequence[Scored]) -> str:
 
 
 def paired_text(systems: Sequence[System], decimals: int) -> str:
-    """Return a table of systems, the baseline first."""
+    """Return a table with one row per system, the baseline first."""
     rows = [("system", *(f"{e.score.name} (mean ± 95%)" for e in systems[0].estimates))]
     for number, system in enumerate(systems):
         cells = []
@@ -54,12 +54,12 @@ def paired_text(systems: Sequence[System], decimals: int) -> str:
             chance = "" if e.p_value is None else f" p={e.p_value:.4f}{'*' if e.p_value < 0.05 else ' '}"
             cells.append(f"{e.score.value:.{decimals}f} ({e.mean:.{decimals}f} ± {e.half_width:.{decimals}f}){chance}")
         rows.append((system.name + (" (baseline)" if number == 0 else ""), *cells))
-    legend = "p: chance of so large a difference to the baseline if there were none; * below 0.05"
+    legend = "p: probability of at least this difference to the baseline by chance; * below 0.05"
     return f"{table(rows)}\n\n{legend}\n{_signatures([e.score for e in systems[0].estimates])}"
 
 
 def paired_tsv(systems: Sequence[System], decimals: int) -> str:
-    """Return a header and a line for each metric of each system; the baseline, which is first, has no p value."""
+    """Return a header and one line per metric and system; the baseline, the first system, has no p-value."""
     rows = [
         (
             system.name,
@@ -75,7 +75,7 @@ def paired_tsv(systems: Sequence[System], decimals: int) -> str:
 
 
 def paired_json(systems: Sequence[System]) -> str:
-    """Return a list of systems with their scores and what resampling says of them."""
+    """Return the systems with their scores and bootstrap estimates as a JSON list."""
     return _json([
         {
             "system": system.name,
@@ -91,8 +91,8 @@ def paired_json(systems: Sequence[System]) -> str:
     ])  # fmt: skip
 
 
-class Sentences:
-    """The scores of each sentence: `found` holds those of each system of `text`, in the order of the metrics."""
+class SentenceTable:
+    """Formats the scores of each sentence; `found` holds the scores per system of `text` and per metric."""
 
     def __init__(self, text: ScoredText, found: Sequence[Sequence[SentenceScores]], decimals: int) -> None:
         self._text = text
@@ -101,17 +101,17 @@ class Sentences:
         self._count = len(text.references[0][1])
 
     def as_numbers(self) -> str:
-        """Return a line for each sentence, with tabs between metrics, of one system after the other."""
+        """Return one line per sentence, with tabs between the metrics of all systems."""
         return "\n".join("\t".join(self._cells(n)) for n in range(self._count))
 
     def as_text(self) -> str:
-        """Return a table with a line for each sentence, and the signatures."""
+        """Return a table with one row per sentence, and the signatures."""
         rows = [(f"{n + 1}", *self._cells(n)) for n in range(self._count)]
         head = ("line", *self._heads())
         return f"{table([head, *rows], right=frozenset(range(len(head))))}\n\n{self.signatures()}"
 
     def as_tsv(self) -> str:
-        """Return a header and a line for each sentence: its number, the scores, the texts."""
+        """Return a header and one line per sentence: number, scores, texts."""
         text = self._text
         texts = [self._named("hypothesis", number, len(text.systems)) for number in range(len(text.systems))]
         texts += [f"reference {n}" if n > 1 else "reference" for n in range(1, len(text.references) + 1)]
@@ -123,7 +123,7 @@ class Sentences:
         return _tsv([("line", *self._heads(), *texts), *rows])
 
     def as_json(self) -> str:
-        """Return a list of systems; each sentence is an object on a line of its own."""
+        """Return a JSON list of systems; each sentence is an object on its own line."""
         systems = []
         for (name, lines), scores in zip(self._text.systems, self._found, strict=True):
             metrics = [{"name": s.name, "signature": s.signature} for s in scores]
@@ -136,7 +136,7 @@ class Sentences:
         return "[\n" + ",\n".join(systems) + "\n]"
 
     def signatures(self) -> str:
-        """Return the signature of each metric, one a line."""
+        """Return the signature of each metric, one per line."""
         return table([(scores.name, scores.signature) for scores in self._found[0]])
 
     def _sentence(self, number: int, hypothesis: str, scores: Sequence[SentenceScores]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def _signatures(scores: Sequence[Score]) -> str:
 
 
 def _tsv(rows: Sequence[Sequence[str]]) -> str:
-    """Return tab-separated lines; a tab, and whatever could be taken for a line break, becomes a space in a cell."""
+    """Return tab-separated lines; a tab or a line break inside a cell becomes a space."""
     return "\n".join("\t".join(one_line(cell).replace("\t", " ") for cell in row) for row in rows)
 
 

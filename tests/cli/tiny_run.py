@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from nmt.data.lexicon import CANDIDATES, Lexicon
 
 from nmt import config
+from nmt.data.lexicon import CANDIDATES, Lexicon
 from nmt.data.subword import Subword, Vocabularies
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import FORMAT, save_weights

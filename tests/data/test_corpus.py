@@ -56,7 +56,7 @@ def test_the_header_of_a_table_is_no_pair(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("English\tGerman\nHi.\tHallo.\n", encoding="utf-8")
     assert list(read_pairs(config.Corpus(tsv=path, header=True))) == [("Hi.", "Hallo.")]
-    with pytest.raises(ValueError, match="'header' means nothing without 'tsv'"):
+    with pytest.raises(ValueError, match="'header' has no effect without 'tsv'"):
         config.Corpus(source=path, target=path, header=True)
 
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from nmt.data.lexicon import CANDIDATES, Lexicon
 from safetensors.numpy import save_file
 
 from nmt import config
 from nmt.data import lexicon_learning as room
+from nmt.data.lexicon import CANDIDATES, Lexicon
 from nmt.data.lexicon_learning import learn_lexicon
 from nmt.data.preprocess import preprocess
 from nmt.data.subword import Vocabularies

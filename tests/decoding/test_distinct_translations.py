@@ -1,4 +1,4 @@
-"""n-best lists contain each text only once (`Settings.distinct`)."""
+"""n-best lists contain each text only once (`SearchOptions.distinct`)."""
 
 import random
 
@@ -8,8 +8,7 @@ from toy_model import ToyModel
 
 from nmt.data.subword import Subword
 from nmt.decoding.output_formats import render
-from nmt.decoding.search_options import Options
-from nmt.decoding.translator import Settings
+from nmt.decoding.search_options import SearchOptions
 
 LINES = ["the cat sat", "", "a mat", "the cat sat on a mat and the cat sat. heute schläft the cat."]
 
@@ -26,8 +25,9 @@ def few_texts(monkeypatch):
 
 
 def settings(n_best, distinct=None, method="beam", **rest):
-    options = Options(method=method, beam_size=6, n_best=n_best)
-    return Settings(options, max_length_ratio=1, max_length_extra=3, distinct=distinct, **rest)
+    return SearchOptions(
+        method=method, beam_size=6, n_best=n_best, max_length_ratio=1, max_length_extra=3, distinct=distinct, **rest
+    )
 
 
 def texts(bpe, options, lines=LINES):

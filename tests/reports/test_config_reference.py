@@ -1,4 +1,4 @@
-"""The documentation of the schema: complete, and in words that agree with it."""
+"""The reference of configuration keys is complete and agrees with the schema."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def _paths(value: object, name: str = "") -> set[str]:
     return {name}
 
 
-def test_every_key_of_a_resolved_config_is_documented_and_nothing_else() -> None:
+def test_exactly_the_keys_of_a_resolved_config_are_documented() -> None:
     resolved = yaml.safe_load(dump(parse(EVERYTHING, "test")))
     resolved["data"]["train"] = {"N": resolved["data"]["train"][0]}
     resolved["data"]["test"] = {"NAME": resolved["data"]["test"]["some"]}
@@ -27,7 +27,7 @@ def test_every_key_of_a_resolved_config_is_documented_and_nothing_else() -> None
     assert documented == _paths(resolved)
 
 
-def test_every_key_and_section_has_a_text() -> None:
+def test_every_key_and_section_has_a_description() -> None:
     assert [key.name for key in keys() if len(key.text) < 8] == []
     assert [section.name for section in sections() if len(section.text) < 5] == []
 
@@ -64,7 +64,7 @@ def test_documented_defaults_are_those_of_the_schema() -> None:
         ("training.validation_bleu", r"`true` \| `false`", "true"),
     ],
 )
-def test_kinds_in_words(name: str, kind: str, default: str) -> None:
+def test_value_types_are_described(name: str, kind: str, default: str) -> None:
     (key,) = [key for key in keys() if key.name == name]
     assert re.fullmatch(kind, key.kind)
     assert re.fullmatch(default, key.default)
@@ -82,11 +82,11 @@ def _fields(part: str) -> list[str]:
     return list(type(getattr(model, part)).model_fields)
 
 
-def test_the_table_cells_are_never_cut_by_a_bar() -> None:
+def test_bars_are_escaped_in_table_cells() -> None:
     rows = [line for line in markdown().split("\n") if line.startswith("| `")]
     assert len(rows) == len(keys())
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {5}
 
 
-def test_the_committed_document_lies_where_the_readme_expects_it() -> None:
+def test_committed_document_is_up_to_date() -> None:
     assert (Path(__file__).parents[2] / "docs" / "config.md").is_file()

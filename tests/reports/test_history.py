@@ -1,4 +1,4 @@
-"""Reading logs of runs that were stopped, torn, resumed and started anew."""
+"""Logs of runs that were stopped, damaged, resumed and restarted are read."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def valid(step: int, loss: float = 1.0, **more: object) -> dict[str, object]:
     return {"event": "valid", "step": step, "loss": loss, **more}
 
 
-def test_reads_what_was_written(tmp_path: Path) -> None:
+def test_records_are_read_in_order(tmp_path: Path) -> None:
     start = {"event": "start", "step": 0, "device": "cpu"}
     run = write(tmp_path / "my-run", start, train(1, 3.0), valid(1, 2.0, bleu=5.0), train(2, 2.5), {"event": "end"})
     history = read_history(run)
@@ -35,18 +35,18 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", ['{"event": "tra', '{"event": "train", "step": 3, "loss": 1.0', "\x00\x00", "\n\n"])
-def test_a_torn_last_line_is_passed_over(tmp_path: Path, tail: str) -> None:
+def test_incomplete_last_line_is_skipped(tmp_path: Path, tail: str) -> None:
     history = read_history(write(tmp_path / "run", train(1), train(2), tail=tail))
     assert history.series("train", "loss")[0] == [1, 2]
 
 
-def test_a_line_torn_in_the_middle_costs_only_itself(tmp_path: Path) -> None:
+def test_incomplete_line_in_the_middle_is_skipped(tmp_path: Path) -> None:
     run = write(tmp_path / "run", train(1), tail='{"event": "tr{"event": "resume", "step": 1}\n' + json.dumps(train(2)))
     assert read_history(run).series("train", "loss")[0] == [1, 2]
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["with a resume line", "without one"])
-def test_the_later_wins_where_a_resumed_run_repeats_steps(tmp_path: Path, told: bool) -> None:
+def test_later_records_replace_repeated_steps(tmp_path: Path, told: bool) -> None:
     before = [train(1, 9), train(2, 8), valid(2, 7), train(3, 6), train(4, 5), valid(4, 4)]
     resume = [{"event": "resume", "step": 2}] if told else []
     history = read_history(write(tmp_path / "run", *before, *resume, train(3, 1)))
@@ -54,18 +54,18 @@ def test_the_later_wins_where_a_resumed_run_repeats_steps(tmp_path: Path, told: 
     assert history.series("valid", "loss") == ([2], [7]), "what was seen at the checkpoint stays, what came later goes"
 
 
-def test_the_same_step_twice_keeps_the_later(tmp_path: Path) -> None:
+def test_later_record_of_the_same_step_is_kept(tmp_path: Path) -> None:
     history = read_history(write(tmp_path / "run", train(1, 2), train(1, 3), valid(1, 4), valid(1, 5)))
     assert history.series("train", "loss") == ([1], [3])
     assert history.series("valid", "loss") == ([1], [5])
 
 
-def test_a_new_start_forgets_everything(tmp_path: Path) -> None:
+def test_new_start_drops_earlier_records(tmp_path: Path) -> None:
     history = read_history(write(tmp_path / "run", train(5), {"event": "start", "step": 0}, train(1, 7)))
     assert history.series("train", "loss") == ([1], [7])
 
 
-def test_numbers_that_are_none_are_left_out(tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
     rows = [
         train(1, float("nan")),
         train(2, float("inf")),
@@ -78,7 +78,7 @@ def test_numbers_that_are_none_are_left_out(tmp_path: Path) -> None:
     assert history.series("valid", "bleu") == ([], [])
 
 
-def test_best_is_the_first_of_equals_and_knows_its_direction() -> None:
+def test_best_is_the_first_of_equal_values() -> None:
     history = History(
         "x", [], [valid(1, 3, bleu=4.0), valid(2, 2, bleu=6.0), valid(3, 2, bleu=6.0), valid(4, 5, bleu=1.0)]
     )
@@ -87,7 +87,7 @@ def test_best_is_the_first_of_equals_and_knows_its_direction() -> None:
     assert history.best("chrf", highest=True) is None
 
 
-def test_of_equal_bleu_the_lower_loss_is_the_best_as_in_training() -> None:
+def test_lower_loss_decides_between_equal_bleu() -> None:
     history = History("x", [], [valid(1, 3, bleu=0.0), valid(2, 2, bleu=0.004), valid(3, 2.5, bleu=0.0)])
     assert history.best("bleu", highest=True) == (2, 0.004)
     history.valid.extend([valid(4, 5, bleu=7.0), {"event": "valid", "step": 5, "loss": None, "bleu": 7.0}])
@@ -96,15 +96,15 @@ def test_of_equal_bleu_the_lower_loss_is_the_best_as_in_training() -> None:
     assert history.best("bleu", highest=True) == (6, 7.0)
 
 
-def test_a_validation_before_the_first_step_is_kept(tmp_path: Path) -> None:
+def test_validation_of_step_0_is_kept(tmp_path: Path) -> None:
     start, resume = {"event": "start", "step": 0}, {"event": "resume", "step": 0}
     history = read_history(write(tmp_path / "run", start, valid(0, 2.0, bleu=9.0), resume, train(1), valid(1, 3.0)))
     assert history.series("valid", "loss") == ([0, 1], [2.0, 3.0])
     assert history.best("bleu", highest=True) == (0, 9.0)
 
 
-def test_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(NmtError, match="no such log; give the folder of a run"):
+def test_missing_and_invalid_logs_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match="no such log; give a run folder"):
         read_history(tmp_path / "none")
     with pytest.raises(NmtError, match=r"log\.jsonl: no such log"):
         read_history(tmp_path)

@@ -1,4 +1,4 @@
-"""Alignment maps: pieces to words, labels where they belong, characters that fonts have or lack."""
+"""Attention maps: pieces joined to words, labels of rows and columns, characters that no font has."""
 
 import warnings
 from pathlib import Path
@@ -12,7 +12,7 @@ from matplotlib import font_manager
 
 from nmt.errors import NmtError
 from nmt.reports import fonts
-from nmt.reports.attention_maps import LARGEST, Alignment, draw, of_words, plain
+from nmt.reports.attention_maps import MAX_TOKENS, Alignment, draw, join_pieces, mark_spaces
 from nmt.reports.figure import inline_svg
 
 SOURCE = ("▁The", "▁wom", "an", "▁reads", ".", "</s>")
@@ -27,7 +27,7 @@ def attention(rows: int, columns: int, seed: int = 0) -> np.ndarray:
     return values / values.sum(1, keepdims=True)
 
 
-def test_pieces_to_words() -> None:
+def test_pieces_are_joined_to_words() -> None:
     weights = np.array(
         [
             [1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
@@ -38,7 +38,7 @@ def test_pieces_to_words() -> None:
         ],
         np.float32,
     )
-    words = of_words(Alignment(SOURCE, TARGET, weights))
+    words = join_pieces(Alignment(SOURCE, TARGET, weights))
     assert words.source == ("The", "woman", "reads.", "</s>")
     assert words.target == ("Die", "Frau", "liest.")
     expected = [[1, 0, 0, 0], [0.1, 0.8, 0.1, 0], [0, 0, 0.75, 0.25]]
@@ -58,22 +58,22 @@ def test_pieces_to_words() -> None:
         (("</s>",), ("</s>",)),
     ],
 )
-def test_words_of_pieces(pieces: tuple[str, ...], words: tuple[str, ...]) -> None:
-    assert of_words(Alignment(pieces, ("▁a",), attention(1, len(pieces)))).source == words
+def test_words_of_other_scripts(pieces: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert join_pieces(Alignment(pieces, ("▁a",), attention(1, len(pieces)))).source == words
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(PIECES, PIECES, st.integers(0, 9))
-def test_each_row_keeps_its_mass_and_no_letter_is_lost(source: list[str], target: list[str], seed: int) -> None:
+def test_joining_preserves_row_sums_and_letters(source: list[str], target: list[str], seed: int) -> None:
     pieces = Alignment(tuple(source), tuple(target), attention(len(target), len(source), seed))
-    words = of_words(pieces)
+    words = join_pieces(pieces)
     assert np.allclose(words.weights.sum(1), 1, atol=1e-5)
     for before, after in ((pieces.source, words.source), (pieces.target, words.target)):
         kept = [[c for c in "".join(labels) if c in "ab中文."] for labels in (before, after)]
         assert kept[0] == kept[1]
 
 
-def test_source_is_columns_target_is_rows_first_row_on_top() -> None:
+def test_source_is_columns_and_target_is_rows_from_top() -> None:
     pieces = Alignment(SOURCE, TARGET, attention(5, 6))
     axes = draw(pieces).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == list(SOURCE)
@@ -83,22 +83,22 @@ def test_source_is_columns_target_is_rows_first_row_on_top() -> None:
     assert bottom > top, "row 0 is drawn on top"
 
 
-def test_dollars_are_not_mathematics() -> None:
+def test_dollar_signs_are_text() -> None:
     awkward = Alignment(("$x^2$", r"\frac", "</s>"), ("$", "&<b>"), attention(2, 3))
     svg = inline_svg(draw(awkward))
     assert "$x^2$" in svg
     assert "&amp;&lt;b&gt;" in svg
 
 
-def test_plain_marks_where_words_begin() -> None:
-    assert plain(Alignment(SOURCE, TARGET, attention(5, 6))).source[:3] == ("·The", "·wom", "an")
+def test_mark_spaces_marks_the_beginning_of_words() -> None:
+    assert mark_spaces(Alignment(SOURCE, TARGET, attention(5, 6))).source[:3] == ("·The", "·wom", "an")
 
 
-def test_what_cannot_be_drawn() -> None:
+def test_empty_and_long_sentences_are_rejected() -> None:
     with pytest.raises(NmtError, match="nothing to draw"):
         draw(Alignment(("a",), (), np.zeros((0, 1), np.float32)))
-    many = ("a",) * (LARGEST + 1)
-    with pytest.raises(NmtError, match="cannot be read in one picture"):
+    many = ("a",) * (MAX_TOKENS + 1)
+    with pytest.raises(NmtError, match="do not fit in one figure"):
         draw(Alignment(many, ("b",), attention(1, len(many))))
 
 
@@ -110,7 +110,7 @@ def no_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(font_manager, "findSystemFonts", list)
 
 
-def test_without_a_font_the_remedy_is_named_and_svg_still_works(no_fonts: None) -> None:
+def test_missing_font_is_reported_and_svg_still_works(no_fonts: None) -> None:
     with pytest.raises(NmtError, match=r"characters 今天好; .*apt install fonts-wqy-zenhei.*--font FILE.*\.svg"):
         draw(CHINESE)
     with warnings.catch_warnings():
@@ -119,26 +119,26 @@ def test_without_a_font_the_remedy_is_named_and_svg_still_works(no_fonts: None) 
     assert all(character in svg for character in "今天好")
 
 
-def test_a_font_file_that_is_none(tmp_path: Path) -> None:
+def test_file_that_is_not_a_font_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "x.ttf").write_bytes(b"no font")
-    with pytest.raises(NmtError, match=r"--font .*x\.ttf: not a font"):
+    with pytest.raises(NmtError, match=r"--font .*x\.ttf: not a readable font"):
         draw(CHINESE, tmp_path / "x.ttf")
 
 
-def test_an_installed_font_that_has_the_characters_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two made-up fonts: the one that covers more of what is needed wins, and the default stays first."""
+def test_installed_font_with_the_characters_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two generated fonts the one with more of the characters is chosen; the default font stays first."""
     little, much = _font(tmp_path / "little.ttf", "Little", "今"), _font(tmp_path / "much.ttf", "Much", "今天好")
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(little), str(much)])
     families, lacking = fonts.families_for(["abc", "今天好"])
     assert families == ["DejaVu Sans", "Much"]
     assert lacking == ""
-    assert fonts.families_for(["abc"]) == (["DejaVu Sans"], ""), "no search where the default is enough"
+    assert fonts.families_for(["abc"]) == (["DejaVu Sans"], ""), "no search if the default is enough"
     assert fonts.families_for(["今"], little) == (["DejaVu Sans", "Little"], "")
     assert fonts.families_for(["今好"], little) == (["DejaVu Sans", "Little", "Much"], "")
     assert fonts.families_for(["今\u3042"]) == (["DejaVu Sans", "Little"], "\u3042")
 
 
-def test_chinese_is_drawn_with_the_font_that_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chinese_is_drawn_with_the_chosen_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     font = _font(tmp_path / "drawn.ttf", "Drawn", "今天好")
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(font)])
     with warnings.catch_warnings():
@@ -147,7 +147,7 @@ def test_chinese_is_drawn_with_the_font_that_was_found(tmp_path: Path, monkeypat
 
 
 def _font(path: Path, family: str, characters: str) -> Path:
-    """Write a font that has a box for each of `characters`."""
+    """Write a font with a box for each of `characters`."""
     fontbuilder = pytest.importorskip("fontTools.fontBuilder")
     pens = pytest.importorskip("fontTools.pens.ttGlyphPen")
     names = [".notdef", *(f"u{ord(c):x}" for c in characters)]

@@ -1,4 +1,4 @@
-"""The learning curves: every run is told apart, every axis says what it shows."""
+"""Learning curves: every run is distinguishable, every axis is labelled."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def history(number: int, steps: int = 10, bleu: bool = True) -> History:
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 9])
-def test_each_run_has_a_look_of_its_own_and_a_line_in_every_panel(count: int) -> None:
+def test_each_run_has_its_own_style_and_a_line_in_every_panel(count: int) -> None:
     figure = draw([history(n) for n in range(count)])
     looks = set()
     for axes in figure.axes:
@@ -27,7 +27,7 @@ def test_each_run_has_a_look_of_its_own_and_a_line_in_every_panel(count: int) ->
     assert labels == [f"run-{n}: best BLEU 30.00 at step 10" for n in range(count)]
 
 
-def test_axes_have_titles_units_and_the_two_losses_one_scale() -> None:
+def test_axes_have_titles_and_units_and_losses_share_a_scale() -> None:
     figure = draw([history(1)])
     train, valid, bleu, rate = figure.axes
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
@@ -41,24 +41,24 @@ def test_axes_have_titles_units_and_the_two_losses_one_scale() -> None:
     assert train.get_ylim() == valid.get_ylim()
 
 
-def test_the_first_losses_do_not_squeeze_the_rest() -> None:
+def test_first_losses_do_not_set_the_scale() -> None:
     long = History("x", [{"step": s, "loss": 1000.0 if s == 1 else 2.0} for s in range(1, 101)], [])
     assert draw([long]).axes[0].get_ylim()[1] < 3
 
 
-def test_a_run_without_bleu_or_with_one_point_is_drawn() -> None:
+def test_run_without_bleu_or_with_one_point_is_drawn() -> None:
     figure = draw([history(0, bleu=False), History("young", [{"step": 1, "loss": 5.0}], [])])
     assert [text.get_text() for text in figure.axes[2].texts] == ["not logged"]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["run-0: lowest loss 0.800 at step 10", "young"]
 
 
-def test_nothing_logged_yet() -> None:
+def test_empty_log_is_reported() -> None:
     with pytest.raises(NmtError, match="nothing to draw yet: the log of new has no steps"):
         draw([History("new")])
 
 
-def test_svg_text_is_text_and_the_same_every_time() -> None:
+def test_svg_is_deterministic_and_keeps_text() -> None:
     first, second = (inline_svg(draw([history(1)])) for _ in range(2))
     assert first == second
     assert first.startswith("<svg")

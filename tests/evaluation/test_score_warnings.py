@@ -1,10 +1,10 @@
-"""Hints where BLEU or TER would take whole clauses as words, and none where they would not."""
+"""Warnings if BLEU or TER would take whole clauses as words, and none otherwise."""
 
 import pytest
 
 from nmt.evaluation import score_warnings as module
 from nmt.evaluation.metrics import ALL, Scoring
-from nmt.evaluation.score_warnings import advice, validation_advice
+from nmt.evaluation.score_warnings import score_warnings, validation_warning
 
 TEXTS = {
     "zh": "今天天气很好，我们去公园散步。您可以使用 Writer 打开文档。",
@@ -40,69 +40,69 @@ def no_mecab(monkeypatch: pytest.MonkeyPatch) -> None:
     # intl separates the syllables of Tibetan at the signs between them
     [(code, tokenize) for code in TEXTS for tokenize in ("13a", "none", "intl") if (code, tokenize) != ("bo", "intl")],
 )
-def test_text_without_spaces(language: str, tokenize: str) -> None:
-    [hint] = advice([("hyp", ["x"])], [("ref", [TEXTS[language]])], ["bleu"], Scoring(tokenize))
+def test_text_without_spaces_gives_a_warning(language: str, tokenize: str) -> None:
+    [hint] = score_warnings([("hyp", ["x"])], [("ref", [TEXTS[language]])], ["bleu"], Scoring(tokenize))
     wanted = {"zh": "--tokenize zh", "ja": "--tokenize ja-mecab (pip install 'sacrebleu[ja]') or char"}
     assert hint.startswith("ref is written without spaces between words")
     assert hint.endswith(wanted.get(language, "--tokenize char"))
 
 
 @pytest.mark.parametrize("language", TEXTS)
-def test_no_hint_with_the_right_tokeniser(language: str) -> None:
+def test_no_warning_with_the_right_tokeniser(language: str) -> None:
     right = "zh" if language == "zh" else "char"
-    assert advice([("hyp", ["x"])], [("ref", [TEXTS[language]])], ["bleu", "chrf"], Scoring(right)) == []
+    assert score_warnings([("hyp", ["x"])], [("ref", [TEXTS[language]])], ["bleu", "chrf"], Scoring(right)) == []
 
 
-def test_chinese_tokeniser_on_thai() -> None:
-    assert "--tokenize char" in str(advice([], [("ref", [TEXTS["th"]])], ["bleu"], Scoring("zh")))
+def test_chinese_tokeniser_on_thai_gives_a_warning() -> None:
+    assert "--tokenize char" in str(score_warnings([], [("ref", [TEXTS["th"]])], ["bleu"], Scoring("zh")))
 
 
 @pytest.mark.parametrize("text", FINE.values(), ids=FINE.keys())
 @pytest.mark.parametrize("tokenize", ["13a", "none", "intl", "zh"])
-def test_no_false_alarm(text: str, tokenize: str) -> None:
-    assert advice([("hyp", ["x"])], [("ref", [text] * 3)], ALL, Scoring(tokenize)) == []
+def test_text_with_spaces_gives_no_warning(text: str, tokenize: str) -> None:
+    assert score_warnings([("hyp", ["x"])], [("ref", [text] * 3)], ALL, Scoring(tokenize)) == []
 
 
-def test_spaces_removed_from_text_that_has_them() -> None:
+def test_english_without_spaces_gives_a_warning() -> None:
     text = "dasisteinkleinertestohneeinzigesleerzeichen"
-    assert "--tokenize char" in str(advice([], [("ref", [text])], ["bleu"]))
+    assert "--tokenize char" in str(score_warnings([], [("ref", [text])], ["bleu"]))
 
 
-def test_every_reference_is_looked_at_and_named() -> None:
+def test_every_reference_is_checked_and_named() -> None:
     references = [("one", [FINE["German"]]), ("two", [TEXTS["zh"]])]
-    assert advice([], references, ["bleu"])[0].startswith("two is written")
+    assert score_warnings([], references, ["bleu"])[0].startswith("two is written")
 
 
-def test_ter_counts_clauses_unless_asked_for_characters() -> None:
-    [hint] = advice([], [("ref", [TEXTS["zh"]])], ALL, Scoring("zh"))
+def test_ter_on_text_without_spaces_gives_a_warning() -> None:
+    [hint] = score_warnings([], [("ref", [TEXTS["zh"]])], ALL, Scoring("zh"))
     assert "TER takes whole clauses" in hint and "--ter-normalized --ter-asian-support" in hint
     characters = Scoring("zh", ter_normalized=True, ter_asian_support=True)
-    assert advice([], [("ref", [TEXTS["zh"]])], ALL, characters) == []
-    [hint] = advice([], [("ref", [TEXTS["th"]])], ALL, Scoring("13a"))
-    assert "BLEU with the tokeniser 13a and TER take" in hint and "--tokenize char, and read chrF" in hint
+    assert score_warnings([], [("ref", [TEXTS["zh"]])], ALL, characters) == []
+    [hint] = score_warnings([], [("ref", [TEXTS["th"]])], ALL, Scoring("13a"))
+    assert "BLEU with the tokeniser 13a and TER take" in hint and "--tokenize char, and use chrF" in hint
 
 
-def test_tokenised_hypotheses() -> None:
+def test_tokenised_hypotheses_give_a_warning() -> None:
     reference = [("ref", ["Ein Satz."] * 100)]
-    [hint] = advice([("a", ["Ein Satz."] * 100), ("b", ["ein Satz ."] * 100)], reference)
+    [hint] = score_warnings([("a", ["Ein Satz."] * 100), ("b", ["ein Satz ."] * 100)], reference)
     assert hint.startswith("b looks tokenised") and "--tokenize none" in hint
-    assert advice([("b", ["ein Satz ."] * 100)], reference, ALL, Scoring("none")) == []
-    assert advice([("b", ["ein Satz ."] * 100)], reference, ["chrf"]) == []
+    assert score_warnings([("b", ["ein Satz ."] * 100)], reference, ALL, Scoring("none")) == []
+    assert score_warnings([("b", ["ein Satz ."] * 100)], reference, ["chrf"]) == []
 
 
 @pytest.mark.parametrize("language", TEXTS)
 @pytest.mark.parametrize("code", ["tgt", "de"])
-def test_validation_names_a_code_that_helps(language: str, code: str) -> None:
-    hint = str(validation_advice([TEXTS[language]], code))
+def test_validation_warning_names_the_right_language_code(language: str, code: str) -> None:
+    hint = str(validation_warning([TEXTS[language]], code))
     assert f"set data.target_language to its code, e.g. {language}" in hint
-    assert validation_advice([TEXTS[language]], language) is None
+    assert validation_warning([TEXTS[language]], language) is None
 
 
-def test_every_code_that_is_named_chooses_a_tokeniser_without_spaces() -> None:
+def test_every_suggested_code_has_a_tokeniser_without_spaces() -> None:
     codes = [*module._LANGUAGE.values(), "und-Java", "und-Tavt"]
     assert {module.default_tokenizer(code) for code in codes} <= {"zh", "char"}
 
 
-def test_validation_of_a_spaced_language_without_spaces() -> None:
-    assert "training.metric: loss" in str(validation_advice(["einsatzohneeinzigesleerzeichenistdasda"], "de"))
-    assert validation_advice(["Ein Satz mit Leerzeichen."], "tgt") is None
+def test_validation_warning_for_text_without_spaces() -> None:
+    assert "training.metric: loss" in str(validation_warning(["einsatzohneeinzigesleerzeichenistdasda"], "de"))
+    assert validation_warning(["Ein Satz mit Leerzeichen."], "tgt") is None

@@ -1,4 +1,4 @@
-"""`report.html`: complete, self-contained, and safe whatever the texts are."""
+"""`report.html` is complete and self-contained, and escapes all texts."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def page(run: Path) -> Text:
     return Text(path.read_text(encoding="utf-8"))
 
 
-def test_it_says_what_matters(run: Path) -> None:
+def test_page_has_results_and_facts(run: Path) -> None:
     found = page(run)
     assert found.open == []
     for fact in (
@@ -77,14 +77,14 @@ def test_it_says_what_matters(run: Path) -> None:
     assert "max_steps: 777" in found.text
 
 
-def test_examples_are_those_of_the_best_validation_and_escaped(run: Path) -> None:
+def test_examples_of_the_best_validation_are_shown_escaped(run: Path) -> None:
     found = page(run)
     assert "script" not in found.tags
     assert NASTY in found.text
     assert "worse" not in found.text
 
 
-def test_only_what_differs_from_the_defaults_is_told_first(run: Path) -> None:
+def test_changed_keys_are_listed_first(run: Path) -> None:
     before_details = page(run).text.split("Every key")[0]
     assert "training.max_steps777" in before_details
     assert "training.patience" not in before_details
@@ -94,7 +94,7 @@ def test_only_what_differs_from_the_defaults_is_told_first(run: Path) -> None:
     assert "null" not in before_details
 
 
-def test_several_corpora_are_told_apart() -> None:
+def test_several_corpora_are_numbered() -> None:
     corpora = [{"source": "a.en", "target": "a.de"}, {"tsv": "b.tsv", "weight": 0.5}]
     assert list(
         _differences("", {"data": {"train": corpora, "test": {}}, "subword": {"user_symbols": ["<a>", "<b>"]}})
@@ -107,14 +107,14 @@ def test_several_corpora_are_told_apart() -> None:
     ]
 
 
-def test_nothing_is_loaded_from_elsewhere(run: Path) -> None:
+def test_page_loads_no_external_files(run: Path) -> None:
     html = write_report(run).read_text(encoding="utf-8")
     assert re.findall(r"<(?:img|link|script|iframe)\b", html) == []
     assert re.findall(r"url\((?!#)", html) == []
     assert re.findall(r'(?:src|href)="(?!#|data:)', html) == []
 
 
-def test_evaluations_are_listed_and_broken_ones_passed_over(run: Path) -> None:
+def test_evaluations_are_listed_and_damaged_ones_skipped(run: Path) -> None:
     folder = run / "evaluations"
     folder.mkdir()
     score = {"name": "BLEU", "score": 12.345, "signature": "nrefs:1|tok:13a"}
@@ -129,13 +129,13 @@ def test_evaluations_are_listed_and_broken_ones_passed_over(run: Path) -> None:
     assert "nrefs:1|tok:13a" in found.text
 
 
-def test_writing_again_is_possible_and_leaves_nothing_beside(run: Path) -> None:
+def test_page_can_be_rewritten_without_leftovers(run: Path) -> None:
     first = write_report(run).read_bytes()
     assert write_report(run).read_bytes() == first
     assert not list(run.glob(".report*"))
 
 
-def test_nothing_logged_yet(run: Path) -> None:
+def test_empty_log_is_reported(run: Path) -> None:
     (run / "log.jsonl").write_text("", encoding="utf-8")
     with pytest.raises(NmtError, match="nothing to draw yet"):
         write_report(run)

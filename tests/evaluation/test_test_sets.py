@@ -1,4 +1,4 @@
-"""`nmt.evaluation.test_sets` with a translator whose answers are known."""
+"""`nmt.evaluation.test_sets` with a translator of known answers."""
 
 import dataclasses
 import json
@@ -10,11 +10,12 @@ from typing import Any, cast
 import pytest
 
 from nmt import config
+from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translation import Target, Translation
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import DEFAULTS
-from nmt.evaluation.test_sets import Split, as_dict, default_split, evaluate, keep, read_files
+from nmt.evaluation.test_sets import Split, as_dict, default_split, evaluate, read_files, save
 
 SPLIT = Split("test", ["a b", "", "c"], [["A B", "", "C"]], ("s", "t"))
 
@@ -26,7 +27,7 @@ class Stub:
         return [len(line.split()) for line in lines]
 
     def translate(
-        self, lines: Iterable[str], settings: Settings, on_batch: Callable[[int, int], None]
+        self, lines: Iterable[str], settings: SearchOptions, on_batch: Callable[[int, int], None]
     ) -> Iterator[Translation]:
         self.tags = [settings.tag]
         for number, line in enumerate(lines):
@@ -44,13 +45,13 @@ class Stub:
 STUB = cast(Translator, Stub())
 
 
-def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, Settings]:
+def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, SearchOptions]:
     corpus = {"source": "a", "target": "b"}
     run = config.parse({"name": "x", "data": {"train": corpus, "valid": corpus, **(values or {})}}, "test")
-    return run, Settings.of(run)
+    return run, SearchOptions.of(run)
 
 
-def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:
+def test_perplexity_of_a_uniform_model_is_its_vocabulary_size() -> None:
     found = evaluate(STUB, settings_of()[1], SPLIT, DEFAULTS)
     assert found.loss == pytest.approx(math.log(8))
     assert found.perplexity == pytest.approx(8)
@@ -59,26 +60,26 @@ def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:
     assert {score.name: score.value for score in found.scores}["chrF2"] == pytest.approx(100)
 
 
-def test_both_measurements_see_the_tag() -> None:
+def test_loss_and_translation_use_the_tag() -> None:
     stub = Stub()
     evaluate(cast(Translator, stub), settings_of()[1], dataclasses.replace(SPLIT, tag="<2de>"), DEFAULTS)
     assert stub.tags == ["<2de>"] and stub.asked == "<2de>"
 
 
-def test_a_hopeless_loss_is_still_a_number() -> None:
+def test_very_high_loss_gives_a_finite_perplexity() -> None:
     found = dataclasses.replace(evaluate(STUB, settings_of()[1], SPLIT, DEFAULTS), loss=1e6)
     assert math.isfinite(found.perplexity)
 
 
-def test_names_of_what_is_kept(tmp_path: Path) -> None:
+def test_file_names_of_saved_results(tmp_path: Path) -> None:
     run, settings = settings_of()
     found = evaluate(STUB, settings, SPLIT, DEFAULTS)
 
     def name(
-        settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT, weights: str = "0a"
+        settings: SearchOptions, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT, weights: str = "0a"
     ) -> str:
-        result = as_dict(dataclasses.replace(found, split=split), models, [weights], settings, 0, "cpu fp32")
-        path = keep(found, result, tmp_path, run)
+        result = as_dict(dataclasses.replace(found, split=split), models, [weights], settings, "cpu fp32")
+        path = save(found, result, tmp_path, run)
         assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == result
         assert path.read_bytes() == b"A B\n\nC\n"
         return path.name
@@ -97,16 +98,16 @@ def test_names_of_what_is_kept(tmp_path: Path) -> None:
     assert name(settings) == usual
 
 
-def test_default_split() -> None:
+def test_default_split_is_test_or_the_only_one() -> None:
     corpus = {"source": "a", "target": "b"}
     assert default_split(settings_of({"test": {"test": corpus, "other": corpus}})[0]) == "test"
     assert default_split(settings_of({"test": {"flickr": corpus}})[0]) == "flickr"
     for tests in ({}, {"one": corpus, "two": corpus}):
-        with pytest.raises(NmtError, match="say what to evaluate on: --split"):
+        with pytest.raises(NmtError, match="choose a test set: --split"):
             default_split(settings_of({"test": tests})[0])
 
 
-def test_names_of_files_are_safe(tmp_path: Path) -> None:
+def test_unusual_file_names_give_safe_split_names(tmp_path: Path) -> None:
     odd = tmp_path / "…a b$.en"
     odd.write_text("x\n", encoding="utf-8")
     assert read_files(odd, [odd]).name == "_a_b_.en"
