@@ -191,9 +191,7 @@ def test_a_run_of_an_older_version_is_resumed(corpus_folder, monkeypatch, is_com
     meta.write_text(json.dumps(json.loads(meta.read_text()) | {"data": former}))
     checksums.write(run.checkpoint("last"))
     if not is_prepared_again:
-        monkeypatch.setattr(
-            "nmt.data.prepared_data.read_header", lambda folder: header | {"fingerprint_v1": former}
-        )
+        monkeypatch.setattr("nmt.data.prepared_data.read_header", lambda folder: header | {"fingerprint_v1": former})
         Path("train.tgt").unlink()
     assert same_state(whole, train(settings, resume=True))
     saved = json.loads((run.checkpoint("last") / "meta.json").read_text())
