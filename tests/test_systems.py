@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nmt import config
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.kernels.device import has_bf16_lstm
 from nmt.training.session import train
 
@@ -61,7 +62,7 @@ def test_a_system_trains_and_translates(path, corpus, tmp_path, monkeypatch):
     run = train(settings)
     translator = Translator.load([(run, run.checkpoint())], "cpu")
     lines = ["ba be bi", "", "do fu"]
-    translations = list(translator.translate(lines, Settings.of(settings)))
+    translations = list(translator.translate(lines, SearchOptions.of(settings)))
     assert [translation.source for translation in translations] == lines
     assert all(translation.targets[0].log_prob < 0 for translation in translations if translation.source)
 

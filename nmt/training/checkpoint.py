@@ -8,7 +8,6 @@ file is a pickle. Corrupted files are detected by `storage.checksums`.
 
 import dataclasses
 import math
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from nmt.models.weights import FORMAT, load_json, load_tensors, load_weights, sa
 from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
+from nmt.storage.portability import sync, sync_tree
 from nmt.storage.run_folder import Run
 
 STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
@@ -133,7 +133,7 @@ def save_weights_only(run: Run, name: str, meta: dict[str, Any], model: nn.Modul
 def _new_checkpoint(run: Run, name: str) -> Iterator[Path]:
     """Yield a folder to fill, which becomes checkpoint `name` at the end; raises `NmtError` if that fails."""
     temporary = run.checkpoints / f".{name}.tmp"
-    with convert_write_errors(run.checkpoints, run.disk_remedy):
+    with convert_write_errors(run.checkpoints, run.write_remedy):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -153,7 +153,7 @@ def restore(
     try:
         progress = Progress.from_json(load_json(path))
     except (KeyError, TypeError, ValueError) as error:
-        raise checksums.damaged(path, str(error)) from None
+        raise checksums.corruption_error(path, str(error)) from None
     if averaged is not None:
         load_weights(averaged, checkpoint / "model.safetensors")
         load_weights(model, training / "weights.safetensors")
@@ -173,7 +173,7 @@ def restore(
 
 def point(run: Run, pointer: str, name: str) -> None:
     """Write the name of a checkpoint into the file `checkpoints/best` or `checkpoints/last`."""
-    write_atomically(run.checkpoints / pointer, f"{name}\n", run.disk_remedy)
+    write_atomically(run.checkpoints / pointer, f"{name}\n", run.write_remedy)
 
 
 def rewind(run: Run, start: Path, best_step: int | None) -> None:
@@ -221,9 +221,7 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 def _publish(temporary: Path, final: Path) -> None:
     """Add the checksums and rename the folder; a folder that it replaces is removed only afterwards."""
     checksums.write(temporary)
-    for path in sorted(temporary.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(temporary)
+    sync_tree(temporary)
     if final.exists():
         replaced = final.with_name(f".{final.name}{_REPLACED}")
         shutil.rmtree(replaced, ignore_errors=True)
@@ -232,16 +230,4 @@ def _publish(temporary: Path, final: Path) -> None:
         shutil.rmtree(replaced)
     else:
         temporary.rename(final)
-    _sync(final.parent)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or a folder if the system can (Windows cannot), from the system's cache to the disk."""
-    is_folder = path.is_dir()
-    if is_folder and not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)  # Windows flushes only writable files
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(final.parent)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nmt.config import Config, load_run_config
-from nmt.data.manifest import differing_text_settings, text_settings
+from nmt.data.manifest import text_setting_differences, text_settings
 from nmt.data.prepared_data import Prepared
 from nmt.data.subword import Vocabularies
 from nmt.data.word_vectors import check_width, read_vectors
@@ -92,7 +92,7 @@ def _check_network(run: Run, config: Config) -> None:
 
 
 def _check_text(run: Run, config: Config) -> None:
-    if different := differing_text_settings(text_settings(load_run_config(run).data), config.data):
+    if different := text_setting_differences(text_settings(load_run_config(run).data), config.data):
         raise NmtError(
             f"training.init_from: {run.config_file}: {', '.join(different)}; the network was trained on text that was "
             "normalised differently: set the same values in 'data'"

@@ -11,11 +11,11 @@ import torch
 
 from nmt.config import Training
 from nmt.data.batching import Batch
-from nmt.data.subword import UNKNOWN, Subword
+from nmt.data.subword import UNK_SURFACE, Subword
 from nmt.data.token_ids import EOS, PAD
-from nmt.decoding.hypothesis import Sentences
+from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.sampling import sample
-from nmt.decoding.search_options import Options
+from nmt.decoding.search_options import SearchOptions
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.microbatches import DeviceBatch, to_device
 from nmt.training.objective import Loss, target_log_probs
@@ -49,7 +49,7 @@ def risk_loss(
     for reference, sampled in zip(references, candidates, strict=True):
         text = _text(reference, target)
         # An unknown word in a sample must not match an unknown word in the reference.
-        texts = [text, *(_text(tokens, target).replace(UNKNOWN, NO_MATCH) for tokens in sampled[1:])]
+        texts = [text, *(_text(tokens, target).replace(UNK_SURFACE, NO_MATCH) for tokens in sampled[1:])]
         costs += [1.0 - score(hypothesis, text) / 100.0 for hypothesis in texts]
     rows = [row for row, sampled in enumerate(candidates) for _ in sampled]
     pairs = _pair_sources(batch, rows, [tokens for sampled in candidates for tokens in sampled])
@@ -70,8 +70,8 @@ def _sample_candidates(
 ) -> list[list[tuple[int, ...]]]:
     """Return the different candidates of each sentence, the reference first."""
     limits = [2 * len(reference) + EXTRA_LENGTH for reference in references]
-    options = Options("sample", n_best=count, seed=seed)
-    samples = sample(searched, Sentences(batch.source, batch.lengths, limits), options)
+    options = SearchOptions(method="sample", n_best=count, seed=seed)
+    samples = sample(searched, SearchBatch(batch.source, batch.lengths, limits), options)
     return [
         list(dict.fromkeys([tuple(reference), *(hypothesis.tokens for hypothesis in hypotheses)]))
         for reference, hypotheses in zip(references, samples, strict=True)

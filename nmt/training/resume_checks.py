@@ -106,13 +106,13 @@ def check_data(run: Run, config: Config, prepared: Prepared, start: Path) -> Non
 def _is_data_of(run: Run, config: Config, start: Path, prepared: Prepared) -> bool:
     """Return whether the checkpoint was trained on the prepared data."""
     fingerprint = load_meta(start).get("data")
-    if fingerprint in (prepared.fingerprint, prepared.former_fingerprint):
+    if fingerprint in (prepared.fingerprint, prepared.fingerprint_v1):
         return fingerprint is not None
     # An older version saved the checkpoint, and the data has been prepared again since.
-    former = manifest_v1.former_fingerprint(load_run_config(run), config, prepared.vocabularies)
+    former = manifest_v1.fingerprint_v1(load_run_config(run), config, prepared.vocabularies)
     if fingerprint is None or fingerprint != former:
         return False
-    return not any(manifest.differing(read_header(prepared.folder), config))
+    return not any(manifest.changed_files(read_header(prepared.folder), config))
 
 
 def _check_moved_files(run: Run, config: Config, prepared: Prepared) -> None:
@@ -125,8 +125,8 @@ def _check_moved_files(run: Run, config: Config, prepared: Prepared) -> None:
         return
     header = read_header(prepared.folder)
     note = " (an older version recorded the hash of the compressed file only: use the original file name)"
-    for key, path in manifest.differing(header, config):
+    for key, path in manifest.changed_files(header, config):
         raise NmtError(
             f"{run.config_file}: '{key}' differs: {path} does not hold the text that the run began with"
-            f"{note if header.get('is_former') else ''}; {RENAME_REMEDY}"
+            f"{note if header.get('is_v1') else ''}; {RENAME_REMEDY}"
         )

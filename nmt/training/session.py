@@ -1,11 +1,8 @@
 """`nmt train` from configuration to finished run: prepare the data, open or resume the run folder, train, summarise."""
 
 import logging
-import os
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,6 @@ from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
 from nmt.kernels.openmp import share_cores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
-from nmt.storage.locks import lock_file
 from nmt.storage.run_folder import Run
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
@@ -56,13 +52,13 @@ def train(config: Config, resume: bool = False, checkpoint: str = "last") -> Run
         check_initialization(config)
     with convert_write_errors(run.folder, FOLDER_REMEDY):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
-    with _locked(run):
+    with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint) if resume else None
-        prepared = preprocess(config, logger.info) if start is None else _resumed_data(run, config, start)
+        prepared = preprocess(config) if start is None else _resumed_data(run, config, start)
         trainer = _build_trainer(run, config, prepared, start)
         progress = trainer.progress
-        with convert_write_errors(run.folder, run.disk_remedy):  # all checks have passed
+        with convert_write_errors(run.folder, run.write_remedy):  # all checks have passed
             _write_run_files(run, config, prepared, resume)
         last_step = progress.step if resume else None
         with TrainingLog(run, last_step, config.training.max_steps, not progress.needs_validation) as log:
@@ -105,7 +101,7 @@ def _resumed_data(run: Run, config: Config, start: Path) -> Prepared:
     if (config.prepared / "prepared.json").is_file():
         prepared = Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
     else:
-        prepared = preprocess(config, logger.info)
+        prepared = preprocess(config)
     check_data(run, config, prepared, start)
     return prepared
 
@@ -154,13 +150,13 @@ def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool)
         run.subword.mkdir(exist_ok=True)
         prepared.vocabularies.copy_to(run.subword)
         run.lexicon.unlink(missing_ok=True)  # of an earlier start that saved no checkpoint
-    write_atomically(run.config_file, schema.dump(config), run.disk_remedy)
+    write_atomically(run.config_file, schema.dump(config), run.write_remedy)
     run.finished.unlink(missing_ok=True)
     if config.decoding.shortlist and not run.lexicon.exists():
-        write_atomically(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.disk_remedy)
+        write_atomically(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.write_remedy)
     if not resume or not run.lengths.exists():
-        lengths = source_lengths.measure(prepared, config.data.train, config.training.max_tokens)
-        write_atomically(run.lengths, lengths, run.disk_remedy)
+        lengths = source_lengths.measure_lengths(prepared, config.data.train, config.training.max_tokens)
+        write_atomically(run.lengths, lengths, run.write_remedy)
 
 
 def _write_summary(run: Run, trainer: Trainer, reason: str) -> None:
@@ -173,7 +169,7 @@ def _write_summary(run: Run, trainer: Trainer, reason: str) -> None:
         "seconds": round(progress.seconds, 2),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.disk_remedy)
+    write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.write_remedy)
     from nmt.reports.report_page import write_report  # imports matplotlib, which takes long
 
     write_report(run.folder)
@@ -193,19 +189,3 @@ def _log_end(trainer: Trainer, reason: str) -> None:
     tags = {corpus.tag for corpus in config.data.train}
     tag = f" --tag {shlex.quote(config.data.valid.tag)}" if len(tags) > 1 and config.data.valid.tag else ""
     logger.info(f"translate with: nmt translate --model {run.folder}{tag} < input.txt")
-
-
-@contextmanager
-def _locked(run: Run) -> Iterator[None]:
-    """Lock the run folder; raise `NmtError` with the process number if another process has locked it."""
-    path = run.folder / ".lock"
-    with convert_write_errors(path, FOLDER_REMEDY):
-        handle = lock_file(path, wait=False)
-    if handle is None:
-        owner = path.read_text(encoding="utf-8").strip()
-        raise NmtError(f"{run.folder} is in use by process {owner}; wait for it or stop it")
-    with os.fdopen(handle, "wb", buffering=0) as lock:
-        with convert_write_errors(path, FOLDER_REMEDY):
-            lock.truncate()
-            lock.write(str(os.getpid()).encode())
-        yield

@@ -26,7 +26,7 @@ from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_meta, load_tensors
-from nmt.randomness import address
+from nmt.randomness import derive_seed
 from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
 from nmt.training.best_checkpoint import metric_settings, update_best, update_best_on_resume
@@ -62,7 +62,7 @@ class Trainer:
         self.vocabularies = prepared.vocabularies
         self.data_fingerprint = prepared.fingerprint
         set_cudnn_precision(arithmetic, device)
-        torch.manual_seed(address(config.seed, "weights"))
+        torch.manual_seed(derive_seed(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
         self.model.train()
         self.averaged = copy_network(self.model).eval() if self.settings.ema_decay else None
@@ -107,7 +107,7 @@ class Trainer:
         if progress.position.is_incomplete:
             weights = [corpus.weight for corpus in old.data.train]
             size = _batch_size(old.training)
-            progress.position = self.batches.completed(progress.position, **size, weights=weights)
+            progress.position = self.batches.complete(progress.position, **size, weights=weights)
             if size != _batch_size(self.settings) or weights != [corpus.weight for corpus in self.config.data.train]:
                 self._save()  # before the run's config.yaml, on which the position depends, is replaced
         return message
@@ -120,7 +120,7 @@ class Trainer:
         progress = self.progress
         start = time.monotonic() - progress.seconds
         self._statistics.start_clock()
-        with self._stop.listening(), Prefetch(self.batches.run_from(progress.position)) as batches:
+        with self._stop.listening(), Prefetch(self.batches.iterate_from(progress.position)) as batches:
             while progress.needs_validation or not (progress.step >= self.settings.max_steps or self._is_stalled):
                 was_unvalidated = progress.needs_validation
                 try:
@@ -194,8 +194,8 @@ class Trainer:
                 if is_sampling:
                     searched = prepare_for_search(self.model, self.arithmetic, is_packed=False)
                 for number, part in enumerate(split(batch, count)):
-                    torch.manual_seed(address(self.config.seed, "dropout", step, number))
-                    seed = address(self.config.seed, "samples", step, number)
+                    torch.manual_seed(derive_seed(self.config.seed, "dropout", step, number))
+                    seed = derive_seed(self.config.seed, "samples", step, number)
                     inputs = self._inputs(part, searched, step, seed)
                     with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
                         if searched is None or score is None:

@@ -36,9 +36,9 @@ class TrainingLog:
                 and entry.get("event") not in FINAL_EVENTS
                 and (is_validated or (entry.get("event"), entry.get("step")) != ("valid", step))
             ]
-            write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.disk_remedy)
+            write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.write_remedy)
         self._run = run
-        with convert_write_errors(log, run.disk_remedy):
+        with convert_write_errors(log, run.write_remedy):
             self._file = log.open("a", encoding="utf-8", buffering=1)
         self._bar: tqdm[Any] | None = None
         self._max_steps = max_steps
@@ -55,13 +55,13 @@ class TrainingLog:
             self._bar.close()
         with (
             contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext(),
-            convert_write_errors(self._run.log, self._run.disk_remedy),
+            convert_write_errors(self._run.log, self._run.write_remedy),
         ):
             self._file.close()  # tries again to write lines that could not be written
 
     def write(self, event: str, **values: Any) -> None:
         """Append one line to the log."""
-        with convert_write_errors(self._run.log, self._run.disk_remedy):
+        with convert_write_errors(self._run.log, self._run.write_remedy):
             self._file.write(dump_json({"event": event, **values}) + "\n")
 
     def advance(self) -> None:

@@ -1,6 +1,5 @@
 """Validate a model during training: its loss on the validation pairs, and BLEU of a greedy translation of them."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ import numpy.typing as npt
 import torch
 
 from nmt.config import Config
-from nmt.data.batching import eval_batches
+from nmt.data.batching import evaluation_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
-from nmt.decoding.hypothesis import NotNumbers
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.hypothesis import NanProbabilities
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
 from nmt.evaluation.score_warnings import validation_warning
 from nmt.kernels.device import Arithmetic
@@ -85,7 +85,7 @@ class Validator:
         """Validate `model`; its mode, training or evaluation, is restored."""
         was_training = model.training
         model.eval()
-        batches = [batch for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
+        batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
         tokens = sum(batch.tokens for batch in batches)
         nll = torch.zeros((), dtype=torch.float64, device=self._device)
         try:
@@ -118,11 +118,10 @@ class Validator:
             copies_source=copies_source,
             copies_words=copies_source,
         )
-        settings = dataclasses.replace(Settings.of(self._config), tag=data.valid.tag or "")
-        greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
+        greedy = SearchOptions.of(self._config).changed(method="greedy", tag=data.valid.tag)
         try:
             texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
-        except NotNumbers:  # training continues, and stops by itself if no gradient is finite either
+        except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
             return [], math.nan
         samples = list(zip(sources, texts, references, strict=True))[:3]
         return samples, validation_bleu(texts, references, data.target_language)

@@ -5,22 +5,22 @@ import pytest
 import torch
 from architectures import VOCABULARY, batch, build
 
-from nmt.data.lexicon import CANDIDATES, Lexicon
+from nmt.data.lexicon import CANDIDATES_PER_TOKEN, Lexicon
 from nmt.data.token_ids import EOS, UNK
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Sentences
-from nmt.decoding.search_options import Options
+from nmt.decoding.hypothesis import SearchBatch
+from nmt.decoding.search_options import SearchOptions
 from nmt.models.inference import prepare_for_search
 from nmt.models.shortlist import Shortlister
 
-SEARCHES = [(greedy_search, Options(beam_size=1)), (beam_search, Options(beam_size=4, n_best=4))]
+SEARCHES = [(greedy_search, SearchOptions(beam_size=1)), (beam_search, SearchOptions(beam_size=4, n_best=4))]
 
 
 def lexicon(common=()):
     """Each source token becomes the two tokens after it."""
-    candidates = np.full((VOCABULARY, CANDIDATES), EOS, np.int32)
+    candidates = np.full((VOCABULARY, CANDIDATES_PER_TOKEN), EOS, np.int32)
     for token in range(4, VOCABULARY):
         candidates[token, :2] = [4 + (token + i - 4) % (VOCABULARY - 4) for i in (1, 2)]
     return Lexicon(candidates, np.array(common, np.int32))
@@ -31,7 +31,7 @@ def sentences(shortlister, rows=slice(None)):
     source, lengths = source[rows], lengths[rows]
     source = source[:, : int(lengths.max())]
     limits = [8] * len(source)
-    return Sentences(source, lengths, limits, shortlist=shortlister and shortlister(source))
+    return SearchBatch(source, lengths, limits, shortlist=shortlister and shortlister(source))
 
 
 @pytest.mark.parametrize(("search", "options"), SEARCHES, ids=["greedy", "beam"])

@@ -7,7 +7,7 @@ import torch
 from architectures import batch, build
 
 from nmt import config
-from nmt.data.subword import UNKNOWN
+from nmt.data.subword import UNK_SURFACE
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.training import minimum_risk
 from nmt.training.microbatches import DeviceBatch
@@ -81,7 +81,7 @@ def test_unknown_and_copied_words_match_only_themselves(monkeypatch):
         size = 10
 
         def decode(self, ids):
-            return " ".join(UNKNOWN if i == UNK else str(i) for i in ids)
+            return " ".join(UNK_SURFACE if i == UNK else str(i) for i in ids)
 
     scored = []
 

@@ -48,8 +48,8 @@ def kill():
     ],
 )
 def test_with_another_batch_size_no_pair_of_the_epoch_is_repeated_or_skipped(corpus_folder, monkeypatch, size, is_old):
-    monkeypatch.setattr("nmt.data.batching._LEAST_PAIRS_PER_WINDOW", 1)
-    monkeypatch.setattr("nmt.data.batching._BATCHES_PER_WINDOW", 3)
+    monkeypatch.setattr("nmt.data.batching.MIN_PAIRS_PER_WINDOW", 1)
+    monkeypatch.setattr("nmt.data.batching.BATCHES_PER_WINDOW", 3)
     settings = {"sentences_per_batch": 30, "max_steps": 40, "validate_every": 200, "save_every": 200}
     whole, parts = Counter(), Counter()
     with monkeypatch.context() as patch:
@@ -186,14 +186,12 @@ def test_a_run_of_an_older_version_is_resumed(corpus_folder, monkeypatch, is_com
     whole = train(changed(tiny("whole"), data={"train": corpus}))
     run = interrupted(monkeypatch, settings, step=6)
     header = json.loads(Path("prepared-False/prepared.json").read_text())
-    former = manifest_v1.former_fingerprint(settings, settings, Vocabularies.load(run.subword))
+    former = manifest_v1.fingerprint_v1(settings, settings, Vocabularies.load(run.subword))
     meta = run.checkpoint("last") / "meta.json"
     meta.write_text(json.dumps(json.loads(meta.read_text()) | {"data": former}))
     checksums.write(run.checkpoint("last"))
     if not is_prepared_again:
-        monkeypatch.setattr(
-            "nmt.data.prepared_data.read_header", lambda folder: header | {"former_fingerprint": former}
-        )
+        monkeypatch.setattr("nmt.data.prepared_data.read_header", lambda folder: header | {"fingerprint_v1": former})
         Path("train.tgt").unlink()
     assert same_state(whole, train(settings, resume=True))
     saved = json.loads((run.checkpoint("last") / "meta.json").read_text())
@@ -228,7 +226,7 @@ def test_only_checkpoints_that_can_be_resumed_are_suggested_for_a_damaged_one(co
     run = train(tiny(max_steps=6, save_every=6, validate_every=6, average_last=1))
     assert run.names() == ["step-6", "averaged"]
     (run.checkpoint("last") / "training" / "state.json").write_text("{}")
-    with pytest.raises(NmtError, match=r"take another one with --checkpoint, such as averaged$"):
+    with pytest.raises(NmtError, match=r"choose another one with --checkpoint, such as averaged$"):
         train(tiny(max_steps=9), resume=True)
     with pytest.raises(NmtError, match=r"--checkpoint averaged: cannot be resumed from; choose step-N, best or last"):
         train(tiny(max_steps=9), resume=True, checkpoint="averaged")
@@ -239,7 +237,7 @@ def test_the_prepared_data_may_be_made_again_in_another_folder(corpus_folder, mo
     interrupted(monkeypatch, tiny("parts"), step=6)
     Path("prepared-False").rename("elsewhere")
     settings = changed(tiny("parts"), data={"prepared": "elsewhere"})
-    preprocess(settings, lambda line: None, force=True)
+    preprocess(settings, force=True)
     assert same_state(whole, train(settings, resume=True))
 
 

@@ -10,7 +10,8 @@ from tiny_training import WORDS, before_step, changed, logged, tiny, with_model,
 
 from nmt import config
 from nmt.data.preprocess import preprocess
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.storage.run_folder import Run, find_run, read_log
 from nmt.training.session import train
@@ -79,7 +80,7 @@ def test_the_lexicon_is_learnt_only_for_shortlists_and_can_be_added(corpus_folde
     train(config.load(run.config_file, ["decoding.shortlist=4"]), resume=True)
     assert (run.checkpoint("last") / "model.safetensors").read_bytes() == weights
     with_shortlist = Translator.load([(run, run.checkpoint("last"))], "cpu", "fp32", shortlist=4)
-    assert len(list(with_shortlist.translate(["ba be"], Settings()))) == 1
+    assert len(list(with_shortlist.translate(["ba be"], SearchOptions()))) == 1
     first_try = run.lexicon.read_bytes()
     assert train(changed(tiny("new", max_steps=3), decoding={"shortlist": 4})).lexicon.read_bytes() == first_try
 
@@ -150,7 +151,7 @@ def test_one_model_learns_several_directions(corpus_folder):
     translator = Translator.load([(run, run.checkpoint())], "cpu", "fp32")
     lines = ["ba be bi", "do fu"]
     for tag, is_right in (("<up>", str.isupper), ("<down>", str.islower)):
-        texts = [line.targets[0].text for line in translator.translate(lines, Settings(tag=tag))]
+        texts = [line.targets[0].text for line in translator.translate(lines, SearchOptions(tag=tag))]
         assert all(map(is_right, texts)), texts
 
 

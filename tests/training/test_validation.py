@@ -36,7 +36,7 @@ def prepare(folder: Path, valid: list[tuple[str, str]], tag: str | None) -> tupl
         "decoding": {"max_source_tokens": 4},
     }
     parsed = config.parse(values, "test")
-    return parsed, preprocess(parsed, lambda line: None)
+    return parsed, preprocess(parsed)
 
 
 @pytest.mark.parametrize("tag", [None, "<2de>"])
