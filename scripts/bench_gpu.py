@@ -9,7 +9,6 @@ sentences; as the network is untrained, every translation is cut at the length o
 """
 
 import argparse
-import dataclasses
 import itertools
 import random
 import sys
@@ -27,8 +26,8 @@ from nmt import config as schema
 from nmt.config import Config
 from nmt.data.batching import Position
 from nmt.data.preprocess import preprocess
-from nmt.decoding.search_options import Options
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.kernels.allocator import keep_freed_memory
 from nmt.kernels.device import Arithmetic, choose_arithmetic, choose_device
 from nmt.models.inference import prepare_for_search
@@ -37,7 +36,7 @@ from nmt.storage.run_folder import Run
 from nmt.training.trainer import Trainer
 
 CONFIG = peers.ROOT / "configs" / "benchmark" / "gnmt.yaml"
-SEARCHES = {"greedy": Options(method="greedy"), "beam 5": Options(beam_size=5)}
+SEARCHES: dict[str, dict[str, Any]] = {"greedy": {"method": "greedy"}, "beam 5": {"beam_size": 5}}
 MEAN_LENGTH, SHORTEST, LONGEST = 25, 4, 50
 """Words of a sentence, about as WMT's English and German have them."""
 
@@ -111,18 +110,17 @@ def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
 def measure_search(translator: Translator, config: Config, lines: list[str], batch: int) -> dict[str, float]:
     """Return target tokens a second of each search."""
     speeds = {}
-    for name, options in SEARCHES.items():
-        settings = dataclasses.replace(
-            Settings.of(config),
-            search=options,
+    for name, search in SEARCHES.items():
+        options = SearchOptions.of(config).changed(
+            **search,
             max_length_ratio=1.0,
             max_length_extra=0,
             tokens_per_batch=batch * MEAN_LENGTH,
             window=len(lines),
         )
-        list(translator.translate(lines[:batch], settings))
+        list(translator.translate(lines[:batch], options))
         began = wait(translator.device)
-        tokens = sum(len(t.targets[0].token_log_probs) for t in translator.translate(lines, settings))
+        tokens = sum(len(t.targets[0].token_log_probs) for t in translator.translate(lines, options))
         speeds[name] = tokens / (wait(translator.device) - began)
     return speeds
 

@@ -12,7 +12,6 @@ says how to make it.
 """
 
 import argparse
-import dataclasses
 import statistics
 import sys
 import time
@@ -49,8 +48,8 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     Returns, by search, `seconds` and `single` (a list of seconds), and of each line its `pieces` and the natural log of
     their probability, `log_probs`.
     """
-    from nmt.decoding.search_options import Options
-    from nmt.decoding.translator import Settings, Translator
+    from nmt.decoding.search_options import SearchOptions
+    from nmt.decoding.translator import Translator
     from nmt.kernels.allocator import keep_freed_memory
 
     run = Run.open(Path(request["run"]))
@@ -58,9 +57,8 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     keep_freed_memory()
     translator = Translator.load([(run, checkpoint)], "cpu", request["precision"], request["shortlist"])
     lines, result = request["lines"], {}
-    beam, greedy = Options(beam_size=5, beam_prune=request["prune"]), Options(method="greedy")
-    for name, options in {BEAM: beam, GREEDY: greedy}.items():
-        settings = dataclasses.replace(Settings.of(load_run_config(run)), search=options)
+    options = SearchOptions.of(load_run_config(run)).changed(beam_size=5, beam_prune=request["prune"])
+    for name, settings in {BEAM: options, GREEDY: options.changed(method="greedy")}.items():
         list(translator.translate(lines[: peers.WARM_UP], settings))
         began = time.perf_counter()
         targets = [translation.targets[0] for translation in translator.translate(lines, settings)]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nmt import config
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.kernels.device import has_bf16_lstm
 from nmt.training.session import train
 
@@ -59,7 +60,7 @@ def test_from_its_file_to_a_translation(path, corpus, tmp_path, monkeypatch):
     run = train(settings, False, lambda line: None)
     translator = Translator.load([(run, run.checkpoint())], "cpu")
     lines = ["ba be bi", "", "do fu"]
-    found = list(translator.translate(lines, Settings.of(settings)))
+    found = list(translator.translate(lines, SearchOptions.of(settings)))
     assert [translation.source for translation in found] == lines
     assert all(translation.targets[0].log_prob < 0 for translation in found if translation.source)
 

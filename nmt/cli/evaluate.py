@@ -1,15 +1,12 @@
 """`nmt evaluate`: translate a test set and score it."""
 
-import logging
 from typing import Any
 
 import click
 
-from nmt.cli import metric_options, options
+from nmt.cli import metric_options, options, search_flags
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
-
-logger = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
@@ -23,7 +20,7 @@ logger = logging.getLogger(__name__)
 @options.tag
 @click.option("--tokenize", "-tok", help="Tokeniser of BLEU, see nmt score; the default depends on the language.")
 @metric_options.scoring_options
-@options.search
+@search_flags.search
 @options.machine
 @click.option("--output", "-o", type=FILE, metavar="FOLDER", help="Folder for the results; default RUN/evaluations.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -38,9 +35,8 @@ def command(**given: Any) -> None:
         (given["tag"] and not has_source, "--tag goes with --source; a split has its own in data.test"),
     )
     options.exclude(given, "split", "source")
-    options.check_search(given)
+    search_flags.check(given)
     from nmt.decoding.loading import find_checkpoints, load_translator
-    from nmt.decoding.translator import Settings
     from nmt.evaluation.evaluate_splits import evaluate_splits
     from nmt.evaluation.metrics import DEFAULT_METRICS, build, default_tokenizer
     from nmt.evaluation.test_sets import check_folder, read_files, read_splits
@@ -49,13 +45,9 @@ def command(**given: Any) -> None:
     from nmt.storage.standard_streams import standard_output
 
     standard_output()
-    found = find_checkpoints(given["models"], given["checkpoint"], logger.info)
+    found = find_checkpoints(given["models"], given["checkpoint"])
     run, config = found[0].run, found[0].config
-    asked = {name: given[name] for name in options.SEARCH}
-    settings = Settings.of(*(each.config for each in found)).changed(
-        method="greedy" if given["greedy"] else None, **asked
-    )
-    settings.check(each.config for each in found)
+    search = search_flags.search_options(given, [each.config for each in found])
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     scoring = metric_options.parse_scoring(given, tokenize, DEFAULT_METRICS)
     build("bleu", scoring)  # check the tokeniser
@@ -65,9 +57,8 @@ def command(**given: Any) -> None:
         splits = read_splits(config, given["split"], run.config_file)
     folder = given["output"] or run.folder / "evaluations"
     check_folder(folder)
-    shortlist = config.decoding.shortlist if given["shortlist"] is None else given["shortlist"]
-    loaded = load_translator(found, given["device"], given["precision"], shortlist, logger.info)
-    results, error = evaluate_splits(loaded, settings, splits, scoring, folder)
+    loaded = load_translator(found, given["device"], given["precision"], search.shortlist)
+    results, error = evaluate_splits(loaded, search, splits, scoring, folder)
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else evaluation_table(results))
     if error is not None:  # the results could not be saved
         raise error

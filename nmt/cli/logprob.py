@@ -1,12 +1,12 @@
 """`nmt logprob`: log p(target | source) of given pairs."""
 
-import functools
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from nmt.cli import options
+from nmt.cli.log_output import show_log
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command
 
@@ -56,10 +56,10 @@ def command(
     if append and per_token:
         raise click.UsageError("--append and --per-token exclude each other; give one")
     from nmt.decoding.loading import find_checkpoints, load_translator
-    from nmt.decoding.score_lines import ScoreJob, log_prob_stream
+    from nmt.decoding.score_lines import ScoringJob, score_lines
 
-    say = (lambda line: None) if quiet else functools.partial(click.echo, err=True)
-    found = find_checkpoints(models, checkpoint, say)
-    loaded = load_translator(found, device, precision, say=say)
-    job = ScoreJob(source, target, target_format, output, per_token, append, tag)
-    log_prob_stream(loaded, job, tokens_per_batch or found[0].config.decoding.tokens_per_batch, say)
+    show_log(quiet)
+    found = find_checkpoints(models, checkpoint)
+    loaded = load_translator(found, device, precision)
+    job = ScoringJob(source, target, target_format, output, per_token, append, tag)
+    score_lines(loaded, job, tokens_per_batch or found[0].config.decoding.tokens_per_batch)

@@ -13,9 +13,9 @@ from nmt.config import Training
 from nmt.data.batching import Batch
 from nmt.data.subword import UNKNOWN, Subword
 from nmt.data.token_ids import EOS, PAD
-from nmt.decoding.hypothesis import Sentences
+from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.sampling import sample
-from nmt.decoding.search_options import Options
+from nmt.decoding.search_options import SearchOptions
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.microbatches import DeviceBatch, to_device
 from nmt.training.objective import Loss, target_log_probs
@@ -67,7 +67,8 @@ def _draw(
 ) -> list[list[tuple[int, ...]]]:
     """Return the different candidates of each sentence, the reference first."""
     limits = [2 * len(reference) + LONGER for reference in references]
-    answers = sample(drawer, Sentences(batch.source, batch.lengths, limits), Options("sample", n_best=count, seed=seed))
+    options = SearchOptions(method="sample", n_best=count, seed=seed)
+    answers = sample(drawer, SearchBatch(batch.source, batch.lengths, limits), options)
     return [
         list(dict.fromkeys([tuple(reference), *(hypothesis.tokens for hypothesis in answer)]))
         for reference, answer in zip(references, answers, strict=True)

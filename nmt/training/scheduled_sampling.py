@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.config import Training
 from nmt.data.token_ids import BOS, PAD
 from nmt.decoding.sampling import draw_token
-from nmt.decoding.search_options import Options
+from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.token_constraints import log_probs_of
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.microbatches import DeviceBatch
@@ -47,12 +47,13 @@ def sampled_previous(model: Seq2Seq, batch: DeviceBatch, share: float, seed: int
     is_kept = (torch.rand(previous.shape, generator=generator) < share).to(previous.device) | (previous == PAD)
     uniform = torch.rand(previous.shape, generator=generator).to(previous.device)
     banned = torch.tensor([PAD, BOS], device=previous.device)
+    options = SearchOptions(method="sample")
     memory = model.encode(batch.source, batch.lengths)
     state = model.start(memory, 1)
     fed = [previous[:, 0]]
     for t in range(1, previous.shape[1]):
         state, output = model.step(fed[-1], state, memory)
         log_probs = log_probs_of(output.logits).index_fill_(1, banned, -torch.inf)
-        drawn = draw_token(log_probs, uniform[:, t], Options(method="sample"))
+        drawn = draw_token(log_probs, uniform[:, t], options)
         fed.append(torch.where(is_kept[:, t], previous[:, t], drawn))
     return torch.stack(fed, 1)

@@ -1,6 +1,5 @@
 """How good the weights are now: loss over the validation pairs, and BLEU of a real translation of them."""
 
-import dataclasses
 import functools
 import math
 from collections.abc import Sequence
@@ -14,8 +13,9 @@ from nmt.config import Config
 from nmt.data.batching import Batch, eval_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
-from nmt.decoding.hypothesis import NotNumbers
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.hypothesis import NanProbabilities
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
 from nmt.evaluation.score_warnings import validation_warning
 from nmt.kernels.device import Arithmetic
@@ -129,11 +129,10 @@ class Validator:
             copies_source=self._config.model.decoder.copy_source,
             copies_words=self._config.model.decoder.copy_source,
         )
-        settings = dataclasses.replace(Settings.of(self._config), tag=data.valid.tag or "")
-        greedy = dataclasses.replace(settings, search=dataclasses.replace(settings.search, method="greedy", n_best=1))
+        greedy = SearchOptions.of(self._config).changed(method="greedy", tag=data.valid.tag)
         try:
             texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
-        except NotNumbers:  # training goes on, and ends by itself if no gradient is finite either
+        except NanProbabilities:  # training goes on, and ends by itself if no gradient is finite either
             return [], math.nan
         samples = list(zip(sources, texts, references, strict=True))[:3]
         return samples, validation_bleu(texts, references, data.target_language)

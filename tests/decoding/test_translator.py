@@ -11,9 +11,9 @@ from nmt import config
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import translator as translator_module
-from nmt.decoding.output_formats import render, render_links
-from nmt.decoding.search_options import Options
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.output_formats import render, render_alignments
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.kernels.device import choose_device
 
@@ -65,8 +65,7 @@ def make(subword, model=None, language="de", source="en", tags=(None,), **rest):
 
 
 def settings(method="greedy", **rest):
-    asked = Options(method=method, beam_size=2, with_alignment=True, n_best=rest.pop("n_best", 1))
-    return dataclasses.replace(Settings(), search=asked, **rest)
+    return SearchOptions(method=method, beam_size=2, with_alignment=True, **rest)
 
 
 def test_one_line_for_one_line_whatever_is_in_it(bpe):
@@ -141,7 +140,7 @@ def test_long_lines_are_cut_and_joined(bpe, language):
     assert text.replace(" ", "") == long.replace(" ", "")
     if language == "de":
         assert text == long
-        assert found[1].targets[0].words == tuple((i, i) for i in range(len(long.split(" "))))
+        assert found[1].targets[0].alignment == tuple((i, i) for i in range(len(long.split(" "))))
 
 
 def test_alignments_are_between_printed_words(bpe):
@@ -150,10 +149,10 @@ def test_alignments_are_between_printed_words(bpe):
     target = translation.targets[0]
     assert target.text == "the cat sat on a mat."
     # The no-break space separates words after normalisation, not in the line as given.
-    assert target.words == ((0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
+    assert target.alignment == ((0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
     assert target.attention.shape == (len(target.pieces), len(translation.source_pieces) + 1)
     assert render(translation, "text", 1, True) == "the cat sat on a mat. ||| 0-0 0-1 1-2 2-3 3-4 4-5\n"
-    assert render_links(translation, "text", 1) == "0-0 0-1 1-2 2-3 3-4 4-5\n"
+    assert render_alignments(translation, "text", 1) == "0-0 0-1 1-2 2-3 3-4 4-5\n"
 
 
 def test_unknown_characters_of_a_source_without_spaces_are_copied_by_themselves(characters):
@@ -208,7 +207,7 @@ def test_unknown_words_are_copied(characters):
     for method in ("greedy", "beam"):
         copied = next(make(characters).translate([line], settings(method, replace_unknown=True)))
         assert copied.targets[0].text == "the Ωmet cat ξ."
-        assert copied.targets[0].words == ((0, 0), (1, 1), (2, 2), (3, 3))
+        assert copied.targets[0].alignment == ((0, 0), (1, 1), (2, 2), (3, 3))
 
 
 def test_prefixes_begin_the_translations(bpe):
@@ -264,7 +263,7 @@ def test_formats(bpe):
     empty = next(make(bpe).translate([""], settings("beam", n_best=2)))
     assert render(empty, "text", 2, False) == "\n\n"
     assert render(empty, "moses", 2, False) == "0 |||  ||| F0= 0.000000 ||| 0.000000\n"
-    assert render_links(empty, "text", 2) == "\n\n"
+    assert render_alignments(empty, "text", 2) == "\n\n"
 
 
 @pytest.fixture(scope="module")
@@ -281,8 +280,8 @@ def test_words_without_an_entry_are_copied_as_they_are(of_words, replaces):
     [found] = copying.translate([line], asked)
     assert found.targets[0].text == line
     assert found.targets[0].pieces == found.source_pieces == tuple(f"▁{word}" for word in line.split())
-    assert found.targets[0].words == tuple((i, i) for i in range(9))
-    [cut] = copying.translate([line], dataclasses.replace(asked, max_source_tokens=3))
+    assert found.targets[0].alignment == tuple((i, i) for i in range(9))
+    [cut] = copying.translate([line], asked.changed(max_source_tokens=3))
     assert cut.targets[0].text == line
     [known, begun] = copying.translate(["the cat", line], asked, ["Kuno", "Kuno Ida a"])
     assert known.targets[0].text == "Kuno cat" and begun.targets[0].text.startswith("Kuno Ida a Kuno and")
@@ -297,27 +296,3 @@ def test_probabilities_are_of_the_word_that_was_copied(of_words):
     right, wrong = copying.log_probs([("Zora sees Kuno", "Zora sees Kuno"), ("Zora sees Kuno", "Kuno sees Zora")], 64)
     assert right[0] == ["▁Zora", "▁sees", "▁Kuno", "</s>"] and wrong[0] == ["▁Kuno", "▁sees", "▁Zora", "</s>"]
     assert right[1][0] > wrong[1][0] + 5 and right[1][1] == wrong[1][1]
-
-
-def test_the_section_decoding_reaches_the_search():
-    keys = {
-        "beam_size": 7,
-        "length_penalty": "gnmt",
-        "alpha": 0.3,
-        "coverage_penalty": 0.2,
-        "beam_prune": 1.5,
-        "no_repeat_ngram": 3,
-        "repetition_penalty": 1.2,
-        "replace_unknown": True,
-        "max_length_ratio": 1.1,
-        "max_length_extra": 9,
-        "max_source_tokens": 33,
-        "tokens_per_batch": 77,
-        "window": 5,
-    }
-    assert {*keys, "shortlist"} == set(config.Decoding.model_fields)
-    corpus = {"source": "a", "target": "b"}
-    run = config.parse({"name": "x", "data": {"train": corpus, "valid": corpus}, "decoding": keys}, "test")
-    asked = Settings.of(run)
-    for key, value in keys.items():
-        assert getattr(asked.search if hasattr(asked.search, key) else asked, key) == value

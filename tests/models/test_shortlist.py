@@ -10,12 +10,12 @@ from nmt.data.token_ids import EOS, UNK
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Sentences
-from nmt.decoding.search_options import Options
+from nmt.decoding.hypothesis import SearchBatch
+from nmt.decoding.search_options import SearchOptions
 from nmt.models.inference import prepare_for_search
 from nmt.models.shortlist import Shortlister
 
-SEARCHES = [(greedy_search, Options(beam_size=1)), (beam_search, Options(beam_size=4, n_best=4))]
+SEARCHES = [(greedy_search, SearchOptions(beam_size=1)), (beam_search, SearchOptions(beam_size=4, n_best=4))]
 
 
 def lexicon(common=()):
@@ -31,7 +31,7 @@ def sentences(shortlister, rows=slice(None)):
     source, lengths = source[rows], lengths[rows]
     source = source[:, : int(lengths.max())]
     limits = [8] * len(source)
-    return Sentences(source, lengths, limits, shortlist=shortlister and shortlister(source))
+    return SearchBatch(source, lengths, limits, shortlist=shortlister and shortlister(source))
 
 
 @pytest.mark.parametrize(("search", "options"), SEARCHES, ids=["greedy", "beam"])

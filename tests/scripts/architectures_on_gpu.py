@@ -20,15 +20,15 @@ from pretended_gpu import PretendedGpu  # noqa: E402
 from nmt.config import Training  # noqa: E402
 from nmt.data.batching import Batch  # noqa: E402
 from nmt.data.token_ids import EOS, PAD  # noqa: E402
-from nmt.decoding.hypothesis import Sentences  # noqa: E402
-from nmt.decoding.search import search  # noqa: E402
-from nmt.decoding.search_options import Options
+from nmt.decoding.hypothesis import SearchBatch  # noqa: E402
+from nmt.decoding.search import search_function  # noqa: E402
+from nmt.decoding.search_options import SearchOptions  # noqa: E402
 from nmt.errors import NmtError  # noqa: E402
 from nmt.models.inference import prepare_for_search  # noqa: E402
 from nmt.training.microbatches import to_device  # noqa: E402
 from nmt.training.objective import likelihood_loss  # noqa: E402
 
-SEARCHES = Options(method="greedy"), Options(beam_size=3, n_best=2)
+SEARCHES = SearchOptions(method="greedy"), SearchOptions(beam_size=3, n_best=2)
 
 
 def side(lengths):
@@ -50,8 +50,8 @@ def outcome(architecture, device):
     loss.backward()
     gradients = {name: weight.grad.cpu() for name, weight in model.named_parameters() if weight.grad is not None}
     searcher = prepare_for_search(model, "fp32")
-    sentences = Sentences(batch.source, batch.lengths, [6] * 4)
-    found = [search(searcher, sentences, options) for options in SEARCHES]
+    sentences = SearchBatch(batch.source, batch.lengths, [6] * 4)
+    found = [search_function(options)(searcher, sentences, options) for options in SEARCHES]
     tokens = [[hypothesis.tokens for hypothesis in each] for answer in found for each in answer]
     return loss.detach().cpu(), gradients, tokens
 

@@ -18,7 +18,8 @@ from tiny_training import break_off, equal, run, stop_after, tiny, untimed, with
 from nmt import config
 from nmt.data.prepared_data import Prepared
 from nmt.data.subword import Vocabularies
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import DEFAULTS
 from nmt.evaluation.test_sets import evaluate, read_split
@@ -243,7 +244,7 @@ def test_what_is_validated_and_kept(here):
     said = {entry["event"]: entry for entry in read_log(found.log)}
     for event, which in (("valid", "last"), ("averaged", "averaged")):
         translator = Translator.load([(found, found.checkpoint(which))], "cpu", "fp32")
-        greedy = Settings.of(found.config).changed(method="greedy")
+        greedy = SearchOptions.of(found.config).changed(method="greedy")
         result = evaluate(translator, greedy, read_split(found.config, "valid"), DEFAULTS)
         assert result.loss == pytest.approx(said[event]["loss"], rel=1e-4)
         assert result.scores[0].value == pytest.approx(said[event]["bleu"], abs=1e-6)
@@ -555,7 +556,7 @@ def test_one_model_learns_several_directions(here):
     translator = Translator.load([(found, found.checkpoint())], "cpu", "fp32")
     lines = ["ba be bi", "do fu"]
     for tag, is_right in (("<up>", str.isupper), ("<down>", str.islower)):
-        texts = [line.targets[0].text for line in translator.translate(lines, Settings(tag=tag))]
+        texts = [line.targets[0].text for line in translator.translate(lines, SearchOptions(tag=tag))]
         assert all(map(is_right, texts)), texts
 
 

@@ -1,4 +1,4 @@
-"""The top of a row."""
+"""`top_k` equals a stable sort."""
 
 import torch
 from hypothesis import given, settings
@@ -11,8 +11,8 @@ from nmt.kernels.top_k import top_k
 @given(
     st.integers(1, 5), st.integers(1, 150), st.integers(1, 40), st.integers(0, 1000), st.sampled_from([0.5, 3.0, 100.0])
 )
-def test_top_is_a_stable_sort(rows, size, count, seed, spread):
-    """Rounded values have many ties: the lower id wins."""
+def test_top_k_equals_a_stable_sort(rows, size, count, seed, spread):
+    """Rounded values have many ties; the lower id is first."""
     values = (torch.randn(rows, size, generator=torch.Generator().manual_seed(seed)) * spread).round()
     values[values > 2 * spread] = -torch.inf
     ordered, ids = values.sort(dim=1, descending=True, stable=True)
