@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from nmt.cli.options import Command, Finite, exclude, flag, combine_options
+from nmt.cli.options import Command, Finite, combine_options, exclude, flag
 from nmt.config import Config
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
