@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_splits(
-    loaded: LoadedTranslator, options: SearchOptions, splits: Sequence[Split], scoring: Scoring, folder: Path
+    loaded: LoadedTranslator, search: SearchOptions, splits: Sequence[Split], scoring: Scoring, folder: Path
 ) -> tuple[list[dict[str, Any]], NmtError | None]:
     """Evaluate the model on `splits`, save the results to `folder`, and log warnings about the scores.
 
@@ -31,8 +31,8 @@ def evaluate_splits(
     results: list[dict[str, Any]] = []
     error: NmtError | None = None
     for split in splits:
-        evaluation = evaluate(translator, options, split, scoring, loaded.usual_max_tokens)
-        result = as_dict(evaluation, models, loaded.weights, options, arithmetic)
+        evaluation = evaluate(translator, search, split, scoring, loaded.usual_max_tokens)
+        result = as_dict(evaluation, models, loaded.weights, search, arithmetic)
         results.append({**result, "hypotheses": None})
         try:
             results[-1]["hypotheses"] = str(save(evaluation, result, folder, loaded.checkpoints[0].config))

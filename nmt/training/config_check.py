@@ -9,8 +9,8 @@ from nmt.data.manifest import reuse_warning
 from nmt.data.preprocess import check_symbols
 from nmt.errors import NmtError
 from nmt.training.initialization import check_initialization
-from nmt.training.preflight import corpora, missing_files, unreadable_texts, where
-from nmt.training.validation import advice
+from nmt.training.preflight import corpora, missing_files, unreadable_texts, working_directory
+from nmt.training.validation import bleu_hint
 
 
 def check_config(config: Config, path: Path) -> list[str]:
@@ -22,9 +22,9 @@ def check_config(config: Config, path: Path) -> list[str]:
         except NmtError as error:
             errors.append(str(error))
     if errors:
-        raise NmtError("\n".join([*(f"{path}: {error}" for error in errors), where()]))
+        raise NmtError("\n".join([*(f"{path}: {error}" for error in errors), working_directory()]))
     languages = config.data.source_language, config.data.target_language
     references = [normalize(target, config.data) for _, target in read_pairs(config.data.valid, [])]
     warnings = [hint for corpus in corpora(config).values() for hint in tsv_hints(corpus, languages)]
-    warnings += [warning for warning in (advice(config, references), reuse_warning(config)) if warning is not None]
+    warnings += [warning for warning in (bleu_hint(config, references), reuse_warning(config)) if warning is not None]
     return [f"{path}: {warning}" for warning in warnings]

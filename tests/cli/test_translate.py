@@ -245,7 +245,7 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shortlist", 4], "no lexicon; translate with --shortlist 0"),
+        (["--shortlist", 4], "no lexicon; add it with: nmt train "),
         (["--n-best", 9], "--beam-size of at least 9"),
         (["--checkpoint", "step-9"], "step-9"),
         (["--input", "missing.txt"], "missing.txt"),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from nmt import config
-from nmt.data.lexicon import CANDIDATES, Lexicon
+from nmt.data.lexicon import CANDIDATES_PER_TOKEN, Lexicon
 from nmt.data.subword import Subword, Vocabularies
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import FORMAT, save_weights
@@ -66,7 +66,7 @@ def make_run(folder: Path, more: str = "", **sections: dict[str, Any]) -> Path:
         checkpoint.mkdir(parents=True)
         save_weights(Seq2Seq(settings.model, subword.size, subword.size), checkpoint / "model.safetensors")
         (checkpoint / "meta.json").write_text(meta, encoding="utf-8")
-    candidates = np.full((subword.size, CANDIDATES), subword.size - 1, np.int32)
+    candidates = np.full((subword.size, CANDIDATES_PER_TOKEN), subword.size - 1, np.int32)
     lexicon = Lexicon(candidates, np.empty(0, np.int32))
     (run / "lexicon.safetensors").write_bytes(lexicon.to_bytes(Vocabularies.load(run / "subword")))
     (run / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")
