@@ -108,7 +108,7 @@ def measure(given: argparse.Namespace, work: Path) -> None:
     config: Config = bench_train.resolve(base, overrides, work / "prepared", given.steps)
     path = work / "config.yaml"
     path.write_text(schema.dump(config), encoding="utf-8")
-    prepared = preprocess(config, say)
+    prepared = preprocess(config)
     sources = prepared.valid_text[0]
     lines = [sources[number % len(sources)] for number in range(given.lines)]
     (work / "lines").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

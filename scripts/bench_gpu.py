@@ -79,13 +79,13 @@ def wait(device: torch.device) -> float:
 
 def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
     """Return speed, peak memory, and how often a step waited for the device."""
-    stream = trainer.batches.run_from(Position())
+    stream = trainer.batches.iterate_from(Position())
     batches = [batch for batch, _ in itertools.islice(stream, 2 * steps)]
     for batch in batches[:steps]:
-        trainer._update(batch)
+        trainer.step(batch)
     began = wait(trainer.device)
     for batch in batches[steps:]:
-        trainer._update(batch)
+        trainer.step(batch)
     seconds = wait(trainer.device) - began
     source, target = (sum(int(sizes.sum()) for sizes in side) for side in zip(
         *((batch.source_lengths, batch.target_lengths) for batch in batches[steps:]), strict=True))  # fmt: skip
@@ -94,7 +94,7 @@ def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            trainer._update(batches[-1])
+            trainer.step(batches[-1])
         torch.cuda.set_sync_debug_mode("default")
         waits = len(caught)
     return {
@@ -131,7 +131,7 @@ def measure(given: argparse.Namespace, work: Path) -> dict[str, Any]:
     config = resolve(given.config, given.overrides, work, given.steps)
     arithmetic: Arithmetic = choose_arithmetic(config.training.precision, device)
     keep_freed_memory()
-    prepared = preprocess(config, console.say)
+    prepared = preprocess(config)
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, given.steps)
     translator = Translator(

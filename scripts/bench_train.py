@@ -197,19 +197,19 @@ def profile(request: dict[str, Any]) -> dict[str, Any]:
     timed(torch.nn.utils, "get_total_norm", "clip, optimizer")
     timed(trainer.optimizer, "step", "clip, optimizer")
 
-    stream = trainer.batches.run_from(Position())
+    stream = trainer.batches.iterate_from(Position())
     batches = [next(stream)[0] for _ in range(PROFILED)]
     for batch in batches:  # every shape once
-        trainer._update(batch)
+        trainer.step(batch)
     spent.clear()
     began = time.perf_counter()
     for batch in batches:
-        trainer._update(batch)
+        trainer.step(batch)
     total = time.perf_counter() - began
     parts = {**spent, "rest": total - sum(spent.values()), "together": total}
     with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as record:
         for batch in batches:
-            trainer._update(batch)
+            trainer.step(batch)
     costs = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)[:10]
     return {
         "system": f"{config.name}, {arithmetic}",
@@ -256,9 +256,9 @@ def compare(given: argparse.Namespace, work: Path) -> None:
     paths = given.configs or CONFIGS
     configs = [resolve(path, given.overrides, work / "prepared", given.steps) for path in paths]
     for path, config in zip(paths, configs, strict=True):
-        if manifest.settings(config) != manifest.settings(configs[0]) or manifest.files(config) != manifest.files(
-            configs[0]
-        ):
+        if manifest.preparation_settings(config) != manifest.preparation_settings(configs[0]) or manifest.input_files(
+            config
+        ) != manifest.input_files(configs[0]):
             raise NmtError(f"{path}: 'data' and 'subword' must be those of {paths[0]}; all systems read the same text")
     if opennmt or joeynmt:
         peers.check_shared(configs[0], str(paths[0]))

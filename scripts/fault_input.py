@@ -71,7 +71,7 @@ def _within(case: Case, folder: Path) -> int:
     """Be `nmt` with the arguments of the case, and return its status."""
     import traceback
 
-    from nmt.cli.main import main
+    from nmt.__main__ import main
 
     os.setsid()
     os.chdir(folder)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from nmt.config import TEXT_KEYS, Config, load_run_config
-from nmt.data.source_lengths import read_usual
+from nmt.data.source_lengths import read_typical_length
 from nmt.data.subword import Vocabularies
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
@@ -64,7 +64,7 @@ class LoadedTranslator:
     @property
     def usual_max_tokens(self) -> int | None:
         """Source tokens that 99.9 % of the training lines do not exceed; None if this is not known."""
-        known = [usual for each in self.checkpoints if (usual := read_usual(each.run.lengths)) is not None]
+        known = [usual for each in self.checkpoints if (usual := read_typical_length(each.run.lengths)) is not None]
         return min(known, default=None)
 
     def identity(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def load_translator(
         try:
             pairs = [(each.run, each.folder) for each in checkpoints]
             translator = Translator.load(pairs, device, precision, shortlist)
-            weights = [checksums.of(each.folder / "model.safetensors") for each in checkpoints]
+            weights = [checksums.recorded_digest(each.folder / "model.safetensors") for each in checkpoints]
             break
         except (NmtError, OSError):
             checkpoints = _look_up_again(checkpoints)

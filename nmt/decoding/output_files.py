@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import NotReplaced, convert_write_errors, replace_on_success
-from nmt.storage.locks import lock_file
+from nmt.storage.locks import try_lock_file
 from nmt.storage.standard_streams import standard_output
 
 _REMEDY = "name another file"
@@ -36,7 +36,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     handle = lock_partial(path, partial, real)
     with convert_write_errors(path, "nothing is there yet"):
         try:
-            with replace_on_success(real, partial, handle, keeps=True) as file:
+            with replace_on_success(real, partial, handle, keep_unmoved=True) as file:
                 yield file
         except NotReplaced as error:
             raise NmtError(
@@ -74,7 +74,7 @@ def lock_partial(path: Path, partial: Path, real: Path) -> int:
     Raise `NmtError` if another process has it open, or if it cannot be opened. `real` is the file to be replaced.
     """
     with convert_write_errors(path, _REMEDY):
-        handle = lock_file(partial, wait=False, replaces=real)
+        handle = try_lock_file(partial, replaces=real)
     if handle is None:
         raise NmtError(f"{path}: is already being written, by another process or for another option; {_REMEDY}")
     return handle

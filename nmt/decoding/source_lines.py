@@ -97,7 +97,9 @@ class LineEncoder:
         tagger = Tagger(self._data, "")
         normalized = [normalize(one_line(line), self._data) for line in lines]
         encoded = self._vocabularies.source.encode(normalized)
-        return [len(ids) - len(self._tag_ids[tagger.own(line)]) for line, ids in zip(normalized, encoded, strict=True)]
+        return [
+            len(ids) - len(self._tag_ids[tagger.tag_of(line)]) for line, ids in zip(normalized, encoded, strict=True)
+        ]
 
     def encode_lines(
         self, window: list[InputLine], first: int, tag: str, max_tokens: int, with_words: bool
@@ -116,12 +118,12 @@ class LineEncoder:
         for number, (line, source, text, words, all_ids) in enumerate(texts, first):
             name = f"line {number + 1:,}"
             tagger = Tagger(self._data, line.tag or tag, option=f"{name}: tag" if line.tag else "--tag")
-            own_tag = tagger.own(text)  # is put before each part, as a requested tag is
+            own_tag = tagger.tag_of(text)  # is put before each part, as a requested tag is
             tag_length = len(self._tag_ids[own_tag])
-            all_pieces, ids = vocabulary.pieces(vocabulary.entries(all_ids)), all_ids[tag_length:]
+            all_pieces, ids = vocabulary.pieces(vocabulary.replace_extended(all_ids)), all_ids[tag_length:]
             slices = [slice(0, len(ids))] if ids else []
             if len(ids) > max_tokens:
-                slices = split_long_line(vocabulary.surfaces(text)[tag_length:], max_tokens)
+                slices = split_long_line(vocabulary.surface_pieces(text)[tag_length:], max_tokens)
             prefix = normalize(one_line(line.prefix), self._data)
             prefix_ids = target.encode([prefix], [words])[0] if prefix else []
             # The prefix belongs to the first part, which can copy only its own words.
@@ -136,7 +138,7 @@ class LineEncoder:
                 pieces=vocabulary.pieces(ids, words) if words else all_pieces[tag_length:],
                 word_numbers=self._word_numbers(source, text, all_pieces)[tag_length:] if with_words else [],
                 prefix_ids=prefix_ids,
-                prefix_pieces=target.surfaces(prefix) if UNK in target.entries(prefix_ids) else [],
+                prefix_pieces=target.surface_pieces(prefix) if UNK in target.replace_extended(prefix_ids) else [],
                 tag_ids=self._tag_ids[own_tag or tagger(text, name)],
                 slices=slices,
                 other_keys=line.other_keys,

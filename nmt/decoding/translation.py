@@ -81,7 +81,7 @@ class TranslationBuilder:
         alignment: list[tuple[int, int]] = []
         all_pieces: list[str] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
-            tokens = target.entries(hypothesis.tokens)
+            tokens = target.replace_extended(hypothesis.tokens)
             pieces = target.pieces(tokens)
             all_pieces += target.pieces(hypothesis.tokens, line.oov_words) if line.oov_words else pieces
             numbers = word_numbers(pieces)
@@ -122,11 +122,11 @@ class TranslationBuilder:
         if self._source_has_spaces:
             words, numbers = split_words(line.source), line.word_numbers[part]
         else:
-            words = [piece.strip(SPACE) for piece in self._vocabularies.source.surfaces(line.normalized)]
+            words = [piece.strip(SPACE) for piece in self._vocabularies.source.surface_pieces(line.normalized)]
             numbers = list(range(len(words)))[part]
         if not numbers:  # the line consists of spaces
             return {}
-        ids = self._vocabularies.source.entries(line.ids[part])
+        ids = self._vocabularies.source.replace_extended(line.ids[part])
         unknown = {number for number, token in zip(numbers, ids, strict=True) if token == UNK}
         return words_to_copy(hypothesis.tokens, attention, numbers, words, unknown if self._copies_source else ())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, Corpus
-from nmt.data.corpus import paths, read_pairs
+from nmt.data.corpus import corpus_paths, read_pairs
 from nmt.data.lines import InvalidLines, read_lines
 from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.progress import Progress
@@ -96,7 +96,7 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
         known = ", ".join(split_names(config))
         raise NmtError(f"no split '{name}' in the configuration of {config.name}; there are: {known} (see data.test)")
     key = "data.valid" if name == "valid" else f"data.test.{name}"
-    for path in paths(corpus):
+    for path in corpus_paths(corpus):
         if not path.exists():
             raise NmtError(
                 f"{path}: no such file; the path is {key} of {where or config.run / 'config.yaml'}, relative to the "
@@ -104,6 +104,12 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
                 "--source FILE --reference FILE"
             )
     return _of_corpus(name, corpus)
+
+
+def read_splits(config: Config, name: str | None, where: Path) -> list[Split]:
+    """Read the split `name`, all splits for "all", or the default split for None; see `read_split`."""
+    name = name or default_split(config)
+    return [read_split(config, each, where) for each in (split_names(config) if name == "all" else [name])]
 
 
 def split_names(config: Config) -> list[str]:

@@ -1,13 +1,14 @@
-"""Run work that may run out of memory, and report it as `NoMemory`."""
+"""What to do when memory runs out: free the memory of the failed work so that smaller batches can be tried."""
 
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 
-from nmt.errors import is_short_of_code, is_short_of_memory
+from nmt.errors import NmtError, is_short_of_code, is_short_of_memory
 from nmt.kernels.allocator import return_freed_memory
 
 Answer = TypeVar("Answer")
@@ -18,13 +19,18 @@ class NoMemory(Exception):
     """Memory did not suffice for a piece of work; a smaller one may fit."""
 
 
+class OutOfMemory(NmtError):
+    """Memory does not suffice even for the smallest batch; the message names what to change."""
+
+
 def free_after_shortage(error: BaseException) -> None:
-    """Return freed memory to the system if `error` says that memory ran out, so that a smaller piece of work may fit.
+    """Free the memory of the failed work if `error` says that memory ran out, so that a smaller batch may fit.
 
     Raises `error` again if it says anything else.
     """
     if not is_short_of_memory(error):
         raise error
+    traceback.clear_frames(error.__traceback__)  # the local variables of the failed calls hold tensors
     return_freed_memory()
 
 

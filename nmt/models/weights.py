@@ -65,11 +65,11 @@ def _named(model: nn.Module) -> list[tuple[list[str], Tensor]]:
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of the safetensors file `path`."""
-    checksums.check(path)
+    checksums.verify_file(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise checksums.damaged(path, str(error)) from None
+        raise checksums.corruption_error(path, str(error)) from None
     return tensors
 
 
@@ -89,13 +89,13 @@ def load_meta(checkpoint: Path) -> dict[str, Any]:
 
 def load_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file of a checkpoint."""
-    checksums.check(path)
+    checksums.verify_file(path)
     try:
         values = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise checksums.damaged(path, str(error)) from None
+        raise checksums.corruption_error(path, str(error)) from None
     if not isinstance(values, dict):
-        raise checksums.damaged(path, "not a JSON object")
+        raise checksums.corruption_error(path, "not a JSON object")
     return values
 
 
@@ -119,11 +119,11 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(path, "pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise checksums.damaged(path, str(error)) from None
+        raise checksums.corruption_error(path, str(error)) from None
 
 
 def _misfit(path: Path, what: str) -> NmtError:
-    checksums.check(path)  # a damaged file is named as such
+    checksums.verify_file(path)  # a damaged file is named as such
     return NmtError(f"{path}: does not fit the configuration: {what}")
 
 

@@ -245,7 +245,7 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shortlist", 4], "no lexicon; translate with --shortlist 0"),
+        (["--shortlist", 4], "no lexicon; add it with: nmt train "),
         (["--n-best", 9], "--beam-size of at least 9"),
         (["--checkpoint", "step-9"], "step-9"),
         (["--input", "missing.txt"], "missing.txt"),
@@ -420,8 +420,8 @@ def test_a_folder_is_no_output(run, output):
 
 
 def test_progress_is_told_off_a_terminal(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "FIRST", 0.0)
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "FIRST_REPORT", 0.0)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL", 0.0)
     (tmp_path / "in").write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
     told = call(run, "-i", tmp_path / "in", "--window", 2)[1]
     assert re.search(r"^2 lines in .* lines/s, .* target tokens/s, \d\d %, 0:00:\d\d left$", told, re.MULTILINE)

@@ -11,7 +11,7 @@ from nmt import config
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import translator as translator_module
-from nmt.decoding.output_formats import render, render_links
+from nmt.decoding.output_formats import render, render_alignments
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
@@ -140,7 +140,7 @@ def test_long_lines_are_cut_and_joined(bpe, language):
     assert text.replace(" ", "") == long.replace(" ", "")
     if language == "de":
         assert text == long
-        assert found[1].targets[0].words == tuple((i, i) for i in range(len(long.split(" "))))
+        assert found[1].targets[0].alignment == tuple((i, i) for i in range(len(long.split(" "))))
 
 
 def test_alignments_are_between_printed_words(bpe):
@@ -149,10 +149,10 @@ def test_alignments_are_between_printed_words(bpe):
     target = translation.targets[0]
     assert target.text == "the cat sat on a mat."
     # The no-break space separates words after normalisation, not in the line as given.
-    assert target.words == ((0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
+    assert target.alignment == ((0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5))
     assert target.attention.shape == (len(target.pieces), len(translation.source_pieces) + 1)
     assert render(translation, "text", 1, True) == "the cat sat on a mat. ||| 0-0 0-1 1-2 2-3 3-4 4-5\n"
-    assert render_links(translation, "text", 1) == "0-0 0-1 1-2 2-3 3-4 4-5\n"
+    assert render_alignments(translation, "text", 1) == "0-0 0-1 1-2 2-3 3-4 4-5\n"
 
 
 def test_unknown_characters_of_a_source_without_spaces_are_copied_by_themselves(characters):
@@ -207,7 +207,7 @@ def test_unknown_words_are_copied(characters):
     for method in ("greedy", "beam"):
         copied = next(make(characters).translate([line], settings(method, replace_unknown=True)))
         assert copied.targets[0].text == "the Ωmet cat ξ."
-        assert copied.targets[0].words == ((0, 0), (1, 1), (2, 2), (3, 3))
+        assert copied.targets[0].alignment == ((0, 0), (1, 1), (2, 2), (3, 3))
 
 
 def test_prefixes_begin_the_translations(bpe):
@@ -263,7 +263,7 @@ def test_formats(bpe):
     empty = next(make(bpe).translate([""], settings("beam", n_best=2)))
     assert render(empty, "text", 2, False) == "\n\n"
     assert render(empty, "moses", 2, False) == "0 |||  ||| F0= 0.000000 ||| 0.000000\n"
-    assert render_links(empty, "text", 2) == "\n\n"
+    assert render_alignments(empty, "text", 2) == "\n\n"
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,7 @@ def test_words_without_an_entry_are_copied_as_they_are(of_words, replaces):
     [found] = copying.translate([line], asked)
     assert found.targets[0].text == line
     assert found.targets[0].pieces == found.source_pieces == tuple(f"▁{word}" for word in line.split())
-    assert found.targets[0].words == tuple((i, i) for i in range(9))
+    assert found.targets[0].alignment == tuple((i, i) for i in range(9))
     [cut] = copying.translate([line], asked.changed(max_source_tokens=3))
     assert cut.targets[0].text == line
     [known, begun] = copying.translate(["the cat", line], asked, ["Kuno", "Kuno Ida a"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from architectures import VOCABULARY, batch, build
 
-from nmt.data.lexicon import CANDIDATES, Lexicon
+from nmt.data.lexicon import CANDIDATES_PER_TOKEN, Lexicon
 from nmt.data.token_ids import EOS, UNK
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
@@ -20,7 +20,7 @@ SEARCHES = [(greedy_search, SearchOptions(beam_size=1)), (beam_search, SearchOpt
 
 def lexicon(common=()):
     """Each source token becomes the two tokens after it."""
-    candidates = np.full((VOCABULARY, CANDIDATES), EOS, np.int32)
+    candidates = np.full((VOCABULARY, CANDIDATES_PER_TOKEN), EOS, np.int32)
     for token in range(4, VOCABULARY):
         candidates[token, :2] = [4 + (token + i - 4) % (VOCABULARY - 4) for i in (1, 2)]
     return Lexicon(candidates, np.array(common, np.int32))

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -168,7 +169,7 @@ def small_config(folder: Path) -> Config:
 
 
 def test_the_peers_read_the_same_pieces_from_a_vocabulary_that_has_them_all(tmp_path: Path) -> None:
-    prepared = preprocess(small_config(tmp_path), lambda line: None)
+    prepared = preprocess(small_config(tmp_path))
     text = peers.write_text(prepared, tmp_path / "text")
     subword = prepared.vocabularies.source
     vocabulary = Path(text.path("vocabulary", "source")).read_text(encoding="utf-8").split("\n")[:-1]
@@ -176,7 +177,8 @@ def test_the_peers_read_the_same_pieces_from_a_vocabulary_that_has_them_all(tmp_
     lines = Path(text.path("train", "target")).read_text(encoding="utf-8").split("\n")[:-1]
     assert len(lines) == text.pairs == 9
     for i, line in enumerate(lines):
-        assert line.split(" ") == subword.pieces(prepared.train[0][0].pair(i)[1])
+        ids, _ = prepared.train[0][0].gather("target", np.array([i]))
+        assert line.split(" ") == subword.pieces(ids)
         assert set(line.split(" ")) <= set(vocabulary)
     assert opennmt_peer.our_ids(["<unk>", "<blank>", "<s>", "</s>", *vocabulary], subword)[:5] == [1, 0, 2, 3, 4]
     with pytest.raises(NmtError, match="of our"):

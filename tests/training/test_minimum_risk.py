@@ -1,4 +1,4 @@
-"""Minimum-risk training against its definition, and what it does to a model."""
+"""The risk equals its definition, and a step of minimum-risk training lowers it."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import torch
 from architectures import batch, build
 
 from nmt import config
-from nmt.data.subword import UNKNOWN
+from nmt.data.subword import UNK_SURFACE
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.training import minimum_risk
 from nmt.training.microbatches import DeviceBatch
@@ -26,11 +26,11 @@ class Digits:
 
 def overlap(hypothesis, reference):
     """A stand-in for BLEU: 100 times the share of words in common."""
-    a, b = set(hypothesis.split()), set(reference.split())
-    return 100.0 * len(a & b) / max(1, len(a | b))
+    one, other = set(hypothesis.split()), set(reference.split())
+    return 100.0 * len(one & other) / max(1, len(one | other))
 
 
-def given():
+def batch_of_pairs():
     source, lengths, _ = batch()
     target = torch.tensor([[5, 6, 7, EOS], [8, EOS, PAD, PAD], [9, 10, EOS, PAD]])
     previous = torch.cat([torch.full((3, 1), BOS), target[:, :-1]], 1)
@@ -38,26 +38,26 @@ def given():
 
 
 @pytest.mark.parametrize("architecture", [{}, {"context_to": "next_input", "copy_source": True}])
-def test_the_definition(architecture):
+def test_the_risk_equals_its_definition(architecture):
     model = build(**architecture)
-    loss = minimum_risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3)
+    loss = minimum_risk.risk_loss(model, model, batch_of_pairs(), SETTINGS, Digits(), overlap, seed=3)
     references = [(5, 6, 7), (8,), (9, 10)]
-    candidates = minimum_risk._draw(model, given(), [list(r) for r in references], 4, 3)
-    assert [found[0] for found in candidates] == references and max(map(len, candidates)) > 2
+    candidates = minimum_risk._sample_candidates(model, batch_of_pairs(), [list(r) for r in references], 4, 3)
+    assert [sentence[0] for sentence in candidates] == references and max(map(len, candidates)) > 2
     expected, nll = 0.0, 0.0
-    for row, found in enumerate(candidates):
+    for row, sentence in enumerate(candidates):
         log_probs = []
-        for tokens in found:
-            memory = model.encode(given().source[row : row + 1], given().lengths[row : row + 1])
+        for tokens in sentence:
+            memory = model.encode(batch_of_pairs().source[row : row + 1], batch_of_pairs().lengths[row : row + 1])
             state, token, total = model.start(memory, 1), BOS, 0.0
             for after in [*tokens, EOS]:
                 state, output = model.step(torch.tensor([token]), state, memory)
                 total += output.logits.log_softmax(-1)[0, after]
                 token = after
             log_probs.append(total)
-        shares = (0.5 * torch.stack(log_probs)).softmax(0)
-        costs = torch.tensor([1 - overlap(Digits().decode(t), Digits().decode(found[0])) / 100 for t in found])
-        expected = expected + (shares * costs).sum()
+        probabilities = (0.5 * torch.stack(log_probs)).softmax(0)
+        costs = torch.tensor([1 - overlap(Digits().decode(t), Digits().decode(sentence[0])) / 100 for t in sentence])
+        expected = expected + (probabilities * costs).sum()
         nll -= log_probs[0]
     torch.testing.assert_close(loss.minimised, expected)
     torch.testing.assert_close(loss.nll, nll.detach())
@@ -65,13 +65,15 @@ def test_the_definition(architecture):
 
 def test_a_step_lowers_the_risk(monkeypatch):
     model = build()
-    candidates = minimum_risk._draw(model, given(), [[5, 6, 7], [8], [9, 10]], 4, 3)
-    monkeypatch.setattr(minimum_risk, "_draw", lambda *_: candidates)  # the same ones after the step
+    candidates = minimum_risk._sample_candidates(model, batch_of_pairs(), [[5, 6, 7], [8], [9, 10]], 4, 3)
+    monkeypatch.setattr(minimum_risk, "_sample_candidates", lambda *_: candidates)  # the same ones after the step
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-    before = minimum_risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3).minimised
+    before = minimum_risk.risk_loss(model, model, batch_of_pairs(), SETTINGS, Digits(), overlap, seed=3).minimised
     before.backward()
     optimizer.step()
-    assert minimum_risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3).minimised < before
+    assert (
+        minimum_risk.risk_loss(model, model, batch_of_pairs(), SETTINGS, Digits(), overlap, seed=3).minimised < before
+    )
 
 
 def test_unknown_and_copied_words_match_only_themselves(monkeypatch):
@@ -79,19 +81,19 @@ def test_unknown_and_copied_words_match_only_themselves(monkeypatch):
         size = 10
 
         def decode(self, ids):
-            return " ".join(UNKNOWN if i == UNK else str(i) for i in ids)
+            return " ".join(UNK_SURFACE if i == UNK else str(i) for i in ids)
 
-    told = []
+    scored = []
 
     def score(hypothesis, reference):
-        told.append((hypothesis.split(" "), reference.split(" ")))
+        scored.append((hypothesis.split(" "), reference.split(" ")))
         return overlap(hypothesis, reference)
 
     target = torch.tensor([[5, UNK, 11, EOS], [12, EOS, PAD, PAD], [9, 13, EOS, PAD]])
-    pairs = dataclasses.replace(given(), target=target)
-    drawn = [[(5, UNK, 11), (5, UNK, 12)], [(12,), (UNK,)], [(9, 13), (9, 13, 4)]]
-    monkeypatch.setattr(minimum_risk, "_draw", lambda *_: drawn)
+    pairs = dataclasses.replace(batch_of_pairs(), target=target)
+    candidates = [[(5, UNK, 11), (5, UNK, 12)], [(12,), (UNK,)], [(9, 13), (9, 13, 4)]]
+    monkeypatch.setattr(minimum_risk, "_sample_candidates", lambda *_: candidates)
     model = build(copy_source=True, context_to="next_input")
     minimum_risk.risk_loss(model, model, pairs, SETTINGS, Words(), score, seed=3)
-    in_common = [[word for word in hypothesis if word in reference] for hypothesis, reference in told]
+    in_common = [[word for word in hypothesis if word in reference] for hypothesis, reference in scored]
     assert [len(words) for words in in_common] == [3, 1, 1, 0, 2, 2]

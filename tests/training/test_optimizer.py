@@ -1,4 +1,4 @@
-"""Learning rates as a table, and averages of weights."""
+"""Learning-rate schedules as a table, weight decay, clipping and averages of weights."""
 
 import copy
 
@@ -9,7 +9,7 @@ from torch import nn
 from nmt.config import Training
 from nmt.models.recurrent_layer import RecurrentLayer
 from nmt.training.learning_rate import learning_rate
-from nmt.training.optimizer import MovingAverage, build_optimizer, clipped_step, mean_weights
+from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
 
 COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
 
@@ -25,12 +25,12 @@ COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
         ({"schedule": "constant", "warmup_steps": 0}, 0, {1: 1.0}),
     ],
 )
-def test_learning_rate(settings, plateaus, table):
+def test_learning_rate_schedules(settings, plateaus, table):
     training = Training(**{**COMMON, **settings})
     assert {step: learning_rate(step, training, plateaus) for step in table} == pytest.approx(table)
 
 
-def test_gains_of_gates_are_not_decayed():
+def test_normalisation_gains_have_no_weight_decay():
     layer = RecurrentLayer("gru", 2, 3, transitions=2, gate_norm=True)
     groups = build_optimizer(layer, Training(optimizer="adamw", weight_decay=0.5)).param_groups
     decayed = {id(weight) for weight in groups[0]["params"]}
@@ -38,7 +38,7 @@ def test_gains_of_gates_are_not_decayed():
     assert names == {"weight_ih", "weight_hh"}
 
 
-def test_biases_are_not_decayed():
+def test_biases_have_no_weight_decay():
     model = nn.Linear(3, 3)
     optimizer = build_optimizer(model, Training(optimizer="adamw", weight_decay=0.5, learning_rate=0.1))
     before = copy.deepcopy(model)
@@ -51,34 +51,33 @@ def test_biases_are_not_decayed():
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5, 1e6])
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_clipping_within_the_step(name, clip_norm):
-    ours, theirs = nn.Linear(3, 4), nn.Linear(3, 4)
-    theirs.load_state_dict(ours.state_dict())
+def test_clipping_in_the_step_equals_torch(name, clip_norm):
+    model, expected = nn.Linear(3, 4), nn.Linear(3, 4)
+    expected.load_state_dict(model.state_dict())
     settings = Training(optimizer=name, weight_decay=0.1, learning_rate=0.1, epsilon=1.0)
-    optimizers = [build_optimizer(model, settings) for model in (ours, theirs)]
+    optimizers = [build_optimizer(one, settings) for one in (model, expected)]
     for scale in (1.0, 100.0, 0.01):
-        for model in (ours, theirs):
+        for one in (model, expected):
             torch.manual_seed(0)
-            for weight in model.parameters():
+            for weight in one.parameters():
                 weight.grad = scale * torch.randn_like(weight)
-        clipped_step(optimizers[0], torch.nn.utils.get_total_norm([w.grad for w in ours.parameters()]), clip_norm)
-        torch.nn.utils.clip_grad_norm_(theirs.parameters(), clip_norm or torch.inf)
+        clipped_step(optimizers[0], torch.nn.utils.get_total_norm([w.grad for w in model.parameters()]), clip_norm)
+        torch.nn.utils.clip_grad_norm_(expected.parameters(), clip_norm or torch.inf)
         optimizers[1].step()
-    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.state_dict(), expected.state_dict(), rtol=1e-4, atol=1e-5)
 
 
 def test_moving_average_follows_the_weights():
     model = nn.Linear(1, 1, bias=False)
     averaged = copy.deepcopy(model)
-    average = MovingAverage(model, averaged, 0.5)
     nn.init.constant_(model.weight, 1.0)
     nn.init.constant_(averaged.weight, 0.0)
-    average.update(0)  # decay 0.1: the first weights are soon forgotten
+    update_moving_average(averaged, model, 0.5, step=0)  # decay 0.1: the average soon forgets the first weights
     assert float(averaged.weight.detach()) == pytest.approx(0.9)
-    average.update(1000)
+    update_moving_average(averaged, model, 0.5, step=1000)
     assert float(averaged.weight.detach()) == pytest.approx(0.95)
 
 
-def test_mean_weights():
+def test_mean_of_weights():
     mean = mean_weights({"w": torch.tensor([float(i), 2.0])} for i in (1, 2, 6))
     assert mean["w"].tolist() == [3.0, 2.0]

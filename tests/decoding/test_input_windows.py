@@ -1,22 +1,22 @@
-"""How lines arrive."""
+"""Windows of input lines: full windows of a file, arrived lines of a live input."""
 
 import queue
 
 import pytest
 
-from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
+from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_prefixes, read_windows
 from nmt.errors import NmtError
 
 
-def test_windows_are_full_and_bounded_in_characters():
+def test_windows_are_full_and_limited_in_characters():
     assert list(read_windows("abcdefg", 3)) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
     assert list(read_windows([], 3)) == []
     long = "x" * (MAX_CHARACTERS // 2)
     assert [len(window) for window in read_windows([long] * 5, 100)] == [2, 2, 1]
 
 
-def test_live_windows_hold_what_has_arrived():
-    """The reader blocks for ever after each line, as a person does: the line must come nevertheless."""
+def test_live_windows_contain_the_lines_that_have_arrived():
+    """The reader blocks after each line, as at a terminal; the line must be yielded nevertheless."""
     typed: queue.Queue[str | None] = queue.Queue()
     windows = live_windows(iter(typed.get, None), 3)
     for line in ("one", "two"):
@@ -30,15 +30,15 @@ def test_live_windows_hold_what_has_arrived():
     assert max(map(len, rest)) <= 3
 
 
-def test_live_windows_read_no_further_than_a_window_ahead():
-    taken = []
-    lines = (taken.append(i) or str(i) for i in range(1000))
+def test_live_windows_read_at_most_one_window_ahead():
+    read = []
+    lines = (read.append(i) or str(i) for i in range(1000))
     windows = live_windows(lines, 4)
     next(windows)
-    assert len(taken) < 20
+    assert len(read) < 20
 
 
-def test_live_windows_raise_what_the_reader_raises():
+def test_live_windows_raise_the_exception_of_the_reader():
     def lines():
         yield "a"
         raise NmtError("no")
@@ -49,14 +49,14 @@ def test_live_windows_raise_what_the_reader_raises():
         next(windows)
 
 
-def test_a_window_closes_when_it_holds_enough_characters():
+def test_a_window_is_complete_when_it_has_enough_characters():
     pairs = [("ab", "c")] * 5
     for windows in (read_windows, live_windows):
         found = list(windows(iter(pairs), 100, 6, lambda pair: len(pair[0]) + len(pair[1])))
         assert [pair for window in found for pair in window] == pairs and max(map(len, found)) == 2
 
 
-def test_prefixes_must_suffice():
-    assert take_prefixes(iter("abc"), 2, 0) == ["a", "b"]
+def test_too_few_prefixes_are_an_error():
+    assert read_prefixes(iter("abc"), 2, 0) == ["a", "b"]
     with pytest.raises(NmtError, match="3 lines"):
-        take_prefixes(iter("c"), 2, 2)
+        read_prefixes(iter("c"), 2, 2)

@@ -1,8 +1,8 @@
-"""Long lines are cut between sentences, and nothing of them is lost."""
+"""Long lines are split between sentences, and no part of them is lost."""
 
 import pytest
 
-from nmt.decoding.long_lines import cut, sentence_ends
+from nmt.decoding.long_lines import sentence_ends, split_long_line
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ from nmt.decoding.long_lines import cut, sentence_ends
         ("▁a ▁b <0xE3> <0x80> <0x82> ▁c d", 6, [5, 2]),
     ],
 )
-def test_where_a_line_is_cut(pieces: str, limit: int, expected: list[int]) -> None:
+def test_a_line_is_split_at_the_best_position(pieces: str, limit: int, expected: list[int]) -> None:
     given = pieces.split(" ")
-    slices = cut(given, limit)
+    slices = split_long_line(given, limit)
     assert [len(given[s]) for s in slices] == expected
     assert [piece for s in slices for piece in given[s]] == given
 
@@ -54,19 +54,19 @@ def test_where_a_line_is_cut(pieces: str, limit: int, expected: list[int]) -> No
         ["Wait" + "." * 50, " Yes"],
     ],
 )
-def test_sentences_end_where_they_do(sentences: list[str]) -> None:
+def test_sentence_ends_are_found(sentences: list[str]) -> None:
     text = "".join(sentences)
     ends = sentence_ends(text)
     assert [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)] == sentences
 
 
-def test_a_slice_holds_as_many_whole_sentences_as_fit() -> None:
+def test_a_part_contains_as_many_whole_sentences_as_fit() -> None:
     sentence = ["▁Some", "▁dog", "s", "▁run", "."]
     line = sentence * 60
-    slices = cut(line, 13)
+    slices = split_long_line(line, 13)
     assert [s.stop - s.start for s in slices] == [10] * 30
 
 
-def test_a_huge_line_is_cut_in_time() -> None:
+def test_a_huge_line_is_split_in_linear_time() -> None:
     for line in (["▁ab", ".", "▁Cd"] * 100_000, ["."] * 100_000, ["▁"] * 100_000, ["x"] * 100_000):
-        assert sum(s.stop - s.start for s in cut(line, 256)) == len(line)
+        assert sum(s.stop - s.start for s in split_long_line(line, 256)) == len(line)

@@ -1,4 +1,4 @@
-"""Language codes in every notation: the tokeniser of BLEU, and whether words are separated by spaces."""
+"""Language codes in all notations give the tokeniser of BLEU and whether spaces separate the words."""
 
 import pytest
 
@@ -16,18 +16,18 @@ CODES = {
 
 
 @pytest.mark.parametrize(("tokenizer", "code"), [(t, code) for t, codes in CODES.items() for code in codes.split()])
-def test_tokeniser_of_a_code(tokenizer: str, code: str) -> None:
+def test_a_code_gives_its_tokeniser_and_whether_it_has_spaces(tokenizer: str, code: str) -> None:
     assert default_tokenizer(code) == tokenizer
     assert default_tokenizer(code.upper().replace("-", "_")) == tokenizer
     assert has_spaces(code) == (tokenizer == "13a")
 
 
 @pytest.mark.parametrize("code", ["", " ", "-", "zh-", " zh ", "_", "zh\n", "@", "日本語"])
-def test_odd_codes_are_no_mistake(code: str) -> None:
+def test_odd_codes_are_accepted(code: str) -> None:
     assert default_tokenizer(code) == ("zh" if "zh" in code else "13a")
 
 
-def test_japanese_has_no_spaces_and_korean_has() -> None:
+def test_japanese_has_no_spaces_and_korean_has_spaces() -> None:
     assert [parse_language(code).base for code in ("jpn_Jpan", "JA", "kor", "ko-KR")] == ["ja", "ja", "ko", "ko"]
     assert not has_spaces("jpn") and has_spaces("kor_Hang")
 
@@ -46,5 +46,5 @@ def test_japanese_has_no_spaces_and_korean_has() -> None:
         ("aß€한국어ЖעعहинA\u0e7f\U0010ffff"[:9], ""),
     ],
 )
-def test_script_of_characters(text: str, script: str) -> None:
+def test_the_script_of_a_character_is_found(text: str, script: str) -> None:
     assert {unspaced_script(character) for character in text} == {script}

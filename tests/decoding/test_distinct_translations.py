@@ -1,4 +1,4 @@
-"""n-best lists in which no text comes twice (`SearchOptions.distinct`)."""
+"""n-best lists contain each text only once (`SearchOptions.distinct`)."""
 
 import random
 
@@ -20,7 +20,7 @@ def bpe(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_texts(monkeypatch):
-    """Make a translation one of seven texts, so that many token sequences have the same one."""
+    """Decode all tokens to one of seven texts, so that many token sequences have the same text."""
     monkeypatch.setattr(Subword, "decode", lambda self, ids: WORDS[sum(ids) % 7] if ids else "")
 
 
@@ -30,34 +30,34 @@ def settings(n_best, distinct=None, method="beam", **rest):
     )
 
 
-def texts(bpe, asked, lines=LINES):
+def texts(bpe, options, lines=LINES):
     translator = make(bpe, ToyModel(bpe.size, end=3.0))
-    return [[target.text for target in found.targets] for found in translator.translate(lines, asked)]
+    return [[target.text for target in found.targets] for found in translator.translate(lines, options)]
 
 
-@pytest.mark.parametrize("cut", [256, 6])
-def test_a_text_comes_once_and_the_first_is_the_best(bpe, cut):
-    single = texts(bpe, settings(1, max_source_tokens=cut))
-    every = texts(bpe, settings(6, distinct=False, max_source_tokens=cut))
-    assert any(len(set(found)) < len(found) for found in every), "or nothing is tested"
-    full = texts(bpe, settings(6, max_source_tokens=cut))
-    for best, found, merged in zip(single, every, full, strict=True):
+@pytest.mark.parametrize("limit", [256, 6])
+def test_an_n_best_list_contains_each_text_once_and_starts_with_the_best(bpe, limit):
+    single = texts(bpe, settings(1, max_source_tokens=limit))
+    repeated = texts(bpe, settings(6, distinct=False, max_source_tokens=limit))
+    assert any(len(set(found)) < len(found) for found in repeated), "otherwise nothing is tested"
+    distinct = texts(bpe, settings(6, max_source_tokens=limit))
+    for best, found, merged in zip(single, repeated, distinct, strict=True):
         assert best == found[:1] == merged[:1]
         assert len(set(merged)) == len(merged) >= len(set(found))
         assert merged[: len(set(found))] == list(dict.fromkeys(found))
     for count in (2, 4):
-        fewer = texts(bpe, settings(count, max_source_tokens=cut))
-        assert fewer == [found[:count] for found in full], "asking for fewer changes none of them"
+        shorter = texts(bpe, settings(count, max_source_tokens=limit))
+        assert shorter == [found[:count] for found in distinct], "a shorter list starts with the same texts"
 
 
-def test_texts_that_finished_beyond_the_beam_fill_the_list(bpe):
+def test_hypotheses_beyond_the_beam_size_fill_the_list(bpe):
     chosen = random.Random(0)
     lines = [" ".join(chosen.choices(WORDS, k=6)) for _ in range(30)]
-    found, every = texts(bpe, settings(6), lines), texts(bpe, settings(6, distinct=False), lines)
-    assert sum(map(len, found)) > sum(len(set(some)) for some in every)
+    distinct, repeated = texts(bpe, settings(6), lines), texts(bpe, settings(6, distinct=False), lines)
+    assert sum(map(len, distinct)) > sum(len(set(found)) for found in repeated)
 
 
-def test_the_score_is_that_of_the_best_segmentation(bpe):
+def test_the_score_of_a_text_is_that_of_its_best_segmentation(bpe):
     translator = make(bpe, ToyModel(bpe.size, end=3.0))
     for found, every in zip(
         translator.translate(LINES, settings(6)), translator.translate(LINES, settings(6, distinct=False)), strict=True
@@ -70,18 +70,17 @@ def test_the_score_is_that_of_the_best_segmentation(bpe):
         assert {target.text: target.score for target in found.targets}.items() >= best.items()
 
 
-def test_each_draw_is_returned_unless_distinct_ones_are_asked_for(bpe):
+def test_all_samples_are_returned_unless_distinct_ones_are_requested(bpe):
     lines = [line for line in LINES if line]
-    draws = texts(bpe, settings(20, method="sample"), lines)
-    assert all(len(found) == 20 > len(set(found)) for found in draws)
+    samples = texts(bpe, settings(20, method="sample"), lines)
+    assert all(len(found) == 20 > len(set(found)) for found in samples)
     merged = texts(bpe, settings(20, method="sample", distinct=True), lines)
-    assert merged == [list(dict.fromkeys(found)) for found in draws]
+    assert merged == [list(dict.fromkeys(found)) for found in samples]
 
 
-def test_a_shorter_list_is_padded_as_text(bpe):
+def test_text_output_has_empty_lines_for_missing_translations(bpe):
     translator = make(bpe, ToyModel(bpe.size, end=3.0))
-    asked = settings(20, True, "sample")
-    [found] = translator.translate(["the cat"], asked)
+    [found] = translator.translate(["the cat"], settings(20, method="sample", distinct=True))
     lines = render(found, "text", 20, False).split("\n")[:-1]
     assert len(lines) == 20 and lines[len(found.targets) :] == [""] * (20 - len(found.targets))
     assert len(render(found, "moses", 20, False).split("\n")) == len(found.targets) + 1

@@ -1,4 +1,4 @@
-"""Prepared data is told by the text and the settings it was made from, wherever the files are now."""
+"""Prepared data is up to date if text and settings are the same, wherever the files are."""
 
 import gzip
 import hashlib
@@ -32,18 +32,14 @@ def settings(**data: Any) -> config.Config:
     return config.parse({"name": "x", "data": values | data, "subword": {"vocab_size": 320}}, "test")
 
 
-def made_again(wanted: config.Config) -> list[str]:
-    """Return what is said when the data is prepared once more."""
-    said: list[str] = []
-    preprocess(wanted, said.append)
-    return said
+def preprocess_again(wanted: config.Config, messages: list[str]) -> list[str]:
+    """Return the messages of preprocessing."""
+    messages.clear()
+    preprocess(wanted)
+    return messages
 
 
 UP_TO_DATE = ["nothing to do: prepared is up to date"]
-
-
-def quiet(line: str) -> None:
-    pass
 
 
 def zipped(name: str) -> Path:
@@ -55,11 +51,11 @@ def zipped(name: str) -> Path:
 
 
 @pytest.mark.parametrize("how", ["moved", "absolute", "zipped", "unzipped", "zipped under the same name"])
-def test_the_same_text_elsewhere_is_not_prepared_again(here: Path, how: str) -> None:
+def test_the_same_text_in_other_files_is_not_prepared_again(here: Path, messages: list[str], how: str) -> None:
     wanted = settings()
     if how == "unzipped":
         wanted = settings(train={"source": zipped("train.s"), "target": "train.t"})
-    first = preprocess(wanted, quiet)
+    first = preprocess(wanted)
     source = wanted.data.train[0].source
     assert source is not None
     if how == "moved":
@@ -75,41 +71,43 @@ def test_the_same_text_elsewhere_is_not_prepared_again(here: Path, how: str) -> 
     else:
         zipped("train.s").rename("train.s")
     wanted = settings(train={"source": source, "target": "train.t"})
-    assert made_again(wanted) == UP_TO_DATE
-    # Made anew it has the same fingerprint, which checkpoints hold.
-    assert preprocess(wanted, quiet, force=True).fingerprint == first.fingerprint
+    assert preprocess_again(wanted, messages) == UP_TO_DATE
+    # Data made anew has the same fingerprint, which checkpoints hold.
+    assert preprocess(wanted, force=True).fingerprint == first.fingerprint
 
 
-def test_other_text_is_prepared_again_and_named(here: Path) -> None:
-    first = preprocess(settings(), quiet)
+def test_other_text_is_prepared_again_and_the_file_named(here: Path, messages: list[str]) -> None:
+    first = preprocess(settings())
     Path("other").write_text(Path("train.s").read_text().replace("the a", "the b"))
-    said = made_again(settings(train={"source": "other", "target": "train.t"}))
+    said = preprocess_again(settings(train={"source": "other", "target": "train.t"}), messages)
     assert said[0] == "prepared was made from other text (data.train.0.source: other); making it anew"
     assert read_header(Path("prepared"))["fingerprint"] != first.fingerprint
     swapped = settings(train={"source": "train.t", "target": "other"})
-    assert made_again(swapped)[0].startswith("prepared was made from other text (data.train.0.source: train.t)")
+    assert preprocess_again(swapped, messages)[0].startswith(
+        "prepared was made from other text (data.train.0.source: train.t)"
+    )
 
 
-def test_a_file_at_the_same_place_of_the_same_size_and_time_is_not_read(
-    here: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_with_the_same_path_size_and_time_is_not_read(
+    here: Path, messages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preprocess(settings(), quiet)
-    monkeypatch.setattr(manifest, "inspect", lambda path: pytest.fail(f"{path} was read"))
-    assert made_again(settings()) == UP_TO_DATE
+    preprocess(settings())
+    monkeypatch.setattr(manifest, "inspect_file", lambda path: pytest.fail(f"{path} was read"))
+    assert preprocess_again(settings(), messages) == UP_TO_DATE
 
 
-def test_another_weight_is_no_reason_to_prepare_again_and_is_taken_from_the_config(here: Path) -> None:
-    preprocess(settings(), quiet)
-    said: list[str] = []
-    made = preprocess(settings(train={"source": "train.s", "target": "train.t", "weight": 2.5}), said.append)
-    assert said == UP_TO_DATE and made.train[0][1] == 2.5
+def test_a_new_weight_is_used_without_preparing_again(here: Path, messages: list[str]) -> None:
+    preprocess(settings())
+    messages.clear()
+    made = preprocess(settings(train={"source": "train.s", "target": "train.t", "weight": 2.5}))
+    assert messages == UP_TO_DATE and made.train[0][1] == 2.5
     assert Prepared.open(made.folder, [0.5]).train[0][1] == 0.5
     with pytest.raises(NmtError, match=r"holds 1 training corpora, and data\.train has 2; run nmt preprocess"):
         Prepared.open(made.folder, [1.0, 1.0])
 
 
 def as_format_1(wanted: config.Config) -> str:
-    """Give the prepared folder the header that versions before format 2 wrote; return their fingerprint."""
+    """Write the header of format 1 to the prepared folder; return its fingerprint."""
     path = wanted.prepared / "prepared.json"
     header = json.loads(path.read_text())
     dumped = wanted.model_dump(mode="json")
@@ -136,63 +134,63 @@ def as_format_1(wanted: config.Config) -> str:
 
 
 @pytest.mark.parametrize("is_zipped", [False, True])
-def test_data_that_an_older_version_prepared_is_up_to_date(here: Path, is_zipped: bool) -> None:
+def test_data_prepared_by_an_older_version_is_up_to_date(here: Path, messages: list[str], is_zipped: bool) -> None:
     source = zipped("train.s") if is_zipped else Path("train.s")
     wanted = settings(train={"source": source, "target": "train.t"}, filters={"max_words": 9}, lowercase=True)
-    made = preprocess(wanted, quiet)
-    former = as_format_1(wanted)
-    assert made_again(wanted) == UP_TO_DATE
+    made = preprocess(wanted)
+    old = as_format_1(wanted)
+    assert preprocess_again(wanted, messages) == UP_TO_DATE
     opened = Prepared.open(made.folder)
-    assert opened.former_fingerprint == former
+    assert opened.fingerprint_v1 == old
     assert (opened.fingerprint == made.fingerprint) != is_zipped
-    assert manifest_v1.former_fingerprint(wanted, wanted, made.vocabularies) == former
+    assert manifest_v1.fingerprint_v1(wanted, wanted, made.vocabularies) == old
     moved = Path("moved")
     moved.write_bytes(source.read_bytes())
     train = {"source": moved, "target": "train.t", "weight": 2}
-    assert made_again(settings(train=train, filters={"max_words": 9}, lowercase=True)) == UP_TO_DATE
-    said = made_again(settings(train=train, filters={"max_words": 8}, lowercase=True))
+    assert preprocess_again(settings(train=train, filters={"max_words": 9}, lowercase=True), messages) == UP_TO_DATE
+    said = preprocess_again(settings(train=train, filters={"max_words": 8}, lowercase=True), messages)
     assert said[0] == "prepared was made with other settings; making it anew"
 
 
-def test_a_header_of_something_else_is_called_corrupt(here: Path) -> None:
-    made = preprocess(settings(), quiet)
+def test_a_header_without_the_required_keys_is_corrupt(here: Path) -> None:
+    made = preprocess(settings())
     for content in ("[]", "{}", '{"settings": {"format": 1}}', '{"settings": {"format": 2}}', '{"settings": 3}'):
         (made.folder / "prepared.json").write_text(content)
         with pytest.raises(NmtError, match=r"prepared\.json: corrupt; run nmt preprocess --force"):
             read_header(made.folder)
 
 
-def test_reused_subwords_of_text_that_was_normalised_otherwise_are_warned_of(here: Path) -> None:
-    made = preprocess(settings(lowercase=True, normalization="nfkc"), quiet)
+def test_reusing_subwords_of_text_normalised_in_another_way_gives_a_warning(here: Path, messages: list[str]) -> None:
+    made = preprocess(settings(lowercase=True, normalization="nfkc"))
     values = settings(prepared="again").model_dump()
     for place in (made.folder, made.folder / "joint.model"):
         values["subword"]["reuse"] = place
-        said = made_again(config.parse(values, "test"))
+        said = preprocess_again(config.parse(values, "test"), messages)
         assert said[0] == (
             'warning: subword.reuse: prepared/prepared.json: data.normalization is "nfkc" there and "nfc" here, '
-            "data.lowercase is true there and false here; the subword model was learnt from other text than it will "
-            "read: set the same values in 'data'"
+            "data.lowercase is true there and false here; the subword model was trained on text normalised in another "
+            "way: set the same values in 'data'"
         )
     values["data"] |= {"lowercase": True, "normalization": "nfkc"}
-    assert not made_again(config.parse(values, "test"))[0].startswith("warning")
+    assert not preprocess_again(config.parse(values, "test"), messages)[0].startswith("warning")
 
 
-def test_subwords_can_be_reused_from_the_file_of_a_joint_model(here: Path) -> None:
-    made = preprocess(settings(), quiet)
+def test_a_joint_model_can_be_reused_from_its_file(here: Path) -> None:
+    made = preprocess(settings())
     values = settings(prepared="again").model_dump()
     values["subword"]["reuse"] = Path("own.model")
     Path("own.model").write_bytes((made.folder / "joint.model").read_bytes())
-    again = preprocess(config.parse(values, "test"), quiet)
+    again = preprocess(config.parse(values, "test"))
     assert again.vocabularies.fingerprint == made.vocabularies.fingerprint
     values["subword"]["joint"] = False
     values["model"]["embedding"]["tie"] = "none"
     with pytest.raises(
         NmtError, match=r"subword\.reuse: own\.model is one file, .* holds source\.model and target\.model"
     ):
-        preprocess(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"))
     values["subword"]["reuse"] = made.folder
     with pytest.raises(NmtError, match=r"it has joint\.model: set subword\.joint: true"):
-        preprocess(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"))
     values["subword"] |= {"joint": True, "reuse": Path("train.s")}
     with pytest.raises(NmtError, match=r"subword\.reuse: train\.s: not a SentencePiece model"):
-        preprocess(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"))

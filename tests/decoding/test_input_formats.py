@@ -1,15 +1,15 @@
-"""n-best lists and JSON lines that are read."""
+"""Reading n-best lists and JSON lines."""
 
 import json
 import random
 
 import pytest
 
-from nmt.decoding.input_formats import escape, read_n_best, read_objects, unescape, with_sources
+from nmt.decoding.input_formats import escape, pair_with_sources, read_json_lines, read_n_best, unescape
 from nmt.errors import NmtError
 
 
-def test_escaping_can_be_undone() -> None:
+def test_unescape_reverses_escape() -> None:
     draw = random.Random(1)
     texts = ["|||", "a ||| b", "||||||", "&#124;", "&amp;#124;&#124;", "a || b", "x |", "&amp;amp;#124; |||", "&"]
     parts = ["|", "||", "|||", "&", "amp;", "#124;", "&#124;", "&amp;", " ", "a"]
@@ -19,7 +19,7 @@ def test_escaping_can_be_undone() -> None:
     assert escape("a | b & c") == "a | b & c"
 
 
-def test_fields_of_n_best_lists() -> None:
+def test_n_best_entries_are_parsed_and_get_one_more_feature() -> None:
     lines = [
         "0 ||| the cat ||| F0= -0.780000 ||| -0.13",
         "0 |||  ||| F0= 0.000000 ||| 0.000000",
@@ -51,23 +51,25 @@ def test_fields_of_n_best_lists() -> None:
         (["1 ||| a", "0 ||| b"], "list, line 2: entry of sentence 0 after one of 1; sort"),
     ],
 )
-def test_a_line_that_is_no_entry_is_named(lines: list[str], message: str) -> None:
+def test_an_error_names_the_line_that_is_not_an_n_best_entry(lines: list[str], message: str) -> None:
     with pytest.raises(NmtError, match=message):
         list(read_n_best(lines, "list"))
 
 
-def test_entries_find_their_sources() -> None:
+def test_entries_are_paired_with_their_source_lines() -> None:
     entries = list(read_n_best(["0 ||| a", "0 ||| b", "3 ||| c"], "list"))
-    found = [(source, entry.text) for source, entry in with_sources(entries, ["A", "", "C", "D", "E"], "list", "s")]
+    found = [
+        (source, entry.text) for source, entry in pair_with_sources(entries, ["A", "", "C", "D", "E"], "list", "s")
+    ]
     assert found == [("A", "a"), ("A", "b"), ("D", "c")]
     with pytest.raises(NmtError, match=r"list, line 3: entry of sentence 3, counted from 0, but s has 2 lines"):
-        list(with_sources(entries, ["A", "B"], "list", "s"))
+        list(pair_with_sources(entries, ["A", "B"], "list", "s"))
 
 
-def test_objects_become_requests() -> None:
+def test_json_objects_become_input_lines() -> None:
     lines = ['{"id": 7, "source": "a b", "prefix": "A", "tag": "<2de>"}', '{"source": ""}']
-    first, second = read_objects(lines, "in")
-    assert (first.text, first.prefix, first.tag, first.others["id"]) == ("a b", "A", "<2de>", 7)
+    first, second = read_json_lines(lines, "in")
+    assert (first.text, first.prefix, first.tag, first.other_keys["id"]) == ("a b", "A", "<2de>", 7)
     assert (second.text, second.prefix, second.tag) == ("", "", "")
 
 
@@ -87,7 +89,7 @@ def test_objects_become_requests() -> None:
         ('{"source": "a", "tag": null}', "in, line 6: 'tag' must be text, not null"),
     ],
 )
-def test_a_line_that_is_no_request_is_named(line: str, message: str) -> None:
+def test_an_error_names_the_line_that_is_not_a_json_object_to_translate(line: str, message: str) -> None:
     lines = [json.dumps({"source": "a"}), line]
     with pytest.raises(NmtError, match=message):
-        list(read_objects(lines, "in", first=4))
+        list(read_json_lines(lines, "in", first=4))
