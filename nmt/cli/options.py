@@ -13,7 +13,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Finite(click.FloatRange):
     """A finite float from `low` to `high`, without `low` itself if `is_open`."""
 
-    def __init__(self, low: float, high: float = 1e6, is_open: bool = False) -> None:
+    def __init__(self, low: float, high: float = 1_000_000, is_open: bool = False) -> None:
         super().__init__(low, high, min_open=is_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
