@@ -222,7 +222,7 @@ class Trainer:
         losses = torch.zeros(2, dtype=torch.float64, device=self.device)
         count = batch.tokens if self._score is None else batch.pairs
         is_drawn = self._score is not None or teacher_probability(step, self.settings) < 1.0
-        drawer = prepare_for_search(self.model, self.arithmetic, is_packed=False) if is_drawn else None
+        drawer = prepare_for_search(self.model, self.arithmetic, pack=False) if is_drawn else None
         for number, part in enumerate(split(batch, parts)):
             loss = self._loss(part, step, number, drawer)
             mean = loss.minimised / count
