@@ -1,9 +1,9 @@
-"""Noun phrases and pronouns, inflected on the three sides together."""
+"""Noun phrases and pronouns, inflected in the three languages together."""
 
 from dataclasses import dataclass, field, replace
 
-from quickstart_corpus.lexicon import NAMES, NOUN, NUMBERS
-from quickstart_corpus.words import CASES, Adjective, Case, Gender, Noun, Pair, Unit
+from grammar.lexicon import NAMES, NOUN, NUMBERS
+from grammar.words import CASES, Adjective, Case, Gender, Noun, Pair, Unit
 
 _DER = {
     "m": ("der", "den", "dem", "des"),
@@ -42,11 +42,11 @@ _QUANTITY = {"many": ("viel", "很多"), "some": ("einig", "一些")}
 
 @dataclass(frozen=True)
 class Phrase:
-    """A noun phrase ready for any clause.
+    """A noun phrase that can be used in any clause.
 
-    `de` holds the four German cases in the order of `CASES`; `topic` is the Chinese form before the verb and after 把,
-    where a bare noun is definite; `bare` is the Chinese form under negation and in questions, without 一 and its
-    measure word.
+    `de` has the four German cases in the order of `CASES`. `topic` is the Chinese form before the verb and after 把, in
+    which a noun without a determiner is definite. `bare` is the Chinese form in negations and questions, without 一
+    and its measure word.
     """
 
     en: str
@@ -59,7 +59,7 @@ class Phrase:
     plural: bool = False
     gender: Gender = "m"
     natural: str = ""
-    """"m" or "f" where he or she may take the phrase up, "" for a thing, an animal, or a person of unsaid sex."""
+    """"m" or "f" if he or she can refer to the phrase; "" for things, animals and persons of unknown sex."""
     human: bool = False
     definite: bool = True
     pronoun: bool = False
@@ -67,11 +67,12 @@ class Phrase:
     pairs: frozenset[Pair] = field(default=frozenset())
 
     def german(self, case: Case) -> str:
+        """Return the German form."""
         return self.de[CASES.index(case)]
 
     @property
     def owns(self) -> bool:
-        """Whether his, her, their … can refer to the phrase without a doubt; Chinese their is 他们的 throughout."""
+        """Whether his, her or their can refer to the phrase unambiguously; Chinese "their" is always 他们的."""
         return self.natural == "m" if self.plural else bool(self.natural)
 
     @property
@@ -87,6 +88,7 @@ class Phrase:
 
 
 def with_article(words: str) -> str:
+    """Return the words after "a" or "an"."""
     return ("an " if words[0] in "aeiou" and not words.startswith(("university", "used")) else "a ") + words
 
 
@@ -114,7 +116,7 @@ def _german(determiner: str, adjective: Adjective | None, noun: Noun, plural: bo
 
 
 def _chinese(determiner: str, adjective: Adjective | None, noun: Noun, plural: bool) -> tuple[str, str]:
-    """The form after the verb and the topic form."""
+    """Return the Chinese form after the verb, and the topic form."""
     described = (adjective.zh if adjective else "") + noun.zh
     if determiner == "the":
         pointed = ("那些" if plural else "那" + noun.measure) + described
@@ -157,7 +159,7 @@ def noun_phrase(
     plural: bool = False,
     feminine: bool = False,
 ) -> Phrase:
-    """A phrase; `determiner` is the English one, "" for none, a number word for that many (plural)."""
+    """Return a noun phrase; `determiner` is the English one, "" for none, or a number word (plural)."""
     german = noun.feminine if feminine and noun.feminine else noun
     zh, topic = _chinese(determiner, adjective, noun, plural)
     en = _english(determiner, adjective, noun, plural)
@@ -185,7 +187,7 @@ def noun_phrase(
 
 
 def measured(noun: Noun, unit: Unit, count: str) -> Phrase:
-    """So much of a substance: a cup of tea, two kilos of apples; `count` is "a" or a number word."""
+    """Return an amount of a substance: a cup of tea, two kilos of apples; `count` is "a" or a number word."""
     many = count != "a"
     quantity = replace(NOUN["cup"], gender=unit.gender, de=unit.de, de_plural=unit.de_plural)
     substance = noun.de_plural if unit.plural else noun.de
@@ -219,8 +221,8 @@ NAMED = tuple(
 )
 
 
-def taking_up(phrase: Phrase) -> Phrase:
-    """The subject pronoun for an earlier phrase; a German thing is er, sie or es by its gender."""
+def pronoun_for(phrase: Phrase) -> Phrase:
+    """Return the subject pronoun that refers to a phrase; for things it is er, sie or es in German."""
     if phrase.pronoun:
         return phrase
     if phrase.plural:
@@ -232,24 +234,24 @@ def taking_up(phrase: Phrase) -> Phrase:
 
 
 def relative(phrase: Phrase) -> tuple[str, str, str, str]:
-    """The German relative pronoun that refers to the phrase, in the four cases."""
+    """Return the German relative pronoun that refers to the phrase, in the four cases."""
     return _RELATIVE["p" if phrase.plural else phrase.gender]
 
 
 def relative_subject(phrase: Phrase) -> Phrase:
-    """The phrase as the subject of its own relative clause; Chinese leaves it out."""
+    """Return the phrase as the subject of its own relative clause; it is omitted in Chinese."""
     pronoun = "who" if phrase.human else "that"
     return replace(phrase, en=pronoun, de=relative(phrase), zh="", topic="", bare="", pronoun=True, pairs=frozenset())
 
 
 def genitive_phrase(thing: Noun, owner: Phrase, adjective: Adjective | None = None) -> Phrase:
-    """The owner's thing: das Auto des Lehrers, Annas Auto; 老师的汽车."""
+    """Return a thing with its owner in the genitive: das Auto des Lehrers, Annas Auto; 老师的汽车."""
     described = f"{adjective.en} {thing.en}" if adjective else thing.en
     named = not owner.noun
     cases: list[str] = []
     for case in CASES:
         if named:
-            # A name in the genitive stands where an article would and leaves the adjective its strong ending.
+            # A name in the genitive replaces the article, so the adjective has its strong ending.
             cases.append(f"{owner.german('gen')} {_german('', adjective, thing, False, case)}")
         else:
             cases.append(f"{_german('the', adjective, thing, False, case)} {owner.german('gen')}")
@@ -263,14 +265,14 @@ def genitive_phrase(thing: Noun, owner: Phrase, adjective: Adjective | None = No
 
 
 def negative_phrase(noun: Noun, adjective: Adjective | None = None, plural: bool = False) -> Phrase:
-    """The indefinite object of a negated verb: (not) a car, kein Auto; (not) coffee, keinen Kaffee."""
+    """Return the indefinite object of a negated verb: (not) a car, kein Auto; (not) coffee, keinen Kaffee."""
     english = "" if plural or "mass" in noun.tags else "a"
     words = _english(english, adjective, noun, plural)
     return replace(noun_phrase(noun, "no", adjective, plural), en=words, en_object=words)
 
 
 def coordinated(first: Phrase, second: Phrase) -> Phrase:
-    """Both phrases together: the dog and the cat; der Hund und die Katze; 狗和猫."""
+    """Return both phrases joined by "and": the dog and the cat; der Hund und die Katze; 狗和猫."""
     forms = [f"{a} und {b}" for a, b in zip(first.de, second.de, strict=True)]
     return Phrase(
         f"{first.en} and {second.en}", f"{first.en_object} and {second.en_object}",

@@ -1,15 +1,15 @@
-"""Constructions that ask, and those that call on someone."""
+"""Constructions of questions, requests and suggestions."""
 
 from dataclasses import replace
 
-from quickstart_corpus.adverbials import VEHICLES
-from quickstart_corpus.clauses import CAN, MAY, SHOULD, WANT, WOULD_LIKE, Clause, be, german_finite, join, sein
-from quickstart_corpus.lexicon import CITIES, PLACES, nouns
-from quickstart_corpus.phrases import WE, WHAT, WHO, YOU, Phrase, genitive_phrase, noun_phrase
-from quickstart_corpus.sentence import Sentence, sentence
-from quickstart_corpus.speaker import Speaker, fits
-from quickstart_corpus.verbs import INTRANSITIVE, TRANSITIVE, verb
-from quickstart_corpus.words import Triple
+from grammar.adverbials import VEHICLES
+from grammar.clauses import CAN, MAY, SHOULD, WANT, WOULD_LIKE, Clause, be, german_finite, join, sein
+from grammar.lexicon import CITIES, PLACES, nouns
+from grammar.phrases import WE, WHAT, WHO, YOU, Phrase, genitive_phrase, noun_phrase
+from grammar.sentence import Sentence, sentence
+from grammar.speaker import Speaker, fits
+from grammar.verbs import INTRANSITIVE, TRANSITIVE, verb
+from grammar.words import Triple
 
 _ASKABLE = tuple(
     verb(en)
@@ -43,38 +43,39 @@ _REQUESTS = (
 )
 
 
-def asked(clause: Clause) -> Sentence:
+def yes_no_question(clause: Clause) -> Sentence:
+    """Return a clause as a yes-no question."""
     return sentence(
         clause.english_question(), clause.german_inverted(), clause.chinese(question=True), clause.pairs, "?"
     )
 
 
-def _asked_person(s: Speaker) -> Phrase:
-    """Someone whom a question is about: you in one of five."""
+def _topic_person(s: Speaker) -> Phrase:
+    """Return the person that a question is about: "you" in one of five questions."""
     return YOU if s.chance(0.2) else noun_phrase(s.pick(nouns("kin")), "your") if s.chance(0.3) else s.someone()
 
 
 def yes_no_past(s: Speaker) -> Sentence:
-    return asked(replace(s.transitive("past", subject=_asked_person(s), places=0.2), time=s.time("past")))
+    return yes_no_question(replace(s.transitive("past", subject=_topic_person(s), places=0.2), time=s.time("past")))
 
 
 def yes_no_now(s: Speaker) -> Sentence:
-    return asked(s.transitive("now", subject=_asked_person(s), places=0.2))
+    return yes_no_question(s.transitive("now", subject=_topic_person(s), places=0.2))
 
 
 def yes_no_modal(s: Speaker) -> Sentence:
-    subject = _asked_person(s)
+    subject = _topic_person(s)
     modal = s.pick((CAN, WANT, WANT, WOULD_LIKE) if subject is YOU else (CAN, WANT, MAY, WOULD_LIKE))
     clause = s.transitive("habit", subject=subject, modal=modal, places=0.2)
-    return asked(replace(clause, time=s.time("future") if s.chance(0.5) else None))
+    return yes_no_question(replace(clause, time=s.time("future") if s.chance(0.5) else None))
 
 
 def yes_no_has(s: Speaker) -> Sentence:
     action = s.pick((verb("have"), verb("need"), verb("like")))
-    subject = _asked_person(s)
+    subject = _topic_person(s)
     noun = s.pick([noun for noun in nouns(*action.objects) if fits(noun, subject)])
     thing = s.generic(noun, 0.2) if action.en == "like" else s.described(noun, "a", 0.4)
-    return asked(Clause(subject, action, "habit", thing))
+    return yes_no_question(Clause(subject, action, "habit", thing))
 
 
 def who(s: Speaker) -> Sentence:
@@ -90,7 +91,7 @@ def who(s: Speaker) -> Sentence:
 def what(s: Speaker) -> Sentence:
     tense = s.tense("now", "past", "past")
     action = s.verb_of(_ASKABLE, tense)
-    subject = _asked_person(s)
+    subject = _topic_person(s)
     clause = Clause(subject, action, tense, place=s.place_of(action, 0.3))
     if tense == "past":
         clause = replace(clause, time=s.time("past") if s.chance(0.7) else None)
@@ -104,7 +105,7 @@ def which(s: Speaker) -> Sentence:
     action = s.verb_of(verbs, tense, modal=tense == "habit")
     noun = s.pick(nouns(*action.objects, "-mass"))
     thing = noun_phrase(noun, "which", s.adjective(noun, 0.15))
-    clause = Clause(_asked_person(s), action, tense, thing)
+    clause = Clause(_topic_person(s), action, tense, thing)
     if tense == "habit":
         clause = replace(clause, modal=s.pick((WANT, SHOULD)))
     elif tense == "past" and s.chance(0.5):
@@ -119,7 +120,7 @@ def how_many(s: Speaker) -> Sentence:
     noun = s.pick(nouns(*action.objects, "-mass"))
     thing = noun_phrase(noun, "", s.adjective(noun, 0.15), plural=True)
     counted = replace(thing, zh=f"多少{noun.measure}{thing.zh}", definite=False)
-    clause = Clause(_asked_person(s), action, "past", counted, time=s.time("past") if s.chance(0.6) else None)
+    clause = Clause(_topic_person(s), action, "past", counted, time=s.time("past") if s.chance(0.6) else None)
     bare = replace(clause, object=None)
     de = f"wie viele {thing.german('acc')} {bare.german_inverted()}"
     return sentence(bare.english_question(f"how many {thing.en}"), de, clause.chinese(), clause.pairs, "?")
@@ -143,7 +144,7 @@ def where(s: Speaker) -> Sentence:
         if s.chance(0.4)
         else None
     )
-    subject = _asked_person(s)
+    subject = _topic_person(s)
     if action is None:
         verbs = [action for action in TRANSITIVE if action.places and action.en != "carry"]
         clause = s.transitive("past", subject=subject, verbs=verbs, places=0.0)
@@ -155,7 +156,7 @@ def where(s: Speaker) -> Sentence:
 
 
 def where_to(s: Speaker) -> Sentence:
-    subject = _asked_person(s)
+    subject = _topic_person(s)
     means = s.pick((None, *VEHICLES))
     action = verb("go", "fahren" if means else "gehen")
     time = s.time("past")
@@ -172,14 +173,14 @@ def where_is(s: Speaker) -> Sentence:
 
 
 def when(s: Speaker) -> Sentence:
-    clause = s.transitive("past" if s.chance(0.5) else "future", subject=_asked_person(s), places=0.0)
+    clause = s.transitive("past" if s.chance(0.5) else "future", subject=_topic_person(s), places=0.0)
     asking = replace(clause, time=Triple("", "", "什么时候"))
     zh = clause.chinese_cleft("什么时候") if clause.tense == "past" else asking.chinese()
     return sentence(clause.english_question("when"), f"wann {clause.german_inverted()}", zh, clause.pairs, "?")
 
 
 def why(s: Speaker) -> Sentence:
-    clause = s.transitive("past", subject=_asked_person(s), places=0.2)
+    clause = s.transitive("past", subject=_topic_person(s), places=0.2)
     zh = f"{clause.subject.topic}为什么{clause.chinese_predicate()}"
     return sentence(clause.english_question("why"), f"warum {clause.german_inverted()}", zh, clause.pairs, "?")
 
@@ -202,7 +203,7 @@ def how_old(s: Speaker) -> Sentence:
 def with_whom(s: Speaker) -> Sentence:
     names = ("dance", "play football", "play tennis", "play chess", "play cards", "study")
     action = verb(s.pick(names))
-    subject = _asked_person(s)
+    subject = _topic_person(s)
     clause = Clause(subject, action, "past", time=s.time("past"))
     return sentence(
         clause.english_question("with whom"),
@@ -264,7 +265,7 @@ def is_that_so(s: Speaker) -> Sentence:
 
 
 def lives_where(s: Speaker) -> Sentence:
-    subject = _asked_person(s)
+    subject = _topic_person(s)
     city = s.pick(CITIES)
     return sentence(
         f"{'does' if subject.person == 3 else 'do'} {subject.en} live in {city.en}",

@@ -1,7 +1,7 @@
-"""When, how often, how long and by which means."""
+"""Tables of adverbials: times, frequencies, durations and means of transport."""
 
-from quickstart_corpus.lexicon import DAYS
-from quickstart_corpus.words import Triple
+from grammar.lexicon import DAYS
+from grammar.words import Triple
 
 PAST_TIMES: tuple[Triple, ...] = (
     Triple("yesterday", "gestern", "昨天"),

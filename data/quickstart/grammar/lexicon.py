@@ -1,10 +1,10 @@
-"""The nouns, adjectives, places, times and names, as tables; `verbs` holds the verbs.
+"""Tables of nouns, adjectives, places, days, names and numbers; the verbs are in `verbs`.
 
-A noun's row: English singular, plural | German gender, noun, genitive ending, plural | measure word, Chinese | tags |
-German feminine of a person, where there is one. A genitive in -n or -en marks the weak declension.
+The columns of a noun: English singular, plural | German gender, noun, genitive ending, plural | Chinese measure word,
+noun | tags | German feminine form of a person, if there is one. A genitive in -n or -en marks the weak declension.
 """
 
-from quickstart_corpus.words import Adjective, Gender, Noun, Place, Spot, Triple, Unit
+from grammar.words import Adjective, Gender, Noun, Place, Spot, Triple, Unit
 
 _NOUNS = """
 book, books | n Buch es Bücher | 本 书 | text compose goods small lie artifact thick lendable gift interest
@@ -316,7 +316,7 @@ SPOTS: tuple[Spot, ...] = tuple(
 NAMES: tuple[tuple[str, Gender, str], ...] = tuple((en, _gender(sex), zh) for en, sex, zh in _items(_NAMES))
 CITIES: tuple[Triple, ...] = tuple(Triple(en, de, zh) for en, de, zh in _items(_CITIES))
 LAND_CITIES = CITIES[:8]
-"""Cities that trains, buses and cars reach from one another."""
+"""Cities between which trains, buses and cars travel."""
 DAYS: tuple[Triple, ...] = tuple(Triple(en, de, "星期" + zh) for en, de, zh in _items(_DAYS))
 
 NUMBERS: tuple[Triple, ...] = tuple(
@@ -344,11 +344,11 @@ UNITS: tuple[Unit, ...] = (
 )
 
 FAULTS = ("expensive", "heavy", "big", "small", "old", "boring", "thick", "long", "short", "warm")
-"""Adjectives of which a thing may be too much."""
+"""Adjectives that can follow "too"."""
 
 
 def nouns(*tags: str) -> list[Noun]:
-    """Nouns with any of the tags, in the table's order; a tag with a leading minus takes nouns away."""
+    """Return the nouns with any of the tags, in the order of the table; a tag with a leading minus excludes nouns."""
     wanted = [tag for tag in tags if not tag.startswith("-")]
     barred = [tag[1:] for tag in tags if tag.startswith("-")]
     return [
@@ -359,7 +359,7 @@ def nouns(*tags: str) -> list[Noun]:
 
 
 def adjectives(noun: Noun) -> list[Adjective]:
-    """Adjectives that make sense of the noun, in the table's order."""
+    """Return the adjectives that can describe the noun, in the order of the table."""
     return [
         adjective
         for adjective in ADJECTIVES

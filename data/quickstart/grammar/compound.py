@@ -1,20 +1,20 @@
-"""Constructions of two clauses: reported speech, two things at once or in turn, purposes, contrasts."""
+"""Constructions of two clauses: reported speech, simultaneous and successive events, purposes, contrasts."""
 
 from dataclasses import replace
 
-from quickstart_corpus.clauses import WANT, Clause, german_finite
-from quickstart_corpus.lexicon import FAULTS, PLACE, PLACES, adjectives, nouns
-from quickstart_corpus.phrases import (
+from grammar.clauses import WANT, Clause, german_finite
+from grammar.lexicon import FAULTS, PLACE, PLACES, adjectives, nouns
+from grammar.phrases import (
     NAMED,
     I,
     negative_phrase,
     noun_phrase,
-    taking_up,
+    pronoun_for,
 )
-from quickstart_corpus.sentence import Sentence, sentence
-from quickstart_corpus.speaker import Speaker
-from quickstart_corpus.verbs import verb
-from quickstart_corpus.words import Triple
+from grammar.sentence import Sentence, sentence
+from grammar.speaker import Speaker
+from grammar.verbs import verb
+from grammar.words import Triple
 
 _GOING = (("gehe", "gehst", "geht", "gehen"), ("komme", "kommst", "kommt", "kommen"))
 _REPORTS = (
@@ -26,7 +26,7 @@ _REPORTS = (
 
 
 def but_it_is(s: Speaker) -> Sentence:
-    """Bought it, but it is too big; German er, sie or es by the gender of the thing."""
+    """Anna bought the hat, but it is too big; the pronoun is er, sie or es in German."""
     noun = s.pick(
         [
             noun
@@ -36,7 +36,7 @@ def but_it_is(s: Speaker) -> Sentence:
     )
     adjective = s.pick([adjective for adjective in adjectives(noun) if adjective.en in FAULTS])
     thing = noun_phrase(noun, "the")
-    again = taking_up(thing)
+    again = pronoun_for(thing)
     clause = Clause(s.person(), verb("buy"), "past", thing, time=s.time("past"))
     predicate = f"太{adjective.zh_predicate.removeprefix('很')}了"
     return sentence(
@@ -74,7 +74,7 @@ def reports(s: Speaker) -> Sentence:
 
 
 def reports_asking(s: Speaker) -> Sentence:
-    """I do not know whether; ob."""
+    """I do not know whether ...; German ob."""
     clause = s.transitive("past", subject=s.someone(), places=0.2)
     clause = replace(clause, time=s.time("past") if s.chance(0.7) else None)
     return sentence(
@@ -100,7 +100,7 @@ def while_both(s: Speaker) -> Sentence:
 
 def before_going(s: Speaker) -> Sentence:
     subject = s.individual()
-    again = taking_up(subject)
+    again = pronoun_for(subject)
     place = PLACE[
         s.pick(("office", "school", "cinema", "market", "library", "university", "theater", "supermarket"))
     ].to
@@ -118,7 +118,7 @@ def before_going(s: Speaker) -> Sentence:
 
 
 def in_order_to(s: Speaker) -> Sentence:
-    """Goes to the market to buy apples: um Äpfel zu kaufen."""
+    """Anna goes to the market to buy apples: um Äpfel zu kaufen."""
     key, names = s.pick(
         (
             ("market", ("buy",)), ("supermarket", ("buy",)), ("library", ("borrow", "read")),
@@ -181,14 +181,14 @@ def and_also(s: Speaker) -> Sentence:
 
 
 def but_not(s: Speaker) -> Sentence:
-    """Likes one thing, but does not like another."""
+    """Anna likes one thing, but does not like another."""
     subject = s.owner()
     wants = s.chance(0.5)
     action = verb("like") if wants else s.pick((verb("buy"), verb("find"), verb("see"), verb("read")))
     first, second = s.pick(nouns(*action.objects, "-fruit")), s.pick(nouns(*action.objects, "-fruit"))
     if first is second:
         return but_not(s)
-    again = taking_up(subject)
+    again = pronoun_for(subject)
     if wants:
         one = Clause(subject, action, "habit", s.generic(first, 0.2))
         other = Clause(again, action, "habit", negative_phrase(second, None, "mass" not in second.tags), negated=True)
@@ -204,14 +204,14 @@ def but_not(s: Speaker) -> Sentence:
 
 
 def when_came(s: Speaker) -> Sentence:
-    """When I came home: als, with the preterite that German keeps for it."""
+    """When I came home, ...: German als with the preterite."""
     subject = s.individual()
     home = Triple("home", "nach Hause", "回家")
     arrivals = [Triple(place.to.en, place.to.de, f"来到{place.to.zh}") for place in PLACES[14:25]]
     place = home if s.chance(0.25) else s.pick(arrivals)
     other = s.pick([name for name in NAMED if name is not subject])
     same = s.chance(0.7)
-    main = s.transitive("past", subject=taking_up(subject) if same else other, places=0.0)
+    main = s.transitive("past", subject=pronoun_for(subject) if same else other, places=0.0)
     came = german_finite(("kam", "kamst", "kam", "kamen"), subject)
     return sentence(
         f"when {subject.en} came {place.en}, {main.english()}",

@@ -1,12 +1,12 @@
-"""The verbs, as a table; `words.Verb` says what its last column's letters mean.
+"""The table of verbs.
 
-A row: English base, third person, past, -ing | German infinitive, ich, du, er, participle, auxiliary (a particle is
-cut off by "-", a fixed word by "_") | Chinese plain, past, 把 result | government (acc, dat, a preposition,
-"-" for no object) | classes of objects | places | modes.
+The columns: English base form, third person, past, -ing form | German infinitive, ich, du, er, participle, auxiliary
+(a separable particle ends with "-", a fixed word with "_") | Chinese plain form, past, verb of a 把 sentence |
+government (acc, dat, a preposition, "-" for no object) | tags of objects | places | modes, as in `words.Verb`.
 """
 
-from quickstart_corpus.lexicon import PLACE
-from quickstart_corpus.words import Verb
+from grammar.lexicon import PLACE
+from grammar.words import Verb
 
 _VERBS = """
 read, reads, read, reading | lesen lese liest liest gelesen haben | 看 看了 - | acc | text | library garden living_room cafe park | nhpfm
@@ -116,7 +116,7 @@ VERBS: tuple[Verb, ...] = tuple(_verb(line) for line in _VERBS.strip().split("\n
 
 
 def verb(en: str, infinitive: str = "") -> Verb:
-    """The one verb of that English base form, or of that and the German infinitive where English does not tell."""
+    """Return the verb with this English base form; the German infinitive decides if several verbs have it."""
     return next(entry for entry in VERBS if entry.en == en and infinitive in ("", entry.de))
 
 

@@ -1,22 +1,22 @@
-"""Draws train, valid and test.
+"""Draw the training, validation and test set.
 
-The test set asks for new combinations of known words: some word pairs are held out of train and valid in their
-relation, every test sentence holds at least one of them, and every word form of a test sentence is known from train.
+The test set requires new combinations of known words. Some word pairs in a relation are held out of the training and
+validation set. Every test sentence has at least one of them, and all its word forms occur in the training set.
 """
 
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from quickstart_corpus.actions import ACTIONS
-from quickstart_corpus.compound import COMPOUND
-from quickstart_corpus.descriptions import DESCRIPTIONS
-from quickstart_corpus.questions import QUESTIONS
-from quickstart_corpus.reasons import REASONS
-from quickstart_corpus.relatives import RELATIVES
-from quickstart_corpus.sentence import Sentence
-from quickstart_corpus.speaker import Speaker
-from quickstart_corpus.words import Pair
+from grammar.actions import ACTIONS
+from grammar.compound import COMPOUND
+from grammar.descriptions import DESCRIPTIONS
+from grammar.questions import QUESTIONS
+from grammar.reasons import REASONS
+from grammar.relatives import RELATIVES
+from grammar.sentence import Sentence
+from grammar.speaker import Speaker
+from grammar.words import Pair
 
 CONSTRUCTIONS = (*ACTIONS, *DESCRIPTIONS, *QUESTIONS, *REASONS, *COMPOUND, *RELATIVES)
 SIDES = ("en", "de", "zh")
@@ -24,31 +24,32 @@ SIZES = {"train": 8000, "valid": 400, "test": 400}
 _POOL = 14_000
 _HELD_OUT_SHARE = {"adjective": 0.09, "object": 0.1, "subject": 0.03}
 _SEEN = 3
-"""How often train must hold each word form (each character in Chinese) of a test sentence."""
+"""Minimum occurrences in the training set of each word form (each character in Chinese) of a test sentence."""
 _MIN_WORDS, _MAX_WORDS = 3, 25
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The three splits and the pairs that train and valid never show together."""
+    """The three splits, and the pairs that are held out of the training and validation set."""
 
     splits: dict[str, list[Sentence]]
     held_out: frozenset[Pair]
 
 
 def tokens(line: str, side: str) -> list[str]:
-    """Lower-case words, or characters in Chinese, without punctuation."""
+    """Return the lower-case words, or the characters in Chinese, without punctuation."""
     if side == "zh":
         return [character for character in line if character not in "，。？！"]
     return re.findall(r"[^\W_]+(?:'s)?", line.lower())
 
 
 def side_of(sentence: Sentence, side: str) -> str:
+    """Return the text of one language."""
     return {"en": sentence.text.en, "de": sentence.text.de, "zh": sentence.text.zh}[side]
 
 
 def _pool(speaker: Speaker) -> list[Sentence]:
-    """Distinct sentences: none shares its English, German or Chinese with another."""
+    """Return distinct sentences: no two have the same English, German or Chinese text."""
     makers = [maker for maker, _ in CONSTRUCTIONS]
     weights = [weight for _, weight in CONSTRUCTIONS]
     seen: dict[str, set[str]] = {side: set() for side in SIDES}
@@ -68,7 +69,7 @@ def _pool(speaker: Speaker) -> list[Sentence]:
 
 
 def _held_out(speaker: Speaker, pool: list[Sentence]) -> frozenset[Pair]:
-    """A share of the pairs of each relation, among those whose words meet others far more often."""
+    """Return a share of the pairs of each relation, whose words occur much more often in other pairs."""
     pairs = Counter(pair for made in pool for pair in sorted(made.pairs))
     words: Counter[tuple[str, int, str]] = Counter()
     for (relation, first, second), count in pairs.items():
@@ -85,7 +86,7 @@ def _held_out(speaker: Speaker, pool: list[Sentence]) -> frozenset[Pair]:
 
 
 def build(seed: int = 20260) -> Corpus:
-    """The corpus of that seed; the same seed gives the same sentences in the same order."""
+    """Return the corpus of a seed; the same seed gives the same sentences in the same order."""
     speaker = Speaker(seed)
     pool = _pool(speaker)
     held_out = _held_out(speaker, pool)
@@ -102,5 +103,5 @@ def build(seed: int = 20260) -> Corpus:
     splits = {"train": train, "valid": valid, "test": test}
     for name, size in SIZES.items():
         if len(splits[name]) < size:
-            raise ValueError(f"only {len(splits[name])} sentences for {name}, {size} wanted: raise _POOL in splits.py")
+            raise ValueError(f"only {len(splits[name])} sentences for {name}, not {size}; increase _POOL in splits.py")
     return Corpus(splits, held_out)

@@ -1,39 +1,39 @@
-"""Constructions of one clause that tell what someone does."""
+"""Constructions of one clause about what somebody does."""
 
 from dataclasses import replace
 
-from quickstart_corpus.adverbials import DURATIONS, VEHICLES
-from quickstart_corpus.clauses import CAN, WANT, Clause, Tense, join
-from quickstart_corpus.lexicon import CITIES, LAND_CITIES, NOUN, PLACE, PLACES, UNITS, nouns
-from quickstart_corpus.phrases import (
+from grammar.adverbials import DURATIONS, VEHICLES
+from grammar.clauses import CAN, WANT, Clause, Tense, join
+from grammar.lexicon import CITIES, LAND_CITIES, NOUN, PLACE, PLACES, UNITS, nouns
+from grammar.phrases import (
     NAMED,
     measured,
     negative_phrase,
     noun_phrase,
 )
-from quickstart_corpus.sentence import Sentence, sentence, told
-from quickstart_corpus.speaker import Speaker, fits
-from quickstart_corpus.verbs import (
+from grammar.sentence import Sentence, sentence, statement
+from grammar.speaker import Speaker, fits
+from grammar.verbs import (
     DITRANSITIVE,
     FEED_ON,
     INTRANSITIVE,
     verb,
 )
-from quickstart_corpus.words import Triple
+from grammar.words import Triple
 
 
 def progressive(s: Speaker) -> Sentence:
-    return told(s.transitive("now"))
+    return statement(s.transitive("now"))
 
 
 def progressive_intransitive(s: Speaker) -> Sentence:
     action = s.verb_of(INTRANSITIVE, "now")
-    return told(Clause(s.doer(action), action, "now", place=s.place_of(action, 0.7)))
+    return statement(Clause(s.doer(action), action, "now", place=s.place_of(action, 0.7)))
 
 
 def past(s: Speaker) -> Sentence:
     clause = s.transitive("past")
-    return told(replace(clause, time=s.time("past") if s.chance(0.8) else None), front=s.chance(0.4))
+    return statement(replace(clause, time=s.time("past") if s.chance(0.8) else None), front=s.chance(0.4))
 
 
 def past_duration(s: Speaker) -> Sentence:
@@ -42,38 +42,38 @@ def past_duration(s: Speaker) -> Sentence:
     clause = Clause(
         s.doer(action), action, "past", time=time, duration=s.pick(DURATIONS), place=s.place_of(action, 0.4)
     )
-    return told(clause, front=s.chance(0.3))
+    return statement(clause, front=s.chance(0.3))
 
 
 def past_intransitive(s: Speaker) -> Sentence:
     action = s.pick([action for action in INTRANSITIVE if "p" in action.modes and "t" in action.modes])
     clause = Clause(s.person(), action, "past", time=s.time("past"), place=s.place_of(action, 0.6))
-    return told(clause, front=s.chance(0.4))
+    return statement(clause, front=s.chance(0.4))
 
 
 def past_negated(s: Speaker) -> Sentence:
     clause = s.transitive("past", negated=True)
-    return told(replace(clause, time=s.time("past") if s.chance(0.5) else None))
+    return statement(replace(clause, time=s.time("past") if s.chance(0.5) else None))
 
 
 def future(s: Speaker) -> Sentence:
-    return told(replace(s.transitive("future"), time=s.time("future")), front=s.chance(0.4))
+    return statement(replace(s.transitive("future"), time=s.time("future")), front=s.chance(0.4))
 
 
 def habit_frequency(s: Speaker) -> Sentence:
-    return told(replace(s.transitive("habit"), frequency=s.frequency()))
+    return statement(replace(s.transitive("habit"), frequency=s.frequency()))
 
 
 def habit_time(s: Speaker) -> Sentence:
-    return told(replace(s.transitive("habit"), time=s.time("habit")), front=s.chance(0.4))
+    return statement(replace(s.transitive("habit"), time=s.time("habit")), front=s.chance(0.4))
 
 
 def habit_intransitive(s: Speaker) -> Sentence:
     action = s.verb_of(INTRANSITIVE, "habit")
     clause = Clause(s.doer(action), action, "habit", place=s.place_of(action, 0.6))
     if s.chance(0.5):
-        return told(replace(clause, frequency=s.frequency()))
-    return told(replace(clause, time=s.time("habit")), front=s.chance(0.4))
+        return statement(replace(clause, frequency=s.frequency()))
+    return statement(replace(clause, time=s.time("habit")), front=s.chance(0.4))
 
 
 def habit_negated(s: Speaker) -> Sentence:
@@ -82,12 +82,12 @@ def habit_negated(s: Speaker) -> Sentence:
     action = s.pick((verb("eat", "essen"), *verbs))
     noun = s.pick(nouns(*action.objects))
     thing = negative_phrase(noun, None, plural="mass" not in noun.tags)
-    return told(Clause(subject, action, "habit", thing, negated=True))
+    return statement(Clause(subject, action, "habit", thing, negated=True))
 
 
 def modal(s: Speaker) -> Sentence:
     clause = s.transitive("habit", modal=s.modal())
-    return told(replace(clause, time=s.time("future") if s.chance(0.4) else None))
+    return statement(replace(clause, time=s.time("future") if s.chance(0.4) else None))
 
 
 def modal_intransitive(s: Speaker) -> Sentence:
@@ -97,14 +97,14 @@ def modal_intransitive(s: Speaker) -> Sentence:
         clause = replace(clause, modal=WANT)
     if clause.modal is not CAN:
         clause = replace(clause, time=s.time("future") if s.chance(0.4) else None, place=s.place_of(action, 0.5))
-    return told(clause)
+    return statement(clause)
 
 
 def modal_negated(s: Speaker) -> Sentence:
     if s.chance(0.5):
         action = s.verb_of([action for action in INTRANSITIVE if "s" in action.modes], "habit", modal=True)
-        return told(Clause(s.person(), action, "habit", modal=CAN, negated=True))
-    return told(s.transitive("habit", modal=WANT, negated=True))
+        return statement(Clause(s.person(), action, "habit", modal=CAN, negated=True))
+    return statement(s.transitive("habit", modal=WANT, negated=True))
 
 
 def animal_eats(s: Speaker) -> Sentence:
@@ -113,7 +113,7 @@ def animal_eats(s: Speaker) -> Sentence:
     tense = s.tense("now", "past")
     food = s.single(s.pick(nouns(*FEED_ON.objects)))
     clause = Clause(subject, FEED_ON, "now", food, place=s.place_of(FEED_ON, 0.4))
-    return told(clause if tense == "now" else replace(clause, tense="past", time=s.time("past")))
+    return statement(clause if tense == "now" else replace(clause, tense="past", time=s.time("past")))
 
 
 def animal_acts(s: Speaker) -> Sentence:
@@ -122,11 +122,11 @@ def animal_acts(s: Speaker) -> Sentence:
     action = s.pick((verb("sleep"), verb("drink")))
     drink = noun_phrase(NOUN["milk" if noun.en in ("cat", "dog") and s.chance(0.5) else "water"], "")
     place = PLACE[s.pick(("garden", "farm", "village", "street", "park"))].at
-    return told(Clause(subject, action, "now", drink if action.government else None, place=place))
+    return statement(Clause(subject, action, "now", drink if action.government else None, place=place))
 
 
 def likes_doing(s: Speaker) -> Sentence:
-    """German says it with an adverb: Anna schwimmt gern."""
+    """Anna likes to swim; German uses an adverb: Anna schwimmt gern."""
     subject = s.person()
     if s.chance(0.5):
         action = s.verb_of([action for action in INTRANSITIVE if "t" in action.modes], "habit")
@@ -156,29 +156,29 @@ def gives(s: Speaker) -> Sentence:
     subject = s.person()
     thing = s.single(s.pick(nouns(*action.objects)), owned="")
     clause = Clause(subject, action, tense, thing, recipient=s.other(subject))
-    return told(replace(clause, time=s.time(tense) if tense == "future" or s.chance(0.6) else None), s.chance(0.3))
+    return statement(replace(clause, time=s.time(tense) if tense == "future" or s.chance(0.6) else None), s.chance(0.3))
 
 
 def gives_modal(s: Speaker) -> Sentence:
     action = s.verb_of(DITRANSITIVE, "habit", modal=True)
     subject = s.person()
     thing = s.single(s.pick(nouns(*action.objects)))
-    return told(Clause(subject, action, "habit", thing, recipient=s.other(subject), modal=s.modal()))
+    return statement(Clause(subject, action, "habit", thing, recipient=s.other(subject), modal=s.modal()))
 
 
 def for_someone(s: Speaker) -> Sentence:
-    """Buys, bakes, cooks something for someone."""
+    """Anna buys, bakes or cooks something for somebody."""
     action = s.pick((verb("buy"), verb("buy"), verb("bake"), verb("cook", "kochen"), verb("paint")))
     subject = s.person()
     noun = s.pick(nouns("gift", "cloth", "toy") if action.en == "buy" else nouns(*action.objects))
     thing = s.generic(noun) if "mass" in noun.tags else s.described(noun, s.pick(("a", "a", s.count())))
     tense = s.tense("past", "past", "future")
     clause = Clause(subject, action, tense, thing, benefit=s.other(subject), time=s.time(tense))
-    return told(clause, s.chance(0.3))
+    return statement(clause, s.chance(0.3))
 
 
 def own_thing(s: Speaker) -> Sentence:
-    """The possessive tells whether a trade is meant of a woman: her book, die Lehrerin."""
+    """The possessive gives the gender of the profession: the teacher, her book; die Lehrerin."""
     subject = s.owner()
     action = s.pick(
         [verb(en) for en in ("lose", "find", "look for", "repair", "wash", "sell", "put on", "pack", "read", "show")]
@@ -192,7 +192,7 @@ def own_thing(s: Speaker) -> Sentence:
         recipient = s.kin(subject)
     thing = s.described(noun, subject.own, 0.2)
     time = s.time("past") if tense == "past" and s.chance(0.5) else None
-    return told(Clause(subject, action, tense, thing, recipient=recipient, time=time))
+    return statement(Clause(subject, action, tense, thing, recipient=recipient, time=time))
 
 
 def with_someone(s: Speaker) -> Sentence:
@@ -215,8 +215,8 @@ def with_someone(s: Speaker) -> Sentence:
     tense = s.tense("now", "habit", "future") if "n" in action.modes else s.tense("habit", "future")
     clause = Clause(subject, action, tense, company=other, place=s.place_of(action, 0.4))
     if tense == "habit":
-        return told(replace(clause, frequency=s.frequency(), unmarked=True))
-    return told(replace(clause, time=s.time("future")) if tense == "future" else clause)
+        return statement(replace(clause, frequency=s.frequency(), unmarked=True))
+    return statement(replace(clause, time=s.time("future")) if tense == "future" else clause)
 
 
 def goes(s: Speaker) -> Sentence:
@@ -234,12 +234,14 @@ _NEAR = ("kitchen", "living_room", "bedroom", "garden", "garage", "street", "for
 def _moving(s: Speaker, clause: Clause) -> Sentence:
     kind = s.pick(("past", "past", "future", "habit", "modal"))
     if kind == "past":
-        return told(replace(clause, tense="past", time=s.time("past")), s.chance(0.4))
+        return statement(replace(clause, tense="past", time=s.time("past")), s.chance(0.4))
     if kind == "future":
-        return told(replace(clause, tense="future", time=s.time("future")), s.chance(0.4))
+        return statement(replace(clause, tense="future", time=s.time("future")), s.chance(0.4))
     if kind == "modal":
-        return told(replace(clause, modal=s.pick((WANT, s.modal())), time=s.time("future") if s.chance(0.5) else None))
-    return told(replace(clause, frequency=s.frequency()))
+        return statement(
+            replace(clause, modal=s.pick((WANT, s.modal())), time=s.time("future") if s.chance(0.5) else None)
+        )
+    return statement(replace(clause, frequency=s.frequency()))
 
 
 def travels(s: Speaker) -> Sentence:
@@ -259,7 +261,7 @@ def quantity(s: Speaker) -> Sentence:
     if action is None:
         action = verb("drink") if "drink" in noun.tags else verb("eat", "essen")
     clause = Clause(s.person(), action, "past", thing, time=s.time("past"))
-    return told(clause, s.chance(0.3))
+    return statement(clause, s.chance(0.3))
 
 
 ACTIONS = (

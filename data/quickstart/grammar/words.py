@@ -1,4 +1,4 @@
-"""What a lexicon entry knows: inflection and order in three languages, and the classes of things it goes with."""
+"""The types of lexicon entries: their forms in three languages, and tags that say which words fit each other."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,12 +7,12 @@ Gender = Literal["m", "f", "n"]
 Case = Literal["nom", "acc", "dat", "gen"]
 CASES: tuple[Case, ...] = ("nom", "acc", "dat", "gen")
 Pair = tuple[str, str, str]
-"""Relation and two lemmas: ("adjective", "red", "car"), ("object", "buy", "hat"), ("subject", "cat", "sleep")."""
+"""A relation and two lemmas: ("adjective", "red", "car"), ("object", "buy", "hat"), ("subject", "cat", "sleep")."""
 
 
 @dataclass(frozen=True)
 class Triple:
-    """The same words in English, German and Chinese."""
+    """An expression in English, German and Chinese."""
 
     en: str
     de: str
@@ -21,7 +21,7 @@ class Triple:
 
 @dataclass(frozen=True)
 class Noun:
-    """A noun; a weak German noun takes its genitive form in every case of the singular but the nominative."""
+    """A noun; a weak German noun has its genitive form in all singular cases except the nominative."""
 
     en: str
     en_plural: str
@@ -36,6 +36,7 @@ class Noun:
     feminine: "Noun | None" = None
 
     def german(self, case: Case, plural: bool) -> str:
+        """Return the German form."""
         if plural:
             ends_ready = self.de_plural.endswith(("n", "s"))
             return self.de_plural + ("n" if case == "dat" and not ends_ready else "")
@@ -46,7 +47,7 @@ class Noun:
 
 @dataclass(frozen=True)
 class Adjective:
-    """An adjective; `zh_bound` is what may follow a Chinese possessive without a second 的 ("" where nothing may)."""
+    """An adjective; `zh_bound` is its Chinese form after a possessive, without a second 的 ("" if it has none)."""
 
     en: str
     en_comparative: str
@@ -63,10 +64,10 @@ class Adjective:
 class Verb:
     """A verb with its government.
 
-    `particle` separates in German main clauses (ein|schalten); `fixed` is a German word that stays before the verb's
-    final place (Klavier spielen). `zh` and `zh_past` are patterns whose {} is the object; `zh_result` is the verb of a
-    把 sentence ("" where there is none). `modes` are letters: n now, h habit, p past, f future, m modal,
-    d only definite objects, s a skill (会), t a past without duration is natural.
+    `particle` is separated in German main clauses (ein|schalten); `fixed` is a German word that stays directly before
+    the final position of the verb (Klavier spielen). `zh` and `zh_past` are patterns with {} for the object;
+    `zh_result` is the verb of a 把 sentence ("" if it has none). `modes` are letters: n now, h habit, p past,
+    f future, m modal, d definite objects only, s a skill (会), t the past is natural without a duration.
     """
 
     en: str
@@ -92,7 +93,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Place:
-    """A place: being there and going there."""
+    """A place, with expressions for being there and for going there."""
 
     key: str
     at: Triple
@@ -101,7 +102,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Spot:
-    """A two-way preposition with the noun it goes with: auf dem Tisch, auf den Tisch; 桌子上."""
+    """A two-way preposition with its noun: auf dem Tisch, auf den Tisch; 桌子上."""
 
     en: str
     de: str
@@ -112,7 +113,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Unit:
-    """What a substance is counted in: a cup of tea, zwei Tassen Tee, 两杯茶; `plural` where it is many things."""
+    """A unit of a substance: a cup of tea, zwei Tassen Tee, 两杯茶; `plural` if the substance is countable."""
 
     en: str
     en_plural: str

@@ -1,14 +1,14 @@
-"""Chooses words that make sense together: who does what, with which article, when and where."""
+"""Random choices of words that fit each other: who does what, with which article, when and where."""
 
 import random
 from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
-from quickstart_corpus.adverbials import FREQUENCIES, FUTURE_TIMES, HABIT_TIMES, PAST_TIMES
-from quickstart_corpus.clauses import CAN, MAY, MUST, SHOULD, WANT, WOULD_LIKE, Clause, Modal, Tense
-from quickstart_corpus.lexicon import NOUN, PLACE, UNITS, adjectives, nouns
-from quickstart_corpus.phrases import (
+from grammar.adverbials import FREQUENCIES, FUTURE_TIMES, HABIT_TIMES, PAST_TIMES
+from grammar.clauses import CAN, MAY, MUST, SHOULD, WANT, WOULD_LIKE, Clause, Modal, Tense
+from grammar.lexicon import NOUN, PLACE, UNITS, adjectives, nouns
+from grammar.phrases import (
     HE,
     NAMED,
     PRONOUNS,
@@ -20,15 +20,15 @@ from quickstart_corpus.phrases import (
     negative_phrase,
     noun_phrase,
 )
-from quickstart_corpus.verbs import TRANSITIVE
-from quickstart_corpus.words import Adjective, Noun, Triple, Verb
+from grammar.verbs import TRANSITIVE
+from grammar.words import Adjective, Noun, Triple, Verb
 
 Item = TypeVar("Item")
 
 _OWNED = frozenset(
     ("lose", "find", "look for", "repair", "wash", "clean", "sell", "put on", "turn on", "turn off", "pack", "paint")
 )
-"""Verbs whose object may be the subject's own."""
+"""Verbs whose object may belong to the subject."""
 _COUNTS = ("two", "two", "three", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _TIMES: dict[Tense, tuple[Triple, ...]] = {"past": PAST_TIMES, "future": FUTURE_TIMES, "habit": HABIT_TIMES, "now": ()}
 _LETTER: dict[Tense, str] = {"now": "n", "habit": "h", "past": "p", "future": "f"}
@@ -36,7 +36,7 @@ _MODALS = (CAN, MUST, MUST, SHOULD, SHOULD, MAY, WANT, WANT, WOULD_LIKE)
 
 
 class Speaker:
-    """All choices of one corpus, from one seeded generator."""
+    """Draws all choices of one corpus from one seeded generator."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -44,7 +44,7 @@ class Speaker:
         self._pending: list[str] = []
 
     def pick(self, items: Sequence[Item]) -> Item:
-        """One of the items; of a lexicon's entries the least used of three drawn, so that rare ones are learnt too."""
+        """Return a random item; of lexicon entries the least used of three, so that no word stays rare."""
         drawn = [items[self._random.randrange(len(items))] for _ in range(3)]
         if not isinstance(drawn[0], Noun | Adjective | Verb):
             return drawn[0]
@@ -53,7 +53,7 @@ class Speaker:
         return chosen
 
     def settle(self, kept: bool) -> None:
-        """Counts the words picked since the last call as used, where their sentence was kept."""
+        """Count the words picked since the last call as used, if their sentence was kept."""
         if kept:
             self._uses.update(self._pending)
         self._pending.clear()
@@ -71,10 +71,10 @@ class Speaker:
         fitting = adjectives(noun)
         return self.pick(fitting) if fitting and self.chance(probability) else None
 
-    # Who
+    # People
 
     def kin(self, subject: Phrase | None = None) -> Phrase:
-        """My father, her sister: of the subject where that is a pronoun or a name, else of anyone."""
+        """Return a relative (my father), of the subject if that is a pronoun or a name, otherwise of anyone."""
         child = subject is not None and "young" in (NOUN[subject.noun].tags if subject.noun else ())
         noun = self.pick(nouns("kin", "-offspring") if child else nouns("kin"))
         if subject and subject.owns and (subject.pronoun or not subject.noun):
@@ -93,7 +93,7 @@ class Speaker:
         return noun_phrase(noun, self.pick(("two", "three", "four")) if counted else "the", None, plural=True)
 
     def person(self, pronouns: bool = True) -> Phrase:
-        """A subject."""
+        """Return a subject."""
         kinds = ("name", "kin", "worker", "people", "pronoun") if pronouns else ("name", "kin", "worker", "people")
         kind = self.weighted(kinds, (20, 18, 34, 12, 16)[: len(kinds)])
         if kind == "name":
@@ -105,30 +105,30 @@ class Speaker:
         return self.people() if kind == "people" else self.pick(PRONOUNS)
 
     def doer(self, action: Verb) -> Phrase:
-        """A subject for a verb without object; children play and cry, grown people less."""
+        """Return a subject for an intransitive verb; those of "play" and "cry" are mostly children."""
         if action.en in ("play", "cry") and self.chance(0.75):
             return noun_phrase(NOUN[self.pick(("boy", "girl", "child"))], "the", plural=self.chance(0.35))
         return self.person()
 
     def someone(self, pronouns: bool = False) -> Phrase:
-        """One person by name, kinship or trade."""
+        """Return one person: a name, a relative, a profession, or a pronoun if `pronouns`."""
         while True:
             person = self.person(pronouns)
             if not person.plural:
                 return person
 
     def individual(self) -> Phrase:
-        """Someone whom a second clause takes up with I, we, he, she or they."""
+        """Return a person to whom a second clause can refer with I, we, he, she or they."""
         return self.weighted((self.pick(NAMED), self.pick(PRONOUNS), self.kin()), (5, 3, 4))
 
     def owner(self) -> Phrase:
-        """A subject that may be followed by his or her, trades in either gender."""
+        """Return a subject that can be followed by his or her; professions have either gender."""
         noun = self.pick(nouns("person", "-unowned"))
         trade = noun_phrase(noun, "the", None, feminine=self.chance(0.5))
         return self.pick((trade, trade, self.pick(NAMED), self.pick(PRONOUNS)))
 
     def other(self, subject: Phrase) -> Phrase:
-        """A person who is not the subject, as an object or a companion."""
+        """Return a person other than the subject, as an object or a companion."""
         while True:
             kind = self.weighted(("name", "kin", "worker", "pronoun", "acquaintance"), (22, 26, 26, 14, 12))
             if kind == "name":
@@ -147,10 +147,10 @@ class Speaker:
             if other.en != subject.en and other.noun != (subject.noun or "-") and not same_person and not reflexive:
                 return other
 
-    # What
+    # Things
 
     def described(self, noun: Noun, determiner: str, probability: float = 0.35) -> Phrase:
-        """The noun with that article and perhaps an adjective; a number, many and some make it plural."""
+        """Return the noun with this determiner and perhaps an adjective; numbers, many and some make it plural."""
         adjective = self.adjective(noun, probability)
         shared = determiner in ("our", "their") and bool(noun.tags & {"cloth", "head", "personal"})
         plural = shared or determiner not in ("the", "a", "this", "my", "your", "his", "her", "our", "their")
@@ -159,7 +159,7 @@ class Speaker:
         return noun_phrase(noun, determiner, adjective, plural)
 
     def generic(self, noun: Noun, probability: float = 0.3) -> Phrase:
-        """Flowers, fresh bread: no article, plural where there is one."""
+        """Return the noun without an article, plural if it has one: flowers, fresh bread."""
         return noun_phrase(noun, "", self.adjective(noun, probability), plural="mass" not in noun.tags)
 
     def substance(self, noun: Noun, kilos: bool = False) -> Phrase:
@@ -171,7 +171,7 @@ class Speaker:
     def single(
         self, noun: Noun, definite: bool = False, owned: str = "", portions: bool = False, kilos: bool = False
     ) -> Phrase:
-        """An object of a single event."""
+        """Return an object of a single event."""
         if "mass" in noun.tags:
             return self.substance(noun, kilos) if portions else self.generic(noun)
         determiners = (
@@ -204,7 +204,7 @@ class Speaker:
         needless = verb.en in ("wash", "clean") and ("adjective", "clean", noun.en) in thing.pairs
         return self.object_of(verb, tense, subject, negated) if needless else thing
 
-    # When and where
+    # Times and places
 
     def tense(self, *tenses: Tense) -> Tense:
         return self.pick(tenses)
@@ -221,7 +221,7 @@ class Speaker:
     def modal(self) -> Modal:
         return self.pick(_MODALS)
 
-    # The whole
+    # Clauses
 
     def verb_of(self, verbs: Sequence[Verb], tense: Tense, modal: bool = False) -> Verb:
         letter = "m" if modal else _LETTER[tense]
@@ -237,7 +237,7 @@ class Speaker:
         places: float = 0.35,
         verbs: Sequence[Verb] = TRANSITIVE,
     ) -> Clause:
-        """Someone does something to something or someone; no time yet."""
+        """Return a clause with a subject, a verb and an object, without a time."""
         verb = self.verb_of(verbs, tense, modal is not None)
         subject = subject or self.person()
         thing = self.object_of(verb, tense, subject, negated)
@@ -250,11 +250,11 @@ def _key(item: object) -> str:
 
 
 def fits(noun: Noun, subject: Phrase) -> bool:
-    """Whether the corpus dresses the person so: skirts and dresses are for those it does not call he."""
+    """Return whether the corpus lets this person wear the noun; "he" does not wear a dress or a skirt."""
     he = subject.natural == "m" and subject.person == 3 and not subject.plural
     return not (he and noun.en in ("dress", "skirt"))
 
 
 def colored(noun: Noun) -> list[Adjective]:
-    """The colors that the noun may have."""
+    """Return the colors that the noun can have."""
     return [adjective for adjective in adjectives(noun) if "color" in adjective.tags]

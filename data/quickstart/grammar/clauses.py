@@ -1,14 +1,14 @@
-"""A clause: who does what to whom, when and where, put into the word order of three languages.
+"""Clauses: the word order, tenses, modal verbs and negation of three languages.
 
-English keeps subject, verb, object, place, time. German puts the finite verb second, first or last and the rest of the
-verb at the end. Chinese puts time and place before the verb and marks aspect.
+The order in English is subject, verb, object, place, time. The finite verb is second, first or last in German, and the
+rest of the verb is at the end. Time and place precede the verb in Chinese, which marks aspect.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from quickstart_corpus.phrases import Phrase
-from quickstart_corpus.words import Pair, Triple, Verb
+from grammar.phrases import Phrase
+from grammar.words import Pair, Triple, Verb
 
 Tense = Literal["now", "habit", "past", "future"]
 """now: is reading, liest gerade, 正在看; habit: reads, liest, 看; past: read, hat gelesen, 看了;
@@ -21,6 +21,8 @@ _SEIN = ("bin", "bist", "ist", "sind")
 
 @dataclass(frozen=True)
 class Modal:
+    """A modal verb; `zh_skill` is its Chinese form for a learned skill."""
+
     en: str
     de: tuple[str, str, str, str]
     zh: str
@@ -29,7 +31,7 @@ class Modal:
 
 CAN = Modal("can", ("kann", "kannst", "kann", "können"), "能", "会")
 CAN_NOW = Modal("can", ("kann", "kannst", "kann", "können"), "能", "能")
-"""Not a skill but what the circumstances allow."""
+"""What the circumstances allow, as opposed to a skill."""
 MUST = Modal("must", ("muss", "musst", "muss", "müssen"), "必须", "必须")
 SHOULD = Modal("should", ("sollte", "solltest", "sollte", "sollten"), "应该", "应该")
 MAY = Modal("may", ("darf", "darfst", "darf", "dürfen"), "可以", "可以")
@@ -38,15 +40,17 @@ WOULD_LIKE = Modal("would like to", ("möchte", "möchtest", "möchte", "möchte
 
 
 def german_finite(forms: tuple[str, str, str, str], subject: Phrase) -> str:
-    """The form that agrees: ich, du, er, wir or sie."""
+    """Return the form that agrees with the subject, of the forms of ich, du, er and wir."""
     return forms[3] if subject.plural else forms[subject.person - 1]
 
 
 def sein(subject: Phrase) -> str:
+    """Return the German "to be" of the subject."""
     return german_finite(_SEIN, subject)
 
 
 def be(subject: Phrase) -> str:
+    """Return the English "to be" of the subject."""
     return "are" if subject.plural or subject.person == 2 else "am" if subject.person == 1 else "is"
 
 
@@ -55,11 +59,14 @@ def _third(subject: Phrase) -> bool:
 
 
 def join(*parts: str) -> str:
+    """Return the parts that are not empty, separated by spaces."""
     return " ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
 class Clause:
+    """The parts of a clause."""
+
     subject: Phrase
     verb: Verb
     tense: Tense
@@ -69,20 +76,21 @@ class Clause:
     frequency: Triple | None = None
     duration: Triple | None = None
     means: Triple | None = None
-    """By which vehicle."""
+    """The vehicle."""
     company: Phrase | None = None
-    """With whom."""
+    """The person after "with"."""
     benefit: Phrase | None = None
-    """For whom."""
+    """The person after "for"."""
     place: Triple | None = None
     goal: Triple | None = None
     modal: Modal | None = None
     negated: bool = False
     unmarked: bool = False
-    """Leaves out German gerade where the sentence already says that two things happen at once."""
+    """Whether German omits gerade, because the sentence already says that two events are simultaneous."""
 
     @property
     def pairs(self) -> frozenset[Pair]:
+        """The word pairs of the clause."""
         found: set[Pair] = set(self.subject.pairs)
         if self.subject.noun:
             found.add(("subject", self.subject.noun, self.verb.en))
@@ -95,7 +103,7 @@ class Clause:
     # English
 
     def _english_group(self, split: bool) -> tuple[str, str]:
-        """Auxiliary and the rest of the verb; `split` demands an auxiliary (question, negation)."""
+        """Return the auxiliary and the rest of the verb; questions and negations need an auxiliary (`split`)."""
         subject, verb = self.subject, self.verb
         if self.modal is WANT:
             if split:
@@ -115,7 +123,7 @@ class Clause:
         return "", verb.en_third if _third(subject) else verb.en
 
     def english_verb_phrase(self, form: str) -> str:
-        """The form of the verb with its objects; a pronoun stands inside a phrasal verb: picks him up."""
+        """Return the verb with its objects; a pronoun is placed inside a phrasal verb (picks him up)."""
         thing = self.object.en_object if self.object else ""
         stem, _, particle = form.rpartition(" ")
         if self.object and self.object.pronoun and particle in ("up", "on", "off"):
@@ -134,7 +142,7 @@ class Clause:
         )
 
     def english(self, front: bool = False) -> str:
-        """Statement or subordinate clause (English orders both alike); `front` puts the time first."""
+        """Return a statement or a subordinate clause, which have the same order; `front` puts the time first."""
         auxiliary, verb = self._english_group(split=self.negated)
         if auxiliary == "can" and self.negated:
             auxiliary, negation = "cannot", ""
@@ -153,13 +161,14 @@ class Clause:
         )
 
     def english_question(self, word: str = "") -> str:
+        """Return a question, after a question word if there is one."""
         auxiliary, verb = self._english_group(split=True)
         return join(word, auxiliary, self.subject.en, self.english_verb_phrase(verb), self._english_rest(True))
 
     # German
 
     def _german_verb(self) -> tuple[str, str]:
-        """The finite verb and what closes the clause behind it."""
+        """Return the finite verb, and the rest of the verb at the end of the clause."""
         subject, verb = self.subject, self.verb
         bare = verb.particle + verb.de
         if self.modal:
@@ -172,7 +181,7 @@ class Clause:
         return german_finite((verb.de_ich, verb.de_du, verb.de_er, verb.de), subject), verb.particle
 
     def _german_object(self) -> tuple[str, str, str]:
-        """Pronoun, definite and indefinite object, by the place they take."""
+        """Return the object as a pronoun, a definite or an indefinite object, which have different positions."""
         if not self.object:
             return "", "", ""
         if self.verb.government == "auf":
@@ -183,6 +192,7 @@ class Clause:
         return ("", words, "") if self.object.definite else ("", "", words)
 
     def german_middle(self, time: bool = True) -> str:
+        """Return what is between the finite verb and the end of the clause."""
         pronoun, definite, indefinite = self._german_object()
         recipient = self.recipient.german("dat") if self.recipient else ""
         when = [
@@ -213,19 +223,19 @@ class Clause:
         )
 
     def german(self, front: bool = False) -> str:
-        """Main clause, verb second; `front` puts the time first."""
+        """Return a main clause with the verb in second position; `front` puts the time first."""
         if front and self.time:
             return join(self.time.de, self.german_inverted(time=False))
         finite, tail = self._german_verb()
         return join(self.subject.german("nom"), finite, self.german_middle(), tail)
 
     def german_inverted(self, time: bool = True) -> str:
-        """Finite verb, subject, rest: a yes-no question, or what follows a fronted part."""
+        """Return finite verb, subject and rest: a yes-no question, or the part after a fronted expression."""
         finite, tail = self._german_verb()
         return join(finite, self.subject.german("nom"), self.german_middle(time), tail)
 
     def german_final(self, lead: str = "") -> str:
-        """Subordinate clause, verb last, without its conjunction; `lead` is a fronted relative pronoun."""
+        """Return a subordinate clause with the verb last, without conjunction; `lead` is a relative pronoun."""
         finite, tail = self._german_verb()
         middle = self.german_middle()
         if tail == self.verb.particle and not self.modal and self.tense in ("now", "habit"):
@@ -233,20 +243,20 @@ class Clause:
         return join(lead, self.subject.german("nom"), middle, tail, finite)
 
     def german_um_zu(self) -> str:
-        """Infinitive clause: einen Hut zu kaufen, Anna abzuholen."""
+        """Return an infinitive clause: einen Hut zu kaufen, Anna abzuholen."""
         zu = f"{self.verb.particle}zu{self.verb.de}" if self.verb.particle else f"zu {self.verb.de}"
         return join(self.german_middle(), zu)
 
     # Chinese
 
     def chinese(self, front: bool = False, question: bool = False, link: str = "") -> str:
-        """Statement; `front` puts the time first, `question` adds 吗, `link` stands after subject and time (就, 都)."""
+        """Return a statement; `front` puts the time first, `question` adds 吗, `link` (就, 都) follows the time."""
         time = self.time.zh if self.time else ""
         opening = time + self.subject.topic if front else self.subject.topic + time
         return opening + link + (self.frequency.zh if self.frequency else "") + self.chinese_predicate(question)
 
     def chinese_predicate(self, question: bool = False) -> str:
-        """What follows subject, time and frequency."""
+        """Return what follows the subject, the time and the frequency."""
         place = self.place.zh if self.place else ""
         past = self.tense == "past" and not self.modal
         if self.negated:
@@ -267,7 +277,7 @@ class Clause:
         return before + place + self._chinese_verb(completed, question) + ("吗" if question else "")
 
     def chinese_cleft(self, asked: str) -> str:
-        """是 … 的: what Chinese asks with after the place, time or company of something past."""
+        """Return a 是 … 的 question about the place, the time or the company of a past event."""
         time = self.time.zh if self.time else ""
         verb = self._chinese_verb(True, True).removesuffix("了")
         return f"{self.subject.topic}{time}是{asked}{verb}的"
@@ -282,8 +292,8 @@ class Clause:
             return (verb.zh_past if completed else verb.zh).format(self.goal.zh)
         if self.recipient:
             pattern = verb.zh_past if completed and not question else verb.zh
-            told = thing.bare if thing and (question or self.negated) else thing.zh if thing else ""
-            return pattern.format(self.recipient.zh) + told + ("了" if completed and question else "")
+            words = thing.bare if thing and (question or self.negated) else thing.zh if thing else ""
+            return pattern.format(self.recipient.zh) + words + ("了" if completed and question else "")
         if thing is None and not verb.government:
             stem, _, rest = verb.zh_past.partition("+")
             if self.duration:

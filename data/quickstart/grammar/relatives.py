@@ -1,19 +1,19 @@
-"""Constructions with a relative clause or an attribute behind the noun, which Chinese puts before it."""
+"""Constructions with a relative clause or an attribute after the noun; in Chinese it precedes the noun."""
 
 from dataclasses import replace
 
-from quickstart_corpus.clauses import Clause, Tense, be, german_finite, join, sein
-from quickstart_corpus.lexicon import ADJECTIVE, CITIES, NOUN, adjectives, nouns
-from quickstart_corpus.phrases import (
+from grammar.clauses import Clause, Tense, be, german_finite, join, sein
+from grammar.lexicon import ADJECTIVE, CITIES, NOUN, adjectives, nouns
+from grammar.phrases import (
     NAMED,
     Phrase,
     noun_phrase,
     relative,
     relative_subject,
 )
-from quickstart_corpus.sentence import Sentence, sentence
-from quickstart_corpus.speaker import Speaker
-from quickstart_corpus.verbs import verb
+from grammar.sentence import Sentence, sentence
+from grammar.speaker import Speaker
+from grammar.verbs import verb
 
 
 def _head(s: Speaker) -> Phrase:
@@ -21,7 +21,7 @@ def _head(s: Speaker) -> Phrase:
 
 
 def _modified(head: Phrase, clause_zh: str) -> str:
-    """Chinese puts the relative clause before the noun, the pointer before both where there is one."""
+    """Return the Chinese noun after its relative clause; a demonstrative stays with the noun."""
     return f"{clause_zh.removesuffix('了')}的{head.zh}"
 
 
@@ -55,7 +55,7 @@ def relative_subject_of(s: Speaker) -> Sentence:
 
 
 def relative_person_object(s: Speaker) -> Sentence:
-    """I know the woman who ...: the head is an object in the main clause."""
+    """I know the woman who ...: the noun is the object of the main clause."""
     subject = s.person()
     head = _head(s)
     if subject.noun == head.noun:
@@ -115,7 +115,7 @@ def relative_place(s: Speaker) -> Sentence:
 
 
 def relative_dative(s: Speaker) -> Sentence:
-    """The woman whom Peter helped is a doctor's guest: der die Frau, der Peter geholfen hat."""
+    """The woman whom Peter helped is very friendly: die Frau, der Peter geholfen hat."""
     head = _head(s)
     subject = s.person()
     action = s.pick(
@@ -140,8 +140,8 @@ def relative_dative(s: Speaker) -> Sentence:
     )
 
 
-def as_name_says(s: Speaker) -> Sentence:
-    """Anna is the teacher who helped me: the name tells the gender of the trade."""
+def with_named_person(s: Speaker) -> Sentence:
+    """Anna is the teacher who helped me: the name gives the gender of the profession."""
     name = s.pick(NAMED)
     noun = s.pick(nouns("job"))
     trade = noun_phrase(noun, "the", None, feminine=name.natural == "f")
@@ -156,7 +156,7 @@ def as_name_says(s: Speaker) -> Sentence:
 
 
 def from_city(s: Speaker) -> Sentence:
-    """The singer from Vienna: an attribute behind the noun, before it in Chinese."""
+    """The singer from Vienna: an attribute after the noun, before it in Chinese."""
     noun = s.pick(nouns("person"))
     city = s.pick(CITIES)
     head = noun_phrase(noun, "the")
@@ -175,5 +175,5 @@ def from_city(s: Speaker) -> Sentence:
 
 RELATIVES = (
     (relative_subject_of, 26), (relative_person_object, 18), (relative_object_of, 30), (relative_place, 6),
-    (relative_dative, 18), (as_name_says, 12), (from_city, 14),
+    (relative_dative, 18), (with_named_person, 12), (from_city, 14),
 )  # fmt: skip

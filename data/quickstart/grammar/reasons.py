@@ -1,19 +1,19 @@
-"""Constructions of two clauses with a reason, a condition or a concession."""
+"""Constructions of two clauses: reasons (because), conditions (if) and concessions (although)."""
 
 from dataclasses import replace
 
-from quickstart_corpus.clauses import CAN_NOW, MUST, WANT, Clause, be, german_finite, join, sein
-from quickstart_corpus.lexicon import PLACE, adjectives, nouns
-from quickstart_corpus.phrases import (
+from grammar.clauses import CAN_NOW, MUST, WANT, Clause, be, german_finite, join, sein
+from grammar.lexicon import PLACE, adjectives, nouns
+from grammar.phrases import (
     Phrase,
     negative_phrase,
     noun_phrase,
-    taking_up,
+    pronoun_for,
 )
-from quickstart_corpus.sentence import Sentence, sentence
-from quickstart_corpus.speaker import Speaker
-from quickstart_corpus.verbs import INTRANSITIVE, TRANSITIVE, verb
-from quickstart_corpus.words import Triple
+from grammar.sentence import Sentence, sentence
+from grammar.speaker import Speaker
+from grammar.verbs import INTRANSITIVE, TRANSITIVE, verb
+from grammar.words import Triple
 
 _WEATHER = (
     Triple("it is raining", "es regnet", "下雨了"),
@@ -46,7 +46,7 @@ _OUTDOORS = ("play football", "play tennis", "swim", "go for a walk", "run")
 
 
 def _because(main: Clause, en: str, de: str, zh: str, zh_main: Clause | None = None) -> Sentence:
-    """The main clause first; Chinese puts the reason first and takes up in the main clause what the reason names."""
+    """Return the main clause with a reason; Chinese puts the reason first, and `zh_main` refers back to it."""
     return sentence(
         f"{main.english()} because {en}",
         f"{main.german()}, weil {de}",
@@ -73,9 +73,9 @@ def because_weather(s: Speaker) -> Sentence:
 
 
 def because_state(s: Speaker) -> Sentence:
-    """Is tired, sick, hungry, thirsty; has no time, no money."""
+    """... because she is tired, sick, hungry or thirsty, or has no time or no money."""
     subject = s.individual()
-    again = taking_up(subject)
+    again = pronoun_for(subject)
     english, german, chinese = s.pick(_STATES)
     thing: Phrase | None = None
     if english == "tired":
@@ -113,7 +113,7 @@ def because_state(s: Speaker) -> Sentence:
 
 
 def because_thing(s: Speaker) -> Sentence:
-    """It takes the thing up: German er, sie or es."""
+    """... because it is too expensive: the pronoun is er, sie or es in German."""
     subject = s.person()
     kind = s.pick(("buy", "repair", "wash", "read"))
     negated = False
@@ -142,7 +142,7 @@ def because_thing(s: Speaker) -> Sentence:
             else ("very interesting", "sehr interessant", "很有趣")
         )
     thing = noun_phrase(noun, s.pick(("the", "the", "this")), None)
-    again = taking_up(thing)
+    again = pronoun_for(thing)
     modal = WANT if kind in ("buy", "read") else s.pick((WANT, MUST))
     time = s.time("future") if s.chance(0.3) and not negated else None
     main = Clause(subject, verb(kind), "habit", thing, modal=modal, negated=negated, time=time)
@@ -175,7 +175,7 @@ def if_weather(s: Speaker) -> Sentence:
 
 def if_has(s: Speaker) -> Sentence:
     subject = s.individual()
-    again = taking_up(subject)
+    again = pronoun_for(subject)
     means = s.pick((("time", "Zeit", "时间"), ("money", "Geld", "钱")))
     if means[0] == "money":
         noun = s.pick(nouns("goods", "estate"))
@@ -203,7 +203,7 @@ def although(s: Speaker) -> Sentence:
         front = Triple(weather.en, weather.de, weather.zh)
     else:
         subject = s.individual()
-        again = taking_up(subject)
+        again = pronoun_for(subject)
         state = s.pick((("tired", "müde", "累了"), ("sick", "krank", "生病了"), ("hungry", "hungrig", "饿了")))
         front = Triple(
             f"{subject.en} {be(subject)} {state[0]}",

@@ -1,9 +1,9 @@
-"""Constructions of one clause that tell how things are: having, liking, wearing, places, comparisons."""
+"""Constructions of one clause about states: having, liking, wearing, places, comparisons."""
 
 from dataclasses import replace
 
-from quickstart_corpus.clauses import Clause, be, german_finite, join, sein
-from quickstart_corpus.lexicon import (
+from grammar.clauses import Clause, be, german_finite, join, sein
+from grammar.lexicon import (
     ADJECTIVE,
     CITIES,
     DAYS,
@@ -15,7 +15,7 @@ from quickstart_corpus.lexicon import (
     adjectives,
     nouns,
 )
-from quickstart_corpus.phrases import (
+from grammar.phrases import (
     NAMED,
     Phrase,
     coordinated,
@@ -23,14 +23,14 @@ from quickstart_corpus.phrases import (
     negative_phrase,
     noun_phrase,
 )
-from quickstart_corpus.sentence import Sentence, sentence, told
-from quickstart_corpus.speaker import Speaker, colored, fits
-from quickstart_corpus.verbs import (
+from grammar.sentence import Sentence, sentence, statement
+from grammar.speaker import Speaker, colored, fits
+from grammar.verbs import (
     WEAR_ACCESSORY,
     WEAR_ON_BODY,
     verb,
 )
-from quickstart_corpus.words import Noun, Pair, Spot, Triple
+from grammar.words import Noun, Pair, Spot, Triple
 
 _CONTRACTIONS = {"in dem": "im", "in das": "ins", "an dem": "am"}
 _CONTRASTS = tuple(ADJECTIVE[en] for en in ("clever", "friendly", "hardworking", "strong", "rich", "happy", "famous"))
@@ -48,20 +48,22 @@ def wears(s: Speaker) -> Sentence:
 
 def likes(s: Speaker) -> Sentence:
     noun = s.pick(nouns(*verb("like").objects))
-    return told(Clause(s.person(), verb("like"), "habit", s.generic(noun, 0.35)))
+    return statement(Clause(s.person(), verb("like"), "habit", s.generic(noun, 0.35)))
 
 
 def likes_not(s: Speaker) -> Sentence:
     noun = s.pick(nouns(*verb("like").objects))
     thing = negative_phrase(noun, s.adjective(noun, 0.2), plural="mass" not in noun.tags)
-    return told(Clause(s.person(), verb("like"), "habit", thing, negated=True))
+    return statement(Clause(s.person(), verb("like"), "habit", thing, negated=True))
 
 
 def needs(s: Speaker) -> Sentence:
     action = verb("need")
     subject = s.person()
     noun = s.pick([noun for noun in nouns(*action.objects) if fits(noun, subject)])
-    return told(Clause(subject, action, "habit", s.described(noun, s.pick(("a", "a", "the", "two", "three")), 0.5)))
+    return statement(
+        Clause(subject, action, "habit", s.described(noun, s.pick(("a", "a", "the", "two", "three")), 0.5))
+    )
 
 
 def has(s: Speaker) -> Sentence:
@@ -75,22 +77,22 @@ def has(s: Speaker) -> Sentence:
     if first is not second and s.chance(0.4):
         thing = coordinated(thing, s.described(second, s.pick(("a", "two", "three")), 0.2))
     clause = Clause(subject, action, "habit", thing)
-    return told(clause)
+    return statement(clause)
 
 
 def has_no(s: Speaker) -> Sentence:
     action = verb("have")
     subject = s.person()
     noun = s.pick([noun for noun in nouns(*action.objects) if fits(noun, subject)])
-    return told(Clause(subject, action, "habit", negative_phrase(noun), negated=True))
+    return statement(Clause(subject, action, "habit", negative_phrase(noun), negated=True))
 
 
 def knows_or_loves(s: Speaker) -> Sentence:
     action = s.pick((verb("know"), verb("know"), verb("love"), verb("trust")))
     subject = s.person()
     if action.en == "love":
-        return told(Clause(subject, action, "habit", s.kin(subject)))
-    return told(Clause(subject, action, "habit", s.other(subject), negated=s.chance(0.3)))
+        return statement(Clause(subject, action, "habit", s.kin(subject)))
+    return statement(Clause(subject, action, "habit", s.other(subject), negated=s.chance(0.3)))
 
 
 def lives(s: Speaker) -> Sentence:
@@ -109,7 +111,7 @@ def lives(s: Speaker) -> Sentence:
 
 
 def posture(noun: Noun) -> str:
-    """Which German verb says that the thing is somewhere."""
+    """Return the German verb for the position of the thing: lie (liegen) or stand (stehen)."""
     return "lie" if noun.tags & {"lie", "cloth", "toy", "head"} else "stand"
 
 
@@ -183,14 +185,14 @@ def puts(s: Speaker) -> Sentence:
     kind = s.pick(("past", "past", "future", "modal"))
     clause = Clause(s.person(), action, "past", thing, goal=goal)
     if kind == "past":
-        return told(replace(clause, time=s.time("past") if s.chance(0.4) else None), s.chance(0.3))
+        return statement(replace(clause, time=s.time("past") if s.chance(0.4) else None), s.chance(0.3))
     if kind == "future":
-        return told(replace(clause, tense="future", time=s.time("future")))
-    return told(replace(clause, modal=s.modal(), tense="habit"))
+        return statement(replace(clause, tense="future", time=s.time("future")))
+    return statement(replace(clause, modal=s.modal(), tense="habit"))
 
 
 def is_like_that(s: Speaker) -> Sentence:
-    """A predicate: is old, is very old, is too old."""
+    """The car is old, is very old, is too old."""
     noun = s.pick(
         [
             noun
@@ -229,7 +231,7 @@ def person_is(s: Speaker) -> Sentence:
 
 
 def profession(s: Speaker) -> Sentence:
-    """A name or a kinship word tells the gender of the trade: Anna ist Lehrerin."""
+    """A name or a relative gives the gender of the profession: Anna ist Lehrerin."""
     subject = s.pick(NAMED) if s.chance(0.6) else s.kin()
     noun = s.pick(nouns("job"))
     german = noun.feminine if noun.feminine and subject.natural == "f" else noun
@@ -286,7 +288,7 @@ def compares_people(s: Speaker) -> Sentence:
 
 
 def genitive(s: Speaker) -> Sentence:
-    """Someone's thing is such; someone repaired someone's thing."""
+    """Anna's car is new; Peter repaired Anna's car."""
     owner = s.someone()
     noun = s.pick(nouns("vehicle", "device", "house", "dog", "cat", "coat", "bag", "hat", "dress"))
     adjective = s.pick(adjectives(noun))
@@ -303,7 +305,7 @@ def genitive(s: Speaker) -> Sentence:
     clause = Clause(s.person(), s.pick(fitting), "past", genitive_phrase(noun, owner, bound), time=s.time("past"))
     if clause.subject.en == owner.en or owner.en.startswith(("his ", "her ")):
         return genitive(s)
-    return told(clause, s.chance(0.3))
+    return statement(clause, s.chance(0.3))
 
 
 def genitive_of(s: Speaker) -> Sentence:
