@@ -7,7 +7,7 @@ uses up its share of that core, and all work waits for it: training falls to a q
 `SpinControl` measures how long the threads of this process wait for a core, as Linux counts it, and shortens the
 spinning while they do. GNU OpenMP documents the switch (GOMP_SPINCOUNT): if there are more OpenMP threads than cores,
 they spin 100 times and not 300,000 times. So an idle team of threads is added, and removed when the cores are free
-again. Neither changes any result. `scripts/bench_contention.py` measures the effect.
+again. Neither changes any result. `scripts/benchmarks/contention.py` measures the effect.
 """
 
 import ctypes

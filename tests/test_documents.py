@@ -19,7 +19,7 @@ def test_commands_can_be_typed(document: Path) -> None:
     for line in re.findall(r"^ {4}\S.*", text, re.MULTILINE):
         for path in re.findall(r"(?:tests/)?(?:configs|scripts)/[\w./-]+\.(?:yaml|py|sh)", line):
             assert (ROOT / path).is_file(), path
-        for script, rest in re.findall(r"((?:tests/)?scripts/\w+\.py)([^|&#]*)", line):
+        for script, rest in re.findall(r"((?:tests/)?scripts/[\w/]+\.py)([^|&#]*)", line):
             code = (ROOT / script).read_text(encoding="utf-8")
             assert [option for option in re.findall(r"(?<!\S)--[\w-]+", rest) if f'"{option}"' not in code] == [], line
         for name, rest in re.findall(r"(?:^|[\s/])nmt (\w+)([^|&#]*)", line):
