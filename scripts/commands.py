@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nmt import config as schema
 from nmt.errors import NmtError
-from nmt.runs import RUNS, Run
+from nmt.storage.run_folder import RUNS, Run
 from scripts import ROOT
 
 NMT = [sys.executable, "-m", "nmt"]
@@ -29,7 +29,7 @@ def train_once(config: Path, name: str, seed: int, overrides: list[str]) -> Path
     run = RUNS / name
     values = [*overrides, f"name={name}", f"seed={seed}"]
     if (run / "finished.json").exists():
-        if Run(run).config != schema.load(config, values):
+        if schema.load_run_config(Run(run)) != schema.load(config, values):
             raise NmtError(f"{run}: trained with other settings; remove it, or change the name in {config}")
     else:
         last_value = {text.partition("=")[0]: text for text in values}

@@ -1,4 +1,4 @@
-"""The schema: what it refuses, in which words, and that writing and reading it back changes nothing."""
+"""The configuration schema: rejected values with their messages, and that dump and load are inverse."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def test_minimal_config_gets_the_defaults(file: Path) -> None:
     assert loaded.prepared == Path("prepared/run")
 
 
-def test_frozen(file: Path) -> None:
+def test_config_is_frozen(file: Path) -> None:
     with pytest.raises(ValidationError):
         config.load(file).seed = 2  # type: ignore[misc]
 
@@ -67,7 +67,7 @@ def test_frozen(file: Path) -> None:
         ({"name": "run", "data": {"train": CORPUS}}, "data.valid: this key is required"),
     ],
 )
-def test_unknown_and_missing_keys(values: dict[str, Any], message: str) -> None:
+def test_unknown_and_missing_keys_are_named(values: dict[str, Any], message: str) -> None:
     with pytest.raises(NmtError) as caught:
         config.parse(values, "c.yaml")
     assert str(caught.value) == f"c.yaml: {message}"
@@ -119,18 +119,18 @@ def test_wrong_values_name_the_key_and_show_the_value(values: dict[str, Any], ke
         (minimal(training={"average_last": 5}), ["training", "'keep_last'"]),
         (minimal(training={"weight_decay": 0.5}), ["training", "adamw"]),
         (minimal(training={"min_learning_rate": 1.0}), ["training", "'min_learning_rate' 1 is above"]),
-        (minimal(decoding={"length_penalty": "none", "alpha": 0.5}), ["decoding", "'alpha' means nothing"]),
+        (minimal(decoding={"length_penalty": "none", "alpha": 0.5}), ["decoding", "'alpha' has no effect"]),
         (minimal(max_steps=5), ["unknown key 'max_steps'; did you mean training.max_steps?"]),
         (minimal(name=2014), ["name", "not 2014; write it in quotes"]),
     ],
 )
-def test_contradictions_name_the_section_and_the_remedy(values: dict[str, Any], words: list[str]) -> None:
+def test_contradictions_name_section_and_remedy(values: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(NmtError) as caught:
         config.parse(values, "c.yaml")
     assert [word for word in words if word not in str(caught.value)] == []
 
 
-def test_several_mistakes_are_told_at_once() -> None:
+def test_several_errors_are_reported_together() -> None:
     with pytest.raises(NmtError) as caught:
         config.parse(minimal(seed=-1, training={"max_step": 1, "patience": -1}), "c.yaml")
     assert len(str(caught.value).split("\n")) == 3
@@ -148,14 +148,14 @@ def test_several_mistakes_are_told_at_once() -> None:
         ("data.valid.source=b.en", "data.valid.source", Path("b.en")),
     ],
 )
-def test_set(file: Path, override: str, path: str, value: object) -> None:
+def test_set_overrides_a_key(file: Path, override: str, path: str, value: object) -> None:
     found: Any = config.load(file, [override])
     for part in path.split("."):
         found = getattr(found, part)
     assert found == value
 
 
-def test_set_reaches_into_a_list_and_the_last_one_wins(tmp_path: Path) -> None:
+def test_set_changes_list_items_and_the_last_override_wins(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump(with_data(train=[dict(CORPUS), dict(CORPUS)])), encoding="utf-8")
     loaded = config.load(path, ["data.train.1.weight=3", "data.train.1.weight=2", "data.test.new.tsv=t.tsv"])
@@ -177,7 +177,7 @@ def test_set_reaches_into_a_list_and_the_last_one_wins(tmp_path: Path) -> None:
         ("training.max_steps=x", "training.max_steps"),
     ],
 )
-def test_wrong_set_is_named(tmp_path: Path, override: str, message: str) -> None:
+def test_invalid_override_is_named(tmp_path: Path, override: str, message: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump(with_data(train=[CORPUS])), encoding="utf-8")
     with pytest.raises(NmtError) as caught:
@@ -188,18 +188,18 @@ def test_wrong_set_is_named(tmp_path: Path, override: str, message: str) -> None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "a config is a mapping of sections such as 'data:', this is empty"),
-        (b"- a\n", "this is a list"),
-        (b"hello", "this is a str"),
+        (b"", "a config is a mapping of sections such as 'data:', not empty"),
+        (b"- a\n", "not a list"),
+        (b"hello", "not a str"),
         (b"a: [1", "not valid YAML"),
         (b"a: !!python/object:os.system x", "not valid YAML"),
         (b"\xff\xfe", "not UTF-8 text"),
         (b"[" * 5000, "not valid YAML"),
-        (b"a: 1\nb: {c: 1}\n\na: 2\n", "line 4: 'a' is there already, in line 1"),
-        (b"a:\n  - {c: 1, c: 2}\n", "line 2: 'c' is there already, in line 2"),
+        (b"a: 1\nb: {c: 1}\n\na: 2\n", "line 4: 'a' is a duplicate of line 1"),
+        (b"a:\n  - {c: 1, c: 2}\n", "line 2: 'c' is a duplicate of line 2"),
     ],
 )
-def test_files_that_are_no_config(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_not_a_config(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "odd.yaml"
     path.write_bytes(content)
     with pytest.raises(NmtError) as caught:
@@ -208,14 +208,14 @@ def test_files_that_are_no_config(tmp_path: Path, content: bytes, message: str) 
     assert message in str(caught.value)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match="no such config file"):
         config.load(tmp_path / "none.yaml")
     with pytest.raises(NmtError, match=f"{tmp_path.name}: is a folder"):
         config.load(tmp_path)
 
 
-def test_what_yaml_merges_may_be_overridden(tmp_path: Path) -> None:
+def test_merged_yaml_keys_can_be_overridden(tmp_path: Path) -> None:
     path = tmp_path / "merged.yaml"
     path.write_text(
         "name: a\ndata:\n  train: {source: s, target: t}\n"
@@ -226,7 +226,7 @@ def test_what_yaml_merges_may_be_overridden(tmp_path: Path) -> None:
     assert str(loaded.data.test["test"].source) == "x" and str(loaded.data.test["test"].target) == "w"
 
 
-def test_a_corpus_that_stands_alone_is_number_0(file: Path) -> None:
+def test_a_single_corpus_has_number_0(file: Path) -> None:
     for override in ("data.train.0.weight=2", "data.train.weight=2"):
         assert config.load(file, [override]).data.train[0].weight == 2
         with pytest.raises(NmtError, match=f"^--set {override}x: data.train.0.weight: input should be"):
@@ -256,12 +256,12 @@ SECTIONS = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(SECTIONS)
-def test_dump_then_parse_is_the_same_config(sections: dict[str, Any]) -> None:
+def test_parse_inverts_dump(sections: dict[str, Any]) -> None:
     first = config.parse(minimal(**sections), "test")
     assert config.parse(yaml.safe_load(config.dump(first)), "dumped") == first
 
 
-def test_dump_then_load_is_the_same_config(tmp_path: Path) -> None:
+def test_load_inverts_dump(tmp_path: Path) -> None:
     first = config.parse(with_data(test={"测试": {"tsv": "ä b.tsv"}}, prepared="some where"), "test")
     path = tmp_path / "resolved.yaml"
     path.write_text(config.dump(first), encoding="utf-8")
@@ -271,7 +271,7 @@ def test_dump_then_load_is_the_same_config(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path", sorted((Path(__file__).parent.parent / "configs").rglob("*.yaml")), ids=lambda p: p.name
 )
-def test_shipped_configs_load_and_are_named_after_their_file(path):
+def test_shipped_configs_load_and_have_the_name_of_their_file(path):
     assert config.load(path).name == path.stem
 
 
@@ -280,10 +280,10 @@ REFUSED = [
     ({"encoder": {"bidirectional": False, "bidirectional_layers": 1}}, "needs 'bidirectional: true'"),
     ({"encoder": {"bidirectional": 1, "layers": 4}}, "set 'bidirectional_layers'"),
     ({"encoder": {"bidirectional": False, "merge": "sum"}}, "'merge: sum' needs 'bidirectional: true'"),
-    ({"encoder": {"reverse": True}}, "'reverse' is for an encoder of one direction"),
-    ({"encoder": {"residual": True}}, "encoder.residual means nothing for one layer, 512 wide, that reads 256 units"),
-    ({"decoder": {"residual": True, "layers": 1}}, "decoder.residual means nothing for one layer"),
-    ({"encoder": {"residual_from": 2, "layers": 3}}, "'residual_from' means nothing without 'residual'"),
+    ({"encoder": {"reverse": True}}, "'reverse' needs an encoder of one direction"),
+    ({"encoder": {"residual": True}}, "encoder.residual has no effect in one layer of 512 units that reads 256 units"),
+    ({"decoder": {"residual": True, "layers": 1}}, "decoder.residual has no effect in one layer"),
+    ({"encoder": {"residual_from": 2, "layers": 3}}, "'residual_from' has no effect without 'residual'"),
     (
         {
             "embedding": {"size": 512},
@@ -291,7 +291,7 @@ REFUSED = [
             "decoder": {"kind": "transformer"},
             "dropout": {"recurrent": 0.2},
         },
-        "dropout.recurrent means nothing in a network without recurrent layers",
+        "dropout.recurrent has no effect in a network without recurrent layers",
     ),
     ({"decoder": {"residual": True, "residual_from": 3}}, "'residual_from' 3 is more than 'layers' 2"),
     (
@@ -299,55 +299,58 @@ REFUSED = [
         "without 'feedback' reads no token",
     ),
     ({"encoder": {"size": 7}, "decoder": {"size": 8}}, "'size' 7 must be even"),
-    ({"encoder": {"heads": 4}}, "'heads' means nothing with 'kind: recurrent'"),
-    ({"encoder": {"kind": "transformer", "cell": "gru"}}, "'cell' means nothing with 'kind: transformer'"),
+    ({"encoder": {"heads": 4}}, "'heads' has no effect with 'kind: recurrent'"),
+    ({"encoder": {"kind": "transformer", "cell": "gru"}}, "'cell' has no effect with 'kind: transformer'"),
     ({"encoder": {"kind": "transformer", "size": 512}}, "needs embedding.size (256) equal to encoder.size (512)"),
-    ({"encoder": {"summary": "max"}, "decoder": {"start": "zero"}}, "encoder.summary max is read by"),
+    ({"encoder": {"summary": "max"}, "decoder": {"start": "zero"}}, "encoder.summary max is only read by"),
     ({"attention": {"score": "none"}}, "with attention.score none use start or every_step"),
-    ({"decoder": {"context_to": "start"}}, "decoder.context_to start is for attention.score none"),
-    ({"attention": {"score": "location", "heads": 2}}, "goes with neither 'heads' nor 'local'"),
-    ({"attention": {"score": "general", "heads": 2}}, "scored by dot or additive, not general"),
+    ({"decoder": {"context_to": "start"}}, "decoder.context_to start needs attention.score none"),
+    ({"attention": {"score": "location", "heads": 2}}, "cannot be combined with 'heads' or 'local'"),
+    ({"attention": {"score": "general", "heads": 2}}, "need the score dot or additive, not general"),
     ({"attention": {"score": "dot", "heads": 3}}, "'size' 512 must be a multiple of 'heads' 3"),
-    ({"attention": {"score": "dot", "heads": 2, "local": "monotonic"}}, "'local' goes with one head only"),
-    ({"attention": {"score": "dot", "heads": 2, "scaled": False}}, "'scaled: false' is for the score dot or general"),
-    ({"attention": {"score": "additive", "scaled": False}}, "'scaled: false' is for the score dot or general"),
+    ({"attention": {"score": "dot", "heads": 2, "local": "monotonic"}}, "'local' needs a single head"),
+    ({"attention": {"score": "dot", "heads": 2, "scaled": False}}, "'scaled: false' needs the score dot or general"),
+    ({"attention": {"score": "additive", "scaled": False}}, "'scaled: false' needs the score dot or general"),
     (
         {"attention": {"size": 256}},
-        "'size' means nothing with 'score: general', one head and no predicted centre; leave it out",
+        "'size' has no effect with 'score: general', one head and no predicted centre; leave it out",
     ),
-    ({"attention": {"score": "dot", "local": "monotonic", "size": 256}}, "'size' means nothing with 'score: dot'"),
-    ({"attention": {"score": "location", "size": 256}}, "'size' means nothing with 'score: location'"),
+    ({"attention": {"score": "dot", "local": "monotonic", "size": 256}}, "'size' has no effect with 'score: dot'"),
+    ({"attention": {"score": "location", "size": 256}}, "'size' has no effect with 'score: location'"),
     (
         {"attention": {"score": "none", "size": 256}, "decoder": {"context_to": "start"}},
-        "'size' means nothing with 'score: none'",
+        "'size' has no effect with 'score: none'",
     ),
-    ({"attention": {"window": 5}}, "'window' means nothing without 'local'; leave it out"),
-    ({"attention": {"positions": 50}}, "'positions' means nothing without 'score: location'; leave it out"),
+    ({"attention": {"window": 5}}, "'window' has no effect without 'local'; leave it out"),
+    ({"attention": {"positions": 50}}, "'positions' has no effect without 'score: location'; leave it out"),
     ({"encoder": {"size": 10**19}}, "less than or equal to 100000"),
     ({"attention": {"coverage": True}}, "'coverage' needs 'score: additive'"),
-    ({"attention": {"score": "additive", "coverage": True}}, "attention.coverage needs one step after the other"),
-    ({"encoder": {"size": 2, "gate_norm": True}}, "'gate_norm' leaves nothing of a single unit"),
+    (
+        {"attention": {"score": "additive", "coverage": True}},
+        "attention.coverage needs a decoder that computes its steps one after the other",
+    ),
+    ({"encoder": {"size": 2, "gate_norm": True}}, "'gate_norm' of a single unit is constant"),
     (
         {"encoder": {"size": 1, "bidirectional": False, "layer_norm": True}},
-        "'layer_norm' leaves nothing of a single unit",
+        "'layer_norm' of a single unit is constant",
     ),
-    ({"decoder": {"size": 1, "gate_norm": True}}, "'gate_norm' leaves nothing of a single unit"),
+    ({"decoder": {"size": 1, "gate_norm": True}}, "'gate_norm' of a single unit is constant"),
     (
         {"decoder": {"context_to": "conditional", "feedback": False}},
-        "without 'feedback' the bottom layer has nothing to read where the context goes to conditional",
+        "without 'feedback' the bottom layer has no input if 'context_to' is conditional",
     ),
     (
         {"encoder": {"kind": "transformer", "transitions": 2}, "embedding": {"size": 512}},
-        "'transitions' means nothing with 'kind: transformer'",
+        "'transitions' has no effect with 'kind: transformer'",
     ),
     (
         {"encoder": {"kind": "transformer", "gate_norm": True}, "embedding": {"size": 512}},
-        "'gate_norm' means nothing with 'kind: transformer'",
+        "'gate_norm' has no effect with 'kind: transformer'",
     ),
-    ({"decoder": {"feedback": False}}, "without 'feedback' the bottom layer has nothing to read"),
+    ({"decoder": {"feedback": False}}, "without 'feedback' the bottom layer has no input"),
     (
         {"attention": {"score": "none"}, "decoder": {"context_to": "start", "start": "zero"}},
-        "tells the decoder nothing of the source",
+        "the decoder knows nothing of the source",
     ),
     (
         {"attention": {"score": "none"}, "decoder": {"context_to": "every_step", "copy_source": True}},
@@ -355,23 +358,23 @@ REFUSED = [
     ),
     (
         {"attention": {"local": "predictive"}, "decoder": {"copy_source": True}},
-        "local predictive sees a window of the source",
+        "attention.local predictive attends to a window of it",
     ),
     (
         {"attention": {"local": "monotonic"}, "decoder": {"copy_source": True}},
-        "local monotonic sees a window of the source",
+        "attention.local monotonic attends to a window of it",
     ),
     ({"decoder": {"start": "mean", "size": 256}}, "decoder.start mean needs encoder.size (512) equal to"),
     ({"decoder": {"start": "last", "cell": "gru"}}, "needs the same cell in encoder and decoder"),
-    ({"decoder": {"readout": "none"}}, "an output layer that reads embedding.size (256) units, not 1024"),
-    ({"decoder": {"readout": "state"}}, "an output layer that reads embedding.size (256) units, not 512"),
+    ({"decoder": {"readout": "none"}}, "an output layer with embedding.size (256) inputs, not 1024"),
+    ({"decoder": {"readout": "state"}}, "an output layer with embedding.size (256) inputs, not 512"),
     *(
-        ({"decoder": {"readout": "state", "context_to": to, "layers": 1}}, "leaves the context to be read by nothing")
+        ({"decoder": {"readout": "state", "context_to": to, "layers": 1}}, "nothing reads the context")
         for to in ("output", "next_input", "upper_layers")
     ),
     (
         {"decoder": {"kind": "transformer", "size": 256}, "attention": {"score": "dot"}},
-        "a transformer decoder has attention of its own",
+        "a transformer decoder has its own attention",
     ),
     (
         {
@@ -379,7 +382,7 @@ REFUSED = [
             "attention": {"score": "none"},
             "decoder": {"context_to": "every_step"},
         },
-        "reads the top layer's state before encoder.layer_norm",
+        "reads the state of the top layer before encoder.layer_norm",
     ),
     (
         {
@@ -388,7 +391,7 @@ REFUSED = [
             "attention": {"score": "none"},
             "decoder": {"context_to": "every_step"},
         },
-        "reads the top layer's state before encoder.residual; leave it out, or use summary: mean or max",
+        "reads the state of the top layer before encoder.residual; leave it out, or use summary: mean or max",
     ),
     (
         {
@@ -396,7 +399,7 @@ REFUSED = [
             "attention": {"score": "none"},
             "decoder": {"context_to": "every_step"},
         },
-        "reads the top layer's state before encoder.residual; leave it out, or use summary: mean or max",
+        "reads the state of the top layer before encoder.residual; leave it out, or use summary: mean or max",
     ),
     ({"embedding": {"tie": "all", "source_vectors": "a", "target_vectors": "b"}}, "there is one table"),
     (
@@ -411,7 +414,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("model", "message"), REFUSED)
-def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any], message: str) -> None:
+def test_impossible_networks_are_rejected_with_a_reason(model: dict[str, Any], message: str) -> None:
     with pytest.raises(NmtError, match="model") as caught:
         config.parse(minimal(model=model), "c.yaml")
     assert message in str(caught.value) and "\n" not in str(caught.value)
@@ -435,20 +438,20 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
         ),
         (
             minimal(training={"teacher_decay": 100}),
-            "'teacher_decay' means nothing with 'teacher_forcing: always'; leave it out",
+            "'teacher_decay' has no effect with 'teacher_forcing: always'; leave it out",
         ),
-        (minimal(training={"plateau_patience": 1}), "'plateau_patience' means nothing without 'schedule: plateau'"),
+        (minimal(training={"plateau_patience": 1}), "'plateau_patience' has no effect without 'schedule: plateau'"),
         (minimal(decoding={"max_length_ratio": 1e6}), "decoding.max_length_ratio"),
-        (minimal(training={"teacher_floor": 0}), "'teacher_floor' means nothing with 'teacher_forcing: always'"),
-        (minimal(training={"risk_samples": 5}), "'risk_samples' means nothing without 'objective: risk'; leave it out"),
-        (minimal(training={"risk_sharpness": 1}), "'risk_sharpness' means nothing without 'objective: risk'"),
+        (minimal(training={"teacher_floor": 0}), "'teacher_floor' has no effect with 'teacher_forcing: always'"),
+        (minimal(training={"risk_samples": 5}), "'risk_samples' has no effect without 'objective: risk'; leave it out"),
+        (minimal(training={"risk_sharpness": 1}), "'risk_sharpness' has no effect without 'objective: risk'"),
         (
             minimal(training={"coverage_loss": 0}),
-            "training.coverage_loss means nothing without model.attention.coverage; leave it out",
+            "training.coverage_loss has no effect without model.attention.coverage; leave it out",
         ),
         (
             minimal(training={"coverage_after": 0.5}),
-            "training.coverage_after means nothing without model.attention.coverage; leave it out",
+            "training.coverage_after has no effect without model.attention.coverage; leave it out",
         ),
         (
             minimal(
@@ -458,11 +461,11 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
                     "decoder": {"context_to": "next_input"},
                 },
             ),
-            "training.coverage_after means nothing with coverage_loss 0; leave it out",
+            "training.coverage_after has no effect with coverage_loss 0; leave it out",
         ),
         (
             minimal(training={"r_drop": 5}, model={"dropout": {"embedding": 0, "layer": 0, "output": 0}}),
-            "training.r_drop means nothing where model.dropout drops nothing, as both passes are then the same",
+            "training.r_drop has no effect if model.dropout drops nothing, because both passes are then the same",
         ),
         (
             minimal(
@@ -474,32 +477,32 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
                     "dropout": {"embedding": 0, "output": 0},
                 },
             ),
-            "training.r_drop means nothing where model.dropout drops nothing",
+            "training.r_drop has no effect if model.dropout drops nothing",
         ),
         (
             minimal(training={"validation_bleu": False, "metric": "loss", "validation_sentences": 9}),
-            "'validation_sentences' means nothing with 'validation_bleu: false'; leave it out",
+            "'validation_sentences' has no effect with 'validation_bleu: false'; leave it out",
         ),
         (minimal(decoding={"beam_size": 10**20}), "decoding.beam_size"),
         (minimal(decoding={"alpha": 1000.0}), "decoding.alpha"),
         (minimal(decoding={"window": 10**20}), "decoding.window"),
-        (minimal(training={"objective": "risk"}), "name its run in 'init_from'"),
+        (minimal(training={"objective": "risk"}), "set 'init_from' to its run"),
         (
             minimal(training={"objective": "risk", "init_from": "runs/a", "r_drop": 1}),
-            "'objective: risk' goes with neither 'r_drop' nor 'teacher_forcing'",
+            "'objective: risk' cannot be combined with 'r_drop' or 'teacher_forcing'",
         ),
         (
             minimal(training={"init_from": "runs/a"}, model={"embedding": {"source_vectors": "v"}}),
-            "training.init_from brings embeddings",
+            "training.init_from provides the embeddings",
         ),
         (with_data(train={"source": "a", "target": "b", "tag": "<2de>"}), "missing from subword.user_symbols"),
         (
             minimal(model={"decoder": {"copy_source": True}}, decoding={"shortlist": 3}),
-            "decoding.shortlist does not go with model.decoder.copy_source",
+            "decoding.shortlist cannot be combined with model.decoder.copy_source",
         ),
         (
             minimal(model={"decoder": {"copy_source": True}}, training={"r_drop": 1}),
-            "training.r_drop does not go with model.decoder.copy_source: it compares the probabilities",
+            "training.r_drop cannot be combined with model.decoder.copy_source: it compares the probabilities",
         ),
         (
             minimal(model={"decoder": {"copy_source": True}}, subword={"joint": False}),
@@ -532,17 +535,17 @@ def test_networks_that_cannot_be_are_refused_with_a_reason(model: dict[str, Any]
                 model={"attention": {"score": "none"}, "decoder": {"context_to": "every_step", "feedback": False}},
                 training={"teacher_forcing": "linear", "teacher_decay": 10},
             ),
-            "training.teacher_forcing means nothing without model.decoder.feedback",
+            "training.teacher_forcing has no effect without model.decoder.feedback",
         ),
     ],
 )
-def test_sections_that_do_not_agree_are_refused_with_a_reason(values: dict[str, Any], message: str) -> None:
+def test_sections_that_contradict_each_other_are_rejected(values: dict[str, Any], message: str) -> None:
     with pytest.raises(NmtError, match=r"c\.yaml") as caught:
         config.parse(values, "c.yaml")
     assert message in str(caught.value)
 
 
-def test_aliases_of_aliases_are_refused(tmp_path: Path) -> None:
+def test_nested_yaml_aliases_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     lines = [f"l{depth}: &a{depth} [{', '.join([f'*a{depth - 1}'] * 9)}]" for depth in range(1, 10)]
     path.write_text("l0: &a0 [x]\n" + "\n".join(lines) + "\n", encoding="utf-8")
@@ -551,18 +554,20 @@ def test_aliases_of_aliases_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "valid", "all", ".hidden", "-x", "", "a b"])
-def test_names_of_test_sets_suit_files(name: str) -> None:
-    with pytest.raises(NmtError, match="a test set is named with letters"):
+def test_invalid_names_of_test_sets_are_rejected(name: str) -> None:
+    with pytest.raises(NmtError, match="the name of a test set consists of letters"):
         config.parse(with_data(test={name: CORPUS}), "test")
 
 
 @pytest.mark.parametrize("name", ["test_2016_flickr", "en-de", "2014", "новости"])
-def test_other_names_of_test_sets_do(name: str) -> None:
+def test_valid_names_of_test_sets_are_accepted(name: str) -> None:
     assert list(config.parse(with_data(test={name: CORPUS}), "test").data.test) == [name]
 
 
 @pytest.mark.parametrize("written", ["~/pairs.tsv", "$HOME/pairs.tsv", "${HOME}/pairs.tsv"])
-def test_home_and_environment_variables_in_paths(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_home_and_environment_variables_in_paths_are_expanded(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     corpus = {"tsv": written}
@@ -572,7 +577,7 @@ def test_home_and_environment_variables_in_paths(written: str, tmp_path: Path, m
     assert parsed.prepared == tmp_path / "prepared"
 
 
-def test_an_unset_variable_in_a_path_is_named_and_a_file_with_a_dollar_is_kept(
+def test_unset_variable_is_named_and_a_file_with_a_dollar_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NMT_NOWHERE", raising=False)

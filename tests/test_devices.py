@@ -19,12 +19,13 @@ from torch.utils._pytree import tree_leaves
 from nmt.cli.main import cli
 from nmt.config import Training
 from nmt.data.batching import Batch
-from nmt.data.subword import EOS, PAD
-from nmt.decoding.hypothesis import Options, Sentences
+from nmt.data.token_ids import EOS, PAD
+from nmt.decoding.hypothesis import Sentences
 from nmt.decoding.search import search
-from nmt.models.ready import ready
-from nmt.runs import Run, read_log
-from nmt.training.batch import DeviceBatch, on_device
+from nmt.decoding.search_options import Options
+from nmt.models.inference import prepare_for_search
+from nmt.storage.run_folder import Run, read_log
+from nmt.training.microbatches import DeviceBatch, to_device
 from nmt.training.objective import likelihood_loss
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
@@ -45,7 +46,7 @@ def padded_tokens(lengths):
 
 
 def make_batch(device):
-    return on_device(Batch(*padded_tokens([8, 5, 3, 6]), *padded_tokens([5, 6, 2, 4])), torch.device(device))
+    return to_device(Batch(*padded_tokens([8, 5, 3, 6]), *padded_tokens([5, 6, 2, 4])), torch.device(device))
 
 
 def results(architecture, device):
@@ -57,7 +58,7 @@ def results(architecture, device):
     loss.backward()
     gradients = {name: weight.grad.cpu() for name, weight in model.named_parameters() if weight.grad is not None}
     sentences = Sentences(batch.source, batch.lengths, [STEPS] * len(batch.source))
-    found = [search(ready(model, "fp32"), sentences, options) for options in SEARCHES]
+    found = [search(prepare_for_search(model, "fp32"), sentences, options) for options in SEARCHES]
     return loss.detach().cpu(), gradients, [[each.tokens for each in answer] for answers in found for answer in answers]
 
 
@@ -148,7 +149,7 @@ def test_a_training_step_reads_no_value_on_the_host(architecture, monkeypatch):
 @pytest.mark.parametrize("architecture", [each for each in SAMPLE if not each.get("copy_source")], ids=name_of)
 def test_search_reads_no_value_on_the_host_before_its_result(architecture, options, monkeypatch):
     """Except networks that copy: they read the largest source id once."""
-    model, batch = ready(build(**architecture).to("meta"), "fp32"), meta_batch()
+    model, batch = prepare_for_search(build(**architecture).to("meta"), "fp32"), meta_batch()
     sentences = Sentences(batch.source, batch.lengths, [STEPS] * len(batch.source))
     step, steps = model.step, []
     monkeypatch.setattr(model, "step", lambda *arguments: steps.append(0) or step(*arguments))

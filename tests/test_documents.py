@@ -1,31 +1,162 @@
-"""The commands that README and docs show can be typed: scripts, options, files and keys are there."""
+"""The commands of README and docs work: cheap ones are run, the others need existing files, options and keys."""
 
 import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from nmt import config
 from nmt.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+DOCUMENTS = [README, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "data/quickstart/README.md"))]
+DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
+SCRIPT = r"(?:tests/|data/quickstart/)?(?:scripts|grammar)/[\w/-]+\.(?:py|sh)"
+STUB = '#!/bin/sh\necho "nmt $*" >> commands\ncat > /dev/null\n'
+SMALL = {"embedding": {"size": 16, "tie": "all"}, "encoder": {"size": 16}, "decoder": {"size": 16}}
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_can_be_typed(document: Path) -> None:
-    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
-    for line in re.findall(r"^ {4}\S.*", text, re.MULTILINE):
-        for path in re.findall(r"(?:tests/)?(?:configs|scripts)/[\w./-]+\.(?:yaml|py|sh)", line):
+def commands(document: Path) -> list[str]:
+    """Return the command lines of a document, those that end with a backslash or a pipe joined with the next line."""
+    text = re.sub(r"\\\n|(?<=\|)\n", " ", document.read_text(encoding="utf-8"))
+    return [line.strip() for line in re.findall(r"^ {4}\S.*", text, re.MULTILINE)]
+
+
+def words(line: str) -> list[str]:
+    """Split a command line as a shell does; `|`, `<` and `>` are words, and a comment is left out."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|<>")
+    lexer.whitespace_split = True
+    return list(lexer)
+
+
+def stages(line: str) -> list[list[str]]:
+    """Return the words of each command of a pipeline."""
+    found: list[list[str]] = [[]]
+    for word in words(line):
+        if word == "|":
+            found.append([])
+        else:
+            found[-1].append(word)
+    return found
+
+
+def run(line: str, text: str = "") -> str:
+    """Run a pipeline of `echo` and `nmt` in this process, with `text` as stdin, and return what it prints."""
+    for stage in stages(line):
+        target = None
+        for sign in ("<", ">"):
+            if sign in stage:
+                at = stage.index(sign)
+                target = stage[at + 1] if sign == ">" else target
+                text = Path(stage[at + 1]).read_text(encoding="utf-8") if sign == "<" else text
+                del stage[at : at + 2]
+        if stage[0] == "echo":
+            text = f"{' '.join(stage[1:])}\n"
+        else:
+            done = CliRunner().invoke(cli, stage[1:], input=text)
+            assert done.exit_code == 0, f"{line}: {done.exception} {done.stderr}"
+            text = done.stdout
+        if target is not None:
+            Path(target).write_text(text, encoding="utf-8")
+    return text
+
+
+@every_document
+def test_files_options_and_keys_of_commands_exist(document: Path) -> None:
+    for line in commands(document):
+        for path in re.findall(rf"{SCRIPT}|configs/[\w/-]+\.yaml", line):
             assert (ROOT / path).is_file(), path
-        for script, rest in re.findall(r"((?:tests/)?scripts/[\w/]+\.py)([^|&#]*)", line):
-            code = (ROOT / script).read_text(encoding="utf-8")
-            assert [option for option in re.findall(r"(?<!\S)--[\w-]+", rest) if f'"{option}"' not in code] == [], line
-        for name, rest in re.findall(r"(?:^|[\s/])nmt (\w+)([^|&#]*)", line):
-            command = cli.get_command(click.Context(cli), name)
+        for program, *arguments in stages(line):
+            if Path(program).name != "nmt" or arguments[0] == "--help":
+                continue
+            command = cli.get_command(click.Context(cli), arguments[0])
             assert command is not None, line
             known = {option for param in command.params for option in param.opts + param.secondary_opts}
-            assert set(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest)) <= known, line
-            for path in re.findall(r"--config (configs/\S+)", rest):
-                config.load(ROOT / path, re.findall(r"--set (\S+)", rest))
+            assert {word for word in arguments if re.match("--?[a-z]", word)} <= known, line
+            for path in re.findall(r"--config (configs/\S+)", line):
+                config.load(ROOT / path, re.findall(r"--set (\S+)", line))
+
+
+@every_document
+def test_links_lead_to_files_and_headings(document: Path) -> None:
+    for path, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text(encoding="utf-8")):
+        target = document.parent / path if path else document
+        assert target.exists(), path
+        if heading:
+            titles = re.findall(r"^#+ (.*)", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles], heading
+
+
+SCRIPTS = sorted({path for document in DOCUMENTS for path in re.findall(SCRIPT, "\n".join(commands(document)))})
+
+
+@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.endswith(".py") and not path.startswith("tests/")])
+def test_documented_options_are_in_the_help_of_a_script(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    monkeypatch.setattr(sys, "path", [str((ROOT / script).parent), *sys.path])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    assert end.value.code == 0
+    shown = capsys.readouterr().out
+    for line in (line for document in DOCUMENTS for line in commands(document) if script in line):
+        given = line.partition(script)[2].partition("|")[0].partition("#")[0]
+        assert [option for option in re.findall(r"(?<!\S)--[\w-]+", given) if option not in shown] == [], line
+
+
+def write_project(folder: Path) -> None:
+    """Write the quickstart with fewer lines and steps, and a stub of `nmt` that writes its arguments to `commands`."""
+    for name, count in (("train", 100), ("valid", 4), ("test", 6)):
+        for language in ("en", "de"):
+            path = f"data/quickstart/{name}.{language}"
+            lines = (ROOT / path).read_text(encoding="utf-8").split("\n")[:count]
+            for copy in (folder / path, folder / f"{name}.{language}"):
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    shutil.copy("test.en", "input.txt")
+    values = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text(encoding="utf-8"))
+    values["data"] |= {
+        "workers": 1,
+        "test": dict.fromkeys(("test", "test_2016_flickr"), values["data"]["test"]["test"]),
+    }
+    values["model"] |= SMALL
+    values["training"] |= {"max_steps": 4, "validate_every": 4, "warmup_steps": 1}
+    texts = {"configs/quickstart.yaml": yaml.safe_dump(values), "scripts/environment.sh": "environment() { :; }\n"}
+    texts |= {".venv/bin/nmt": STUB, "scripts/quickstart.sh": (ROOT / "scripts/quickstart.sh").read_text("utf-8")}
+    for path, text in texts.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+        (folder / path).chmod(0o755)
+
+
+def test_the_quickstart_and_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that only read a run are run for the other documents too."""
+    monkeypatch.chdir(tmp_path)
+    write_project(tmp_path)
+    subprocess.run(["./scripts/quickstart.sh"], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    for line in Path("commands").read_text(encoding="utf-8").splitlines():
+        run(line, Path("test.en").read_text(encoding="utf-8"))
+    own, further = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    small = yaml.safe_load(own.replace("max_steps: 20000", "max_steps: 2"))
+    Path("mine.yaml").write_text(yaml.safe_dump(small | {"model": SMALL}), encoding="utf-8")
+    lines = [line for line in commands(README) if re.match(r"(echo .*\| *)?(\S*/)?nmt ", line)]
+    lines += [line for document in DOCUMENTS[1:] for line in commands(document) if line.startswith("nmt evaluate")]
+    assert len(lines) > 25
+    for line in lines:
+        for name in re.findall(r"runs/([\w.-]+)", " ".join(words(line))):
+            if not Path("runs", name).exists():
+                shutil.copytree("runs/quickstart", Path("runs", name))
+        assert run(line) or "-o" in line or ">" in line or "train" in line, line
+    config.parse(yaml.safe_load(own) | yaml.safe_load(further), "README.md")
+    config.parse(yaml.safe_load(own), "README.md")

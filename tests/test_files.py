@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.output import open_output
+from nmt.decoding.output_files import open_output
 from nmt.errors import NmtError
-from nmt.files import dump_json, parse_json, write_whole
+from nmt.storage.atomic_files import write_atomically
+from nmt.storage.json_text import dump_json, parse_json
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     (tmp_path / ".a.txt.tmp").write_text("left by a killed process")
-    write_whole(path, "später\n", "")
-    write_whole(path, b"anew", "")
+    write_atomically(path, "später\n", "")
+    write_atomically(path, b"anew", "")
     assert path.read_bytes() == b"anew" and list(tmp_path.iterdir()) == [path]
 
 
@@ -26,7 +27,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     outside.write_text("kept")
     for name in ("a", ".a.tmp"):
         (tmp_path / name).symlink_to(outside)
-    write_whole(tmp_path / "a", "new", "")
+    write_atomically(tmp_path / "a", "new", "")
     assert outside.read_text() == "kept" and (tmp_path / "a").read_text() == "new"
 
 
@@ -39,14 +40,14 @@ def test_a_failure_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(NmtError, match=r"a.txt: cannot be written: No space left on device; make room"):
-        write_whole(path, "after", "make room")
+        write_atomically(path, "after", "make room")
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 
 
 def test_what_cannot_be_replaced_leaves_nothing_and_names_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(NmtError, match=r"a.txt: cannot be written: .*; name another"):
-        write_whole(tmp_path / "a.txt", "new", "name another")
+        write_atomically(tmp_path / "a.txt", "new", "name another")
     assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
 
 
@@ -62,7 +63,7 @@ def test_a_file_that_is_replaced_keeps_its_mode(tmp_path: Path, mode: int) -> No
     path = tmp_path / "a.txt"
     path.write_text("before")
     path.chmod(mode)
-    write_whole(path, "after", "")
+    write_atomically(path, "after", "")
     with open_output(path) as out:
         partial = tmp_path / ".a.txt.partial"
         assert stat.S_IMODE(partial.stat().st_mode) & ~0o600 == mode & ~0o600, "nobody else reads it meanwhile"
@@ -84,7 +85,7 @@ def test_nobody_reads_early_what_only_the_owner_may_read(tmp_path: Path, monkeyp
         return handle
 
     monkeypatch.setattr(os, "open", watched)
-    write_whole(path, "after", "")
+    write_atomically(path, "after", "")
     assert created and all(mode & 0o077 == 0 for mode in created)
 
 
@@ -92,7 +93,7 @@ def test_nobody_reads_early_what_only_the_owner_may_read(tmp_path: Path, monkeyp
 def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        write_whole(tmp_path / "a", "text", "")
+        write_atomically(tmp_path / "a", "text", "")
         with open_output(tmp_path / "b") as out:
             out.write(b"text")
     finally:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from nmt.data.languages import has_spaces, parse_language, unspaced_script
 from nmt.evaluation.metrics import default_tokenizer
-from nmt.languages import has_spaces, parse_language, unspaced_script
 
 CODES = {
     "zh": "zh ZH zho chi cmn yue wuu lzh nan hak zh-CN zh_TW zh-Hant-HK zho_Hans cmn-Hant yue_Hant zh-yue zh-min-nan "

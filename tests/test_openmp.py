@@ -9,8 +9,8 @@ import threading
 import pytest
 import torch
 
-from nmt import openmp
-from nmt.openmp import FREE, WAITING, SpinControl, loaded_library, share_cores
+from nmt.kernels import openmp
+from nmt.kernels.openmp import FREE, WAITING, SpinControl, loaded_library, share_cores
 
 LIBRARY = loaded_library() if sys.platform.startswith("linux") else None
 needs_openmp = pytest.mark.skipif(LIBRARY is None, reason="this torch has no GNU OpenMP")

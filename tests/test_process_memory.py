@@ -6,8 +6,9 @@ import threading
 import pytest
 import torch
 
-from nmt import process_memory
-from nmt.process_memory import Attempts, NoMemory, keep_freed_memory
+from nmt.kernels import allocator
+from nmt.kernels.allocator import keep_freed_memory
+from nmt.kernels.out_of_memory import Attempts, NoMemory
 
 resource = pytest.importorskip("resource")
 
@@ -114,7 +115,7 @@ def test_nothing_is_kept_where_address_space_is_limited(monkeypatch):
             return 1
 
     changed = []
-    monkeypatch.setattr(process_memory.ctypes, "CDLL", Libc)
+    monkeypatch.setattr(allocator.ctypes, "CDLL", Libc)
     keep_freed_memory()
     assert changed
     changed.clear()

@@ -7,7 +7,7 @@ import pytest
 
 from nmt import config
 from nmt.decoding.translator import Settings, Translator
-from nmt.models.device import has_bf16_lstm
+from nmt.kernels.device import has_bf16_lstm
 from nmt.training.session import train
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,7 +8,7 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
 
 
@@ -44,11 +44,11 @@ def command(
     echo "A dog runs." | nmt attention --model runs/NAME --output dog.png
     """
     from nmt.data.lines import InvalidLines
-    from nmt.decoding.checkpoints import find_checkpoints, load_translator
+    from nmt.decoding.line_input import input_name, open_lines
+    from nmt.decoding.loading import find_checkpoints, load_translator
     from nmt.decoding.progress import InvalidText
-    from nmt.decoding.streams import input_name, open_lines
     from nmt.decoding.translator import Settings
-    from nmt.reports.alignments import draw, of_translation
+    from nmt.reports.attention_maps import draw, of_translation
     from nmt.reports.figure import check, save
     from nmt.reports.fonts import families_for
 

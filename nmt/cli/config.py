@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from nmt.cli import options
-from nmt.cli.parsing import Group
+from nmt.cli.strict_parsing import Group
 from nmt.errors import NmtError
 
 _CONFIG = options.config_file()
@@ -16,7 +16,7 @@ _SET = options.overrides("--set training.max_steps=100")
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Show, check or explain a configuration."""
-    from nmt.files import standard_output
+    from nmt.storage.standard_streams import standard_output
 
     standard_output()
 
@@ -37,17 +37,17 @@ def show(path: Path, overrides: tuple[str, ...]) -> None:
 def check(path: Path, overrides: tuple[str, ...]) -> None:
     """Say whether the configuration is right and its files are there; exit with status 1 if not."""
     from nmt.config import load
-    from nmt.data.corpus import read_pairs, surprises
-    from nmt.data.inputs import reuse_warning
+    from nmt.data.corpus import read_pairs, tsv_hints
     from nmt.data.lines import normalize
-    from nmt.data.prepare import check_symbols
-    from nmt.training.beginning import check_beginning
+    from nmt.data.manifest import reuse_warning
+    from nmt.data.preprocess import check_symbols
+    from nmt.training.initialization import check_initialization
     from nmt.training.preflight import corpora, missing_files, unreadable_texts, where
     from nmt.training.validation import advice
 
     config = load(path, overrides)
     wrong = missing_files(config) or unreadable_texts(config)
-    for find in (check_symbols, check_beginning):
+    for find in (check_symbols, check_initialization):
         try:
             find(config)
         except NmtError as error:
@@ -55,7 +55,7 @@ def check(path: Path, overrides: tuple[str, ...]) -> None:
     if wrong:
         raise NmtError("\n".join([*(f"{path}: {fault}" for fault in wrong), where()]))
     languages = config.data.source_language, config.data.target_language
-    hints = [hint for corpus in corpora(config).values() for hint in surprises(corpus, languages)]
+    hints = [hint for corpus in corpora(config).values() for hint in tsv_hints(corpus, languages)]
     references = [normalize(target, config.data) for _, target in read_pairs(config.data.valid, [])]
     for hint in (*hints, advice(config, references), reuse_warning(config)):
         if hint is not None:
@@ -69,7 +69,7 @@ def keys_(prefix: str) -> None:
     """Explain every key, or those under PREFIX, e.g. model.decoder."""
     import difflib
 
-    from nmt.reports.keys import keys
+    from nmt.reports.config_reference import keys
 
     found = keys(prefix)
     if not found:

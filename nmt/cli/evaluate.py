@@ -7,7 +7,7 @@ import click
 
 from nmt.cli import metric_options, options
 from nmt.cli.options import FILE
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
 
 
@@ -36,12 +36,13 @@ def command(**given: Any) -> None:
     options.check_search(given)
     if given["tag"] and given["source"] is None:
         raise click.UsageError("--tag goes with --source; a split has its own in data.test")
-    from nmt.decoding.checkpoints import find_checkpoints, load_translator
+    from nmt.decoding.loading import find_checkpoints, load_translator
     from nmt.decoding.translator import Settings
-    from nmt.evaluation import evaluate as room
-    from nmt.evaluation.advice import advice
+    from nmt.evaluation import test_sets as room
     from nmt.evaluation.metrics import ALL, build, default_tokenizer
-    from nmt.files import dump_json, standard_output
+    from nmt.evaluation.score_warnings import score_warnings
+    from nmt.storage.json_text import dump_json
+    from nmt.storage.standard_streams import standard_output
 
     standard_output()  # before anything is translated
     say = functools.partial(click.echo, err=True)
@@ -77,10 +78,11 @@ def command(**given: Any) -> None:
         result = room.as_dict(evaluation, models, loaded.weights, settings, shortlist, arithmetic)
         results.append(result | {"hypotheses": None})
         try:
-            results[-1]["hypotheses"] = str(room.keep(evaluation, result, folder, config))
+            results[-1]["hypotheses"] = str(room.save(evaluation, result, folder, config))
         except NmtError as error:  # what was found is printed all the same
             failure = error
-        for hint in advice([("the translation", evaluation.hypotheses)], split.named_references, scoring=scoring):
+        hypotheses = [("the translation", evaluation.hypotheses)]
+        for hint in score_warnings(hypotheses, split.named_references, scoring=scoring):
             say(f"nmt evaluate: {hint}")
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else _table(results))
     if failure is not None:

@@ -8,7 +8,7 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 
 
 @click.command(cls=Command)
@@ -55,8 +55,8 @@ def command(
         raise click.UsageError("--append goes with --target-format moses")
     if append and per_token:
         raise click.UsageError("--append and --per-token exclude each other; give one")
-    from nmt.decoding.checkpoints import find_checkpoints, load_translator
-    from nmt.decoding.streams import ScoreJob, log_prob_stream
+    from nmt.decoding.loading import find_checkpoints, load_translator
+    from nmt.decoding.score_lines import ScoreJob, log_prob_stream
 
     say = (lambda line: None) if quiet else functools.partial(click.echo, err=True)
     found = find_checkpoints(models, checkpoint, say)

@@ -7,8 +7,8 @@ import sys
 import click
 
 from nmt import __version__
-from nmt.cli.parsing import Group
-from nmt.cli.streams import drop_what_cannot_be_written, prepare_streams
+from nmt.cli.stdio import drop_what_cannot_be_written, prepare_streams
+from nmt.cli.strict_parsing import Group
 from nmt.errors import NmtError, is_out_of_memory
 
 COMMANDS = {

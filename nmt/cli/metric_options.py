@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.cli.options import Finite, together
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 
 if TYPE_CHECKING:
     from nmt.evaluation.metrics import Scoring

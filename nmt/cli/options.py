@@ -140,7 +140,7 @@ def check_search(given: dict[str, Any]) -> None:
     exclude(given, "greedy", "beam_size")
     exclude(given, "greedy", "beam_prune")
     if given["length_penalty"] == "none" and given["alpha"] is not None:
-        raise click.UsageError("--alpha means nothing with --length-penalty none; leave it out")
+        raise click.UsageError("--alpha has no effect with --length-penalty none; leave it out")
 
 
 machine = together(

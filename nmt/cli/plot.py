@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 
 
 @click.command(cls=Command)
@@ -21,10 +21,10 @@ def command(runs: tuple[Path, ...], output: Path | None, html: bool) -> None:
     nmt plot runs/quickstart
     nmt plot runs/lstm runs/gru --output compare.svg
     """
-    from nmt.reports.curves import draw
     from nmt.reports.figure import check, save
-    from nmt.reports.log import read_history
-    from nmt.reports.page import write_report
+    from nmt.reports.history import read_history
+    from nmt.reports.learning_curves import draw
+    from nmt.reports.report_page import write_report
 
     if output is not None:
         check(output)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from nmt.cli import options
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 
 
 @click.command(cls=Command)
@@ -20,6 +20,6 @@ def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
     Nothing is done where that folder is up to date. What was done is told on stderr.
     """
     from nmt import config
-    from nmt.data.prepare import prepare
+    from nmt.data.preprocess import preprocess
 
-    prepare(config.load(path, overrides), lambda line: click.echo(line, err=True), force=force)
+    preprocess(config.load(path, overrides), lambda line: click.echo(line, err=True), force=force)

@@ -9,7 +9,7 @@ from nmt.cli import metric_options
 
 if TYPE_CHECKING:
     from nmt.evaluation.metrics import Scoring
-    from nmt.evaluation.scored_text import ScoredText
+    from nmt.evaluation.scored_files import ScoredText
 
 
 @click.command(cls=metric_options.ManyMetrics)
@@ -99,10 +99,10 @@ def command(**given: Any) -> None:
     """
     form = _form(given)
     _check(given)
-    from nmt.evaluation.advice import advice
     from nmt.evaluation.metrics import ALL
-    from nmt.evaluation.scored_text import read_texts, read_tsv
-    from nmt.files import standard_output
+    from nmt.evaluation.score_warnings import score_warnings
+    from nmt.evaluation.scored_files import read_texts, read_tsv
+    from nmt.storage.standard_streams import standard_output
 
     wanted = metric_options.names_of_metrics(given["metrics"]) or list(ALL)
     scoring = metric_options.scoring(given, given["tokenize"], wanted)
@@ -119,7 +119,7 @@ def command(**given: Any) -> None:
     if given["paired"] and len(text.systems) < 2:
         raise click.UsageError("--paired compares systems: give two files or more")
     standard_output()
-    for hint in advice(text.systems, text.references, wanted, scoring):
+    for hint in score_warnings(text.systems, text.references, wanted, scoring):
         click.echo(f"nmt score: {hint}", err=True)
     if given["sentence_level"]:
         result = _of_sentences(text, wanted, scoring, form, given["width"])
@@ -175,34 +175,36 @@ def _check(given: dict[str, Any]) -> None:
 
 def _of_corpus(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str, decimals: int) -> str:
     from nmt.evaluation.metrics import corpus_scores
-    from nmt.reports import scores
+    from nmt.reports import score_tables
 
     references = [lines for _, lines in text.references]
     found = [(name, corpus_scores(system, references, wanted, scoring)) for name, system in text.systems]
     if form == "json":
-        return scores.corpus_json(found)
-    show = {"text": scores.corpus_text, "tsv": scores.corpus_tsv, "numbers": scores.corpus_numbers}[form]
+        return score_tables.corpus_json(found)
+    show = {"text": score_tables.corpus_text, "tsv": score_tables.corpus_tsv, "numbers": score_tables.corpus_numbers}[
+        form
+    ]
     return show(found, decimals)
 
 
 def _paired(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str, given: dict[str, Any]) -> str:
     from nmt.evaluation.significance import paired_bootstrap
-    from nmt.reports import scores
+    from nmt.reports import score_tables
 
     references = [lines for _, lines in text.references]
     found = paired_bootstrap(text.systems, references, wanted, scoring, given["samples"] or 1000, given["seed"])
     if form == "json":
-        return scores.paired_json(found)
-    return (scores.paired_tsv if form == "tsv" else scores.paired_text)(found, given["width"])
+        return score_tables.paired_json(found)
+    return (score_tables.paired_tsv if form == "tsv" else score_tables.paired_text)(found, given["width"])
 
 
 def _of_sentences(text: "ScoredText", wanted: list[str], scoring: "Scoring", form: str, decimals: int) -> str:
     from nmt.evaluation.metrics import sentence_scores
-    from nmt.reports.scores import Sentences
+    from nmt.reports.score_tables import SentenceTable
 
     references = [lines for _, lines in text.references]
     found = [sentence_scores(system, references, wanted, scoring) for _, system in text.systems]
-    sentences = Sentences(text, found, decimals)
+    sentences = SentenceTable(text, found, decimals)
     if form == "tsv":
         click.echo(sentences.signatures(), err=True)
     forms = {"text": sentences.as_text, "tsv": sentences.as_tsv, "json": sentences.as_json}

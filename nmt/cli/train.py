@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nmt.cli import options
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 
 
 @click.command("train", cls=Command)
@@ -24,9 +24,9 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
     if checkpoint is not None and not resume:
         raise click.UsageError("--checkpoint is where to go on from: give --resume too")
     from nmt import config
-    from nmt.runs import Run
+    from nmt.storage.run_folder import Run
     from nmt.training.session import train
-    from nmt.training.stopping import Interrupted
+    from nmt.training.signals import Interrupted
 
     settings = config.load(path, overrides)
     try:

@@ -10,7 +10,7 @@ import click
 
 from nmt.cli import options
 from nmt.cli.options import FILE
-from nmt.cli.parsing import Command
+from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def command(**given: Any) -> None:
     """
     _check(given)
     from nmt.data.lines import read_lines
-    from nmt.decoding.checkpoints import find_checkpoints, load_translator
-    from nmt.decoding.resumable import check_free, is_done
-    from nmt.decoding.streams import Job, translate_stream
+    from nmt.decoding.loading import find_checkpoints, load_translator
+    from nmt.decoding.resumable_output import check_free, is_done
+    from nmt.decoding.translate_lines import Job, translate_stream
 
     warn = functools.partial(click.echo, err=True)
     say = None if given["quiet"] else warn

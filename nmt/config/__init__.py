@@ -1,14 +1,17 @@
-"""The whole YAML schema of a run: one class per section, each field with a one-line docstring.
+"""The YAML schema of a run: one class per section, each field with a docstring.
 
-`load` reads a file, applies ``section.key=value`` overrides and returns a frozen `Config`; every mistake is an
-`NmtError` that names the key and, for an unknown key, the nearest known one.
+`load` reads a file, applies ``section.key=value`` overrides and returns a frozen `Config`. Every mistake is an
+`NmtError` that names the key and, for an unknown key, the nearest known key.
 """
 
+from nmt.config.attention import Attention
 from nmt.config.data import TEXT_KEYS, Corpus, Data, Filters, Subword
+from nmt.config.decoder import Decoder
 from nmt.config.decoding import Decoding
-from nmt.config.loading import dump, load, parse
-from nmt.config.model import Attention, Decoder, Dropout, Embedding, Encoder, Model
-from nmt.config.run import Config
+from nmt.config.encoder import Encoder
+from nmt.config.loading import dump, load, load_run_config, parse
+from nmt.config.model import Dropout, Embedding, Model
+from nmt.config.schema import Config
 from nmt.config.section import Section
 from nmt.config.training import Training
 
@@ -30,5 +33,6 @@ __all__ = [
     "Training",
     "dump",
     "load",
+    "load_run_config",
     "parse",
 ]

@@ -52,5 +52,5 @@ class Decoding(Section):
     @model_validator(mode="after")
     def _possible(self) -> "Self":
         if self.length_penalty == "none":
-            self.refuse_idle(["alpha"], "with 'length_penalty: none'")
+            self.reject_unused(["alpha"], "with 'length_penalty: none'")
         return self

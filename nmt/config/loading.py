@@ -1,4 +1,4 @@
-"""A YAML file to a checked `Config`, and back; every mistake is told with its key and a remedy."""
+"""Load a YAML file as a checked `Config`, and write it back; errors name the key and the remedy."""
 
 import difflib
 import functools
@@ -11,15 +11,16 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from nmt.config.run import Config
+from nmt.config.schema import Config
 from nmt.errors import NmtError
+from nmt.storage.run_folder import Run
 
-MOST_VALUES = 100_000
-"""That a configuration may hold, aliases written out."""
+MAX_VALUES = 100_000
+"""Maximum number of values of a configuration, with aliases expanded."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what is given twice, of which YAML's own keeps the last."""
+    """Rejects duplicate keys, of which PyYAML silently keeps the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -27,7 +28,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if isinstance(key, yaml.ScalarNode) and key.value in lines:
-                raise ValueError(f"line {line}: '{key.value}' is there already, in line {lines[key.value]}; join them")
+                raise ValueError(f"line {line}: '{key.value}' is a duplicate of line {lines[key.value]}; merge them")
             if isinstance(key, yaml.ScalarNode):
                 lines[key.value] = line
         return node
@@ -40,7 +41,7 @@ def _read(text: str) -> Any:
 def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read the YAML file `path`, apply ``section.key=value`` overrides, check, and return the config.
 
-    Raises `NmtError` naming the file and the key.
+    Raises `NmtError` that names the file and the key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -49,72 +50,77 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     except UnicodeDecodeError:
         raise NmtError(f"{path}: not UTF-8 text; is this a YAML config?") from None
     except IsADirectoryError:
-        raise NmtError(f"{path}: is a folder; name a YAML file") from None
+        raise NmtError(f"{path}: is a folder; give a YAML file") from None
     except OSError as error:
         raise NmtError(f"{path}: {error.strerror}") from None
     return _resolved(text, str(path), tuple(overrides))
 
 
+def load_run_config(run: Run) -> Config:
+    """Return the resolved configuration of a run folder. Raises `NmtError` if it is missing or invalid."""
+    return load(run.config_file)
+
+
 @functools.lru_cache(maxsize=16)
 def _resolved(text: str, where: str, overrides: tuple[str, ...]) -> Config:
-    """Return the config of a file with this `text`, which a command asks for again and again."""
+    """Return the config of a file with this `text`; cached, because one command loads it several times."""
     try:
-        values = _unshared(_read(text), iter(range(MOST_VALUES)))
+        values = _expand_aliases(_read(text), iter(range(MAX_VALUES)))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NmtError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise NmtError(f"{where}: a config is a mapping of sections such as 'data:', this is {_kind(values)}")
+        raise NmtError(f"{where}: a config is a mapping of sections such as 'data:', not {_describe_type(values)}")
     for override in overrides:
-        _override(values, override)
+        _apply_override(values, override)
     return parse(values, where, overrides)
 
 
 def parse(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
-    """Check a mapping and return the config; `where`, or that one of the `overrides`, begins each error message."""
+    """Check a mapping and return the config. Error messages begin with `where`, or with the override that is wrong."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        lines = [f"{_origin(e['loc'], overrides) or where}: {_explain(dict(e))}" for e in error.errors()[:10]]
+        lines = [f"{_find_override(e['loc'], overrides) or where}: {_explain(dict(e))}" for e in error.errors()[:10]]
         raise NmtError("\n".join(lines)) from None
 
 
-def _origin(key: Sequence[str | int], overrides: Sequence[str]) -> str | None:
-    """Return the override that gave a key its value."""
+def _find_override(key: Sequence[str | int], overrides: Sequence[str]) -> str | None:
+    """Return the override that set `key`; None if the file did."""
     parts = [str(part) for part in key]
     for override in reversed(overrides):
-        if _list_numbered(override.partition("=")[0].split(".")) == parts:
+        if _number_single_corpus(override.partition("=")[0].split(".")) == parts:
             return f"--set {override}"
     return None
 
 
-def _list_numbered(parts: list[str]) -> list[str]:
-    """Write data.train.KEY, of a corpus that stands alone, as data.train.0.KEY."""
-    is_alone = parts[:2] == ["data", "train"] and len(parts) > 2 and not parts[2].isdecimal()
-    return [*parts[:2], "0", *parts[2:]] if is_alone else parts
+def _number_single_corpus(parts: list[str]) -> list[str]:
+    """Return data.train.KEY of a single corpus as data.train.0.KEY, the key of the same value in a list."""
+    is_single = parts[:2] == ["data", "train"] and len(parts) > 2 and not parts[2].isdecimal()
+    return [*parts[:2], "0", *parts[2:]] if is_single else parts
 
 
 def dump(config: Config) -> str:
-    """Return the resolved config as YAML, every key present."""
+    """Return the resolved config as YAML with every key."""
     values = config.model_dump(mode="json")
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     if yaml.safe_load(text) == values:
         return text
-    return yaml.safe_dump(values, sort_keys=False)  # some line separators are read back only where they are escaped
+    return yaml.safe_dump(values, sort_keys=False)  # some line separators are only read back if they are escaped
 
 
-def _unshared(value: Any, left: Iterator[int]) -> Any:
-    """Return a copy in which what a YAML anchor and its aliases share is no longer one object.
+def _expand_aliases(value: Any, budget: Iterator[int]) -> Any:
+    """Return a copy in which a YAML anchor and its aliases are separate objects.
 
-    Each value takes one of `left`: aliases of aliases of aliases would fill any memory.
+    Each value consumes one of `budget`, because nested aliases could fill any memory. Raises ValueError at its end.
     """
-    if next(left, None) is None:
-        raise ValueError(f"more than {MOST_VALUES:,} values")
+    if next(budget, None) is None:
+        raise ValueError(f"more than {MAX_VALUES:,} values")
     if isinstance(value, dict):
-        return {key: _unshared(item, left) for key, item in value.items()}
-    return [_unshared(item, left) for item in value] if isinstance(value, list) else value
+        return {key: _expand_aliases(item, budget) for key, item in value.items()}
+    return [_expand_aliases(item, budget) for item in value] if isinstance(value, list) else value
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise NmtError(f"--set {override}: expected section.key=value")
@@ -129,7 +135,7 @@ def _override(values: dict[str, Any], override: str) -> None:
             node = node[int(section)]
             continue
         if isinstance(node, dict) and section == "0" and sections[:depth] == ["data", "train"]:
-            continue  # the one corpus stands alone, in no list
+            continue  # a single corpus, not in a list
         if isinstance(node, dict) and node.get(section) is None:
             node[section] = {}
         if not isinstance(node, dict) or not isinstance(node[section], (dict, list)):
@@ -137,23 +143,23 @@ def _override(values: dict[str, Any], override: str) -> None:
         node = node[section]
     if isinstance(node, list):
         where = ".".join(sections)
-        raise NmtError(f"--set {override}: {where} is a list: number what you mean, from 0, e.g. {where}.0.{last}")
+        raise NmtError(f"--set {override}: {where} is a list: number the item, from 0, e.g. {where}.0.{last}")
     if not isinstance(node, dict):
         raise NmtError(f"--set {override}: {'.'.join(sections)} is not a section")
     node[last] = value
 
 
 def _explain(error: dict[str, Any]) -> str:
-    """Turn one pydantic error into `section.key: what is wrong; remedy`."""
+    """Convert one pydantic error to `section.key: what is wrong; remedy`."""
     *parents, last = error["loc"] or ("",)
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = list(getattr(_section_at(parents), "model_fields", {}))
         near = difflib.get_close_matches(str(last), known, n=1, cutoff=0.5)
-        elsewhere = [path for path in _keys(Config) if path.split(".")[-1] == last]
+        in_other_sections = [path for path in _keys(Config) if path.split(".")[-1] == last]
         hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        if elsewhere and not near:
-            hint = f"did you mean {' or '.join(elsewhere)}?"
+        if in_other_sections and not near:
+            hint = f"did you mean {' or '.join(in_other_sections)}?"
         return f"{'.'.join(map(str, parents)) or 'top level'}: unknown key '{last}'; {hint}"
     if error["type"] == "missing":
         return f"{key}: this key is required"
@@ -166,7 +172,7 @@ def _explain(error: dict[str, Any]) -> str:
 
 
 def _keys(section: type[BaseModel], before: str = "") -> Iterator[str]:
-    """Yield the dotted names of all keys of a section and of those within it."""
+    """Yield the dotted names of all keys of a section and of its subsections."""
     for name, field in section.model_fields.items():
         yield f"{before}{name}"
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -174,17 +180,17 @@ def _keys(section: type[BaseModel], before: str = "") -> Iterator[str]:
 
 
 def _section_at(parents: list[str | int]) -> Any:
-    """Return the class of the section that the path `parents` leads to."""
-    here: Any = Config
+    """Return the class of the section at the path `parents`."""
+    section: Any = Config
     for part in parents:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            here = here.model_fields[str(part)].annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            section = section.model_fields[str(part)].annotation
         else:
-            here = typing.get_args(here)[-1]
-        if isinstance(here, types.UnionType):
-            here = typing.get_args(here)[0]
-    return here
+            section = typing.get_args(section)[-1]
+        if isinstance(section, types.UnionType):
+            section = typing.get_args(section)[0]
+    return section
 
 
-def _kind(value: Any) -> str:
+def _describe_type(value: Any) -> str:
     return "empty" if value is None else f"a {type(value).__name__}"

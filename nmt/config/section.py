@@ -1,4 +1,4 @@
-"""The base of all sections, and the kinds of numbers they hold."""
+"""The base class of all sections of the configuration, and the types of their values."""
 
 import os
 import re
@@ -16,7 +16,7 @@ NotNegative = Annotated[int, Field(ge=0)]
 
 
 def expand(path: Path) -> Path:
-    """Return `path` with `~`, `~USER`, `$NAME` and `${NAME}` replaced as a shell does; a file named so is kept.
+    """Replace `~`, `~USER`, `$NAME` and `${NAME}` in `path` as a shell does, unless a file with this name exists.
 
     Raises ValueError for an unknown user or an environment variable that is not set.
     """
@@ -24,11 +24,11 @@ def expand(path: Path) -> Path:
         return path
     missing = [name for name in re.findall(r"\$\{?(\w+)", str(path)) if name not in os.environ]
     if missing:
-        raise ValueError(f"'{path}': the environment variable {missing[0]} is not set; set it, or write the path out")
+        raise ValueError(f"'{path}': the environment variable {missing[0]} is not set; set it, or write the full path")
     try:
         return Path(os.path.expandvars(path)).expanduser()
     except RuntimeError:
-        raise ValueError(f"'{path}': there is no such user, so no home folder; write the path out") from None
+        raise ValueError(f"'{path}': this user and home folder do not exist; write the full path") from None
 
 
 PathOf = Annotated[Path, AfterValidator(expand)]
@@ -36,16 +36,23 @@ PathOf = Annotated[Path, AfterValidator(expand)]
 
 
 class Section(BaseModel):
-    """A frozen part of the configuration that refuses keys it does not know."""
+    """A frozen section of the configuration that rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     def is_default(self, key: str) -> bool:
-        """Whether `key` has its default value, left out or spelt out as in a resolved config."""
+        """Return whether `key` has its default value, either left out or written as in a resolved configuration."""
         return bool(getattr(self, key) == type(self).model_fields[key].default)
 
-    def refuse_idle(self, keys: Iterable[str], where: str) -> None:
-        """Refuse `keys` that mean nothing `where`."""
+    def reject_unused(self, keys: Iterable[str], when: str) -> None:
+        """Raise ValueError if one of `keys`, which have no effect `when`, is set."""
         for key in keys:
             if not self.is_default(key):
-                raise ValueError(f"'{key}' means nothing {where}; leave it out")
+                raise ValueError(f"'{key}' has no effect {when}; leave it out")
+
+
+def reject(*rules: tuple[object, str]) -> None:
+    """Raise ValueError with the message of the first of `rules` whose condition is true."""
+    for is_wrong, message in rules:
+        if is_wrong:
+            raise ValueError(message)

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt.data.store import Store
-from nmt.data.subword import EOS, PAD, Subword, Vocabularies
+from nmt.data.subword import Subword, Vocabularies
+from nmt.data.token_ids import EOS, PAD
 from nmt.errors import NmtError
 from nmt.randomness import address, generator
 

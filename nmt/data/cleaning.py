@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt import config
-from nmt.data.corpus import reject, tagged
+from nmt.data.corpus import reject
+from nmt.data.language_tags import tagged
 from nmt.data.lines import html_entity, normalize
 
 PAIRS_PER_CHUNK = 1 << 14

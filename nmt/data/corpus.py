@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -42,16 +42,6 @@ def _counter(path: Path, invalid: list[InvalidLines] | None) -> InvalidLines | N
         return None
     invalid.append(InvalidLines(str(path)))
     return invalid[-1]
-
-
-def tagged(source: str, tag: str | None, known: Collection[str] = ()) -> str:
-    """Return a normalised source line after the tag of its corpus.
-
-    A line that is empty, or begins with one of the `known` tags itself, stays as it is.
-    """
-    if not tag or not source or source.split(" ", 1)[0] in known:
-        return source
-    return f"{tag} {source}"
 
 
 def paths(corpus: config.Corpus) -> list[Path]:
@@ -123,7 +113,7 @@ def _rows(path: Path, quoting: bool, invalid: InvalidLines | None) -> Iterator[t
         ) from None
 
 
-def surprises(corpus: config.Corpus, languages: tuple[str, str]) -> list[str]:
+def tsv_hints(corpus: config.Corpus, languages: tuple[str, str]) -> list[str]:
     """Return hints about a TSV whose first lines look like a header or like quoted fields although the config has none.
 
     `languages` are the codes of source and target.

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from nmt import config
 from nmt.data.cleaning import read_clean
 from nmt.data.store import Column, id_type
-from nmt.data.subword import MOST_UNKNOWN, UNK, Subword, Vocabularies
+from nmt.data.subword import MOST_UNKNOWN, Subword, Vocabularies
+from nmt.data.token_ids import UNK
 from nmt.data.workers import ended_by_ctrl_c
 
 Mask = npt.NDArray[np.bool_]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt.errors import NmtError
-from nmt.files import parse_json
+from nmt.storage.json_text import parse_json
 
 PAIRS_PER_SHARD = 1 << 20
 SIDES = ("source", "target")

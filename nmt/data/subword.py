@@ -14,9 +14,9 @@ from typing import Any
 import sentencepiece
 
 from nmt import config
+from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
 MOST_UNKNOWN = 1000
 """Unknown words of a line that a copying model tells apart."""
 SPACE = "\u2581"

@@ -22,11 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.subword import BOS, EOS
-from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
+from nmt.data.token_ids import BOS, EOS
+from nmt.decoding.hypothesis import Hypothesis, Sentences, not_numbers
+from nmt.decoding.model_protocol import AMemory, AState, Model
 from nmt.decoding.penalties import coverage, divisor
-from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device, encode, log_probs_of, remaining
+from nmt.decoding.search_options import Options
+from nmt.decoding.token_constraints import Constraints, asks_device, encode, log_probs_of, remaining
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.config import TEXT_KEYS
-from nmt.decoding.protocol import AMemory, AState, Model
+from nmt.config import TEXT_KEYS, load_run_config
+from nmt.decoding.model_protocol import AMemory, AState, Model
 from nmt.errors import NmtError
 from nmt.models.state import StepOutput
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Ensemble(Generic[AMemory, AState]):
 
 def check_alike(run: Run, other: Run) -> None:
     """Raise `NmtError` naming the key where two runs do not read the same line in the same way."""
-    a, b = run.config.data, other.config.data
+    a, b = load_run_config(run).data, load_run_config(other).data
     for key in TEXT_KEYS:
         if getattr(a, key) != getattr(b, key):
             raise NmtError(

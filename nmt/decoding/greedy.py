@@ -9,20 +9,22 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nmt.data.subword import BOS, EOS
-from nmt.decoding.hypothesis import Hypothesis, Options, Sentences, not_numbers
+from nmt.data.token_ids import BOS, EOS
+from nmt.decoding.hypothesis import Hypothesis, Sentences, not_numbers
+from nmt.decoding.model_protocol import AMemory, AState, Model
 from nmt.decoding.penalties import coverage, divisor
-from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import Constraints, asks_device, encode, log_probs_of, remaining, top
+from nmt.decoding.search_options import Options
+from nmt.decoding.token_constraints import Constraints, asks_device, encode, log_probs_of, remaining
+from nmt.kernels.top_k import top_k
 
 
 @torch.no_grad()
 def greedy_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
     """Return, for each sentence, the one hypothesis that takes the token that ranks first at each step."""
-    return roll(model, sentences, options, 1, lambda ranks, _step, _rows: top(ranks, 1)[1].squeeze(1))
+    return extend_hypotheses(model, sentences, options, 1, lambda ranks, _step, _rows: top_k(ranks, 1)[1].squeeze(1))
 
 
-def roll(
+def extend_hypotheses(
     model: Model[AMemory, AState],
     sentences: Sentences,
     options: Options,

@@ -6,7 +6,7 @@ Axes: N hypotheses, T tokens generated so far, W windows of n tokens, V vocabula
 import torch
 from torch import Tensor
 
-from nmt.data.subword import EOS, PAD
+from nmt.data.token_ids import EOS, PAD
 
 
 def columns_of(history: Tensor, tokens: Tensor | None) -> Tensor:

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.greedy import roll
-from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
-from nmt.decoding.protocol import AMemory, AState, Model
-from nmt.decoding.selection import top
+from nmt.decoding.greedy import extend_hypotheses
+from nmt.decoding.hypothesis import Hypothesis, Sentences
+from nmt.decoding.model_protocol import AMemory, AState, Model
+from nmt.decoding.search_options import Options
+from nmt.kernels.top_k import top_k
 from nmt.randomness import generator
 
 COLDEST, HOTTEST = 1e-30, 1e30
@@ -38,7 +39,7 @@ def sample(model: Model[AMemory, AState], sentences: Sentences, options: Options
     def choose(ranks: Tensor, step: int, rows: Tensor) -> Tensor:
         return draw_token(ranks, uniform[rows, step], options)
 
-    return roll(model, sentences, options, options.n_best, choose)
+    return extend_hypotheses(model, sentences, options, options.n_best, choose)
 
 
 def draw_token(log_probs: Tensor, uniform: Tensor, options: Options) -> Tensor:
@@ -49,7 +50,7 @@ def draw_token(log_probs: Tensor, uniform: Tensor, options: Options) -> Tensor:
     scores = log_probs / min(max(options.temperature, COLDEST), HOTTEST)
     ids: Tensor | None = None
     if options.top_k:
-        scores, ids = top(scores, options.top_k)
+        scores, ids = top_k(scores, options.top_k)
     elif options.top_p < 1:
         scores, ids = scores.sort(dim=1, descending=True, stable=True)
     probs = scores.double().softmax(-1)

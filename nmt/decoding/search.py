@@ -2,9 +2,10 @@
 
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
-from nmt.decoding.protocol import AMemory, AState, Model
+from nmt.decoding.hypothesis import Hypothesis, Sentences
+from nmt.decoding.model_protocol import AMemory, AState, Model
 from nmt.decoding.sampling import sample
+from nmt.decoding.search_options import Options
 
 
 def search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:

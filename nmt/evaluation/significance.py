@@ -1,4 +1,4 @@
-"""Paired bootstrap resampling (Koehn 2004): is one system really better than another on this test set?"""
+"""Paired bootstrap resampling (Koehn 2004): is the difference between two systems significant?"""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _SEED = "SACREBLEU_SEED"
 
 @dataclass(frozen=True)
 class Estimate:
-    """One metric of one system, with what resampling says of it."""
+    """The score of a system by one metric, with its bootstrap estimates."""
 
     score: Score
     mean: float
@@ -23,13 +23,13 @@ class Estimate:
     half_width: float
     """Half of the 95% confidence interval."""
     p_value: float | None
-    """Probability of a difference to the baseline as large as this one by chance; None for the baseline itself. It is 1
-    where the scores are equal (sacreBLEU's strict inequality would call two identical systems different)."""
+    """Probability of at least this difference to the baseline by chance; None for the baseline itself. It is 1 if the
+    scores are equal (sacreBLEU's strict inequality would call two identical systems different)."""
 
 
 @dataclass(frozen=True)
 class System:
-    """A system, its estimates in the order of the metrics."""
+    """A system with its estimates, in the order of the metrics."""
 
     name: str
     estimates: tuple[Estimate, ...]
@@ -43,13 +43,13 @@ def paired_bootstrap(
     samples: int = 1000,
     seed: int | None = None,
 ) -> list[System]:
-    """Compare each of `systems` with the first, the baseline, on `samples` test sets drawn with replacement.
+    """Compare each of `systems` with the first one, the baseline, on `samples` test sets drawn with replacement.
 
-    The same `seed` (above 0) draws the same sets; None leaves it to $SACREBLEU_SEED, a number or "none" for chance,
-    else 12345. Raises `NmtError` for fewer than two systems or unequal lengths.
+    The same `seed` (at least 1) draws the same test sets. None uses $SACREBLEU_SEED, a number or "none" for a random
+    seed, else 12345. Raises `NmtError` for fewer than two systems or unequal lengths.
     """
     if len(systems) < 2:
-        raise NmtError("a paired test compares two systems or more: the first is the baseline")
+        raise NmtError("a paired test compares two or more systems: the first is the baseline")
     check_lengths(systems, [(f"reference {n}", r) for n, r in enumerate(references, 1)])
     with _seed(seed):
         test = PairedTest(
@@ -79,7 +79,7 @@ def paired_bootstrap(
 
 @contextmanager
 def _seed(seed: int | None) -> Iterator[None]:
-    """Give sacreBLEU its seed the one way it takes it, None as it is there already; 0 would mean a random one."""
+    """Set the environment variable from which sacreBLEU reads its seed, and restore it; None keeps the present seed."""
     before = os.environ.get(_SEED)
     wanted = (before or "12345").strip() if seed is None else str(seed)
     if wanted.lower() != "none" and not (wanted.isdecimal() and int(wanted) > 0):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Attention as AttentionConfig
-from nmt.models.deferred import Linear, by_sentence, cast_once, linear, weighted_sum
+from nmt.kernels.deferred_gradients import Linear, by_sentence, cast_once, linear, weighted_sum
 from nmt.models.state import Memory
 
 

@@ -4,13 +4,14 @@ Axes: N rows, I input width, I' columns of the input, D width, G gates: 4D, of a
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.models.deferred import linear
+from nmt.kernels.deferred_gradients import linear
+from nmt.kernels.lstm_cell import LSTMCellFunction, fast_tanh, lstm_cell
 
 CellState: TypeAlias = tuple[Tensor, ...]
 """(h,) of an RNN or GRU, (h, c) of an LSTM, each (N, D)."""
@@ -23,57 +24,6 @@ INPUT_GAIN = {"lstm": 2.0, "gru": 1.0, "rnn": 1.0}
 The half-open gates of an LSTM let a quarter of what it reads through at first. A stack of them would tell the attention
 next to nothing, and find alignments late; with this gain it is as loud as where the papers draw from +-0.08 or 0.1.
 """
-MANY = 1 << 14
-"""Numbers from which on a faster kernel is worth three more calls."""
-
-
-def squash(x: Tensor) -> Tensor:
-    """Return tanh(x).
-
-    On a processor as 2 sigmoid(2x) - 1 where autograd does not watch: torch's tanh takes four times as long there.
-    """
-    if x.numel() < MANY or x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_grad_enabled():
-        return x.tanh()
-    return (x * 2.0).sigmoid_().mul_(2.0).sub_(1.0)
-
-
-def _lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-    """Return h and c after, (N, D) each, of an LSTM's `gates` (N, 4D) and `c` (N, D), and what led there."""
-    candidate = squash(gates.chunk(4, dim=-1)[2])
-    opened = gates.sigmoid()
-    input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
-    after = torch.addcmul(forget_gate * c, input_gate, candidate)
-    squashed = squash(after)
-    return output_gate * squashed, after, opened, candidate, squashed
-
-
-class _LstmCell(torch.autograd.Function):
-    """What an LSTM does with its gates (N, 4D) and memory cells (N, D): few kernels forward, few back.
-
-    Back, with dh and dc' given: dc = dc' + dh o (1 - tanh(c')^2); before its sigmoid or tanh i has dc g i (1 - i),
-    f dc c f (1 - f), o dh tanh(c') o (1 - o) and g dc i (1 - g^2).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        h, after, opened, candidate, squashed = _lstm_cell(gates, c)
-        ctx.save_for_backward(opened, candidate, c, squashed)
-        return h, after
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        opened, candidate, c, squashed = ctx.saved_tensors
-        input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
-        h_gradient, c_gradient = gradients
-        c_gradient = torch.addcmul(c_gradient, h_gradient * output_gate, 1 - squashed * squashed)
-        outer = torch.empty_like(opened)
-        of_input, of_forget, of_candidate, of_output = outer.chunk(4, dim=-1)
-        torch.mul(c_gradient, candidate, out=of_input)
-        torch.mul(c_gradient, c, out=of_forget)
-        torch.mul(h_gradient, squashed, out=of_output)
-        outer.mul_(opened * (1 - opened))  # the quarter of g, empty as yet, is filled below
-        torch.mul(c_gradient * input_gate, 1 - candidate * candidate, out=of_candidate)
-        return outer, c_gradient * forget_gate
 
 
 class GateNorm(nn.Module):
@@ -196,12 +146,12 @@ class Cell(nn.Module):
         if self.cell == "lstm":
             c = state[1].to(gates.dtype)
             if torch.is_grad_enabled():
-                h, c = _LstmCell.apply(gates, c)  # type: ignore[no-untyped-call]
+                h, c = LSTMCellFunction.apply(gates, c)  # type: ignore[no-untyped-call]
             else:
-                h, c, *_ = _lstm_cell(gates, c)
+                h, c, *_ = lstm_cell(gates, c)
             return h, c
         if self.cell == "rnn":
-            return (squash(gates),)
+            return (fast_tanh(gates),)
         reset, update, x_new, h_new = gates.chunk(4, dim=-1)
-        new = squash(x_new + reset.sigmoid() * h_new)
+        new = fast_tanh(x_new + reset.sigmoid() * h_new)
         return (torch.lerp(new, h.to(new.dtype), update.sigmoid()),)

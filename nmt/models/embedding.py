@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from nmt.config import Dropout
-from nmt.config.model import Kind
-from nmt.data.subword import PAD
+from nmt.config.encoder import Kind
+from nmt.data.token_ids import PAD
 from nmt.models.dropout import SequenceDropout, WordDropout
 
 

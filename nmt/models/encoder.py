@@ -12,7 +12,7 @@ from nmt.config import Dropout
 from nmt.config import Encoder as EncoderConfig
 from nmt.models.cells import CellState
 from nmt.models.dropout import SequenceDropout
-from nmt.models.recurrent import RecurrentLayer, last_real, reverse
+from nmt.models.recurrent_layer import RecurrentLayer, last_real, reverse
 
 
 class EncoderLayer(nn.Module):

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Model
-from nmt.data.subword import UNK
-from nmt.models.arrangements import DECODERS
-from nmt.models.copying import CopyGate
-from nmt.models.decoder import Decoder
-from nmt.models.deferred import Linear, cast_once
+from nmt.data.token_ids import UNK
+from nmt.kernels.deferred_gradients import Linear, cast_once
+from nmt.models.decoders import DECODERS
+from nmt.models.decoders.base import Decoder
 from nmt.models.dropout import SequenceDropout
 from nmt.models.embedding import TokenEmbedding, embedding_table
 from nmt.models.encoder import Encoder, summarize
+from nmt.models.pointer_generator import CopyGate
 from nmt.models.shortlist import Shortlist
 from nmt.models.state import DecoderState, Memory, StepOutput
 from nmt.models.transformer import TransformerDecoder, TransformerEncoder

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.data.lexicon import Lexicon
-from nmt.data.subword import BOS, EOS, PAD, UNK
+from nmt.data.token_ids import BOS, EOS, PAD, UNK
 
 
 @dataclass(frozen=True)

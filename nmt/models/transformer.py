@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.config import Model
+from nmt.kernels.deferred_gradients import Linear
 from nmt.models.attention import MultiHeadAttention
 from nmt.models.cells import CellState
-from nmt.models.deferred import Linear
 from nmt.models.state import DecoderState, Memory
 
 

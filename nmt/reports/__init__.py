@@ -1,1 +1,1 @@
-"""From logs to pictures."""
+"""Learning curves, attention maps, the report page, and tables of scores."""

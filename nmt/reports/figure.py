@@ -1,4 +1,4 @@
-"""Writing matplotlib figures as files or inline SVG, without pyplot and its global state."""
+"""Write matplotlib figures as files or inline SVG, without the global state of pyplot."""
 
 import io
 import warnings
@@ -8,32 +8,32 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from nmt.errors import NmtError
-from nmt.files import write_whole, writing
+from nmt.storage.atomic_files import convert_write_errors, write_atomically
 
 FORMATS = (".png", ".svg", ".pdf")
 _FAMILIES = (
     "'DejaVu Sans','Noto Sans CJK SC','Source Han Sans SC','PingFang SC','Microsoft YaHei','WenQuanYi Micro Hei',"
     "'WenQuanYi Zen Hei','Droid Sans Fallback',sans-serif"
 )
-"""What SVG text is shown in: a browser takes for each character the first of these that has it."""
+"""Fonts of SVG text; for each character the browser uses the first of these fonts that has it."""
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write `figure` in the format that the name ends in, whole or not at all; folders are made as needed.
+    """Write `figure` atomically in the format of the file extension; create missing folders.
 
-    Raises `NmtError` for an unknown ending or a place that cannot be written.
+    Raises `NmtError` for an unknown extension or if the file cannot be written.
     """
     check(path)
-    remedy = "choose another with --output"
-    with writing(path.parent, remedy):
+    remedy = "choose another file with --output"
+    with convert_write_errors(path.parent, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _render(figure, path.suffix.lower()[1:]), remedy)
+    write_atomically(path, _render(figure, path.suffix.lower()[1:]), remedy)
 
 
 def check(path: Path) -> None:
-    """Raise `NmtError` unless the name ends in one of `FORMATS`."""
+    """Raise `NmtError` unless the file extension is one of `FORMATS`."""
     if path.suffix.lower() not in FORMATS:
-        raise NmtError(f"{path}: the name of a picture ends in {', '.join(FORMATS)}")
+        raise NmtError(f"{path}: the file extension must be one of {', '.join(FORMATS)}")
 
 
 def inline_svg(figure: Figure) -> str:
@@ -43,7 +43,7 @@ def inline_svg(figure: Figure) -> str:
 
 
 def _render(figure: Figure, kind: str) -> bytes:
-    """Render; text stays text in SVG, so that a browser finds its own fonts for it, and bytes depend on the content."""
+    """Render the figure. Text stays text in SVG, and the bytes depend only on the content."""
     buffer = io.BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "nmt"}), warnings.catch_warnings():

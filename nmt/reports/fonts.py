@@ -1,4 +1,8 @@
-"""Finding a font that has the characters a picture needs; matplotlib's own has no Chinese, Japanese or Korean."""
+"""Find installed fonts for characters that matplotlib's default font lacks, such as Chinese.
+
+matplotlib falls back from one font to the next, but only among fonts that it is given: it does not search for a font
+with the missing characters, and does not see fonts that were installed after its cache was written.
+"""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -14,20 +18,19 @@ PREFERRED = (
     "Noto Sans CJK", "Noto Sans SC", "Source Han Sans", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans",
     "PingFang", "Hiragino Sans GB", "Heiti", "Microsoft YaHei", "SimHei", "SimSun", "Arial Unicode", "Unifont",
 )  # fmt: skip
-"""Families known to cover Chinese, on Linux, macOS and Windows, the best looking first."""
+"""Font families with Chinese characters on Linux, macOS and Windows, the preferred ones first."""
 
 
 def missing(text: str, covered: frozenset[int]) -> str:
-    """Return the visible characters of `text` that are not `covered`, each once."""
+    """Return the visible characters of `text` that are not in `covered`, each once."""
     return "".join(sorted({c for c in text if ord(c) not in covered and not c.isspace()}))
 
 
 def families_for(texts: Iterable[str], font: Path | None = None) -> tuple[list[str], str]:
-    """Return the font families to draw `texts` with, in order of use, and the characters that none of them has.
+    """Return the font families for `texts`, in order of use, and the characters that none of them has.
 
-    `font`, a file the user names, comes first after the default; else, and only if the default lacks something, the
-    fonts of the system are searched anew, so that one installed a minute ago is found. Raises `NmtError` for a file
-    that is no font.
+    The file `font` of the user comes after the default font. The installed fonts are searched only if characters are
+    still missing. Raises `NmtError` if `font` is not a font file.
     """
     text = "".join(texts)
     families = [DEFAULT]
@@ -44,17 +47,17 @@ def families_for(texts: Iterable[str], font: Path | None = None) -> tuple[list[s
     return families, needed
 
 
-def advice(lacking: str) -> str:
-    """Return what to do about characters that no font has."""
+def missing_font_advice(lacking: str) -> str:
+    """Return an error message with a remedy for characters that no font has."""
     shown = lacking[:12] + ("…" if len(lacking) > 12 else "")
     return (
         f"no installed font has the characters {shown}; install one (Debian, Ubuntu: apt install fonts-wqy-zenhei), "
-        "name a font file with --font FILE, or write .svg, which the browser shows with its own fonts"
+        "give a font file with --font FILE, or write .svg, which browsers show with their own fonts"
     )
 
 
 def _best_installed(needed: str) -> Path | None:
-    """Return the font file that has most of `needed`, of equal ones the preferred; None where none has any."""
+    """Return the installed font file with most of the characters `needed`, preferred families first; None if none."""
     found = []
     for name in sorted(font_manager.findSystemFonts()):
         path = Path(name)
@@ -73,7 +76,7 @@ def _preference(path: Path) -> tuple[int, bool]:
 
 @lru_cache(maxsize=2048)
 def _coverage(path: Path) -> frozenset[int]:
-    """Return the code points a font file has, none where it cannot be read."""
+    """Return the code points of a font file; empty if it cannot be read."""
     try:
         return frozenset(FT2Font(path).get_charmap())
     except (RuntimeError, OSError):
@@ -81,16 +84,15 @@ def _coverage(path: Path) -> frozenset[int]:
 
 
 def _register(path: Path, text: str) -> str:
-    """Make a font file known to matplotlib and return the family in it that suits `text`.
+    """Register a font file with matplotlib and return its family for `text`.
 
-    Noto's and Source Han's collections begin with the Japanese forms; matplotlib 3.11 and later know the others too.
+    The first face of the Noto and Source Han collections has Japanese forms; matplotlib 3.11 and later also know the
+    Chinese face.
     """
     try:
         family = FT2Font(path).family_name
     except (RuntimeError, OSError) as error:
-        raise NmtError(
-            f"--font {path}: not a font that can be read ({error}); give a .ttf, .otf or .ttc file"
-        ) from None
+        raise NmtError(f"--font {path}: not a readable font ({error}); give a .ttf, .otf or .ttc file") from None
     if all(Path(entry.fname) != path for entry in font_manager.fontManager.ttflist):
         font_manager.fontManager.addfont(path)
     inside = {entry.name for entry in font_manager.fontManager.ttflist if Path(entry.fname) == path}

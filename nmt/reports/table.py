@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 
 def width(text: str) -> int:
-    """Return how many terminal cells `text` takes; Chinese characters take two."""
+    """Return the width of `text` in terminal cells; Chinese characters take two."""
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def table(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
-    """Return `rows` with aligned columns, two spaces apart; the columns numbered in `right` are set right."""
+    """Return `rows` with aligned columns, two spaces apart; columns whose index is in `right` are right-aligned."""
     widths = [max(width(row[n]) for row in rows) for n in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -20,12 +20,13 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nmt import checksums
 from nmt.data.batching import Position
 from nmt.errors import NmtError
-from nmt.files import dump_json, write_whole, writing
-from nmt.models.loading import FORMAT, load_json, load_tensors, load_weights, save_weights
-from nmt.runs import Run
+from nmt.models.weights import FORMAT, load_json, load_tensors, load_weights, save_weights
+from nmt.storage import checksums
+from nmt.storage.atomic_files import convert_write_errors, write_atomically
+from nmt.storage.json_text import dump_json
+from nmt.storage.run_folder import Run
 
 
 @dataclass
@@ -108,7 +109,7 @@ def save_to_use(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> 
 def _new(run: Run, name: str) -> Iterator[Path]:
     """Give a folder to fill, which becomes checkpoint `name` once it is whole; raises `NmtError` where that fails."""
     temporary = run.checkpoints / f".{name}.tmp"
-    with writing(run.checkpoints, run.disk_remedy):
+    with convert_write_errors(run.checkpoints, run.disk_remedy):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -155,7 +156,7 @@ STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
 
 def point(run: Run, pointer: str, name: str) -> None:
     """Make `checkpoints/best` or `checkpoints/last` name a checkpoint."""
-    write_whole(run.checkpoints / pointer, f"{name}\n", run.disk_remedy)
+    write_atomically(run.checkpoints / pointer, f"{name}\n", run.disk_remedy)
 
 
 def rewind(run: Run, start: Path, best_step: int | None) -> None:

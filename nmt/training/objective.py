@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from nmt.config import Training
-from nmt.data.subword import UNK
+from nmt.data.token_ids import UNK
 from nmt.models.seq2seq import Seq2Seq, Unrolled
-from nmt.training.batch import DeviceBatch
 from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
+from nmt.training.microbatches import DeviceBatch
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from nmt.config import Config, Corpus
 from nmt.data.corpus import read_pairs
-from nmt.data.inputs import keyed
+from nmt.data.language_tags import Tagger
 from nmt.data.lines import normalize
-from nmt.decoding.tags import Tagger
+from nmt.data.manifest import files_by_key
 from nmt.errors import NmtError
 
 
@@ -34,7 +34,7 @@ def missing_files(config: Config) -> list[str]:
     return [
         f"{name}: {'not a regular file' if file.exists() else 'no such file'}: {file}"
         for key, corpus in corpora(config).items()
-        for name, file in keyed(key, corpus)
+        for name, file in files_by_key(key, corpus)
         if not file.is_file()
     ]
 

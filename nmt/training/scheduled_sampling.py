@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from nmt.config import Training
-from nmt.data.subword import BOS, PAD
-from nmt.decoding.hypothesis import Options
+from nmt.data.token_ids import BOS, PAD
 from nmt.decoding.sampling import draw_token
-from nmt.decoding.selection import log_probs_of
+from nmt.decoding.search_options import Options
+from nmt.decoding.token_constraints import log_probs_of
 from nmt.models.seq2seq import Seq2Seq
-from nmt.training.batch import DeviceBatch
+from nmt.training.microbatches import DeviceBatch
 
 
 def teacher_probability(step: int, settings: Training) -> float:

@@ -11,23 +11,26 @@ from typing import Any
 import torch
 
 from nmt import config as schema
-from nmt.config import Config
-from nmt.data import lengths
-from nmt.data.lexicon import learn_lexicon
-from nmt.data.prepare import Prepared, prepare
+from nmt.config import Config, load_run_config
+from nmt.data import source_lengths
+from nmt.data.lexicon_learning import learn_lexicon
+from nmt.data.prepared_data import Prepared
+from nmt.data.preprocess import preprocess
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
-from nmt.files import dump_json, hold, write_whole, writing
-from nmt.models.device import check_trainable, choose_arithmetic, choose_device
-from nmt.openmp import share_cores
-from nmt.process_memory import keep_freed_memory
-from nmt.runs import Run
-from nmt.training.beginning import begin, check_beginning
-from nmt.training.journal import Journal, clock
+from nmt.kernels.allocator import keep_freed_memory
+from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
+from nmt.kernels.openmp import share_cores
+from nmt.storage.atomic_files import convert_write_errors, write_atomically
+from nmt.storage.json_text import dump_json
+from nmt.storage.locks import lock_file
+from nmt.storage.run_folder import Run
+from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, where
-from nmt.training.resuming import check_data, find_start
-from nmt.training.stopping import Interrupted
+from nmt.training.resume_checks import check_data, find_start
+from nmt.training.signals import Interrupted
 from nmt.training.trainer import Trainer
+from nmt.training.training_log import TrainingLog, clock
 from nmt.training.validation import advice, scored_pairs
 
 Report = Callable[[str], None]
@@ -50,13 +53,13 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         )
     if not resume:
         check_texts(config)
-        check_beginning(config)
-    with writing(run.folder, PLACE):
+        check_initialization(config)
+    with convert_write_errors(run.folder, PLACE):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
     with _locked(run):
         _check_started(run, resume)  # another process may have been at it meanwhile
         start = find_start(run, config, which, report) if resume else None
-        prepared = prepare(config, report) if start is None else _resumed_data(run, config, start, report)
+        prepared = preprocess(config, report) if start is None else _resumed_data(run, config, start, report)
         if hint := advice(config, prepared.valid_text[1]):
             report(hint)
         if config.training.threads:
@@ -68,17 +71,17 @@ def train(config: Config, resume: bool, report: Report, which: str = "last") -> 
         check_trainable(arithmetic, device)
         trainer = Trainer(config, run, prepared, device, arithmetic)
         if start is not None:
-            if (said := trainer.resume(start, run.config)) is not None:
+            if (said := trainer.resume(start, load_run_config(run))) is not None:
                 report(said)
         else:
             # Weights that are given are validated before the first step, so that nothing worse becomes the best.
-            trainer.progress.is_unjudged = begin(trainer.model, config, prepared, report)
+            trainer.progress.is_unjudged = initialize_weights(trainer.model, config, prepared, report)
             trainer.restart_average()
         progress = trainer.progress
-        with writing(run.folder, run.disk_remedy):  # nothing more stands in the way
+        with convert_write_errors(run.folder, run.disk_remedy):  # nothing more stands in the way
             _fill(run, config, prepared, resume)
         reached = progress.step if resume else None
-        with Journal(run, reached, config.training.max_steps, not progress.is_unjudged) as journal:
+        with TrainingLog(run, reached, config.training.max_steps, not progress.is_unjudged) as journal:
             facts = _facts(trainer, prepared)
             journal.write("resume" if resume else "start", step=trainer.progress.step, **facts)
             journal.say("  ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
@@ -112,12 +115,12 @@ def _resumed_data(run: Run, config: Config, start: Path, report: Report) -> Prep
     if (config.prepared / "prepared.json").is_file():
         prepared = Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
     else:
-        prepared = prepare(config, report)
+        prepared = preprocess(config, report)
     check_data(run, config, prepared, start, report)
     return prepared
 
 
-def _run(trainer: Trainer, journal: Journal) -> str:
+def _run(trainer: Trainer, journal: TrainingLog) -> str:
     try:
         reason = trainer.train(journal)
     except Interrupted:
@@ -164,13 +167,13 @@ def _fill(run: Run, config: Config, prepared: Prepared, resume: bool) -> None:
     if not resume:
         run.subword.mkdir(exist_ok=True)
         prepared.vocabularies.copy_to(run.subword)
-    write_whole(run.config_file, schema.dump(config), run.disk_remedy)
+    write_atomically(run.config_file, schema.dump(config), run.disk_remedy)
     run.finished.unlink(missing_ok=True)
     if not resume or not run.lexicon.exists():
-        write_whole(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.disk_remedy)
+        write_atomically(run.lexicon, learn_lexicon(prepared).to_bytes(prepared.vocabularies), run.disk_remedy)
     if not resume or not run.lengths.exists():
-        usual = lengths.measure(prepared, config.data.train, config.training.max_tokens)
-        write_whole(run.lengths, usual, run.disk_remedy)
+        usual = source_lengths.measure(prepared, config.data.train, config.training.max_tokens)
+        write_atomically(run.lengths, usual, run.disk_remedy)
 
 
 def _finish(run: Run, trainer: Trainer, reason: str) -> None:
@@ -183,8 +186,8 @@ def _finish(run: Run, trainer: Trainer, reason: str) -> None:
         "seconds": round(progress.seconds, 2),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    write_whole(run.finished, dump_json(summary, indent=1) + "\n", run.disk_remedy)
-    from nmt.reports.page import write_report  # matplotlib, wanted only now
+    write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.disk_remedy)
+    from nmt.reports.report_page import write_report  # matplotlib, wanted only now
 
     write_report(run.folder)
 
@@ -193,13 +196,13 @@ def _finish(run: Run, trainer: Trainer, reason: str) -> None:
 def _locked(run: Run) -> Iterator[None]:
     """Hold the folder for this process; a second one is refused with the number of the first."""
     path = run.folder / ".lock"
-    with writing(path, PLACE):
-        handle = hold(path, wait=False)
+    with convert_write_errors(path, PLACE):
+        handle = lock_file(path, wait=False)
     if handle is None:
         holder = path.read_text(encoding="utf-8").strip()
         raise NmtError(f"{run.folder} is in use by process {holder}; wait for it or stop it")
     with os.fdopen(handle, "wb", buffering=0) as lock:
-        with writing(path, PLACE):
+        with convert_write_errors(path, PLACE):
             lock.truncate()
             lock.write(str(os.getpid()).encode())
         yield

@@ -15,26 +15,27 @@ import torch
 from nmt.config import Config, Training
 from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import Prefetch
-from nmt.data.prepare import Prepared
+from nmt.data.prepared_data import Prepared
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import sentence_scorer
-from nmt.models.device import Arithmetic, compute_exactly, copied
-from nmt.models.loading import load_meta, load_tensors
-from nmt.models.ready import ready
+from nmt.kernels.allocator import RETURN_EVERY, return_freed_memory
+from nmt.kernels.device import Arithmetic, copy_network, set_cudnn_precision
+from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
-from nmt.process_memory import RETURN_EVERY, return_freed_memory
+from nmt.models.weights import load_meta, load_tensors
 from nmt.randomness import address
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
-from nmt.training.batch import in_parts, on_device, split
+from nmt.training.best_checkpoint import measure, update_best, update_best_on_resume
 from nmt.training.checkpoint import Progress
-from nmt.training.journal import Journal, clock
-from nmt.training.judging import judge, judge_again, measure
+from nmt.training.learning_rate import learning_rate
+from nmt.training.microbatches import run_in_microbatches, split, to_device
+from nmt.training.minimum_risk import risk_loss
 from nmt.training.objective import Loss, likelihood_loss
-from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
-from nmt.training.risk import risk_loss
+from nmt.training.optimizer import MovingAverage, build_optimizer, clipped_step, mean_weights
 from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
-from nmt.training.stopping import Interrupted, Stop
+from nmt.training.signals import Interrupted, Stop
+from nmt.training.training_log import TrainingLog, clock
 from nmt.training.validation import Result, Validator
 
 MOST_SKIPPED = 20
@@ -68,13 +69,13 @@ class Trainer:
         self.arithmetic = arithmetic
         self.vocabularies = prepared.vocabularies
         self.data_fingerprint = prepared.fingerprint
-        compute_exactly(arithmetic, device)
+        set_cudnn_precision(arithmetic, device)
         torch.manual_seed(address(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
         self.model.train()
         self.average: MovingAverage | None = None
         if self.settings.ema_decay:
-            self.average = MovingAverage(self.model, copied(self.model).eval(), self.settings.ema_decay)
+            self.average = MovingAverage(self.model, copy_network(self.model).eval(), self.settings.ema_decay)
         self.optimizer = build_optimizer(self.model, self.settings)
         self.batches = Batches(
             prepared.train,
@@ -115,7 +116,7 @@ class Trainer:
         progress = self.progress = checkpoint.restore(start, self.model, averaged, self.optimizer)
         meta = load_meta(start)
         measured = {**measure(before), "metric": meta.get("metric"), **meta.get("measure", {})}
-        said = judge_again(progress, self.config, measured, self.run)
+        said = update_best_on_resume(progress, self.config, measured, self.run)
         checkpoint.rewind(self.run, start, progress.best_step)
         if len(self.progress.sums) == SUMS:
             self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
@@ -129,7 +130,7 @@ class Trainer:
                 self._save(progress.passing != progress.step)  # as the run's config.yaml is about to change
         return said
 
-    def train(self, journal: Journal) -> str:
+    def train(self, journal: TrainingLog) -> str:
         """Train to the end and return why it ended; raises `Interrupted` after saving where a signal came."""
         progress = self.progress
         began = time.monotonic() - progress.seconds
@@ -205,7 +206,7 @@ class Trainer:
 
         Returns the sums over its target tokens of minimised loss and NLL.
         """
-        losses, parts = in_parts(
+        losses, parts = run_in_microbatches(
             batch,
             self.settings.accumulate,
             lambda parts: self._backward(batch, step, parts),
@@ -221,7 +222,7 @@ class Trainer:
         losses = torch.zeros(2, dtype=torch.float64, device=self.device)
         count = batch.tokens if self._score is None else batch.pairs
         is_drawn = self._score is not None or teacher_probability(step, self.settings) < 1.0
-        drawer = ready(self.model, self.arithmetic, is_packed=False) if is_drawn else None
+        drawer = prepare_for_search(self.model, self.arithmetic, is_packed=False) if is_drawn else None
         for number, part in enumerate(split(batch, parts)):
             loss = self._loss(part, step, number, drawer)
             mean = loss.minimised / count
@@ -233,7 +234,7 @@ class Trainer:
         """Return the loss of a part of the step's batch; `drawer` draws tokens where they are wanted."""
         torch.manual_seed(address(self.config.seed, "dropout", step, number))
         seed = address(self.config.seed, "samples", step, number)
-        here = on_device(part, self.device)
+        here = to_device(part, self.device)
         if drawer is not None and self._score is None:
             previous = sampled_previous(drawer, here, teacher_probability(step, self.settings), seed)
             here = dataclasses.replace(here, previous=previous)
@@ -259,7 +260,7 @@ class Trainer:
             f"lower training.learning_rate or set training.precision to fp32{resume}"
         )
 
-    def _log(self, journal: Journal, mark: Mark) -> Mark:
+    def _log(self, journal: TrainingLog, mark: Mark) -> Mark:
         """Log the steps since `mark`, and return the mark of the next line."""
         progress = self.progress
         now, (tokens, steps) = time.monotonic(), progress.since
@@ -301,7 +302,7 @@ class Trainer:
         journal.show(progress.step, loss, speed, elapsed / max(1, progress.step - mark.step))
         return Mark(now, progress.step)
 
-    def _judge(self, result: Result, journal: Journal) -> bool:
+    def _judge(self, result: Result, journal: TrainingLog) -> bool:
         """Log a validation and return whether it is the best so far."""
         progress = self.progress
         bleu = {} if result.bleu is None else {"bleu": result.bleu}
@@ -316,7 +317,7 @@ class Trainer:
             samples=result.samples,
             seconds=round(progress.seconds, 2),
         )
-        is_best = judge(progress, self.settings, result.loss, result.bleu)
+        is_best = update_best(progress, self.settings, result.loss, result.bleu)
         at = f"at step {progress.step:,}" if progress.step else "before the first step"
         words = f"validation {at}: loss {result.loss:.3f}, perplexity {perplexity:.2f}"
         words += "" if result.bleu is None else f", BLEU {result.bleu:.2f} (greedy)"
@@ -353,10 +354,10 @@ class Trainer:
         """Return the names of the checkpoints after some steps, oldest first."""
         return [name for name in self.run.names() if name not in ("averaged", "step-0")]
 
-    def _average_last(self, journal: Journal) -> None:
+    def _average_last(self, journal: TrainingLog) -> None:
         names = self._trained()[-self.settings.average_last :]
         mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
-        averaged = copied(self.weights_to_use)
+        averaged = copy_network(self.weights_to_use)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
         result = self._validate(averaged)
         if result is None:

@@ -12,17 +12,17 @@ import torch
 
 from nmt.config import Config
 from nmt.data.batching import Batch, eval_batches
-from nmt.data.prepare import Prepared
+from nmt.data.language_tags import Tagger
+from nmt.data.prepared_data import Prepared
 from nmt.decoding.hypothesis import NotNumbers
-from nmt.decoding.tags import Tagger
 from nmt.decoding.translator import Settings, Translator
-from nmt.evaluation.advice import validation_advice
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
-from nmt.models.device import Arithmetic
-from nmt.models.ready import ready
+from nmt.evaluation.score_warnings import validation_warning
+from nmt.kernels.device import Arithmetic
+from nmt.kernels.out_of_memory import run_with_retry
+from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
-from nmt.process_memory import attempt
-from nmt.training.batch import in_parts, on_device, split
+from nmt.training.microbatches import run_in_microbatches, split, to_device
 from nmt.training.objective import cross_entropy
 
 TOKENS_PER_BATCH = 4096
@@ -44,7 +44,7 @@ def advice(config: Config, references: Sequence[str]) -> str | None:
     """Return what to change where BLEU, of validation or as the reward of risk training, finds no words to count."""
     if not config.training.validation_bleu and config.training.objective != "risk":
         return None
-    return validation_advice(references, config.data.target_language)
+    return validation_warning(references, config.data.target_language)
 
 
 def scored_pairs(config: Config, prepared: Prepared) -> tuple[npt.NDArray[np.bool_], str]:
@@ -98,7 +98,9 @@ class Validator:
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         tokens = 0
         for batch, _ in eval_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored):
-            nll, _ = in_parts(batch, 1, functools.partial(self._nll, model, batch), "validation", "shorten data.valid")
+            nll, _ = run_in_microbatches(
+                batch, 1, functools.partial(self._nll, model, batch), "validation", "shorten data.valid"
+            )
             total += nll
             tokens += batch.tokens
         return float(total) / max(1, tokens)
@@ -106,7 +108,7 @@ class Validator:
     def _nll(self, model: Seq2Seq, batch: Batch, parts: int) -> torch.Tensor:
         total = torch.zeros((), dtype=torch.float64, device=self._device)
         for part in split(batch, parts):
-            here = on_device(part, self._device)
+            here = to_device(part, self._device)
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
                 unrolled = model(here.source, here.lengths, here.previous)
                 total += cross_entropy(model, [unrolled], here).nll
@@ -117,7 +119,7 @@ class Validator:
         count = self._config.training.validation_sentences or len(sources)
         sources, references = sources[:count], references[:count]
         data = self._config.data
-        searched = attempt(functools.partial(ready, model, self._arithmetic))
+        searched = run_with_retry(functools.partial(prepare_for_search, model, self._arithmetic))
         translator = Translator(
             searched,
             self._prepared.vocabularies,

@@ -25,11 +25,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt import config as schema
-from nmt import openmp
-from nmt.data.prepare import prepare
+from nmt.data.preprocess import preprocess
 from nmt.errors import NmtError
+from nmt.kernels import openmp
 from nmt.reports.table import table
-from nmt.runs import read_log
+from nmt.storage.run_folder import read_log
 from scripts import ROOT, commands, reporting
 from scripts.benchmarks import training_logs
 from scripts.benchmarks.train import resolve
@@ -106,7 +106,7 @@ def measure(options: argparse.Namespace, work: Path) -> None:
     config = resolve(config_file, overrides, work / "prepared", options.steps)
     path = work / "config.yaml"
     path.write_text(schema.dump(config), encoding="utf-8")
-    sources = prepare(config, reporting.progress).valid_text[0]
+    sources = preprocess(config, reporting.progress).valid_text[0]
     lines = [sources[number % len(sources)] for number in range(options.lines)]
     (work / "lines").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     settings = [*options.spin, OWN]

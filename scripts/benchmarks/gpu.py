@@ -25,14 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt import config as schema
 from nmt.config import Config
 from nmt.data.batching import Position
-from nmt.data.prepare import prepare
-from nmt.decoding.hypothesis import Options
+from nmt.data.preprocess import preprocess
+from nmt.decoding.search_options import Options
 from nmt.decoding.translator import Settings, Translator
-from nmt.models.device import Arithmetic, choose_arithmetic, choose_device
-from nmt.models.ready import ready
-from nmt.process_memory import keep_freed_memory
+from nmt.kernels.allocator import keep_freed_memory
+from nmt.kernels.device import Arithmetic, choose_arithmetic, choose_device
+from nmt.models.inference import prepare_for_search
 from nmt.reports.table import table
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 from nmt.training.trainer import Trainer
 from scripts import ROOT, reporting
 
@@ -134,10 +134,11 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     config = resolve(options.config, options.overrides, work, options.steps)
     arithmetic: Arithmetic = choose_arithmetic(config.training.precision, device)
     keep_freed_memory()
-    prepared = prepare(config, reporting.progress)
+    prepared = preprocess(config, reporting.progress)
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, options.steps)
-    translator = Translator(ready(trainer.model, arithmetic), prepared.vocabularies, config.data, device, arithmetic)
+    model = prepare_for_search(trainer.model, arithmetic)
+    translator = Translator(model, prepared.vocabularies, config.data, device, arithmetic)
     lines = list(sentences(config.subword.vocab_size, options.lines, 9))
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",

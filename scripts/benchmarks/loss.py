@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from nmt.process_memory import keep_freed_memory
+from nmt.kernels.allocator import keep_freed_memory
 from nmt.reports.table import table
 from nmt.training.cross_entropy import output_cross_entropy
 from scripts.reporting import parser

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.data.subword import EOS, PAD, UNK, Subword, Vocabularies
+from nmt.data.subword import Subword, Vocabularies
+from nmt.data.token_ids import EOS, PAD, UNK
 from nmt.errors import NmtError
 from scripts.benchmarks import processes, toolkits
 from scripts.benchmarks.translation_systems import BEAM, GREEDY, System, Task

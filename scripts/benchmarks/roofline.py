@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.config import Model
-from nmt.data.prepare import Prepared
+from nmt.data.prepared_data import Prepared
 from nmt.errors import NmtError
 from scripts.benchmarks import processes
 
@@ -103,7 +103,7 @@ def matrix_rate(precision: str) -> float:
     """Return the highest rate of fp32 or bf16 matrix products over `MATRICES`, in operations per second."""
     import torch
 
-    from nmt.process_memory import keep_freed_memory
+    from nmt.kernels.allocator import keep_freed_memory
 
     keep_freed_memory()
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]

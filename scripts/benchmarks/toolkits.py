@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from nmt.config import Config
-from nmt.data.prepare import Prepared
+from nmt.data.prepared_data import Prepared
 from nmt.data.store import Store
 from nmt.data.subword import Subword
 from nmt.errors import NmtError

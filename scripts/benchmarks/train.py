@@ -22,11 +22,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt import config as schema
 from nmt.config import Config
-from nmt.data import inputs
-from nmt.data.prepare import Prepared
+from nmt.data import manifest
+from nmt.data.prepared_data import Prepared
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import read_log
+from nmt.storage.run_folder import read_log
 from scripts import ROOT, commands, reporting
 from scripts.benchmarks import processes, roofline, toolkits, training_logs, training_profile
 
@@ -174,8 +174,9 @@ def read_configs(options: argparse.Namespace, work: Path) -> list[Config]:
     """Read all configurations; raise NmtError if they do not share their text, or the toolkits cannot build one."""
     paths = options.configs or CONFIGS
     configs = [resolve(path, options.overrides, work / "prepared", options.steps) for path in paths]
+    first = manifest.settings(configs[0]), manifest.files(configs[0])
     for path, config in zip(paths, configs, strict=True):
-        if inputs.settings(config) != inputs.settings(configs[0]) or inputs.files(config) != inputs.files(configs[0]):
+        if (manifest.settings(config), manifest.files(config)) != first:
             raise NmtError(f"{path}: 'data' and 'subword' must be those of {paths[0]}; all systems read the same text")
     if options.opennmt or options.joeynmt:
         toolkits.check_supported(configs[0], str(paths[0]))

@@ -34,10 +34,10 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     from torch.profiler import ProfilerActivity
 
     from nmt.data.batching import Position
-    from nmt.data.prepare import Prepared
-    from nmt.models.device import choose_arithmetic, choose_device
-    from nmt.process_memory import keep_freed_memory
-    from nmt.runs import Run
+    from nmt.data.prepared_data import Prepared
+    from nmt.kernels.allocator import keep_freed_memory
+    from nmt.kernels.device import choose_arithmetic, choose_device
+    from nmt.storage.run_folder import Run
     from nmt.training import objective
     from nmt.training.trainer import Trainer
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from nmt.data.prepare import Prepared
-from nmt.runs import Run
+from nmt.config import load_run_config
+from nmt.data.prepared_data import Prepared
+from nmt.storage.run_folder import Run
 from scripts.benchmarks import processes, toolkits
 from scripts.reporting import parser, progress, run_in_folder
 
@@ -58,7 +59,7 @@ def settings(text: toolkits.Text, folder: Path, steps: int) -> dict[str, Any]:
 
 def train(options: argparse.Namespace, folder: Path) -> None:
     """Train with OpenNMT-py on the pieces of the run's prepared data."""
-    prepared = Prepared.open(Run.open(options.run).config.prepared)
+    prepared = Prepared.open(load_run_config(Run.open(options.run)).prepared)
     text = toolkits.write_text(prepared, folder / "text")
     path = toolkits.write_yaml(folder / "transformer.yaml", settings(text, folder, options.steps))
     python = processes.checked_python(options.opennmt)

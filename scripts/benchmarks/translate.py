@@ -22,13 +22,14 @@ from typing import Any
 import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from nmt.config import load_run_config
 from nmt.data.corpus import read_pairs
 from nmt.data.lines import read_lines
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import TOKENIZERS
 from nmt.reports.table import table
-from nmt.runs import Run, find_run
+from nmt.storage.run_folder import Run, find_run
 from scripts import commands, reporting
 from scripts.benchmarks import processes, toolkits
 from scripts.benchmarks.ctranslate2_system import ctranslate2_system
@@ -44,18 +45,19 @@ PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty"
 
 def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     """Translate `lines` with a checkpoint and each search; return `time_search` of each."""
-    from nmt.decoding.hypothesis import Options
+    from nmt.decoding.search_options import Options
     from nmt.decoding.translator import Settings, Translator
-    from nmt.process_memory import keep_freed_memory
+    from nmt.kernels.allocator import keep_freed_memory
 
     run = Run.open(Path(request["run"]))
+    config = load_run_config(run)
     keep_freed_memory()
     loaded = [(run, Path(request["checkpoint"]))]
     translator = Translator.load(loaded, "cpu", request["precision"], request["shortlist"])
     beam, greedy = Options(beam_size=5, beam_prune=request["prune"]), Options(method="greedy")
     result = {}
     for name, search in {BEAM: beam, GREEDY: greedy}.items():
-        settings = dataclasses.replace(Settings.of(run.config), search=search)
+        settings = dataclasses.replace(Settings.of(config), search=search)
 
         def translate(lines: list[str], settings: Settings = settings) -> list[Any]:
             return [translation.targets[0] for translation in translator.translate(lines, settings)]
@@ -206,7 +208,7 @@ def read_options() -> argparse.Namespace:
 def open_task(options: argparse.Namespace, work: Path) -> Task:
     """Read the run and the text."""
     run, checkpoint, _ = find_run(options.model)
-    config = run.config
+    config = load_run_config(run)
     references = None
     if options.source is not None:
         lines = list(read_lines(options.source))

@@ -8,9 +8,10 @@ from typing import Any
 
 from nmt.config import Config
 from nmt.data.lines import normalize
-from nmt.data.subword import UNK, Vocabularies
+from nmt.data.subword import Vocabularies
+from nmt.data.token_ids import UNK
 from nmt.evaluation.metrics import Scoring, corpus_scores
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 from scripts.benchmarks import processes
 
 SEARCHES = BEAM, GREEDY = "beam 5", "greedy"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from nmt.reports.keys import markdown
+from nmt.reports.config_reference import markdown
 from scripts import ROOT
 from scripts.reporting import parser
 

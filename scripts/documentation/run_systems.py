@@ -21,8 +21,9 @@ from typing import Any
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from nmt.config import load_run_config
 from nmt.errors import NmtError
-from nmt.runs import RUNS, Run, read_log
+from nmt.storage.run_folder import RUNS, Run, read_log
 from scripts import ROOT, reporting
 from scripts.commands import nmt, train_once
 from scripts.corpora import make_copying_task
@@ -115,19 +116,19 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train and score a system, and return its figures."""
     values = settings(name, f"systems-{corpus_name(options)}-{name}", options)
     run = train(values)
-    log = read_log(run.log)
+    config, log = load_run_config(run), read_log(run.log)
     start = next(entry for entry in log if entry["event"] == "start")
     speeds = sorted(entry["tokens_per_second"] for entry in log if entry["event"] == "train")
     found = {
         "machine": f"{reporting.cpu_name()}, {start['threads']} thread, {start['precision']}",
-        "commit": (RUNS / f"{run.config.name}.commit").read_text(encoding="utf-8"),
+        "commit": (RUNS / f"{config.name}.commit").read_text(encoding="utf-8"),
         **label(values),
         "parameters": start["parameters"],
-        "steps": run.config.training.max_steps,
+        "steps": config.training.max_steps,
         "tokens_per_second": speeds[len(speeds) // 2],
         "seconds": json.loads(run.finished.read_text(encoding="utf-8"))["seconds"],
     }
-    for split in run.config.data.test:
+    for split in config.data.test:
         tokenize = "zh" if split.endswith("-zh") else options.tokenize
         for search in ("greedy", "beam"):
             result = score(run, split, *(["--greedy"] if search == "greedy" else []), tokenize=tokenize)

@@ -18,9 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt import config as schema
 from nmt.data.lines import read_lines
-from nmt.evaluation.evaluate import read_split
 from nmt.evaluation.metrics import Scoring
 from nmt.evaluation.significance import paired_bootstrap
+from nmt.evaluation.test_sets import read_split
 from nmt.reports.table import table
 from scripts import reporting
 from scripts.commands import nmt, train_once

@@ -21,7 +21,7 @@ from nmt import config as schema
 from nmt.config import Config
 from nmt.data.corpus import read_pairs
 from nmt.errors import NmtError
-from nmt.files import write_whole
+from nmt.storage.atomic_files import write_atomically
 from scripts import reporting
 from scripts.commands import nmt, train_once
 
@@ -61,7 +61,7 @@ def as_dict(config: Config) -> dict[str, Any]:
 
 def write_config(path: Path, values: dict[str, Any]) -> Path:
     """Write a configuration and return its path."""
-    write_whole(path, yaml.safe_dump(values, allow_unicode=True, sort_keys=False), REMEDY)
+    write_atomically(path, yaml.safe_dump(values, allow_unicode=True, sort_keys=False), REMEDY)
     return path
 
 
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
     if not sides[1].exists():
         pairs = [pair for corpus in config.data.train for pair in read_pairs(corpus)]
         for number, path in enumerate(sides):
-            write_whole(path, "".join(f"{pair[number]}\n" for pair in pairs), REMEDY)
+            write_atomically(path, "".join(f"{pair[number]}\n" for pair in pairs), REMEDY)
     backward = write_config(folder / "backward.yaml", reversed_direction(config))
     translated, runs = [], []
     for seed in options.seeds:

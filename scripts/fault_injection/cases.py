@@ -39,11 +39,11 @@ def preload() -> None:
     import nmt.cli.logprob
     import nmt.cli.score
     import nmt.cli.translate
-    import nmt.decoding.checkpoints
-    import nmt.decoding.streams
+    import nmt.decoding.loading
+    import nmt.decoding.translate_lines
     import nmt.evaluation.metrics
-    import nmt.reports.curves
-    import nmt.reports.page
+    import nmt.reports.learning_curves
+    import nmt.reports.report_page
     import nmt.training.session  # noqa: F401
 
     torch.set_num_threads(1)

@@ -18,7 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 from scripts import ROOT, commands, reporting
 from scripts.fault_injection.small_run import train_arguments
 

@@ -32,7 +32,7 @@ from safetensors.numpy import load_file
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run, read_log
+from nmt.storage.run_folder import Run, read_log
 from scripts import ROOT, commands, reporting
 from scripts.fault_injection.small_run import CONFIG, train_arguments
 

@@ -25,7 +25,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt.errors import NmtError
 from nmt.reports.table import table
-from nmt.runs import Run, find_run
+from nmt.storage.run_folder import Run, find_run
 from scripts import ROOT, commands, reporting
 from scripts.benchmarks.preprocess import write_corpus
 from scripts.fault_injection.small_run import CONFIG

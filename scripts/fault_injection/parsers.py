@@ -64,7 +64,7 @@ def pairs(path: Path) -> None:
 
 def vectors(path: Path) -> None:
     """Read word vectors."""
-    from nmt.data.vectors import read_vectors
+    from nmt.data.word_vectors import read_vectors
 
     if not _subword:
         with tempfile.TemporaryDirectory() as name:
@@ -74,14 +74,14 @@ def vectors(path: Path) -> None:
 
 def log(path: Path) -> None:
     """Read the log of a run."""
-    from nmt.reports.log import read_history
+    from nmt.reports.history import read_history
 
     read_history(path)
 
 
 def checkpoint(path: Path) -> None:
     """Read the meta.json of a checkpoint."""
-    from nmt.models.loading import load_json
+    from nmt.models.weights import load_json
 
     load_json(path)
 
@@ -109,9 +109,9 @@ TARGETS: dict[str, tuple[Callable[[Path], None], str]] = {
     "config": (config, "nmt.config"),
     "text": (text, "nmt.data.lines"),
     "pairs": (pairs, "nmt.data.corpus"),
-    "vectors": (vectors, "nmt.data.vectors"),
-    "log": (log, "nmt.reports.log"),
-    "checkpoint": (checkpoint, "nmt.models.loading"),
+    "vectors": (vectors, "nmt.data.word_vectors"),
+    "log": (log, "nmt.reports.history"),
+    "checkpoint": (checkpoint, "nmt.models.weights"),
     "subword": (subword, "nmt.data.subword"),
 }
 """The parser of each target, and the module whose coverage guides the fuzzer."""

@@ -57,13 +57,13 @@ def test_chinese_in_svg_is_text_even_without_a_font(tmp_path: Path, monkeypatch:
 
 
 def test_a_line_that_cannot_be_drawn_ends_nothing(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.reports.alignments.LARGEST", 12)
+    monkeypatch.setattr("nmt.reports.attention_maps.MAX_TOKENS", 12)
     text = "a dog\na dog reads a book\n\nthe cat\n"
     result = outcome(run, text, "-o", str(tmp_path / "maps"), "--level", "piece")
     assert result.exit_code == 0
     assert result.stdout.split("\n")[:-1] == [str(tmp_path / "maps" / f"{n}.png") for n in (1, 4)]
     told = [line for line in result.stderr.split("\n") if line.startswith("line ")]
-    assert "cannot be read in one picture" in told[0] and "nothing to draw" in told[1]
+    assert "do not fit in one figure" in told[0] and "nothing to draw" in told[1]
     assert [line.split(":")[0] for line in told] == ["line 2", "line 3"]
 
 
@@ -88,10 +88,10 @@ def test_where_pictures_go(output: str, number: int, count: int, expected: str) 
 
 
 def test_mistakes(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(NmtError, match=r"a\.gif: the name of a picture ends in \.png"):
+    with pytest.raises(NmtError, match=r"a\.gif: the file extension must be one of \.png"):
         invoke(run, "a\n", "-o", str(tmp_path / "a.gif"))
     with pytest.raises(NmtError, match="nothing to draw: give sentences"):
         invoke(run, "", "-o", str(tmp_path / "a.png"))
     (tmp_path / "no.ttf").touch()
-    with pytest.raises(NmtError, match=r"no\.ttf: not a font"):
+    with pytest.raises(NmtError, match=r"no\.ttf: not a readable font"):
         invoke(run, "a\n", "--font", str(tmp_path / "no.ttf"))

@@ -13,11 +13,11 @@ import yaml
 from click.testing import CliRunner
 from tiny_run import SOURCE, TARGET, make_run
 
-from nmt import checksums
 from nmt.cli.evaluate import command
 from nmt.errors import NmtError
-from nmt.evaluation import evaluate as room
+from nmt.evaluation import test_sets as room
 from nmt.evaluation.metrics import corpus_scores
+from nmt.storage import checksums
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_scores_that_cannot_be_kept_are_printed(run: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise NmtError("evaluations: cannot be written: No space left on device")
 
-    monkeypatch.setattr(room, "keep", full)
+    monkeypatch.setattr(room, "save", full)
     arguments = ["--model", str(run), "--device", "cpu", "--precision", "fp32"]
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert isinstance(done.exception, NmtError) and "BLEU" in done.stdout and "kept in" not in done.stdout
@@ -191,7 +191,7 @@ def test_a_moved_run_says_where_its_paths_come_from(run: Path, tmp_path: Path, m
             invoke(moved, "--split", split)
         assert re.fullmatch(
             rf"data/{path}: no such file; the path is {key} of {moved}/config\.yaml, relative to the working directory "
-            rf"{tmp_path}: work where the file is, or name others with --source FILE --reference FILE",
+            rf"{tmp_path}: change to the right directory, or give files with --source FILE --reference FILE",
             str(caught.value),
         )
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tiny_run import SOURCE, make_run
 
 from nmt.cli import evaluate, logprob
-from nmt.decoding.output import render
+from nmt.decoding.output_formats import render
 from nmt.decoding.translation import Target, Translation
 from nmt.decoding.translator import Translator
 

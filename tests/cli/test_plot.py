@@ -40,7 +40,7 @@ def test_where_the_picture_goes(runs: list[str]) -> None:
 def test_mistakes(runs: list[str]) -> None:
     with pytest.raises(NmtError, match="no such log"):
         run("one", "three")
-    with pytest.raises(NmtError, match=r"b\.gif: the name of a picture"):
+    with pytest.raises(NmtError, match=r"b\.gif: the file extension must be"):
         run("one", "-o", "b.gif")
     Path("two/log.jsonl").write_text("", encoding="utf-8")
     with pytest.raises(NmtError, match="nothing to draw yet"):

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli import logprob, translate
-from nmt.decoding.entries import read_n_best
+from nmt.decoding.input_formats import read_n_best
 from nmt.errors import NmtError
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tiny_run import make_run
 
-from nmt.decoding import checkpoints
-from nmt.decoding.checkpoints import find_checkpoints, load_translator
+from nmt.decoding import loading
+from nmt.decoding.loading import find_checkpoints, load_translator
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 
 LOAD = Translator.load
 
@@ -65,7 +65,7 @@ def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: Path, monkeypatc
         if len(pauses) == 2:
             (folder / "away").rename(folder / "step-2")
 
-    monkeypatch.setattr(checkpoints.time, "sleep", come_back)
+    monkeypatch.setattr(loading.time, "sleep", come_back)
     meanwhile(monkeypatch, lambda: (folder / "step-2").rename(folder / "away"))
     with pytest.raises(NmtError, match="damaged or missing"):  # it is the same folder: it was not replaced
         load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")
@@ -77,12 +77,12 @@ def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: Path, monkeypatc
 
     pauses.clear()
     meanwhile(monkeypatch, replace)
-    monkeypatch.setattr(checkpoints.time, "sleep", lambda seconds: (folder / "new").rename(folder / "step-2"))
+    monkeypatch.setattr(loading.time, "sleep", lambda seconds: (folder / "new").rename(folder / "step-2"))
     assert load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32").weights
 
 
 def test_a_checkpoint_that_is_gone_is_not_called_damaged(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "PAUSE", 0.0)
+    monkeypatch.setattr(loading, "PAUSE", 0.0)
     meanwhile(monkeypatch, lambda: rotate(run))
     with pytest.raises(NmtError, match="no checkpoint 'step-2'; there are: step-1, step-3"):
         load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")

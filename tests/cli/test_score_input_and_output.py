@@ -160,13 +160,13 @@ def test_own_tsv_is_read_again() -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        (["a\tb", "a"], [], r"a\.tsv: line 2 has 1 tab-separated column; column 2 is asked for: correct the file"),
+        (["a\tb", "a"], [], r"a\.tsv: line 2 has 1 tab-separated column, but column 2 is needed: correct the file"),
         (["h\tr"] + ["a"] * 12, ["--header"], r"12 lines have too few .* \(lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …\)"),
-        (["a\tb\tc"], [], r"a\.tsv: has 3 columns; say which ones with --hypothesis-column and --reference-column"),
-        (["a\tb"], ["x", "2"], "no column 'x': columns are numbers, counted from 1, or with --header names"),
+        (["a\tb\tc"], [], r"a\.tsv: has 3 columns; choose columns with --hypothesis-column and --reference-column"),
+        (["a\tb"], ["x", "2"], "no column 'x': give a number, counted from 1, or with --header a name"),
         (["a\tb"], ["0", "2"], "no column '0'"),
-        (["a\tb", "c\td"], ["--header", "x", "b"], r"a\.tsv: line 1 names no column 'x'; it has: a, b"),
-        (["a\ta", "c\td"], ["--header", "a", "2"], r"line 1 names 2 columns 'a'; give its number"),
+        (["a\tb", "c\td"], ["--header", "x", "b"], r"a\.tsv: line 1 has no column named 'x'; it has: a, b"),
+        (["a\ta", "c\td"], ["--header", "a", "2"], r"line 1 has 2 columns named 'a'; give a number"),
         ([], [], r"a\.tsv has no lines; there is nothing to score"),
         (["a\tb"], ["--header"], r"a\.tsv has no lines; there is nothing to score"),
     ],

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="n
 MEMORY = 4 << 30
 CODE = f"""
 import os, resource, sys
-import torch, nmt.decoding.streams
+import torch, nmt.decoding.translate_lines
 from nmt.cli.main import main
 used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (used + {MEMORY},) * 2)

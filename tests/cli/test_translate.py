@@ -20,8 +20,8 @@ from nmt.cli import logprob, translate
 from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import progress
 from nmt.errors import NmtError
-from nmt.models.loading import FORMAT, save_weights
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.weights import FORMAT, save_weights
 
 LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", "  "]
 
@@ -270,7 +270,7 @@ def test_mistakes_are_named(run, arguments, message):
         (["--seed", "1"], "--seed goes with --sample"),
         (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file exclude"),
         (["--prefix", "a", "--shortlist", "4"], "--shortlist and a prefix"),
-        (["--length-penalty", "none", "--alpha", "0.3"], "--alpha means nothing"),
+        (["--length-penalty", "none", "--alpha", "0.3"], "--alpha has no effect"),
         (["--greedy", "--n-best", "2"], "--greedy gives one translation"),
         (["--sample", "--top-p", "2"], "--top-p"),
         (["--sample", "--temperature", "nan"], "--temperature"),

@@ -8,10 +8,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from nmt.cli import hints
+from nmt.cli import suggestions
 from nmt.cli.main import cli
-from nmt.cli.parsing import Command, Group
-from nmt.reports.keys import keys
+from nmt.cli.strict_parsing import Command, Group
+from nmt.reports.config_reference import keys
 
 
 def commands(group: click.Group, name: str = "nmt") -> Iterator[tuple[str, click.Command]]:
@@ -175,9 +175,9 @@ def test_hints_are_true() -> None:
     """Each names options that some command has, and keys that the schema has."""
     options = {name for command in EVERY.values() for param in command.params for name in param.opts}
     known = {key.name for key in keys()}
-    for name, texts in hints.OPTIONS.items():
-        assert name == hints.plain(f"--{name}") and f"--{name}" not in options
+    for name, texts in suggestions.OPTIONS.items():
+        assert name == suggestions.plain(f"--{name}") and f"--{name}" not in options
         for text in texts:
             assert set(re.findall(r"--[a-z-]+", text)) <= options, text
             assert {match[1] for match in re.finditer(r"([a-z_.]+)=", text)} <= known, text
-    assert set(hints.COMMANDS.values()) <= {name.removeprefix("nmt ") for name in EVERY}
+    assert set(suggestions.COMMANDS.values()) <= {name.removeprefix("nmt ") for name in EVERY}

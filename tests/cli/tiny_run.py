@@ -10,8 +10,8 @@ import torch
 from nmt import config
 from nmt.data.lexicon import CANDIDATES, Lexicon
 from nmt.data.subword import Subword, Vocabularies
-from nmt.models.loading import FORMAT, save_weights
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.weights import FORMAT, save_weights
 
 SOURCE = ["a dog runs", "the cat sleeps here", "a man reads a book .", "two women see the dog"]
 TARGET = ["ein Hund rennt", "die Katze schläft hier", "ein Mann liest ein Buch .", "zwei Frauen sehen den Hund"]

@@ -13,7 +13,8 @@ import pytest
 from nmt import config
 from nmt.data.batching import Batch, Batches, Position, eval_batches
 from nmt.data.store import Column, Store, StoreWriter
-from nmt.data.subword import EOS, PAD, Subword, Vocabularies
+from nmt.data.subword import Subword, Vocabularies
+from nmt.data.token_ids import EOS, PAD
 from nmt.errors import NmtError
 
 WORDS = [f"{a}{b}" for a in ("ba", "do", "mi", "su", "ker") for b in ("na", "lo", "ti", "gra", "pu")]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nmt import config
-from nmt.data.corpus import active, read_pairs, reject, surprises, tagged
+from nmt.data.corpus import active, read_pairs, reject, tsv_hints
+from nmt.data.language_tags import tagged
 from nmt.errors import NmtError
 
 
@@ -55,7 +56,7 @@ def test_the_header_of_a_table_is_no_pair(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("English\tGerman\nHi.\tHallo.\n", encoding="utf-8")
     assert list(read_pairs(config.Corpus(tsv=path, header=True))) == [("Hi.", "Hallo.")]
-    with pytest.raises(ValueError, match="'header' means nothing without 'tsv'"):
+    with pytest.raises(ValueError, match="'header' has no effect without 'tsv'"):
         config.Corpus(source=path, target=path, header=True)
 
 
@@ -97,7 +98,7 @@ def test_a_wrong_quote_is_named_by_its_line(bad: str, tmp_path: Path) -> None:
 def test_hints_about_tables(lines: list[str], keys: dict[str, Any], hint: str, tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    hints = surprises(config.Corpus(tsv=path, **keys), ("en", "de"))
+    hints = tsv_hints(config.Corpus(tsv=path, **keys), ("en", "de"))
     assert [hint in found for found in hints] == [True] * bool(hint)
 
 

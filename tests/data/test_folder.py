@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.folder import building
 from nmt.errors import NmtError
+from nmt.storage.atomic_folder import build_folder
 
 
 def make(folder: Path, content: str) -> None:
-    with building(folder, lambda: False) as partial:
+    with build_folder(folder, lambda: False) as partial:
         assert partial is not None and not any(partial.iterdir())
         (partial / "file").write_text(content, encoding="utf-8")
 
@@ -27,7 +27,7 @@ def test_it_appears_at_the_end_and_replaces(tmp_path: Path) -> None:
 def test_an_interrupted_one_leaves_what_was_there(error: type[BaseException], tmp_path: Path) -> None:
     folder = tmp_path / "made"
     make(folder, "one")
-    with pytest.raises(error), building(folder, lambda: False) as partial:
+    with pytest.raises(error), build_folder(folder, lambda: False) as partial:
         assert partial is not None
         (partial / "file").write_text("half", encoding="utf-8")
         raise error
@@ -41,7 +41,7 @@ def test_leftovers_of_a_killed_process(tmp_path: Path) -> None:
         (tmp_path / leftover).mkdir()
         (tmp_path / leftover / "file").write_text(leftover, encoding="utf-8")
     (tmp_path / ".made.lock").touch()
-    with building(folder, folder.exists) as partial:
+    with build_folder(folder, folder.exists) as partial:
         assert partial is None  # killed between the two moves: the old one is back
     assert (folder / "file").read_text(encoding="utf-8") == ".made.old"
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
@@ -52,7 +52,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     made = []
 
     def work() -> None:
-        with building(folder, folder.exists) as partial:
+        with build_folder(folder, folder.exists) as partial:
             if partial is not None:
                 made.append(partial)
 
@@ -67,5 +67,5 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [".", "/", ".."])
 def test_a_folder_without_a_name_is_refused(name: str) -> None:
-    with pytest.raises(NmtError, match="give it a folder of its own"), building(Path(name), lambda: False):
+    with pytest.raises(NmtError, match="give it a folder of its own"), build_folder(Path(name), lambda: False):
         pytest.fail("it began")

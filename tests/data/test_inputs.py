@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from nmt import checksums, config
-from nmt.data import former_format, inputs
-from nmt.data.prepare import Prepared, prepare, read_header
+from nmt import config
+from nmt.data import manifest, manifest_v1
+from nmt.data.prepared_data import Prepared, read_header
+from nmt.data.preprocess import preprocess
 from nmt.errors import NmtError
+from nmt.storage import checksums
 
 SOURCE = [f"the {a} {b} number {i % 30}" for i, (a, b) in enumerate((x, y) for x in "abcdef" for y in "uvwxyz")]
 
@@ -33,7 +35,7 @@ def settings(**data: Any) -> config.Config:
 def made_again(wanted: config.Config) -> list[str]:
     """Return what is said when the data is prepared once more."""
     said: list[str] = []
-    prepare(wanted, said.append)
+    preprocess(wanted, said.append)
     return said
 
 
@@ -57,7 +59,7 @@ def test_the_same_text_elsewhere_is_not_prepared_again(here: Path, how: str) -> 
     wanted = settings()
     if how == "unzipped":
         wanted = settings(train={"source": zipped("train.s"), "target": "train.t"})
-    first = prepare(wanted, quiet)
+    first = preprocess(wanted, quiet)
     source = wanted.data.train[0].source
     assert source is not None
     if how == "moved":
@@ -75,11 +77,11 @@ def test_the_same_text_elsewhere_is_not_prepared_again(here: Path, how: str) -> 
     wanted = settings(train={"source": source, "target": "train.t"})
     assert made_again(wanted) == UP_TO_DATE
     # Made anew it has the same fingerprint, which checkpoints hold.
-    assert prepare(wanted, quiet, force=True).fingerprint == first.fingerprint
+    assert preprocess(wanted, quiet, force=True).fingerprint == first.fingerprint
 
 
 def test_other_text_is_prepared_again_and_named(here: Path) -> None:
-    first = prepare(settings(), quiet)
+    first = preprocess(settings(), quiet)
     Path("other").write_text(Path("train.s").read_text().replace("the a", "the b"))
     said = made_again(settings(train={"source": "other", "target": "train.t"}))
     assert said[0] == "prepared was made from other text (data.train.0.source: other); making it anew"
@@ -91,15 +93,15 @@ def test_other_text_is_prepared_again_and_named(here: Path) -> None:
 def test_a_file_at_the_same_place_of_the_same_size_and_time_is_not_read(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(settings(), quiet)
-    monkeypatch.setattr(inputs, "inspect", lambda path: pytest.fail(f"{path} was read"))
+    preprocess(settings(), quiet)
+    monkeypatch.setattr(manifest, "inspect", lambda path: pytest.fail(f"{path} was read"))
     assert made_again(settings()) == UP_TO_DATE
 
 
 def test_another_weight_is_no_reason_to_prepare_again_and_is_taken_from_the_config(here: Path) -> None:
-    prepare(settings(), quiet)
+    preprocess(settings(), quiet)
     said: list[str] = []
-    made = prepare(settings(train={"source": "train.s", "target": "train.t", "weight": 2.5}), said.append)
+    made = preprocess(settings(train={"source": "train.s", "target": "train.t", "weight": 2.5}), said.append)
     assert said == UP_TO_DATE and made.train[0][1] == 2.5
     assert Prepared.open(made.folder, [0.5]).train[0][1] == 0.5
     with pytest.raises(NmtError, match=r"holds 1 training corpora, and data\.train has 2; run nmt preprocess"):
@@ -137,13 +139,13 @@ def as_format_1(wanted: config.Config) -> str:
 def test_data_that_an_older_version_prepared_is_up_to_date(here: Path, is_zipped: bool) -> None:
     source = zipped("train.s") if is_zipped else Path("train.s")
     wanted = settings(train={"source": source, "target": "train.t"}, filters={"max_words": 9}, lowercase=True)
-    made = prepare(wanted, quiet)
+    made = preprocess(wanted, quiet)
     former = as_format_1(wanted)
     assert made_again(wanted) == UP_TO_DATE
     opened = Prepared.open(made.folder)
     assert opened.former_fingerprint == former
     assert (opened.fingerprint == made.fingerprint) != is_zipped
-    assert former_format.former_fingerprint(wanted, wanted, made.vocabularies) == former
+    assert manifest_v1.former_fingerprint(wanted, wanted, made.vocabularies) == former
     moved = Path("moved")
     moved.write_bytes(source.read_bytes())
     train = {"source": moved, "target": "train.t", "weight": 2}
@@ -153,7 +155,7 @@ def test_data_that_an_older_version_prepared_is_up_to_date(here: Path, is_zipped
 
 
 def test_a_header_of_something_else_is_called_corrupt(here: Path) -> None:
-    made = prepare(settings(), quiet)
+    made = preprocess(settings(), quiet)
     for content in ("[]", "{}", '{"settings": {"format": 1}}', '{"settings": {"format": 2}}', '{"settings": 3}'):
         (made.folder / "prepared.json").write_text(content)
         with pytest.raises(NmtError, match=r"prepared\.json: corrupt; run nmt preprocess --force"):
@@ -161,7 +163,7 @@ def test_a_header_of_something_else_is_called_corrupt(here: Path) -> None:
 
 
 def test_reused_subwords_of_text_that_was_normalised_otherwise_are_warned_of(here: Path) -> None:
-    made = prepare(settings(lowercase=True, normalization="nfkc"), quiet)
+    made = preprocess(settings(lowercase=True, normalization="nfkc"), quiet)
     values = settings(prepared="again").model_dump()
     for place in (made.folder, made.folder / "joint.model"):
         values["subword"]["reuse"] = place
@@ -176,21 +178,21 @@ def test_reused_subwords_of_text_that_was_normalised_otherwise_are_warned_of(her
 
 
 def test_subwords_can_be_reused_from_the_file_of_a_joint_model(here: Path) -> None:
-    made = prepare(settings(), quiet)
+    made = preprocess(settings(), quiet)
     values = settings(prepared="again").model_dump()
     values["subword"]["reuse"] = Path("own.model")
     Path("own.model").write_bytes((made.folder / "joint.model").read_bytes())
-    again = prepare(config.parse(values, "test"), quiet)
+    again = preprocess(config.parse(values, "test"), quiet)
     assert again.vocabularies.fingerprint == made.vocabularies.fingerprint
     values["subword"]["joint"] = False
     values["model"]["embedding"]["tie"] = "none"
     with pytest.raises(
         NmtError, match=r"subword\.reuse: own\.model is one file, .* holds source\.model and target\.model"
     ):
-        prepare(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"), quiet)
     values["subword"]["reuse"] = made.folder
     with pytest.raises(NmtError, match=r"it has joint\.model: set subword\.joint: true"):
-        prepare(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"), quiet)
     values["subword"] |= {"joint": True, "reuse": Path("train.s")}
     with pytest.raises(NmtError, match=r"subword\.reuse: train\.s: not a SentencePiece model"):
-        prepare(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"), quiet)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from nmt import config
-from nmt.data.lengths import measure, read_usual
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepared_data import Prepared
+from nmt.data.preprocess import preprocess
+from nmt.data.source_lengths import measure, read_usual
 from nmt.training.session import train
 
 
@@ -20,7 +21,7 @@ def made(folder: Path, sources: list[str], tag: str | None = None) -> tuple[Prep
     data = {"train": corpus, "valid": valid, "prepared": str(folder / "prepared"), "workers": 1}
     subword = {"kind": "word", "vocab_size": 100, "user_symbols": [tag] if tag else []}
     values = config.parse({"name": "x", "data": data, "subword": subword, "training": {"max_tokens": 60}}, "test")
-    return prepare(values, lambda line: None), values
+    return preprocess(values, lambda line: None), values
 
 
 def test_the_usual_length_is_what_999_of_1000_do_not_exceed(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from nmt import config
-from nmt.data import lexicon as room
-from nmt.data.lexicon import CANDIDATES, Lexicon, learn_lexicon
-from nmt.data.prepare import prepare
-from nmt.data.subword import EOS, Vocabularies
+from nmt.data import lexicon_learning as room
+from nmt.data.lexicon import CANDIDATES, Lexicon
+from nmt.data.lexicon_learning import learn_lexicon
+from nmt.data.preprocess import preprocess
+from nmt.data.subword import Vocabularies
+from nmt.data.token_ids import EOS
 from nmt.errors import NmtError
 
 WORDS = [f"w{chr(97 + i)}" for i in range(20)]
@@ -30,7 +32,7 @@ def prepared(folder, **subword):
         "data": {"train": corpus, "valid": corpus, "prepared": str(folder / "prepared"), "workers": 1},
         "subword": {"kind": "word", "vocab_size": 40, "joint": False, "byte_fallback": False, **subword},
     }
-    return prepare(config.parse(values, "test"), lambda line: None)
+    return preprocess(config.parse(values, "test"), lambda line: None)
 
 
 def best(lexicon, vocabularies, word):

@@ -11,10 +11,12 @@ import pytest
 
 from nmt import config
 from nmt.cli.preprocess import command
-from nmt.data.lexicon import learn_lexicon
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.lexicon_learning import learn_lexicon
+from nmt.data.prepared_data import Prepared
+from nmt.data.preprocess import preprocess
 from nmt.data.store import Store, StoreWriter
-from nmt.data.subword import UNK, Subword, Vocabularies
+from nmt.data.subword import Subword, Vocabularies
+from nmt.data.token_ids import UNK
 from nmt.errors import NmtError
 
 SOURCE = [f"the {a} {b} number {i % 30}" for i, (a, b) in enumerate((x, y) for x in "abcdef" for y in "uvwxyz")]
@@ -65,7 +67,7 @@ def quiet(line: str) -> None:
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("sampling", [0.0, 0.1])
 def test_what_comes_out(joint: bool, sampling: float, tmp_path: Path) -> None:
-    made = prepare(settings(tmp_path, subword={"joint": joint, "sampling": sampling}), quiet)
+    made = preprocess(settings(tmp_path, subword={"joint": joint, "sampling": sampling}), quiet)
     [(store, weight)] = made.train
     assert weight == 1.0 and store.is_text == (sampling > 0)
     assert text(store, made.vocabularies) == list(zip(SOURCE, TARGET, strict=True))
@@ -87,7 +89,7 @@ def test_nothing_depends_on_the_workers_or_the_chunks(tmp_path: Path, monkeypatc
     for workers, chunk in ((1, 1000), (1, 5), (2, 7)):
         monkeypatch.setattr("nmt.data.cleaning.PAIRS_PER_CHUNK", chunk)
         keys = {"workers": workers, "filters": filters, "train": corpus(tmp_path, "t", SOURCE * 2, TARGET * 2)}
-        prepare(settings(tmp_path, data=keys), quiet, force=True)
+        preprocess(settings(tmp_path, data=keys), quiet, force=True)
         files = digest(tmp_path / "prepared")
         del files["prepared.json"], files["checksums.json"]  # which hold the time of the input files
         results.append((files, Prepared.open(tmp_path / "prepared").fingerprint))
@@ -99,7 +101,7 @@ def test_filters_and_duplicates_over_all_corpora(tmp_path: Path) -> None:
     second = corpus(tmp_path, "b", ["x y", "x y", "n"], ["1 2", "1 3", "n"])
     lines: list[str] = []
     keys = {"train": [first | {"weight": 2}, second], "filters": {"duplicates": True, "max_words": 2, "copies": True}}
-    made = prepare(settings(tmp_path, data=keys), lines.append)
+    made = preprocess(settings(tmp_path, data=keys), lines.append)
     assert [text(store, made.vocabularies) for store, _ in made.train] == [[("x y", "1 2")], [("x y", "1 3")]]
     assert [weight for _, weight in made.train] == [2.0, 1.0]
     table = [line.split() for line in lines if line.startswith(("corpus", "a.s", "b.s", "together"))]
@@ -125,7 +127,7 @@ def test_any_characters_survive(tmp_path: Path) -> None:
         "normalization": "none",
         "filters": {"empty": False},
     }
-    made = prepare(settings(tmp_path, data=keys, subword={"vocab_size": 900}), quiet)
+    made = preprocess(settings(tmp_path, data=keys, subword={"vocab_size": 900}), quiet)
     lines = [line.decode() for line in raw]
     lines[0] = " " + lines[0]
     decoded = text(made.train[0][0], made.vocabularies)
@@ -142,13 +144,13 @@ def test_training_text_of_the_subword_model_is_drawn_evenly(tmp_path: Path, monk
 
     monkeypatch.setattr("nmt.data.encoding.Subword.train", spy)
     monkeypatch.setattr("nmt.data.cleaning.PAIRS_PER_CHUNK", 5)
-    prepare(settings(tmp_path, subword={"training_sentences": 24}), quiet)
+    preprocess(settings(tmp_path, subword={"training_sentences": 24}), quiet)
     assert drawn == [line for i in range(2, 36, 3) for line in (SOURCE[i], TARGET[i])]
 
 
 def test_nothing_is_done_twice(tmp_path: Path) -> None:
     lines: list[str] = []
-    first = prepare(settings(tmp_path), lines.append)
+    first = preprocess(settings(tmp_path), lines.append)
     before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
     for changes in (
         {},
@@ -156,23 +158,23 @@ def test_nothing_is_done_twice(tmp_path: Path) -> None:
         {"seed": 7, "training": {"max_steps": 3}},
     ):
         lines.clear()  # settings() writes the files again: same content, new time
-        assert prepare(settings(tmp_path, **changes), lines.append).fingerprint == first.fingerprint
+        assert preprocess(settings(tmp_path, **changes), lines.append).fingerprint == first.fingerprint
         assert lines == [f"nothing to do: {first.folder} is up to date"]
     assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")} == before
 
 
 def test_the_amount_of_sampling_is_no_reason_to_prepare_again(tmp_path: Path) -> None:
     lines: list[str] = []
-    prepare(settings(tmp_path, subword={"sampling": 0.1}), quiet)
-    prepare(settings(tmp_path, subword={"sampling": 0.2}), lines.append)
+    preprocess(settings(tmp_path, subword={"sampling": 0.1}), quiet)
+    preprocess(settings(tmp_path, subword={"sampling": 0.2}), lines.append)
     assert len(lines) == 1
-    prepare(settings(tmp_path), lines.append)
+    preprocess(settings(tmp_path), lines.append)
     assert len(lines) > 2
 
 
 @pytest.mark.parametrize("change", ["content", "settings", "damage", "force", "model"])
 def test_what_has_changed_is_done_again(change: str, tmp_path: Path) -> None:
-    first = prepare(settings(tmp_path), quiet)
+    first = preprocess(settings(tmp_path), quiet)
     store = tmp_path / "prepared" / "train-0" / "source.lengths"
     changes = {"lowercase": True} if change == "settings" else {}
     changed = settings(tmp_path, data=changes)
@@ -182,13 +184,13 @@ def test_what_has_changed_is_done_again(change: str, tmp_path: Path) -> None:
         store.write_bytes(b"")
     elif change == "model":
         (tmp_path / "prepared" / "joint.model").write_bytes(b"")
-    second = prepare(changed, quiet, force=change == "force")
+    second = preprocess(changed, quiet, force=change == "force")
     assert store.stat().st_size == 4 * len(SOURCE)
     assert (second.fingerprint == first.fingerprint) == (change in ("damage", "force", "model"))
 
 
 def test_failing_leaves_the_old_folder_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(settings(tmp_path), quiet)
+    preprocess(settings(tmp_path), quiet)
     before = digest(tmp_path / "prepared")
     names = {path.name for path in tmp_path.iterdir()}
 
@@ -197,21 +199,21 @@ def test_failing_leaves_the_old_folder_and_no_other(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(StoreWriter, "append", full)
     with pytest.raises(NmtError, match=r"No space left.*data\.prepared"):
-        prepare(settings(tmp_path), quiet, force=True)
+        preprocess(settings(tmp_path), quiet, force=True)
 
     def interrupted(self: StoreWriter, source: Any, target: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(StoreWriter, "append", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prepare(settings(tmp_path), quiet, force=True)
+        preprocess(settings(tmp_path), quiet, force=True)
     assert digest(tmp_path / "prepared") == before
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_all_pairs_dropped(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=r"data\.filters") as error:
-        prepare(settings(tmp_path, data={"filters": {"max_words": 2}}), quiet)
+        preprocess(settings(tmp_path, data={"filters": {"max_words": 2}}), quiet)
     assert "max_words" in str(error.value) and "36" in str(error.value)
 
 
@@ -226,7 +228,7 @@ def test_all_pairs_dropped(tmp_path: Path) -> None:
 )
 def test_mistakes_are_named(sections: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=message):
-        prepare(settings(tmp_path, **sections), quiet)
+        preprocess(settings(tmp_path, **sections), quiet)
     assert not (tmp_path / "prepared").exists()
 
 
@@ -238,7 +240,7 @@ def tagged(folder: Path, tag: str, **subword: Any) -> config.Config:
 
 
 def test_tags_stand_before_what_is_encoded_and_not_in_the_text(tmp_path: Path) -> None:
-    made = prepare(tagged(tmp_path, "<2low>"), quiet)
+    made = preprocess(tagged(tmp_path, "<2low>"), quiet)
     assert made.vocabularies.source.has_symbol("<2up>")
     symbol = made.vocabularies.source.encode(["<2up>"])[0]
     for store in (made.train[0][0], made.valid):
@@ -249,15 +251,15 @@ def test_tags_stand_before_what_is_encoded_and_not_in_the_text(tmp_path: Path) -
 
 def test_without_a_tag_no_word_is_taken_for_one(tmp_path: Path) -> None:
     valid = corpus(tmp_path, "none", ["None of them"], ["X"])
-    assert prepare(settings(tmp_path, data={"valid": valid}), quiet).valid_text[0] == ["None of them"]
+    assert preprocess(settings(tmp_path, data={"valid": valid}), quiet).valid_text[0] == ["None of them"]
 
 
 def test_reused_subwords_must_know_every_tag(tmp_path: Path) -> None:
-    first = prepare(tagged(tmp_path, "<2low>"), quiet)
+    first = preprocess(tagged(tmp_path, "<2low>"), quiet)
     values = tagged(tmp_path, "<2mid>", reuse=first.folder).model_dump()
     values["data"]["prepared"] = tmp_path / "again"
     with pytest.raises(NmtError, match="the tag <2mid> of a corpus is not one token"):
-        prepare(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"), quiet)
     assert not (tmp_path / "again").exists()
 
 
@@ -269,39 +271,39 @@ def test_a_symbol_that_the_text_cannot_hold_is_refused(
     data: dict[str, Any], symbol: str, normal: str, tmp_path: Path
 ) -> None:
     with pytest.raises(NmtError, match=f"user_symbols: '{symbol}' cannot be a symbol: .* make '{normal}' of it"):
-        prepare(settings(tmp_path, data=data, subword={"user_symbols": [symbol]}), quiet)
+        preprocess(settings(tmp_path, data=data, subword={"user_symbols": [symbol]}), quiet)
 
 
 def test_sampling_from_reused_subwords_needs_their_kind(tmp_path: Path) -> None:
-    first = prepare(settings(tmp_path, subword={"kind": "word", "byte_fallback": False}), quiet)
+    first = preprocess(settings(tmp_path, subword={"kind": "word", "byte_fallback": False}), quiet)
     values = settings(tmp_path, subword={"reuse": first.folder, "sampling": 0.1}).model_dump()
     values["data"]["prepared"] = tmp_path / "again"
     with pytest.raises(NmtError, match=r"are of kind word: set subword\.kind to that, not bpe"):
-        prepare(config.parse(values, "test"), quiet)
+        preprocess(config.parse(values, "test"), quiet)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_misaligned_files_and_an_empty_valid(workers: int, tmp_path: Path) -> None:
     bad = corpus(tmp_path, "bad", SOURCE, TARGET[:-1])
     with pytest.raises(NmtError, match=r"bad\.s has 36 lines but .*bad\.t has 35"):
-        prepare(settings(tmp_path, data={"train": bad, "workers": workers}), quiet)
+        preprocess(settings(tmp_path, data={"train": bad, "workers": workers}), quiet)
     with pytest.raises(NmtError, match=r"empty\.s.*validation corpus is empty"):
-        prepare(settings(tmp_path, data={"valid": corpus(tmp_path, "empty", [], [])}), quiet)
+        preprocess(settings(tmp_path, data={"valid": corpus(tmp_path, "empty", [], [])}), quiet)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
     precious = write(tmp_path / "prepared" / "thesis.tex", ["x"])
     with pytest.raises(NmtError, match=r"something else.*data\.prepared"):
-        prepare(settings(tmp_path), quiet, force=True)
+        preprocess(settings(tmp_path), quiet, force=True)
     assert precious.exists()
 
 
 def test_opening_what_is_not_there_or_was_exchanged(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=r"nmt preprocess --config"):
         Prepared.open(tmp_path / "nothing")
-    made = prepare(settings(tmp_path), quiet)
-    other = prepare(settings(tmp_path, data={"prepared": tmp_path / "other", "lowercase": True}), quiet)
+    made = preprocess(settings(tmp_path), quiet)
+    other = preprocess(settings(tmp_path, data={"prepared": tmp_path / "other", "lowercase": True}), quiet)
     (other.folder / "joint.model").replace(made.folder / "joint.model")
     with pytest.raises(NmtError, match=r"joint\.model: damaged or missing: its checksum is wrong; run nmt preprocess"):
         Prepared.open(made.folder)
@@ -312,7 +314,7 @@ def test_opening_what_is_not_there_or_was_exchanged(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named_and_the_data_is_made_anew(tmp_path: Path) -> None:
     wanted = settings(tmp_path)
-    made = prepare(wanted, quiet)
+    made = preprocess(wanted, quiet)
     names = sorted(path.relative_to(made.folder) for path in made.folder.rglob("*") if path.is_file())
     assert {Path("prepared.json"), Path("checksums.json"), Path("valid", "target.txt")} <= {*names}
     for name in names:
@@ -322,14 +324,14 @@ def test_a_damaged_file_is_named_and_the_data_is_made_anew(tmp_path: Path) -> No
             with pytest.raises(NmtError, match=rf"{name.name}.*run nmt preprocess --force"):
                 Prepared.open(made.folder)
             said: list[str] = []
-            again = prepare(wanted, said.append)
+            again = preprocess(wanted, said.append)
             assert "making it anew" in said[0] and again.fingerprint == made.fingerprint
             assert (made.folder / name).read_bytes() == before
 
 
 def test_unknown_characters_without_byte_fallback(tmp_path: Path) -> None:
     keys = {"valid": corpus(tmp_path, "v", ["the 你"], ["X"])}
-    made = prepare(settings(tmp_path, data=keys, subword={"byte_fallback": False, "vocab_size": 80}), quiet)
+    made = preprocess(settings(tmp_path, data=keys, subword={"byte_fallback": False, "vocab_size": 80}), quiet)
     assert Counter(made.valid.pair(0)[0].tolist())[UNK] == 1
 
 
@@ -341,7 +343,7 @@ def test_words_without_an_entry_are_numbered_for_a_model_that_copies(tmp_path: P
     for changes in ({}, {"reuse": tmp_path / "prepared"}):
         for copies in (False, True):
             chosen = {"subword": subword | changes, "model": {"decoder": {"copy_source": copies}}}
-            made = prepare(settings(tmp_path, data=data, **chosen), quiet)
+            made = preprocess(settings(tmp_path, data=data, **chosen), quiet)
             vocabulary = made.vocabularies.source
             assert vocabulary.size == 6
             a, b, n, m = vocabulary.encode(["aa bb"])[0] + ([6, 7] if copies else [UNK, UNK])
@@ -375,13 +377,13 @@ def with_invalid(folder: Path, lines: int, invalid: int) -> config.Config:
 
 def test_training_text_with_too_many_lines_that_are_not_utf8_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=r"other\.s: 3 of 2,000 lines are .*, the first is line 1,998; .*iconv"):
-        prepare(with_invalid(tmp_path, 2000, 3), quiet)
+        preprocess(with_invalid(tmp_path, 2000, 3), quiet)
     assert not (tmp_path / "prepared").exists()
 
 
 def test_a_few_pairs_that_are_not_utf8_are_dropped_and_counted(tmp_path: Path) -> None:
     said: list[str] = []
-    made = prepare(with_invalid(tmp_path, 2000, 2), said.append)
+    made = preprocess(with_invalid(tmp_path, 2000, 2), said.append)
     assert len(made.train[0][0]) == 1998
     assert any("other.s: 2 of 2,000 lines are not valid UTF-8, the first is line 1,999" in line for line in said)
     assert any("not UTF-8" in line and "kept" in line for line in said)
@@ -391,10 +393,10 @@ def test_lines_with_html_entities_are_counted_and_unescaped_where_asked_for(tmp_
     source, target = ["don &apos;t go &amp; stay"] * 5 + ["go"] * 5, ["geh &quot;nicht&quot;"] * 3 + ["geh"] * 7
     data = {"train": corpus(tmp_path, "other", source, target)}
     said: list[str] = []
-    prepare(settings(tmp_path, data=data), said.append)
+    preprocess(settings(tmp_path, data=data), said.append)
     assert any("8 lines with HTML entities (&apos; &quot;)" in line and "unescape_html" in line for line in said)
     said.clear()
-    made = prepare(settings(tmp_path, data=data | {"unescape_html": True}), said.append)
+    made = preprocess(settings(tmp_path, data=data | {"unescape_html": True}), said.append)
     pairs = text(made.train[0][0], made.vocabularies)
     assert pairs[0] == ("don 't go & stay", 'geh "nicht"') and not any("HTML" in line for line in said)
 
@@ -408,7 +410,7 @@ def test_a_tag_that_stands_in_the_file_is_not_doubled(tmp_path: Path) -> None:
         ],
         "valid": corpus(tmp_path, "held", ["<2de> the a", "the b", "<2fr> the c"], ["x"] * 3) | {"tag": "<2de>"},
     }
-    made = prepare(settings(tmp_path, data=data, subword=symbols), quiet)
+    made = preprocess(settings(tmp_path, data=data, subword=symbols), quiet)
     sources = [source for store, _ in (*made.train, (made.valid, 1.0)) for source, _ in text(store, made.vocabularies)]
     assert sources == [
         *("<2de> the a", "<2de> the a", "<2fr> the a", "<2fr> the a u"),
@@ -419,8 +421,8 @@ def test_a_tag_that_stands_in_the_file_is_not_doubled(tmp_path: Path) -> None:
 def test_a_header_that_was_not_named_is_pointed_out(tmp_path: Path) -> None:
     write(tmp_path / "t.tsv", ["English\tGerman", *(f"{s}\t{t}" for s, t in zip(SOURCE, TARGET, strict=True))])
     said: list[str] = []
-    made = prepare(settings(tmp_path, data={"train": {"tsv": tmp_path / "t.tsv"}}), said.append)
+    made = preprocess(settings(tmp_path, data={"train": {"tsv": tmp_path / "t.tsv"}}), said.append)
     assert len(made.train[0][0]) == 1 + len(SOURCE)
     assert any("looks like a header" in line and "header: true" in line for line in said)
-    made = prepare(settings(tmp_path, data={"train": {"tsv": tmp_path / "t.tsv", "header": True}}), quiet)
+    made = preprocess(settings(tmp_path, data={"train": {"tsv": tmp_path / "t.tsv", "header": True}}), quiet)
     assert len(made.train[0][0]) == len(SOURCE)

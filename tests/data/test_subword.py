@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt import config
-from nmt.data.subword import BOS, EOS, PAD, UNK, Subword, Vocabularies, has_seeded_samples
+from nmt.data.subword import Subword, Vocabularies, has_seeded_samples
+from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
 
 LINES = [

@@ -7,7 +7,7 @@ import pytest
 
 from nmt import config
 from nmt.data.subword import Subword
-from nmt.data.vectors import read_vectors
+from nmt.data.word_vectors import read_vectors
 from nmt.errors import NmtError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nmt.decoding.alignment import align, copied_words, pharaoh, raw_numbers, replace_unknown, word_numbers, words
+from nmt.decoding.word_alignment import align, copied_words, pharaoh, raw_numbers, replace_unknown, word_numbers, words
 
 
 class Spelled:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.cutting import cut, sentence_ends
+from nmt.decoding.long_lines import cut, sentence_ends
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from test_translator import WORDS, make, train
 from toy_model import ToyModel
 
 from nmt.data.subword import Subword
-from nmt.decoding.hypothesis import Options
-from nmt.decoding.output import render
+from nmt.decoding.output_formats import render
+from nmt.decoding.search_options import Options
 from nmt.decoding.translator import Settings
 
 LINES = ["the cat sat", "", "a mat", "the cat sat on a mat and the cat sat. heute schläft the cat."]

@@ -5,9 +5,9 @@ import torch
 from toy_model import ToyModel, batch, random_batch
 
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.force import force
-from nmt.decoding.hypothesis import Options
+from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.search import search
+from nmt.decoding.search_options import Options
 
 
 @pytest.mark.parametrize("method", ["beam", "greedy"])
@@ -26,5 +26,5 @@ def test_probabilities_are_averaged():
     models = [ToyModel(20, seed) for seed in range(3)]
     pair = batch([[4, 5, 6]], [0]), batch([[7, 8, 9, 10]], [0])
     arguments = (pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)
-    each = torch.tensor([force(model, *arguments)[0] for model in models], dtype=torch.float64)
-    assert force(Ensemble(models), *arguments)[0] == pytest.approx(each.exp().mean(0).log().tolist(), abs=1e-5)
+    each = torch.tensor([score_targets(model, *arguments)[0] for model in models], dtype=torch.float64)
+    assert score_targets(Ensemble(models), *arguments)[0] == pytest.approx(each.exp().mean(0).log().tolist(), abs=1e-5)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from nmt.decoding.entries import escape, read_n_best, read_objects, unescape, with_sources
+from nmt.decoding.input_formats import escape, read_n_best, read_objects, unescape, with_sources
 from nmt.errors import NmtError
 
 

@@ -8,11 +8,11 @@ import torch
 from architectures import EVERY, build, name_of, unrolled_logits
 from toy_model import all_targets, batch, random_batch
 
-from nmt.data.subword import BOS, EOS
+from nmt.data.token_ids import BOS, EOS
 from nmt.decoding.beam import beam_search
-from nmt.decoding.force import force
+from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Options
+from nmt.decoding.search_options import Options
 
 TOLERANCE = 1e-4  # nats a token: products of matrices of other sizes round otherwise, and steps add that up
 SPREAD = 0.8  # of the weights: far from uniform, so that rounding decides nothing
@@ -38,7 +38,7 @@ def test_unbounded_beam_is_exhaustive_search(architecture):
     asked = Options(beam_size=len(targets), n_best=len(targets))
     found = beam_search(model, batch([source], [3]), asked)[0]
     pairs = batch([source] * len(targets), [0] * len(targets)), batch(targets, [0] * len(targets))
-    scores = force(model, pairs[0].source, pairs[0].lengths, pairs[1].source, pairs[1].lengths)
+    scores = score_targets(model, pairs[0].source, pairs[0].lengths, pairs[1].source, pairs[1].lengths)
     ranked = sorted(((sum(s) / len(s), tuple(t)) for s, t in zip(scores, targets, strict=True)), reverse=True)
     assert [h.tokens for h in found] == [tokens for _, tokens in ranked]
     assert [h.score for h in found] == pytest.approx([value for value, _ in ranked], abs=TOLERANCE)
@@ -99,7 +99,7 @@ def test_no_repetition(architecture):
 def check_score(model, source, hypothesis):
     """The search's score is that of the scorer by steps, and that of training's unrolled network."""
     pair = batch([source], [0]), batch([list(hypothesis.tokens)], [0])
-    by_steps = force(model, pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)[0]
+    by_steps = score_targets(model, pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)[0]
     assert hypothesis.token_log_probs == pytest.approx(by_steps, abs=TOLERANCE)
     target = torch.tensor([[*hypothesis.tokens, EOS]])
     previous = torch.tensor([[BOS, *hypothesis.tokens]])

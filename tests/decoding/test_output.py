@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.output import open_output
-from nmt.decoding.streams import open_lines
+from nmt.decoding.line_input import open_lines
+from nmt.decoding.output_files import open_output
 from nmt.errors import NmtError
 
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from toy_model import ToyModel, all_targets, batch, random_batch
 
-from nmt.data.subword import BOS, EOS, PAD
+from nmt.data.token_ids import BOS, EOS, PAD
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.force import force
+from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Options
 from nmt.decoding.penalties import divisor
 from nmt.decoding.search import search
-from nmt.decoding.selection import Constraints
+from nmt.decoding.search_options import Options
+from nmt.decoding.token_constraints import Constraints
 from nmt.errors import NmtError
 
 ASKED = [(0, 1.5), (1, 1.0), (2, 1.0), (2, 1.5), (3, 1.2)]
@@ -104,7 +104,7 @@ def test_log_probabilities_stay_those_of_the_model(size, penalty, prune):
         for source, found in zip(sources, search(model, batch(sources, limits), asked), strict=True):
             for hypothesis in found:
                 pair = batch([source], [0]), batch([list(hypothesis.tokens)], [0])
-                [score] = force(model, pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)
+                [score] = score_targets(model, pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)
                 assert hypothesis.token_log_probs == pytest.approx(score, abs=1e-6)
                 assert hypothesis.log_prob == pytest.approx(sum(score), abs=1e-5)
                 expected = reference(model, source, list(hypothesis.tokens), size, penalty)

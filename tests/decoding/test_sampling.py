@@ -6,8 +6,8 @@ import pytest
 import torch
 from toy_model import ToyModel, batch
 
-from nmt.decoding.hypothesis import Options
 from nmt.decoding.sampling import draw_token, sample
+from nmt.decoding.search_options import Options
 
 
 def shares(log_probs, options, draws=20_000):

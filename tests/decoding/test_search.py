@@ -7,13 +7,13 @@ import pytest
 import torch
 from toy_model import ToyModel, all_targets, batch, random_batch
 
-from nmt.data.subword import EOS, UNK
+from nmt.data.token_ids import EOS, UNK
 from nmt.decoding.beam import beam_search
-from nmt.decoding.force import force
+from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Options
 from nmt.decoding.penalties import coverage, divisor
 from nmt.decoding.search import search
+from nmt.decoding.search_options import Options
 from nmt.errors import NmtError
 
 PENALTIES = [("none", 1.0, 0.0), ("average", 1.0, 0.0), ("average", 0.6, 0.3), ("gnmt", 0.8, 0.2), ("gnmt", 1.0, 0.0)]
@@ -26,7 +26,7 @@ def options(penalty=("average", 1.0, 0.0), **rest):
 
 def forced(model, sources, targets):
     pairs = batch(sources, [0] * len(sources)), batch(targets, [0] * len(targets))
-    return force(model, pairs[0].source, pairs[0].lengths, pairs[1].source, pairs[1].lengths)
+    return score_targets(model, pairs[0].source, pairs[0].lengths, pairs[1].source, pairs[1].lengths)
 
 
 def same(one, other):

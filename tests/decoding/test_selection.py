@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.decoding.selection import top
+from nmt.kernels.top_k import top_k
 
 
 @settings(max_examples=60, deadline=None)
@@ -16,10 +16,10 @@ def test_top_is_a_stable_sort(rows, size, count, seed, spread):
     values = (torch.randn(rows, size, generator=torch.Generator().manual_seed(seed)) * spread).round()
     values[values > 2 * spread] = -torch.inf
     ordered, ids = values.sort(dim=1, descending=True, stable=True)
-    found, where = top(values, count)
+    found, where = top_k(values, count)
     assert torch.equal(found, ordered[:, :count])
     assert torch.equal(where, ids[:, :count])
 
 
 def test_zeros_of_both_signs_are_equal():
-    assert top(torch.tensor([[-1.0, -0.0, 0.0]]), 3)[1].tolist() == [[1, 2, 0]]
+    assert top_k(torch.tensor([[-1.0, -0.0, 0.0]]), 3)[1].tolist() == [[1, 2, 0]]

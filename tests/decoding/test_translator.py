@@ -11,11 +11,11 @@ from nmt import config
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import translator as translator_module
-from nmt.decoding.hypothesis import Options
-from nmt.decoding.output import render, render_links
+from nmt.decoding.output_formats import render, render_links
+from nmt.decoding.search_options import Options
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
-from nmt.models.device import choose_device
+from nmt.kernels.device import choose_device
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "Katze", "schläft", "heute", "猫", "坐在", "垫子上"]
 HOSTILE = [

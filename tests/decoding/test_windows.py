@@ -4,7 +4,7 @@ import queue
 
 import pytest
 
-from nmt.decoding.windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
+from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
 from nmt.errors import NmtError
 
 

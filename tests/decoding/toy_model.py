@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.data.subword import BOS, EOS, PAD
+from nmt.data.token_ids import BOS, EOS, PAD
 from nmt.decoding.hypothesis import Sentences
 from nmt.models.state import StepOutput
 

@@ -1,4 +1,4 @@
-"""Scores agree with sacreBLEU's own command and with what the metrics mean."""
+"""Scores agree with sacreBLEU's command and with values computed by hand."""
 
 import math
 from typing import Any
@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 
 from nmt.errors import NmtError
 from nmt.evaluation import metrics
-from nmt.evaluation.metrics import (
-    METRICS,
-    Scoring,
-    corpus_scores,
-    default_tokenizer,
-    sentence_scores,
-    validation_bleu,
-)
+from nmt.evaluation.metrics import METRICS, Scoring, corpus_scores, default_tokenizer, sentence_scores, validation_bleu
 
 REFERENCE = ["Das ist ein kleiner Test.", "Der Hund schläft heute.", "Wir gehen morgen ins Kino."]
 OTHER = ["Dies ist ein kleiner Test.", "Heute schläft der Hund.", "Morgen gehen wir ins Kino."]
@@ -29,12 +22,12 @@ def values(hypotheses: list[str], references: list[list[str]], tokenize: str = "
 
 
 @pytest.mark.parametrize("tokenize", ["13a", "none", "zh", "char", "intl"])
-def test_copies_of_the_reference_are_perfect(tokenize: str) -> None:
+def test_reference_itself_has_perfect_scores(tokenize: str) -> None:
     found = values(REFERENCE, [REFERENCE], tokenize=tokenize)
     assert found == pytest.approx({"BLEU": 100, "chrF2": 100, "chrF2++": 100, "TER": 0})
 
 
-def test_nothing_in_common_is_zero() -> None:
+def test_text_without_common_words_has_bleu_zero() -> None:
     found = values(["x y z w"] * 3, [["a b c d"] * 3])
     assert found == pytest.approx({"BLEU": 0, "chrF2": 0, "chrF2++": 0, "TER": 100}, abs=1e-6)
 
@@ -48,7 +41,7 @@ def test_nothing_in_common_is_zero() -> None:
         ("a b c d a", "a b c d", 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25),
     ],
 )
-def test_bleu_by_hand(hypothesis: str, reference: str, bleu: float) -> None:
+def test_bleu_equals_hand_computed_value(hypothesis: str, reference: str, bleu: float) -> None:
     assert corpus_scores([hypothesis], [[reference]], ["bleu"], Scoring("none"))[0].value == pytest.approx(bleu)
 
 
@@ -63,12 +56,12 @@ def test_bleu_by_hand(hypothesis: str, reference: str, bleu: float) -> None:
         ("A b c", "a b c", Scoring(ter_case_sensitive=True), 100 / 3),
     ],
 )
-def test_ter_by_hand(hypothesis: str, reference: str, scoring: Scoring, ter: float) -> None:
+def test_ter_equals_hand_computed_value(hypothesis: str, reference: str, scoring: Scoring, ter: float) -> None:
     """One edit or one shift over the words of the reference; Chinese characters count as words only on request."""
     assert corpus_scores([hypothesis], [[reference]], ["ter"], scoring)[0].value == pytest.approx(ter)
 
 
-def test_options_of_one_metric_leave_the_others_alone() -> None:
+def test_options_affect_only_their_metric() -> None:
     """sacreBLEU's --tokenize and --lowercase are BLEU's; each other option names its metric."""
     plain = corpus_scores(HYPOTHESES, [REFERENCE, OTHER], METRICS)
     changed = {
@@ -86,7 +79,7 @@ def test_options_of_one_metric_leave_the_others_alone() -> None:
         assert {s.name for s, before in zip(scores, plain, strict=True) if s.value != before.value} <= names
 
 
-def test_sentences_have_the_scores_of_corpora_of_one_sentence() -> None:
+def test_sentence_scores_equal_scores_of_one_sentence_corpora() -> None:
     found = sentence_scores(HYPOTHESES, [REFERENCE, OTHER], METRICS)
     for n, hypothesis in enumerate(HYPOTHESES):
         alone = corpus_scores([hypothesis], [[REFERENCE[n]], [OTHER[n]]], METRICS)
@@ -95,18 +88,18 @@ def test_sentences_have_the_scores_of_corpora_of_one_sentence() -> None:
     assert "eff:yes" in found[0].signature
 
 
-def test_bleu_of_a_short_sentence_counts_the_orders_that_it_has() -> None:
+def test_bleu_of_a_short_sentence_uses_effective_order() -> None:
     assert sentence_scores(["a b"], [["a b"]], ["bleu"])[0].values == pytest.approx((100,))
     assert corpus_scores(["a b"], [["a b"]], ["bleu"])[0].value < 50
 
 
-def test_more_references_never_hurt() -> None:
+def test_additional_references_never_lower_the_score() -> None:
     one, two = values(HYPOTHESES, [REFERENCE]), values(HYPOTHESES, [REFERENCE, OTHER])
     assert two["BLEU"] >= one["BLEU"]
     assert two["chrF2"] >= one["chrF2"]
 
 
-def test_lowercase_forgives_case() -> None:
+def test_lowercase_ignores_case() -> None:
     shouted = [line.upper() for line in REFERENCE]
     assert corpus_scores(shouted, [REFERENCE], ["bleu"], Scoring(lowercase=True))[0].value == pytest.approx(100)
     assert corpus_scores(shouted, [REFERENCE], ["bleu"])[0].value < 50
@@ -131,7 +124,7 @@ def test_any_text_can_be_scored(lines: list[str]) -> None:
     ],
 )
 @pytest.mark.parametrize("installed", [2, 1, 0])
-def test_mecab_only_where_it_and_its_words_are_installed(
+def test_mecab_is_chosen_only_if_it_and_its_dictionary_are_installed(
     language: str, base: str, program: str, words: str, installed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = (program, words)[:installed]
@@ -146,7 +139,7 @@ def test_validation_bleu_works_for_every_language(language: str) -> None:
     assert validation_bleu(["", ""], lines, language) == 0
 
 
-def test_tokenisers_that_need_a_download_fail_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokeniser_without_its_download_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
@@ -167,6 +160,8 @@ def test_tokenisers_that_need_a_download_fail_clearly(monkeypatch: pytest.Monkey
         (["a"], [["a"]], {"metrics": ["blue"]}, "unknown metric 'blue'; known: bleu, chrf"),
     ],
 )
-def test_mistakes(hypotheses: list[str], references: list[list[str]], options: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_reported(
+    hypotheses: list[str], references: list[list[str]], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(NmtError, match=message):
         corpus_scores(hypotheses, references, **options)

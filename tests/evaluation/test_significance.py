@@ -1,4 +1,4 @@
-"""The paired bootstrap: what any such test must say, and that its seed is its only source of chance."""
+"""Properties of the paired bootstrap test; its seed is its only source of randomness."""
 
 import os
 
@@ -23,7 +23,7 @@ def p_values(system: System) -> list[float]:
     return [e.p_value for e in system.estimates if e.p_value is not None]
 
 
-def test_a_real_difference_is_found_and_a_tiny_one_is_not() -> None:
+def test_large_difference_is_significant_and_tiny_one_is_not() -> None:
     baseline, better, same = run(WORSE, REFERENCE, SLIGHTLY)
     assert p_values(baseline) == []
     assert max(p_values(better)) < 0.05
@@ -31,11 +31,11 @@ def test_a_real_difference_is_found_and_a_tiny_one_is_not() -> None:
     assert [system.name for system in (baseline, better, same)] == ["system 0", "system 1", "system 2"]
 
 
-def test_a_system_against_itself_is_never_significant() -> None:
+def test_identical_systems_are_not_significantly_different() -> None:
     assert p_values(run(WORSE, WORSE)[1]) == [1.0, 1.0]
 
 
-def test_seed_decides_and_the_environment_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seed_determines_the_result_and_the_environment_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SACREBLEU_SEED", "5")
     first, again, other = run(SLIGHTLY, REFERENCE), run(SLIGHTLY, REFERENCE), run(SLIGHTLY, REFERENCE, seed=7)
     assert first == again
@@ -48,14 +48,14 @@ def test_seed_decides_and_the_environment_is_left_alone(monkeypatch: pytest.Monk
     assert "SACREBLEU_SEED" not in os.environ
 
 
-def test_the_environment_may_leave_the_seed_to_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seed_none_in_the_environment_is_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SACREBLEU_SEED", "None")
     first, other = run(SLIGHTLY, REFERENCE, seed=None), run(SLIGHTLY, REFERENCE, seed=None)
     assert "seed:none" in first[0].estimates[0].score.signature
     assert [e.mean for e in first[0].estimates] != [e.mean for e in other[0].estimates]
 
 
-def test_numbers_are_plain_and_the_mean_is_near_the_score() -> None:
+def test_mean_of_samples_is_near_the_score() -> None:
     for system in run(WORSE, SLIGHTLY):
         for estimate in system.estimates:
             assert type(estimate.score.value) is type(estimate.mean) is type(estimate.half_width) is float
@@ -64,8 +64,8 @@ def test_numbers_are_plain_and_the_mean_is_near_the_score() -> None:
             assert "bs:200" in estimate.score.signature
 
 
-def test_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NmtError, match="two systems or more"):
+def test_invalid_arguments_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NmtError, match="two or more systems"):
         run(WORSE)
     with pytest.raises(NmtError, match="system 1 has 59 lines but reference 1 has 60"):
         run(WORSE, WORSE[1:])

@@ -6,10 +6,10 @@ import pytest
 import torch
 from architectures import VOCABULARY, batch, build
 
-from nmt.data.subword import BOS, EOS, PAD, UNK
-from nmt.decoding.force import force
-from nmt.models.copying import CopyGate
-from nmt.training.batch import DeviceBatch
+from nmt.data.token_ids import BOS, EOS, PAD, UNK
+from nmt.decoding.forced_decoding import score_targets
+from nmt.models.pointer_generator import CopyGate
+from nmt.training.microbatches import DeviceBatch
 from nmt.training.objective import target_log_probs
 
 
@@ -59,7 +59,7 @@ def test_words_without_an_entry_are_told_apart_in_training_as_in_search(place):
     real = (target != PAD).flatten().nonzero().squeeze(1)
     here = DeviceBatch(source, lengths, previous, target, real)
     log_prob, _ = target_log_probs(model, model(source, lengths, previous), here)
-    forced = force(model, source, lengths, target, (target != PAD).sum(1))
+    forced = score_targets(model, source, lengths, target, (target != PAD).sum(1))
     torch.testing.assert_close(log_prob, torch.tensor([value for row in forced for value in row]), rtol=0, atol=2e-5)
     log_prob.sum().backward()
     assert all(weight.grad.isfinite().all() for weight in model.parameters())

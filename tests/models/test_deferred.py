@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.models.deferred import deferred_gradients, linear, weighted_sum
+from nmt.kernels.deferred_gradients import deferred_gradients, linear, weighted_sum
 
 
 def run(weight, bias, states, x):

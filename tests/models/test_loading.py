@@ -10,7 +10,7 @@ from torch import nn
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.models.loading import load_meta, load_model, load_weights, save_weights
+from nmt.models.weights import load_meta, load_model, load_weights, save_weights
 
 
 def settings(**architecture):

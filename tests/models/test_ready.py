@@ -10,9 +10,11 @@ from architectures import EVERY, VOCABULARY, build, name_of
 from torch.nn import functional as F
 
 from nmt.errors import NmtError
-from nmt.models.device import check_trainable, choose_arithmetic
-from nmt.models.ready import LEVELS, Int8Product, PackedProduct, ready, weight_levels
-from nmt.models.ready import _can_pack as can_pack
+from nmt.kernels.device import check_trainable, choose_arithmetic
+from nmt.kernels.int8 import LEVELS, Int8Product, weight_levels
+from nmt.kernels.packed import PackedProduct
+from nmt.kernels.packed import can_pack as can_pack
+from nmt.models.inference import prepare_for_search
 
 HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
 needs_packing = pytest.mark.skipif(not can_pack(torch.zeros(1)), reason="this torch has no oneDNN")
@@ -33,21 +35,21 @@ def step(model):
 def test_every_architecture(architecture):
     model = build(**architecture).eval()
     expected = step(model)
-    torch.testing.assert_close(step(ready(model, "fp32")), expected)
+    torch.testing.assert_close(step(prepare_for_search(model, "fp32")), expected)
     spread = float(expected.std())
-    torch.testing.assert_close(step(ready(model, "bf16")), expected, rtol=0, atol=0.15 * spread)
+    torch.testing.assert_close(step(prepare_for_search(model, "bf16")), expected, rtol=0, atol=0.15 * spread)
     if HAS_INT8:
-        layers = ready(model, "int8").decoder.layers
+        layers = prepare_for_search(model, "int8").decoder.layers
         assert all(any(isinstance(part, Int8Product) for part in layer.modules()) for layer in layers)
-        torch.testing.assert_close(step(ready(model, "int8")), expected, rtol=0, atol=0.15 * spread)
+        torch.testing.assert_close(step(prepare_for_search(model, "int8")), expected, rtol=0, atol=0.15 * spread)
 
 
 @pytest.mark.parametrize("architecture", [{}, {"context_to": "next_input"}], ids=name_of)
 @torch.no_grad()
 def test_where_nothing_can_be_packed(architecture, monkeypatch):
-    monkeypatch.setattr("nmt.models.ready._can_pack", lambda weight: False)
+    monkeypatch.setattr("nmt.models.inference._can_pack", lambda weight: False)
     model = build(**architecture).eval()
-    for made in (ready(model, "fp32"), ready(model, "fp32", is_packed=False)):
+    for made in (prepare_for_search(model, "fp32"), prepare_for_search(model, "fp32", is_packed=False)):
         assert not any(isinstance(part, PackedProduct) for part in made.modules())
         torch.testing.assert_close(step(made), step(model))
 
@@ -73,7 +75,7 @@ def test_packed_product(dtype):
 def test_the_original_is_left_alone():
     model = build().train()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    ready(model, "bf16")
+    prepare_for_search(model, "bf16")
     assert model.training and all(weight.requires_grad for weight in model.parameters())
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
@@ -112,7 +114,7 @@ def test_int8_is_for_the_processor():
 
 
 def test_training_in_bf16_is_refused_where_the_cpu_has_no_lstm_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.models.device.has_bf16_lstm", lambda: False)
+    monkeypatch.setattr("nmt.kernels.device.has_bf16_lstm", lambda: False)
     with pytest.raises(NmtError, match=r"training\.precision bf16: this CPU has no AVX-512.*fp32"):
         check_trainable("bf16", torch.device("cpu"))
     check_trainable("fp32", torch.device("cpu"))

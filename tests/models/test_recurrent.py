@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nmt.models.cells import INPUT_GAIN
-from nmt.models.recurrent import RecurrentLayer, last_real, reverse
+from nmt.models.recurrent_layer import RecurrentLayer, last_real, reverse
 
 
 @pytest.mark.parametrize(("cell", "reference"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell), ("rnn", nn.RNNCell)])

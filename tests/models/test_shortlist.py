@@ -6,12 +6,13 @@ import torch
 from architectures import VOCABULARY, batch, build
 
 from nmt.data.lexicon import CANDIDATES, Lexicon
-from nmt.data.subword import EOS, UNK
+from nmt.data.token_ids import EOS, UNK
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Options, Sentences
-from nmt.models.ready import ready
+from nmt.decoding.hypothesis import Sentences
+from nmt.decoding.search_options import Options
+from nmt.models.inference import prepare_for_search
 from nmt.models.shortlist import Shortlister
 
 SEARCHES = [(greedy_search, Options(beam_size=1)), (beam_search, Options(beam_size=4, n_best=4))]
@@ -39,8 +40,8 @@ def sentences(shortlister, rows=slice(None)):
 def test_only_what_the_sentence_allows(search, options, models, arithmetic):
     if arithmetic == "int8" and not hasattr(torch.ops.onednn, "qlinear_pointwise"):
         pytest.skip("this torch has no oneDNN")
-    one = ready(build(), arithmetic)
-    model = one if models == 1 else Ensemble([one, ready(build(start="zero"), arithmetic)])
+    one = prepare_for_search(build(), arithmetic)
+    model = one if models == 1 else Ensemble([one, prepare_for_search(build(start="zero"), arithmetic)])
     shortlister = Shortlister(lexicon(common=[6]), 2, VOCABULARY)
     given = sentences(shortlister)
     whole = search(model, given, options)
@@ -58,7 +59,7 @@ def test_only_what_the_sentence_allows(search, options, models, arithmetic):
 
 @pytest.mark.parametrize(("search", "options"), SEARCHES, ids=["greedy", "beam"])
 def test_the_whole_vocabulary_is_no_restriction(search, options):
-    model = ready(build(), "fp32")
+    model = prepare_for_search(build(), "fp32")
     everything = Shortlister(lexicon(common=range(4, VOCABULARY)), 1, VOCABULARY)
     with_list, without = (search(model, sentences(each), options) for each in (everything, None))
     for one, other in zip(with_list, without, strict=True):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from nmt import config as schema
 from nmt.config import Config, Model
-from nmt.data.prepare import prepare
+from nmt.data.preprocess import preprocess
 from nmt.errors import NmtError
 from nmt.models.seq2seq import Seq2Seq
 from scripts import reporting
@@ -173,7 +173,7 @@ def small_config(folder: Path) -> Config:
 
 
 def test_other_toolkits_read_the_same_pieces_from_a_complete_vocabulary(tmp_path: Path) -> None:
-    prepared = prepare(small_config(tmp_path), lambda line: None)
+    prepared = preprocess(small_config(tmp_path), lambda line: None)
     text = toolkits.write_text(prepared, tmp_path / "text")
     subword = prepared.vocabularies.source
     vocabulary = Path(text.path("vocabulary", "source")).read_text(encoding="utf-8").split("\n")[:-1]
@@ -258,7 +258,7 @@ def test_training_and_search_are_measured_on_synthetic_text(tmp_path: Path) -> N
 
 def test_every_part_of_a_training_step_is_timed(tmp_path: Path) -> None:
     config = small_config(tmp_path)
-    prepare(config, lambda line: None)
+    preprocess(config, lambda line: None)
     found = training_profile.profile(config, tmp_path)
     assert set(found["parts"]) == {
         "encoder", "decoder", "output, loss", "backward", "clip, optimizer", "rest", "together",

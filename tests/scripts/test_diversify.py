@@ -7,7 +7,7 @@ import pytest
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.runs import Run
+from nmt.storage.run_folder import Run
 from scripts.experiments import diversify
 
 
@@ -20,7 +20,8 @@ def test_both_directions_translate_the_whole_training_text(tiny_config: Path) ->
     lines = len(Path("s").read_text().splitlines())
     for name in ("train.source", "train.target", "forward-seed3.target", "backward-seed3.source"):
         assert len((folder / name).read_text().splitlines()) == lines
-    backward, last = (Run(Path("runs") / name).config for name in ("tiny-backward-seed3", "tiny-diverse"))
+    runs = [Run(Path("runs") / name) for name in ("tiny-backward-seed3", "tiny-diverse")]
+    backward, last = map(config.load_run_config, runs)
     assert (backward.data.train[0].source, backward.data.train[0].target) == (Path("t"), Path("s"))
     assert last.training.max_steps == 3 and last.subword.reuse == Path("runs") / "tiny-seed3"
     corpora = [(corpus.source, corpus.target) for corpus in last.data.train]

@@ -12,7 +12,7 @@ from architectures import parts_of
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.models import decoder
+from nmt.models.decoders import base
 from scripts.fault_injection import cases, input_cases, kill, random_configs
 from scripts.fault_injection.cases import Case
 from scripts.fault_injection.load import Watched
@@ -115,8 +115,8 @@ def test_unroll_equals_step_for_every_network_that_the_schema_accepts(seed):
 
 
 def test_a_difference_between_unroll_and_step_is_found(monkeypatch):
-    attend = decoder.Decoder.attend
-    monkeypatch.setattr(decoder.Decoder, "attend", lambda *given: (attend(*given)[0] + 1, *attend(*given)[1:]))
+    attend = base.Decoder.attend
+    monkeypatch.setattr(base.Decoder, "attend", lambda *given: (attend(*given)[0] + 1, *attend(*given)[1:]))
     found = random_configs.compare_unroll_and_step(parts_of(context_to="output"))
     assert len(found) == 1 and found[0].startswith("unroll and step differ by")
 

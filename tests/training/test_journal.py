@@ -2,13 +2,13 @@
 
 import sys
 
-from nmt.runs import Run
-from nmt.training.journal import Journal
+from nmt.storage.run_folder import Run
+from nmt.training.training_log import TrainingLog
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with Journal(Run(tmp_path), 2, 5) as journal:
+    with TrainingLog(Run(tmp_path), 2, 5) as journal:
         journal.say("words")
         journal.advance()
         journal.show(3, 1.5, 1000.0, 0.1)

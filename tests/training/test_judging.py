@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from tiny_training import break_off, equal, run, stop_after, tiny, untimed
 
-from nmt import checksums
 from nmt.config import Training
-from nmt.reports.curves import draw
-from nmt.reports.log import read_history
-from nmt.reports.page import write_report
-from nmt.runs import Run, read_log
+from nmt.reports.history import read_history
+from nmt.reports.learning_curves import draw
+from nmt.reports.report_page import write_report
+from nmt.storage import checksums
+from nmt.storage.run_folder import Run, read_log
+from nmt.training.best_checkpoint import update_best
 from nmt.training.checkpoint import Progress
-from nmt.training.judging import judge
 from nmt.training.session import train
-from nmt.training.stopping import Interrupted
+from nmt.training.signals import Interrupted
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Result
 
@@ -29,7 +29,7 @@ def judged(validations, **settings):
     progress, best = Progress(), []
     for number, (loss, bleu) in enumerate(validations, 1):
         progress.step = 10 * number
-        if judge(progress, Training(**{"warmup_steps": 0, **settings}), loss, bleu):
+        if update_best(progress, Training(**{"warmup_steps": 0, **settings}), loss, bleu):
             best.append(progress.step)
     return progress, best
 

@@ -6,10 +6,10 @@ from architectures import batch, build, unrolled_logits
 from torch.nn import functional as F
 
 from nmt import config
-from nmt.data.subword import BOS, EOS, PAD
+from nmt.data.token_ids import BOS, EOS, PAD
 from nmt.training import cross_entropy
-from nmt.training.batch import DeviceBatch
 from nmt.training.cross_entropy import output_cross_entropy, token_log_probs
+from nmt.training.microbatches import DeviceBatch
 from nmt.training.objective import likelihood_loss
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from nmt.config import Training
-from nmt.models.recurrent import RecurrentLayer
-from nmt.training.optimization import MovingAverage, build_optimizer, clipped_step, learning_rate, mean_weights
+from nmt.models.recurrent_layer import RecurrentLayer
+from nmt.training.learning_rate import learning_rate
+from nmt.training.optimizer import MovingAverage, build_optimizer, clipped_step, mean_weights
 
 COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
 

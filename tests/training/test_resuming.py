@@ -10,15 +10,17 @@ import pytest
 from safetensors.numpy import load_file
 from tiny_training import equal, run, stop_after, tiny, untimed, with_model
 
-from nmt import checksums, config
-from nmt.data import former_format
-from nmt.data.prepare import prepare
-from nmt.data.subword import EOS, Vocabularies
+from nmt import config
+from nmt.data import manifest_v1
+from nmt.data.preprocess import preprocess
+from nmt.data.subword import Vocabularies
+from nmt.data.token_ids import EOS
 from nmt.errors import NmtError
-from nmt.runs import Run, read_log
+from nmt.storage import checksums
+from nmt.storage.run_folder import Run, read_log
 from nmt.training import checkpoint
 from nmt.training.session import train
-from nmt.training.stopping import Interrupted
+from nmt.training.signals import Interrupted
 from nmt.training.trainer import Trainer
 
 
@@ -181,7 +183,7 @@ def test_dropout_may_change_and_is_used_from_then_on(here, monkeypatch):
     assert not equal(one, other)
     [line] = [line for line in heard if line.startswith("changed since")]
     assert "model.dropout.embedding " in line and "-> 0.0" in line
-    assert other.config.model.dropout.layer == 0.0
+    assert config.load_run_config(other).model.dropout.layer == 0.0
 
 
 @pytest.mark.parametrize("is_remade", [False, True])
@@ -195,12 +197,12 @@ def test_a_run_of_an_older_version_goes_on(here, monkeypatch, is_zipped, is_rema
     whole = run(changed(tiny("whole"), data={"train": corpus}))
     found = stopped(monkeypatch, settings)
     header = json.loads(Path("prepared-False/prepared.json").read_text())
-    former = former_format.former_fingerprint(settings, settings, Vocabularies.load(found.subword))
+    former = manifest_v1.former_fingerprint(settings, settings, Vocabularies.load(found.subword))
     meta = found.checkpoint("last") / "meta.json"
     meta.write_text(json.dumps(json.loads(meta.read_text()) | {"data": former}))
     checksums.write(found.checkpoint("last"))
     if not is_remade:
-        monkeypatch.setattr("nmt.data.prepare.read_header", lambda folder: header | {"former_fingerprint": former})
+        monkeypatch.setattr("nmt.data.preprocess.read_header", lambda folder: header | {"former_fingerprint": former})
         Path("train.tgt").unlink()
     assert equal(whole, run(settings, resume=True))
     saved = json.loads((found.checkpoint("last") / "meta.json").read_text())
@@ -244,7 +246,7 @@ def test_the_prepared_data_may_be_elsewhere_and_made_anew(here, monkeypatch):
     stopped(monkeypatch, tiny("parts"))
     Path("prepared-False").rename("elsewhere")
     settings = changed(tiny("parts"), data={"prepared": "elsewhere"})
-    prepare(settings, lambda line: None, force=True)
+    preprocess(settings, lambda line: None, force=True)
     assert equal(whole, run(settings, resume=True))
     assert [entry["event"] for entry in read_log(whole.log)][-1] == "end"
     assert load_file(whole.checkpoint() / "model.safetensors")

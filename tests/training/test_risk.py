@@ -7,9 +7,10 @@ import torch
 from architectures import batch, build
 
 from nmt import config
-from nmt.data.subword import BOS, EOS, PAD, UNK, UNKNOWN
-from nmt.training import risk
-from nmt.training.batch import DeviceBatch
+from nmt.data.subword import UNKNOWN
+from nmt.data.token_ids import BOS, EOS, PAD, UNK
+from nmt.training import minimum_risk
+from nmt.training.microbatches import DeviceBatch
 
 SETTINGS = config.Training(objective="risk", init_from="x", risk_samples=4, risk_sharpness=0.5)
 
@@ -39,9 +40,9 @@ def given():
 @pytest.mark.parametrize("architecture", [{}, {"context_to": "next_input", "copy_source": True}])
 def test_the_definition(architecture):
     model = build(**architecture)
-    loss = risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3)
+    loss = minimum_risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3)
     references = [(5, 6, 7), (8,), (9, 10)]
-    candidates = risk._draw(model, given(), [list(r) for r in references], 4, 3)
+    candidates = minimum_risk._draw(model, given(), [list(r) for r in references], 4, 3)
     assert [found[0] for found in candidates] == references and max(map(len, candidates)) > 2
     expected, nll = 0.0, 0.0
     for row, found in enumerate(candidates):
@@ -64,13 +65,13 @@ def test_the_definition(architecture):
 
 def test_a_step_lowers_the_risk(monkeypatch):
     model = build()
-    candidates = risk._draw(model, given(), [[5, 6, 7], [8], [9, 10]], 4, 3)
-    monkeypatch.setattr(risk, "_draw", lambda *_: candidates)  # the same ones after the step
+    candidates = minimum_risk._draw(model, given(), [[5, 6, 7], [8], [9, 10]], 4, 3)
+    monkeypatch.setattr(minimum_risk, "_draw", lambda *_: candidates)  # the same ones after the step
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-    before = risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3).minimised
+    before = minimum_risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3).minimised
     before.backward()
     optimizer.step()
-    assert risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3).minimised < before
+    assert minimum_risk.risk_loss(model, model, given(), SETTINGS, Digits(), overlap, seed=3).minimised < before
 
 
 def test_unknown_and_copied_words_match_only_themselves(monkeypatch):
@@ -89,8 +90,8 @@ def test_unknown_and_copied_words_match_only_themselves(monkeypatch):
     target = torch.tensor([[5, UNK, 11, EOS], [12, EOS, PAD, PAD], [9, 13, EOS, PAD]])
     pairs = dataclasses.replace(given(), target=target)
     drawn = [[(5, UNK, 11), (5, UNK, 12)], [(12,), (UNK,)], [(9, 13), (9, 13, 4)]]
-    monkeypatch.setattr(risk, "_draw", lambda *_: drawn)
+    monkeypatch.setattr(minimum_risk, "_draw", lambda *_: drawn)
     model = build(copy_source=True, context_to="next_input")
-    risk.risk_loss(model, model, pairs, SETTINGS, Words(), score, seed=3)
+    minimum_risk.risk_loss(model, model, pairs, SETTINGS, Words(), score, seed=3)
     in_common = [[word for word in hypothesis if word in reference] for hypothesis, reference in told]
     assert [len(words) for words in in_common] == [3, 1, 1, 0, 2, 2]

@@ -7,8 +7,8 @@ import torch
 from architectures import batch, build
 
 from nmt import config
-from nmt.data.subword import BOS, PAD
-from nmt.training.batch import DeviceBatch
+from nmt.data.token_ids import BOS, PAD
+from nmt.training.microbatches import DeviceBatch
 from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
 
 

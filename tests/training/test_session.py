@@ -16,17 +16,17 @@ from safetensors.numpy import load_file
 from tiny_training import break_off, equal, run, stop_after, tiny, untimed, with_model, write_corpus
 
 from nmt import config
-from nmt.data.prepare import Prepared
+from nmt.data.prepared_data import Prepared
 from nmt.data.subword import Vocabularies
 from nmt.decoding.translator import Settings, Translator
 from nmt.errors import NmtError
-from nmt.evaluation.evaluate import evaluate, read_split
 from nmt.evaluation.metrics import DEFAULTS
-from nmt.models.loading import load_model
-from nmt.runs import Run, find_run, read_log
+from nmt.evaluation.test_sets import evaluate, read_split
+from nmt.models.weights import load_model
+from nmt.storage.run_folder import Run, find_run, read_log
 from nmt.training import checkpoint, trainer
 from nmt.training.session import train
-from nmt.training.stopping import Interrupted
+from nmt.training.signals import Interrupted
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Result
 
@@ -269,9 +269,9 @@ def test_a_run_can_be_made_longer_without_the_corpora(here):
 def test_changed_data_is_refused(here):
     run(tiny(max_steps=3))
     Path("train.src").write_text(Path("train.src").read_text().replace("ba", "be"))
-    from nmt.data.prepare import prepare
+    from nmt.data.preprocess import preprocess
 
-    prepare(tiny(max_steps=6), lambda line: None)
+    preprocess(tiny(max_steps=6), lambda line: None)
     with pytest.raises(NmtError, match=r"step-3 was not trained on the data in prepared-False"):
         run(tiny(max_steps=6), resume=True)
 

@@ -6,7 +6,7 @@ import pytest
 
 from nmt import config
 from nmt.evaluation.metrics import sentence_scorer, validation_bleu
-from nmt.runs import read_log
+from nmt.storage.run_folder import read_log
 from nmt.training.session import train
 from nmt.training.validation import advice
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nmt import config
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepared_data import Prepared
+from nmt.data.preprocess import preprocess
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.validation import Validator, scored_pairs
 
@@ -35,7 +36,7 @@ def made(folder: Path, valid: list[tuple[str, str]], tag: str | None) -> tuple[c
         "decoding": {"max_source_tokens": 4},
     }
     parsed = config.parse(values, "test")
-    return parsed, prepare(parsed, lambda line: None)
+    return parsed, preprocess(parsed, lambda line: None)
 
 
 @pytest.mark.parametrize("tag", [None, "<2de>"])

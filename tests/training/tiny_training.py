@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from nmt import config
-from nmt.runs import read_log
+from nmt.storage.run_folder import read_log
 from nmt.training.session import train
 from nmt.training.trainer import Trainer
 

@@ -1,0 +1,90 @@
+"""Open the prepared data that training reads, and check that it is complete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config
+from nmt.data import manifest, manifest_v1
+from nmt.data.store import Store
+from nmt.data.subword import Vocabularies
+from nmt.errors import NmtError
+from nmt.storage import checksums
+from nmt.storage.json_text import parse_json
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A finished folder of prepared data."""
+
+    folder: Path
+    vocabularies: Vocabularies
+    train: list[tuple[Store, float]]
+    """The store and the weight of each training corpus."""
+    valid: Store
+    valid_text: tuple[list[str], list[str]]
+    """Normalised source lines, and target lines exactly as in the file."""
+    fingerprint: str
+    """Changes with the content of the inputs and with the settings they were prepared with."""
+    former_fingerprint: str | None = None
+    """What an older version that prepared the folder took for the fingerprint."""
+
+    @classmethod
+    def open(cls, folder: Path, weights: Sequence[float] | None = None) -> "Prepared":
+        """Open a prepared folder, with these `weights` of the training corpora or those it was made with.
+
+        Raises `NmtError` if it is missing or damaged, or has another number of training corpora.
+        """
+        header = read_header(folder)
+        checksums.check_all(folder, "run nmt preprocess --force")
+        vocabularies = Vocabularies.load(folder)
+        if vocabularies.fingerprint != header["vocabularies"]:
+            names = " or ".join(str(folder / name) for name in vocabularies.names)
+            raise NmtError(
+                f"{names} is not the subword model that {folder / 'prepared.json'} was made with; "
+                "run nmt preprocess --force"
+            )
+        weights = header["weights"] if weights is None else weights
+        if len(weights) != len(header["weights"]):
+            raise NmtError(
+                f"{folder} holds {len(header['weights'])} training corpora, and data.train has {len(weights)}; "
+                "run nmt preprocess"
+            )
+        return cls(
+            folder=folder,
+            vocabularies=vocabularies,
+            train=[(Store.open(folder / f"train-{i}"), float(w)) for i, w in enumerate(weights)],
+            valid=Store.open(folder / "valid"),
+            valid_text=(_read_text(folder / "valid" / "source.txt"), _read_text(folder / "valid" / "target.txt")),
+            fingerprint=header["fingerprint"],
+            former_fingerprint=header.get("former_fingerprint"),
+        )
+
+
+def _read_text(path: Path) -> list[str]:
+    try:
+        return path.read_bytes().decode("utf-8").split("\n")[:-1]
+    except (OSError, UnicodeDecodeError):
+        raise NmtError(f"{path}: missing or corrupt; run nmt preprocess --force") from None
+
+
+def read_header(folder: Path) -> dict[str, Any]:
+    """Return what a prepared folder says it was made from, see `inputs.header`; raises `NmtError`."""
+    path = folder / "prepared.json"
+    try:
+        header: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
+        if header["settings"]["format"] < manifest.FORMAT:
+            header = manifest_v1.converted(header)
+        if not {"settings", "inputs", "files", "weights", "vocabularies", "fingerprint"} <= header.keys():
+            raise ValueError
+    except FileNotFoundError:
+        raise NmtError(f"{folder}: holds no prepared data; run nmt preprocess --config CONFIG") from None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
+    return header
+
+
+def is_made_for(folder: Path, config: Config) -> bool:
+    """Tell whether a prepared folder was made with the settings of `config`."""
+    return bool(read_header(folder)["settings"] == manifest.settings(config))

@@ -1,0 +1,66 @@
+"""Where and in what arithmetic a model runs."""
+
+import copy
+from typing import Literal, TypeVar
+
+import torch
+from torch import nn
+
+from nmt.errors import NmtError
+
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+Arithmetic = Literal["fp32", "bf16", "int8"]
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """Return the device; auto is the GPU where there is one. Raises `NmtError` where cuda is asked for and missing."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise NmtError(
+            "--device cuda, or training.device: torch sees no GPU; choose cpu, or install a torch built for your GPU"
+        )
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def set_cudnn_precision(arithmetic: Arithmetic, device: torch.device) -> None:
+    """Let cuDNN compute in float32 where that is what was asked for: by default it rounds factors to 10 bits (TF32)."""
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = arithmetic != "fp32"
+
+
+def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
+    """Return in what matrix products run: auto takes bfloat16 where the hardware has the instructions.
+
+    Raises `NmtError` where int8, which is for search on a processor, is asked of what cannot do it.
+    """
+    if precision == "int8" and (device.type != "cpu" or not hasattr(torch.ops.onednn, "qlinear_pointwise")):
+        raise NmtError("--precision int8 needs --device cpu and a torch with oneDNN; use bf16 or fp32")
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bf16 = torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if has_bf16 else "fp32"
+
+
+def has_bf16_lstm() -> bool:
+    """Return whether this CPU can train an LSTM in bfloat16: oneDNN has one, or torch was built without oneDNN."""
+    return not torch._C._has_mkldnn or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def check_trainable(arithmetic: Arithmetic, device: torch.device) -> None:
+    """Raise `NmtError` where a CPU cannot train in bfloat16: without AVX-512 oneDNN has no such LSTM."""
+    if arithmetic == "bf16" and device.type == "cpu" and not has_bf16_lstm():
+        raise NmtError(
+            "training.precision bf16: this CPU has no AVX-512, which training in bfloat16 needs; set "
+            "training.precision: fp32 (or auto)"
+        )
+
+
+def copy_network(model: Network) -> Network:
+    """Return a copy of `model` on its device, where the weights of each recurrent layer lie in one piece for cuDNN.
+
+    A copy alone has them in pieces; moving it, be it nowhere, puts them together.
+    """
+    return copy.deepcopy(model).to(next(model.parameters()).device)

@@ -1,0 +1,1 @@
+"""Files: atomic writes, checksums, run folders, locks."""

@@ -1,0 +1,32 @@
+"""Read and write JSON: null for NaN and infinite numbers, which JSON does not have."""
+
+import json
+import math
+from typing import Any
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; NaN and infinite numbers, which older versions wrote, are read as None.
+
+    Raises `ValueError` if the text is not JSON or is nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=lambda name: None)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def dump_json(value: Any, indent: int | None = None, ensure_ascii: bool = True, sort_keys: bool = False) -> str:
+    """Return `value` as JSON, with null in place of NaN and of infinite numbers, which JSON does not have."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with None in place of each float that is not finite, at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return value
