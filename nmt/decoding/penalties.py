@@ -8,10 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-LengthPenalty = Literal["none", "average", "gnmt"]
 
-
-def length_divisor(penalty: LengthPenalty, alpha: float, length: int) -> float:
+def length_divisor(penalty: Literal["none", "average", "gnmt"], alpha: float, length: int) -> float:
     """Return the divisor of the log-probability of a hypothesis with `length` tokens, EOS included.
 
     It never decreases with `length`. The early stopping of beam search relies on this.
