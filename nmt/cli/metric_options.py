@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from nmt.cli.options import Finite, together
+from nmt.cli.options import Finite, combine_options
 from nmt.cli.strict_parsing import Command, check_usage
 from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, SMOOTH_METHODS, Scoring
 
-scoring_options = together(
+scoring_options = combine_options(
     click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU."),
     click.option("--smooth-method", type=click.Choice(SMOOTH_METHODS), help="Smoothing method of BLEU; default exp."),
     click.option(

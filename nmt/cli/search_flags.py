@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from nmt.cli.options import Command, Finite, exclude, flag, together
+from nmt.cli.options import Command, Finite, combine_options, exclude, flag
 from nmt.cli.strict_parsing import check_usage
 from nmt.config import Config
 from nmt.decoding.search_options import SearchOptions
@@ -34,7 +34,7 @@ def _type_of(name: str) -> "click.ParamType[Any]":
 
 beam_size = _option("beam_size", "-b", help="Hypotheses kept per sentence; 1 is greedy search.")
 
-search = together(
+search = combine_options(
     beam_size,
     click.option("--greedy", is_flag=True, help="Take the most probable token at each step."),
     _option("length_penalty", help="Divisor of the log-probability in the score."),
@@ -75,7 +75,7 @@ search = together(
 SAMPLING = ("temperature", "top_k", "top_p", "seed")
 """Options that only `--sample` uses."""
 
-sampling = together(
+sampling = combine_options(
     click.option("--sample", is_flag=True, help="Draw each token at random."),
     _option("temperature", help="Below 1 makes probable tokens more probable; default 1."),
     _option("top_k", help="Draw from the K most probable tokens; default 0, from all."),

@@ -161,12 +161,13 @@ def restore(
         load_weights(model, checkpoint / "model.safetensors")
     tensors = load_tensors(training / "optimizer.safetensors")
     for name, weight in model.named_parameters():
-        if not any(f"{name}/{key}" in tensors for key in STATE_KEYS):
+        state = {key: tensors[f"{name}/{key}"] for key in STATE_KEYS if f"{name}/{key}" in tensors}
+        if not state:
             continue  # this weight has never had a gradient
-        try:
-            optimizer.state[weight] = {key: _copy_state(tensors[f"{name}/{key}"], weight, key) for key in STATE_KEYS}
-        except (KeyError, RuntimeError):
-            raise NmtError(f"{training / 'optimizer.safetensors'}: does not fit the configuration ({name})") from None
+        if any(key not in state or (key != "step" and state[key].shape != weight.shape) for key in STATE_KEYS):
+            raise NmtError(f"{training / 'optimizer.safetensors'}: does not fit the configuration ({name})")
+        # Copies, because the tensors are unaligned memory maps of a file that may be deleted.
+        optimizer.state[weight] = {key: tensor.to(weight.device, copy=True) for key, tensor in state.items()}
     return progress
 
 
@@ -211,12 +212,6 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
         if weight in optimizer.state
         for key in STATE_KEYS
     }
-
-
-def _copy_state(tensor: Tensor, weight: Tensor, key: str) -> Tensor:
-    if key != "step" and tensor.shape != weight.shape:
-        raise RuntimeError("shape")
-    return tensor.to(weight.device, copy=True)  # the tensor is an unaligned memory map of a file that may be deleted
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

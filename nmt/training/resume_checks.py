@@ -5,11 +5,12 @@ The files of the text may have moved. Corpus weights, dropout and the section `t
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, load_run_config
+from nmt.config import TEXT_KEYS, Config, load_run_config
 from nmt.data import manifest, manifest_v1
 from nmt.data.prepared_data import Prepared, is_made_for, read_header
 from nmt.data.subword import Vocabularies
@@ -19,9 +20,14 @@ from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
 
 logger = logging.getLogger(__name__)
-Change = tuple[str, Any, Any]
-"""A key, its value when the run began and its value now."""
 RENAME_REMEDY = "choose another name (--set name=NAME)"
+MAY_CHANGE = re.compile(r"training\.|model\.dropout\.|data\.(train\.\d+|valid)\.(source|target|tsv|weight)$")
+"""Keys whose change is logged."""
+MUST_STAY = re.compile(
+    r"seed$|subword\.(?!reuse$)|model\.(?!embedding\.(source|target)_vectors$)|data\.(train|valid|filters)\."
+    rf"|data\.({'|'.join(TEXT_KEYS)})$"
+)
+"""Keys whose change is an error, except those that may change. The subword models themselves are compared, too."""
 
 
 def find_resume_checkpoint(run: Run, config: Config, name: str) -> Path:
@@ -40,58 +46,37 @@ def find_resume_checkpoint(run: Run, config: Config, name: str) -> Path:
 
 def _check_config(run: Run, config: Config) -> None:
     """Raise `NmtError` if the model, the seed or the text differ; log other changes."""
-    old_count, new_count = len(load_run_config(run).data.train), len(config.data.train)
+    old_config = load_run_config(run)
+    old_count, new_count = len(old_config.data.train), len(config.data.train)
     if old_count != new_count:
         raise NmtError(
             f"{run.config_file}: 'data.train' differs: {old_count} corpora then, {new_count} now; {RENAME_REMEDY}"
         )
-    old, new = _comparable(load_run_config(run)), _comparable(config)
-    if fixed := list(_differences("", old["fixed"], new["fixed"])):
-        lines = ", ".join(
-            f"'{key}' differs: {_to_json(before)} then, {_to_json(after)} now" for key, before, after in fixed
-        )
+    old, new = (dict(_flatten("", one.model_dump(mode="json"))) for one in (old_config, config))
+    changed = [key for key in new if new[key] != old.get(key)]
+    free = [key for key in changed if MAY_CHANGE.match(key)]
+    if fixed := [key for key in changed if MUST_STAY.match(key) and key not in free]:
+        lines = (f"'{key}' differs: {_to_json(old.get(key))} then, {_to_json(new[key])} now" for key in fixed)
         raise NmtError(
-            f"{run.config_file}: {lines}; a run can be resumed only with the model and the text it began with: "
-            f"{RENAME_REMEDY}"
+            f"{run.config_file}: {', '.join(lines)}; a run can be resumed only with the model and the text it began "
+            f"with: {RENAME_REMEDY}"
         )
-    if bool(load_run_config(run).training.ema_decay) != bool(config.training.ema_decay):
+    if bool(old_config.training.ema_decay) != bool(config.training.ema_decay):
         raise NmtError(f"{run.config_file}: training.ema_decay cannot be switched on or off in a run that has begun")
-    if free := list(_differences("", old["free"], new["free"])):
-        changes = (f"{key} {_to_text(before)} -> {_to_text(after)}" for key, before, after in free)
-        logger.info(f"changed since the run began: {', '.join(changes)}")
+    if free:
+        lines = (f"{key} {_to_text(old.get(key))} -> {_to_text(new[key])}" for key in free)
+        logger.info(f"changed since the run began: {', '.join(lines)}")
 
 
-def _comparable(config: Config) -> dict[str, Any]:
-    """Return the values that must not change in a run as `fixed`, and as `free` those whose change is logged."""
-    values = config.model_dump(mode="json")
-    data, model, subword = values["data"], values["model"], values["subword"]
-    corpora = {"train": dict(enumerate(data["train"])), "valid": data["valid"]}
-    files: dict[str, Any] = {"train": {}, "valid": {}}
-    for number, corpus in corpora["train"].items():
-        files["train"][number] = {key: corpus.pop(key) for key in ("source", "target", "tsv", "weight")}
-    files["valid"] = {key: data["valid"].pop(key) for key in ("source", "target", "tsv", "weight")}
-    for key in ("source_vectors", "target_vectors"):  # read before the first step only
-        del model["embedding"][key]
-    del subword["reuse"]  # the subword models themselves are compared
-    return {
-        "fixed": {
-            "seed": values["seed"],
-            "subword": subword,
-            "model": {key: value for key, value in model.items() if key != "dropout"},
-            "data": manifest.text_settings(config.data) | {"filters": data["filters"]} | corpora,
-        },
-        "free": {"data": files, "model": {"dropout": model["dropout"]}, "training": values["training"]},
-    }
-
-
-def _differences(name: str, old: Any, new: Any) -> Iterator[Change]:
-    """Yield each key below `name` whose values differ."""
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        if old != new:
-            yield name, old, new
+def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values in nested sections and lists of sections with their keys, such as data.train.0.source."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
+        yield name, value
         return
-    for key in [*old, *(key for key in new if key not in old)]:
-        yield from _differences(f"{name}.{key}" if name else str(key), old.get(key), new.get(key))
+    for key, inner in value.items():
+        yield from _flatten(f"{name}.{key}" if name else str(key), inner)
 
 
 def _to_json(value: Any) -> str:
@@ -139,8 +124,8 @@ def _check_moved_files(run: Run, config: Config, prepared: Prepared) -> None:
         logger.info(f"no such file: {', '.join(missing)}; training uses the text in {prepared.folder}")
         return
     header = read_header(prepared.folder)
+    note = " (an older version recorded the hash of the compressed file only: use the original file name)"
     for key, path in manifest.changed_files(header, config):
-        note = " (an older version recorded the hash of the compressed file only: use the original file name)"
         raise NmtError(
             f"{run.config_file}: '{key}' differs: {path} does not hold the text that the run began with"
             f"{note if header.get('is_v1') else ''}; {RENAME_REMEDY}"

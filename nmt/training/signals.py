@@ -27,9 +27,11 @@ class StopSignal:
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Let a signal raise `Interrupted` at once in this block, whose results can be computed again."""
+        """Let a signal, also an earlier one, raise `Interrupted` in this block, whose results can be computed again."""
         self._is_interruptible = True
         try:
+            if self.number is not None:
+                raise Interrupted(self.number)
             yield
         finally:
             self._is_interruptible = False

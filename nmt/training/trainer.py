@@ -135,11 +135,13 @@ class Trainer:
                     is_last = progress.step == self.settings.max_steps
                     progress.needs_validation = is_last or progress.step % self.settings.validate_every == 0
                     before = time.monotonic()
-                    if progress.needs_validation and (result := self.validate(self.weights_to_use)) is not None:
+                    if progress.needs_validation:
+                        self._judge(self.validate(self.weights_to_use), log)
                         progress.needs_validation = False
-                        self._judge(result, log)
                         progress.seconds = time.monotonic() - start
                         self._statistics.exclude(time.monotonic() - before)
+                except Interrupted:
+                    pass  # the validation is repeated when the run is resumed
                 except (OutOfMemory, MemoryError, RuntimeError) as error:
                     self._save_after_shortage(error)
                     raise
@@ -167,15 +169,10 @@ class Trainer:
         is_scheduled = progress.step == settings.max_steps or progress.step % settings.save_every == 0
         return is_scheduled or progress.best_step == progress.step or self._is_stalled
 
-    def validate(self, model: Seq2Seq) -> ValidationResult | None:
-        """Validate `model`; return None if a signal has arrived, or as soon as one arrives."""
-        if self._stop.number is not None:
-            return None
-        try:
-            with self._stop.interrupting():
-                return self.validator(model)
-        except Interrupted:
-            return None
+    def validate(self, model: Seq2Seq) -> ValidationResult:
+        """Validate `model`; raise `Interrupted` if a signal has arrived, or as soon as one arrives."""
+        with self._stop.interrupting():
+            return self.validator(model)
 
     def step(self, batch: Batch) -> None:
         """Take one optimizer step on `batch`, with more micro-batches than `accumulate` if memory runs out.
@@ -195,7 +192,7 @@ class Trainer:
             loss: Loss | None = None
             try:
                 if is_sampling:
-                    searched = prepare_for_search(self.model, self.arithmetic, is_packed=False)
+                    searched = prepare_for_search(self.model, self.arithmetic, pack=False)
                 for number, part in enumerate(split(batch, count)):
                     torch.manual_seed(derive_seed(self.config.seed, "dropout", step, number))
                     seed = derive_seed(self.config.seed, "samples", step, number)
@@ -286,14 +283,12 @@ class Trainer:
 
     def _save_after_shortage(self, error: Exception) -> None:
         """If `error` says that memory ran out, save the state of the last finished step and raise `OutOfMemory`."""
-        step = self.progress.step
-        if isinstance(error, OutOfMemory):
-            message = str(error)
-        elif is_out_of_memory(error):
+        step, message = self.progress.step, str(error)
+        if not isinstance(error, OutOfMemory):
+            if not is_out_of_memory(error):
+                return
             remedy = "use smaller batches (training.tokens_per_batch) or a smaller model"
-            message = f"after step {step:,}: out of memory ({str(error) or 'MemoryError'}); {remedy}"
-        else:
-            return
+            message = f"after step {step:,}: out of memory ({message or 'MemoryError'}); {remedy}"
         traceback.clear_frames(error.__traceback__)
         if step and f"step-{step}" not in self.run.names():
             self._save()
@@ -311,9 +306,6 @@ class Trainer:
         averaged = copy_network(self.weights_to_use)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
         result = self.validate(averaged)
-        if result is None:
-            assert self._stop.number is not None
-            raise Interrupted(self._stop.number)
         checkpoint.save_weights_only(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
         bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f}"
         logger.info(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")

@@ -28,11 +28,14 @@ class TrainingLog:
         """
         log = run.log
         if log.exists():
-            entries = (entry for entry in read_log(log) if entry.get("event") not in FINAL_EVENTS)
-            if not is_validated:
-                entries = (entry for entry in entries if (entry.get("event"), entry.get("step")) != ("valid", step))
             steps = range(0 if step is None else step + 1)
-            kept = [entry for entry in entries if entry.get("step") in steps]
+            kept = [
+                entry
+                for entry in read_log(log)
+                if entry.get("step") in steps
+                and entry.get("event") not in FINAL_EVENTS
+                and (is_validated or (entry.get("event"), entry.get("step")) != ("valid", step))
+            ]
             write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.write_remedy)
         self._run = run
         with convert_write_errors(log, run.write_remedy):

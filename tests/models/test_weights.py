@@ -1,4 +1,4 @@
-"""Weights come back from a file as they were, for every architecture, or the file is named."""
+"""Weights are the same after saving and loading, for every architecture; messages name a wrong file."""
 
 import json
 
@@ -19,8 +19,8 @@ def settings(**architecture):
     return config.parse({"name": "x", "data": data, "model": parts}, "test")
 
 
-def in_one_piece(model):
-    """Lay the weights of each recurrent layer out as cuDNN has them on a GPU."""
+def flatten_weights(model):
+    """Put the weights of each recurrent layer into one block of memory, as cuDNN has them on a GPU."""
     for layer in model.modules():
         if isinstance(layer, nn.RNNBase):
             weights = list(layer.parameters())
@@ -32,8 +32,7 @@ def in_one_piece(model):
 
 @pytest.mark.parametrize("architecture", [{"tie": "none"}, {"tie": "target"}, {"tie": "all"}, *EVERY], ids=name_of)
 @torch.no_grad()
-def test_saved_and_loaded(tmp_path, architecture):
-    """By way of the configuration, too, that a run folder holds."""
+def test_a_network_predicts_the_same_after_saving_and_loading(tmp_path, architecture):
     model = build(**architecture)
     save_weights(model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path, settings(**architecture), 19, 19, torch.device("cpu"))
@@ -44,8 +43,8 @@ def test_saved_and_loaded(tmp_path, architecture):
 
 @pytest.mark.parametrize("tie", ["none", "target", "all"])
 @torch.no_grad()
-def test_files_by_safetensors_own_function(tmp_path, tie):
-    """Which wrote them until 2026-11, a weight of several names under another of these."""
+def test_files_written_by_save_model_of_safetensors_can_be_loaded(tmp_path, tie):
+    """nmt used it until 2026-11; it stores a shared weight under another of its names."""
     model = build(tie=tie)
     save_model(model, str(tmp_path / "model.safetensors"))
     loaded = load_model(tmp_path, settings(tie=tie), 19, 19, torch.device("cpu"))
@@ -54,11 +53,10 @@ def test_files_by_safetensors_own_function(tmp_path, tie):
 
 @pytest.mark.parametrize("architecture", EVERY, ids=name_of)
 @torch.no_grad()
-def test_weights_lie_as_on_a_gpu(tmp_path, architecture):
-    """Safetensors' own functions for networks refuse weights that share a piece of memory."""
-    model = in_one_piece(build(**architecture))
+def test_weights_in_one_block_of_memory_can_be_saved_and_loaded(tmp_path, architecture):
+    model = flatten_weights(build(**architecture))
     save_weights(model, tmp_path / "model.safetensors")
-    found = in_one_piece(build(**architecture))
+    found = flatten_weights(build(**architecture))
     for weight in found.parameters():
         weight.zero_()
     load_weights(found, tmp_path / "model.safetensors")
@@ -66,59 +64,61 @@ def test_weights_lie_as_on_a_gpu(tmp_path, architecture):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("change", "message"),
     [
-        (lambda found: found.pop("output.bias"), "output.bias is not there"),
-        (lambda found: found.update({"output.bias": torch.zeros(3)}), r"output.bias is \(3,\), not \(19,\)"),
-        (lambda found: found.update({"input.bias": torch.zeros(3)}), "input.bias is of no use"),
+        (lambda found: found.pop("output.bias"), "tensor output.bias is missing"),
+        (
+            lambda found: found.update({"output.bias": torch.zeros(3)}),
+            r"tensor output.bias has shape \(3,\), not \(19,\)",
+        ),
+        (lambda found: found.update({"input.bias": torch.zeros(3)}), "unexpected tensor input.bias"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, spoil, words):
-    """And nothing is filled."""
+def test_weights_that_do_not_fit_are_rejected_and_change_nothing(tmp_path, change, message):
     path = tmp_path / "model.safetensors"
     save_weights(build(), path)
     found = load_file(path)
-    spoil(found)
+    change(found)
     save_file({name: tensor + 1 for name, tensor in found.items()}, path)
     model = build()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    with pytest.raises(NmtError, match=f"does not fit the configuration: {words}"):
+    with pytest.raises(NmtError, match=f"does not fit the configuration: {message}"):
         load_weights(model, path)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("damage", "message"),
     [
         (lambda path: path.unlink(), "damaged or missing"),
         (lambda path: path.write_bytes(path.read_bytes()[:-20]), "damaged"),
         (lambda path: path.write_bytes(b"junk"), "damaged"),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path, spoil, words):
+def test_the_message_names_a_damaged_file(tmp_path, damage, message):
     path = tmp_path / "model.safetensors"
     save_weights(build(tie="all"), path)
-    spoil(path)
-    with pytest.raises(NmtError, match=words) as caught:
+    damage(path)
+    with pytest.raises(NmtError, match=message) as caught:
         load_model(tmp_path, settings(tie="all"), 19, 19, torch.device("cpu"))
     assert str(path) in str(caught.value)
 
 
-def test_weights_of_another_size_are_named(tmp_path):
+def test_weights_of_another_vocabulary_are_rejected(tmp_path):
     save_weights(build(tie="all"), tmp_path / "model.safetensors")
     with pytest.raises(NmtError, match="does not fit the configuration"):
         load_model(tmp_path, settings(tie="all"), 25, 25, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("written", [{}, {"format": 1}, {"format": 4}])
-def test_weights_of_another_meaning_are_refused(tmp_path, written):
+def test_a_checkpoint_of_another_format_is_rejected(tmp_path, written):
     (tmp_path / "meta.json").write_text(json.dumps(written))
     with pytest.raises(NmtError, match=r"this version of nmt reads format 3; .* or train again"):
         load_meta(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])
-def test_a_damaged_description_is_named(tmp_path, text):
+def test_the_message_names_a_damaged_meta_json(tmp_path, text):
     (tmp_path / "meta.json").write_text(text)
     with pytest.raises(NmtError, match=r"meta\.json"):
         load_meta(tmp_path)

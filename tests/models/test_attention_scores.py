@@ -1,4 +1,4 @@
-"""Kinds of attention against formulas spelled out and against torch's own."""
+"""Attention scores, windows, coverage and heads equal their formulas and torch's multi-head attention."""
 
 import math
 
@@ -29,24 +29,36 @@ def make(score, **more):
     return attention
 
 
+@pytest.mark.parametrize(("position", "first", "end"), [(0, 0, 2), (2, 1, 4), (9, 3, 5)])
 @torch.no_grad()
-def test_monotonic_window_by_hand():
+def test_a_monotonic_window_is_at_the_target_position_or_the_last_real_token(position, first, end):
     attention = make("dot", local="monotonic", window=1)
-    states, query = torch.randn(1, 6, 4), torch.randn(1, 3, 4)
-    context, alignment = attention(query, memory_of(attention, states, [5]), torch.tensor([0, 2, 9]))
-    scores = query[0] @ states[0].T
-    for row, (begin, end) in enumerate([(0, 2), (1, 4), (3, 5)]):  # position 9 lies behind the last real token, 4
-        expected = torch.zeros(6)
-        expected[begin:end] = scores[row, begin:end].softmax(0)
-        torch.testing.assert_close(alignment[0, row], expected)
-    torch.testing.assert_close(context, alignment @ states)
+    states, query = torch.randn(1, 6, 4), torch.randn(1, 4)
+    context, alignment = attention(query, memory_of(attention, states, [5]), position)
+    expected = torch.zeros(6)
+    expected[first:end] = (states[0] @ query[0])[first:end].softmax(0)
+    torch.testing.assert_close(alignment[0], expected)
+    torch.testing.assert_close(context, alignment @ states[0])
+
+
+@pytest.mark.parametrize("local", ["none", "monotonic", "predictive"])
+@torch.no_grad()
+def test_queries_of_all_positions_equal_queries_of_one_position_at_a_time(local):
+    attention = make("general", local=local, **({} if local == "none" else {"window": 1}))
+    states, query = torch.randn(2, 6, 4), torch.randn(2, 3, 4)
+    memory = memory_of(attention, states, [6, 4])
+    contexts, alignments = attention(query, memory)
+    for position in range(3):
+        context, alignment = attention(query[:, position], memory, position)
+        torch.testing.assert_close(context, contexts[:, position])
+        torch.testing.assert_close(alignment, alignments[:, position])
 
 
 @torch.no_grad()
-def test_predicted_window_by_hand():
+def test_a_predicted_window_multiplies_the_alignment_by_a_gaussian():
     attention = make("general", local="predictive", window=2)
     states, query = torch.randn(1, 8, 4), torch.randn(1, 1, 4)
-    _, alignment = attention(query, memory_of(attention, states, [7]), torch.tensor([3]))
+    _, alignment = attention(query, memory_of(attention, states, [7]))
     window = attention.window
     centre = 6 * (window.centre.weight @ (window.hidden.weight @ query[0, 0]).tanh()).sigmoid()
     scores = states[0] @ attention.score.key.weight.T @ query[0, 0]
@@ -68,26 +80,26 @@ def test_scaled_scores_are_divided_by_the_square_root_of_the_width(score):
 
 
 @torch.no_grad()
-def test_location_looks_no_further_than_it_has_weights():
+def test_the_location_score_covers_the_positions_with_weights():
     attention = make("location", positions=3)
     states, query = torch.randn(1, 5, 4), torch.randn(1, 1, 4)
-    _, alignment = attention(query, memory_of(attention, states, [5]), torch.tensor([0]))
+    _, alignment = attention(query, memory_of(attention, states, [5]))
     expected = (attention.score.score.weight @ query[0, 0]).softmax(0)
     torch.testing.assert_close(alignment[0, 0], torch.cat([expected, torch.zeros(2)]))
 
 
 @torch.no_grad()
-def test_coverage_by_hand():
+def test_the_additive_score_adds_the_coverage():
     attention = make("additive", coverage=True)
-    states, query, covered = torch.randn(1, 3, 4), torch.randn(1, 1, 4), torch.rand(1, 1, 3)
-    _, alignment = attention(query, memory_of(attention, states, [3]), torch.tensor([0]), covered)
+    states, query, covered = torch.randn(1, 3, 4), torch.randn(1, 4), torch.rand(1, 3)
+    _, alignment = attention(query, memory_of(attention, states, [3]), 0, covered)
     score = attention.score
-    hidden = score.query(query[0]) + score.key(states[0]) + covered[0, 0].unsqueeze(1) * score.covered.weight.T
-    torch.testing.assert_close(alignment[0, 0], score.energy(hidden.tanh()).squeeze(1).softmax(0))
+    hidden = score.query(query) + score.key(states[0]) + covered[0].unsqueeze(1) * score.covered.weight.T
+    torch.testing.assert_close(alignment[0], score.energy(hidden.tanh()).squeeze(1).softmax(0))
 
 
 @torch.no_grad()
-def test_heads_equal_torch():
+def test_several_heads_equal_multi_head_attention_of_torch():
     torch.manual_seed(0)
     ours = MultiHeadAttention(heads=2, size=8, query_size=8, memory_size=8, context_size=8)
     theirs = nn.MultiheadAttention(8, 2, batch_first=True)
@@ -97,7 +109,7 @@ def test_heads_equal_torch():
     theirs.out_proj.bias.copy_(ours.merge.bias)
     states, query = torch.randn(2, 5, 8), torch.randn(2, 3, 8)
     memory = memory_of(ours, states, [5, 3])
-    context, alignment = ours(query, memory, torch.arange(3))
+    context, alignment = ours(query, memory)
     expected = theirs(query, states, states, key_padding_mask=~memory.is_real)
     torch.testing.assert_close(context, expected[0])
     torch.testing.assert_close(alignment, expected[1])
@@ -105,7 +117,7 @@ def test_heads_equal_torch():
 
 @pytest.mark.parametrize("length", [1, 2, 30])
 @torch.no_grad()
-def test_a_predicted_window_always_holds_a_token(length):
+def test_a_predicted_window_always_contains_a_real_token(length):
     window = Window(config.Attention(local="predictive", window=1), 4)
     is_real = torch.arange(30).unsqueeze(0) < length
     for size in (0.0, 1e3, -1e3):
@@ -116,11 +128,11 @@ def test_a_predicted_window_always_holds_a_token(length):
 
 @pytest.mark.parametrize("heads", [1, 2])
 @torch.no_grad()
-def test_concat_is_additive(heads):
+def test_concat_is_the_additive_score(heads):
     additive, concat = (
         build_attention(config.Attention(score=score, size=6, heads=heads), 4, 4) for score in ("additive", "concat")
     )
     concat.load_state_dict(additive.state_dict())
-    query, states, position = torch.randn(2, 3, 4), torch.randn(2, 5, 4), torch.arange(3)
-    expected, _ = additive(query, memory_of(additive, states, [5, 2]), position)
-    assert torch.equal(concat(query, memory_of(concat, states, [5, 2]), position)[0], expected)
+    query, states = torch.randn(2, 3, 4), torch.randn(2, 5, 4)
+    expected, _ = additive(query, memory_of(additive, states, [5, 2]))
+    assert torch.equal(concat(query, memory_of(concat, states, [5, 2]))[0], expected)

@@ -1,4 +1,4 @@
-"""Gradients put off to the end of a loop equal those of autograd."""
+"""Deferred weight gradients equal those of autograd."""
 
 import gc
 import weakref
@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.kernels.deferred_gradients import deferred_gradients, linear, weighted_sum
+from nmt.kernels.deferred_gradients import deferred_gradients, dot_products, linear, weighted_sum
 
 
 def run(weight, bias, states, x):
-    """A loop that uses one weight for all sentences, and the states of each sentence both ways."""
+    """Return the loss of a loop that uses one weight for all sentences, and the states of each sentence twice."""
     total = x.new_zeros(())
     for _ in range(3):
-        scores = linear(linear(x, weight, bias).unsqueeze(1), states)
+        scores = dot_products(linear(x, weight, bias).unsqueeze(1), states)
         x = weighted_sum(scores.softmax(-1), states).squeeze(1)[:, :3].tanh()
         total = total + (x * x).sum()
     return total
@@ -26,7 +26,7 @@ def inputs(dtype):
     return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
 
 
-def test_equal_to_autograd():
+def test_gradients_equal_autograd():
     plain, deferred = inputs(torch.float64), inputs(torch.float64)
     run(*plain).backward()
     with deferred_gradients():
@@ -36,7 +36,7 @@ def test_equal_to_autograd():
         torch.testing.assert_close(one.grad, other.grad)
 
 
-def test_backward_twice_gives_the_same():
+def test_a_second_backward_pass_gives_the_same_gradients():
     given = inputs(torch.float64)
     with deferred_gradients():
         loss = run(*given)
@@ -45,7 +45,7 @@ def test_backward_twice_gives_the_same():
     torch.testing.assert_close(first, second)
 
 
-def test_a_product_without_influence_has_no_gradient():
+def test_an_unused_product_has_no_gradient():
     given = inputs(torch.float64)
     with deferred_gradients():
         linear(given[3], given[0])
@@ -53,7 +53,7 @@ def test_a_product_without_influence_has_no_gradient():
     assert given[0].grad is None
 
 
-def test_autocast_gives_the_weight_its_own_type():
+def test_the_gradient_has_the_dtype_of_the_weight_under_autocast():
     given = inputs(torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16), deferred_gradients():
         loss = run(*given)
@@ -64,28 +64,28 @@ def test_autocast_gives_the_weight_its_own_type():
     torch.testing.assert_close(given[0].grad, exact[0].grad, rtol=0.1, atol=0.1)
 
 
-def test_without_gradients_nothing_is_recorded():
+def test_the_result_is_the_same_without_gradients():
     given = inputs(torch.float64)
     with torch.no_grad(), deferred_gradients():
         loss = run(*given)
     torch.testing.assert_close(loss, run(*given).detach())
 
 
-def test_a_backward_that_fails_keeps_nothing_alive():
+def test_a_failed_backward_pass_frees_its_tensors():
     def fail(gradient):
         raise RuntimeError("out of memory")
 
     weight = nn.Parameter(torch.randn(4, 4))
-    met = []
+    references = []
     with deferred_gradients():
         h = torch.randn(2, 4, requires_grad=True)
         for step in range(4):
             h = linear(h, weight).tanh()
-            met.append(weakref.ref(h))
+            references.append(weakref.ref(h))
             if step == 1:
                 h.register_hook(fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         h.sum().backward()
     del h
     gc.collect()
-    assert [ref() for ref in met] == [None] * 4
+    assert [ref() for ref in references] == [None] * 4

@@ -1,4 +1,4 @@
-"""Spinning is shortened while other programs need the cores, and lengthened again."""
+"""OpenMP spinning is shortened while other programs use the cores, and lengthened again."""
 
 import json
 import os
@@ -20,7 +20,7 @@ COUNT_THREADS = """
 import os, sys, time
 from pathlib import Path
 import torch
-from nmt.openmp import ExtraTeam, loaded_library
+from nmt.kernels.openmp import ExtraTeam, loaded_library
 
 def wait_for(count):
     for _ in range(500):
@@ -38,7 +38,7 @@ print(wait_for(before))
 
 
 @needs_openmp
-def test_an_extra_team_has_as_many_threads_as_asked_for_and_leaves_none() -> None:
+def test_an_extra_team_starts_the_requested_threads_and_ends_them() -> None:
     done = subprocess.run([sys.executable, "-c", COUNT_THREADS], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "True"]
 
@@ -55,10 +55,10 @@ def test_spinning_is_short_while_threads_wait_for_cores() -> None:
 
 
 @needs_openmp
-def test_a_process_beside_busy_loops_shortens_its_spinning_and_computes_the_same() -> None:
+def test_a_process_beside_busy_loops_shortens_spinning_and_computes_the_same_result() -> None:
     code = (
         "import json, os, sys, time, torch\n"
-        "from nmt import openmp\n"
+        "from nmt.kernels import openmp\n"
         "torch.set_num_threads(2)\n"
         "openmp.INTERVAL = 0.1\n"
         "made = []\n"
@@ -86,7 +86,7 @@ def test_a_process_beside_busy_loops_shortens_its_spinning_and_computes_the_same
 
 
 @pytest.mark.parametrize("name", openmp.CHOSEN_BY_USER)
-def test_what_the_user_has_chosen_is_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spinning_set_by_the_user_is_not_changed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[SpinControl] = []
     monkeypatch.setattr(SpinControl, "start", lambda self: started.append(self))
     monkeypatch.setattr(openmp, "_started", threading.Lock())
@@ -97,7 +97,7 @@ def test_what_the_user_has_chosen_is_left_alone(name: str, monkeypatch: pytest.M
 
 
 @needs_openmp
-def test_one_control_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_starts_one_control(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[SpinControl] = []
     monkeypatch.setattr(SpinControl, "start", lambda self: started.append(self))
     monkeypatch.setattr(openmp, "_started", threading.Lock())

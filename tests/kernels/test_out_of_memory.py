@@ -1,16 +1,11 @@
 """Work for which memory does not suffice: where it is tried again, and what of its failures is passed on."""
 
-import sys
 import threading
 
 import pytest
 import torch
 
-from nmt.kernels import allocator
-from nmt.kernels.allocator import keep_freed_memory
 from nmt.kernels.out_of_memory import Attempts, NoMemory
-
-resource = pytest.importorskip("resource")
 
 STUCK = "could not create a primitive"
 
@@ -102,26 +97,6 @@ def test_other_failures_are_passed_on(error):
     attempt(Work(RuntimeError(STUCK)))
     with pytest.raises(type(error), match=str(error)):
         attempt(Work(error))
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
-def test_nothing_is_kept_where_address_space_is_limited(monkeypatch):
-    class Libc:
-        def __init__(self, name):
-            pass
-
-        def mallopt(self, *_):
-            changed.append(1)
-            return 1
-
-    changed = []
-    monkeypatch.setattr(allocator.ctypes, "CDLL", Libc)
-    keep_freed_memory()
-    assert changed
-    changed.clear()
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (1 << 32, resource.RLIM_INFINITY))
-    keep_freed_memory()
-    assert not changed
 
 
 @pytest.mark.parametrize(

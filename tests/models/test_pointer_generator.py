@@ -1,4 +1,4 @@
-"""The mixture of generating and copying, spelled out."""
+"""The pointer-generator mixes generating and copying as in the equations of See (2017)."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from nmt.training.objective import target_log_probs
 
 
 @torch.no_grad()
-def test_the_mixture_by_hand():
+def test_the_mixture_equals_equation_9():
     torch.manual_seed(0)
     gate = CopyGate(3)
     logits, readout = torch.randn(4, 6), torch.randn(4, 3)
@@ -24,8 +24,8 @@ def test_the_mixture_by_hand():
     for row in range(4):
         share = float(gate.gate(readout[row]).sigmoid())
         expected = share * logits[row].softmax(0)
-        for place, token in enumerate(rows[row].tolist()):
-            expected[token] += (1 - share) * alignment[row, place]
+        for position, token in enumerate(rows[row].tolist()):
+            expected[token] += (1 - share) * alignment[row, position]
         torch.testing.assert_close(mixed[row], expected)
     torch.testing.assert_close(mixed.sum(1), torch.ones(4))
     target = torch.tensor([4, 0, 2, 5])
@@ -35,42 +35,42 @@ def test_the_mixture_by_hand():
 
 
 @torch.no_grad()
-def test_what_has_no_entry_can_be_copied_only():
+def test_a_word_outside_the_vocabulary_can_only_be_copied():
     torch.manual_seed(0)
     gate = CopyGate(3)
     logits, readout = torch.randn(2, 6), torch.randn(2, 3)
     alignment = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.9, 0.0]])
-    copies = torch.tensor([[6, 2, 6], [3, 7, 0]])  # of six entries
-    mixed = gate.mix(logits, readout, alignment, copies, 2)
+    source = torch.tensor([[6, 2, 6], [3, 7, 0]])  # six entries, so 6 and 7 are extra words
+    mixed = gate.mix(logits, readout, alignment, source, 2)
     copy = 1 - gate.gate(readout).sigmoid().squeeze(1)
     torch.testing.assert_close(mixed[:, 6:].exp(), copy.unsqueeze(1) * torch.tensor([[0.8, 0.0], [0.0, 0.9]]))
     torch.testing.assert_close(mixed.exp().sum(1), torch.ones(2))
-    found = gate.log_prob(torch.full((2,), -torch.inf), readout, alignment, copies, torch.tensor([6, 7]))
+    found = gate.log_prob(torch.full((2,), -torch.inf), readout, alignment, source, torch.tensor([6, 7]))
     torch.testing.assert_close(found, mixed[[0, 1], [6, 7]])
 
 
-@pytest.mark.parametrize("place", ["next_input", "same_step", "output", "upper_layers"])
-def test_words_without_an_entry_are_told_apart_in_training_as_in_search(place):
-    model = build(score="additive", context_to=place, copy_source=True)
+@pytest.mark.parametrize("context_to", ["next_input", "same_step", "output", "upper_layers"])
+def test_training_and_search_distinguish_words_outside_the_vocabulary(context_to):
+    model = build(score="additive", context_to=context_to, copy_source=True)
     source, lengths, _ = batch()
     source[0, 2], source[0, 4], source[1, 0] = VOCABULARY, VOCABULARY + 1, VOCABULARY
     target = torch.tensor([[VOCABULARY + 1, 7, VOCABULARY, EOS], [VOCABULARY, 5, EOS, PAD], [UNK, 9, 4, EOS]])
     previous = torch.cat([torch.full((3, 1), BOS), target[:, :-1]], 1)
     real = (target != PAD).flatten().nonzero().squeeze(1)
-    here = DeviceBatch(source, lengths, previous, target, real)
-    log_prob, _ = target_log_probs(model, model(source, lengths, previous), here)
+    data = DeviceBatch(source, lengths, previous, target, real)
+    log_prob, _ = target_log_probs(model, model(source, lengths, previous), data)
     forced = score_targets(model, source, lengths, target, (target != PAD).sum(1))
     torch.testing.assert_close(log_prob, torch.tensor([value for row in forced for value in row]), rtol=0, atol=2e-5)
     log_prob.sum().backward()
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
     exchanged = source.clone()
     exchanged[0, 2], exchanged[0, 4] = VOCABULARY + 1, VOCABULARY
-    there = dataclasses.replace(here, source=exchanged)
-    other, _ = target_log_probs(model, model(exchanged, lengths, previous), there)
+    other_data = dataclasses.replace(data, source=exchanged)
+    other, _ = target_log_probs(model, model(exchanged, lengths, previous), other_data)
     assert abs(other[0] - log_prob[0]) > 1e-3 and torch.equal(other[4:], log_prob[4:])
 
 
-def test_what_cannot_be_copied_has_a_gradient():
+def test_a_target_that_cannot_be_copied_has_finite_gradients():
     gate = CopyGate(3)
     log_prob = torch.tensor([-1.0], requires_grad=True)
     alignment = torch.tensor([[1.0, 0.0]], requires_grad=True)
