@@ -10,7 +10,8 @@ from torch import Tensor
 def batched_matmul(x: Tensor, matrices: Tensor) -> Tensor:
     """Return the products (B, N, O) of `x` (B, N, I) and `matrices` (B, I, O); on the CPU never in bfloat16.
 
-    oneDNN compiles a bfloat16 kernel for every pair of lengths, and keeps a thousand kernels of 0.7 MB each.
+    oneDNN compiles a bfloat16 kernel for every pair of lengths, and keeps a thousand kernels of 0.7 MB each. Smaller
+    caches are no replacement (see `row_counts`).
     """
     if x.device.type != "cpu":
         return x @ matrices

@@ -73,8 +73,8 @@ class Additive(nn.Module):
         if self.covered is not None:
             assert coverage is not None
             hidden = hidden + self.covered(coverage.unsqueeze(3).to(hidden.dtype))
-        scores: Tensor = self.energy(hidden.tanh())  # (B, T, S, 1)
-        return scores.squeeze(-1)
+        scores: Tensor = self.energy(hidden.tanh()).squeeze(-1)  # (B, T, S)
+        return scores
 
 
 class Location(nn.Module):
@@ -228,8 +228,7 @@ class MultiHeadAttention(nn.Module):
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         alignment = scores.masked_fill(~is_real[:, None, None], -math.inf).softmax(-1)
         context = batched_matmul(alignment.to(v.dtype), v).transpose(1, 2).flatten(2)  # (B, T, A)
-        merged: Tensor = self.merge(context.to(query.dtype))  # (B, T, C)
-        return merged, alignment.mean(1)
+        return self.merge(context.to(query.dtype)), alignment.mean(1)  # (B, T, C), (B, T, S)
 
 
 def build_attention(config: AttentionConfig, query_size: int, memory_size: int) -> Attention | MultiHeadAttention:

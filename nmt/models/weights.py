@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -29,33 +29,37 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from the safetensors file `path`.
+    """Copy the weights in the safetensors file `path` into `model`.
 
-    Raise `NmtError` if the file is damaged, or if it does not have exactly the weights of `model`; nothing is filled
-    then.
+    Raise `NmtError` if the file is damaged, or if it does not have exactly the weights of `model`. Then `model` is not
+    changed.
     """
-    found = load_tensors(path)
-    matches = _match(model, {name: tuple(tensor.shape) for name, tensor in found.items()}, path)
-    with torch.no_grad():
-        for name, weight in matches:
-            weight.copy_(found[name])
+    _copy_weights(load_tensors(path), model, path)
 
 
-def _match(model: nn.Module, shapes: dict[str, tuple[int, ...]], path: Path) -> list[tuple[str, Tensor]]:
-    """Return each weight of `model` with its name in the file `path`, which holds tensors of these `shapes`.
+@torch.no_grad()
+def _copy_weights(tensors: dict[str, Tensor], model: nn.Module, path: Path) -> None:
+    for tensor, weight in _match(tensors, model, path):
+        weight.copy_(tensor)
+
+
+def _match(tensors: dict[str, Tensor], model: nn.Module, path: Path) -> list[tuple[Tensor, Tensor]]:
+    """Return the tensor of the file `path` for each weight of `model`, and the weight.
 
     Raise `NmtError` if a tensor is missing, unexpected or of another shape.
     """
+    misfit = f"{path}: does not fit the configuration:"
     matches = []
     for names, weight in _unique_weights(model):
-        name = next((name for name in names if name in shapes), None)
+        name = next((name for name in names if name in tensors), None)
         if name is None:
-            raise _misfit(path, f"tensor {names[0]} is missing")
-        if shapes[name] != weight.shape:
-            raise _misfit(path, f"tensor {name} has shape {shapes[name]}, not {tuple(weight.shape)}")
-        matches.append((name, weight))
-    if unexpected := shapes.keys() - model.state_dict().keys():
-        raise _misfit(path, f"unexpected tensor {min(unexpected)}")
+            raise NmtError(f"{misfit} tensor {names[0]} is missing")
+        shape, expected = tuple(tensors[name].shape), tuple(weight.shape)
+        if shape != expected:
+            raise NmtError(f"{misfit} tensor {name} has shape {shape}, not {expected}")
+        matches.append((tensors[name], weight))
+    if unexpected := tensors.keys() - model.state_dict().keys():
+        raise NmtError(f"{misfit} unexpected tensor {min(unexpected)}")
     return matches
 
 
@@ -109,26 +113,13 @@ def load_model(checkpoint: Path, config: Config, source_size: int, target_size: 
     Memory for the weights is allocated only after the names and shapes in the file have been checked against `config`.
     """
     path = checkpoint / "model.safetensors"
+    tensors = load_tensors(path)
     with _SkipInitialization(), torch.device("meta"):
-        _match(Seq2Seq(config.model, source_size, target_size), _shapes(path), path)
+        _match(tensors, Seq2Seq(config.model, source_size, target_size), path)
     with _SkipInitialization():
         model = Seq2Seq(config.model, source_size, target_size).to(device)
-    load_weights(model, path)
+    _copy_weights(tensors, model, path)
     return model.eval()
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor in the safetensors file `path`, from its header."""
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise checksums.corruption_error(path, str(error)) from None
-
-
-def _misfit(path: Path, what: str) -> NmtError:
-    checksums.verify_file(path)  # If the file is damaged, the message says so.
-    return NmtError(f"{path}: does not fit the configuration: {what}")
 
 
 class _SkipInitialization(TorchFunctionMode):

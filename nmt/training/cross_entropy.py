@@ -23,7 +23,10 @@ CHUNK_ELEMENTS = 1 << 23
 SLICE_ELEMENTS = 1 << 19
 """Most logits of a slice."""
 ROW_MULTIPLE = 64
-"""Matrix products get a multiple of this many rows, because oneDNN compiles and keeps a kernel for each shape."""
+"""Matrix products get a multiple of this many rows, because oneDNN compiles and keeps a kernel for each shape.
+
+Smaller caches are no replacement (see `nmt.kernels.row_counts`), and without padding the sums are rounded differently.
+"""
 
 
 def output_cross_entropy(

@@ -18,14 +18,12 @@ class BahdanauDecoder(LoopDecoder):
     """
 
     def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size + config.encoder.size, *above])
+        super().__init__(config, bottom_extra=config.encoder.size)
 
     def step(
         self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         """See `Decoder.step`."""
-        assert self.attention is not None
         query = state.layers[-1][0]  # (N, D)
         context, alignment = self.attention(query, memory, state.position, state.coverage)  # (N, M), (N, S)
         bottom = self.step_bottom_layer(embedded, state, context, given)

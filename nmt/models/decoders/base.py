@@ -78,13 +78,21 @@ class Decoder(nn.Module):
     decoder returns its output h, its context c and its alignment; `read_out` makes of them what the output layer reads.
     """
 
+    attention: Attention | MultiHeadAttention
+    """Only the decoders without attention do not have it."""
     feed_size: int | None = None
     """Width of `DecoderState.feed`, if the decoder has one. It is zero before the first step."""
 
-    def __init__(self, config: Model, input_sizes: list[int], bottom_transitions: int | None = None) -> None:
-        """Take the input width of each layer. The bottom layer may have fewer transitions than the others."""
+    def __init__(
+        self, config: Model, bottom_extra: int = 0, upper_extra: int = 0, bottom_transitions: int | None = None
+    ) -> None:
+        """Take the width of what the bottom layer and the other layers read in addition to e and the layer below.
+
+        The bottom layer may have fewer transitions than the others.
+        """
         super().__init__()
-        size = config.decoder.size
+        size, upper_layers = config.decoder.size, config.decoder.layers - 1
+        input_sizes = [config.read_size + bottom_extra] + [size + upper_extra] * upper_layers
         transitions = [config.decoder.transitions] * len(input_sizes)
         transitions[0] = bottom_transitions or transitions[0]
         self.layers = cast(
@@ -99,9 +107,8 @@ class Decoder(nn.Module):
         self.norms = nn.ModuleList(
             nn.LayerNorm(size) if config.decoder.layer_norm else nn.Identity() for _ in input_sizes
         )
-        below = [config.read_size] + [size] * (len(input_sizes) - 1)
+        below = [config.read_size] + [size] * upper_layers
         self.residual = [config.decoder.adds_input(depth, width) for depth, width in enumerate(below)]
-        self.attention: Attention | MultiHeadAttention | None = None
         if config.attention.score != "none":
             self.attention = build_attention(config.attention, size, config.encoder.size)
         self.has_coverage = config.attention.coverage
@@ -117,7 +124,7 @@ class Decoder(nn.Module):
 
     def keys(self, states: Tensor) -> tuple[Tensor, ...]:
         """Return `Memory.keys` for the encoder's `states` (B, S, M)."""
-        return () if self.attention is None else self.attention.keys(states)
+        return self.attention.keys(states)
 
     def start(self, memory: Memory, width: int) -> DecoderState:
         """Return the state of `width` empty hypotheses per sentence."""
@@ -159,8 +166,7 @@ class Decoder(nn.Module):
         if self.readout is None:
             return torch.cat(parts, dim=-1)  # (…, D + M)
         if self.readout_kind == "tanh":
-            vector: Tensor = self.readout(torch.cat(parts, dim=-1))  # (…, R)
-            return fast_tanh(vector)
+            return fast_tanh(self.readout(torch.cat(parts, dim=-1)))  # (…, R)
         vector = self.readout(torch.cat([*parts, embedded.to(output.dtype)], dim=-1))  # (…, R), or (…, 2R) for maxout
         return fast_tanh(vector) if self.readout_kind == "deep" else vector.view(*vector.shape[:-1], -1, 2).amax(-1)
 

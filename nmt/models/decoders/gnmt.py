@@ -22,12 +22,10 @@ class GNMTDecoder(Decoder):
     """
 
     def __init__(self, config: Model) -> None:
-        above = config.decoder.size + config.encoder.size
-        super().__init__(config, [config.read_size] + [above] * (config.decoder.layers - 1))
+        super().__init__(config, upper_extra=config.encoder.size)
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None, Tensor]:
         """See `Decoder.unroll`."""
-        assert self.attention is not None
         start = self.begin(memory)
         x = self.add_and_norm(0, self.layers[0](embedded, start[0])[0], embedded)  # (B, T, D)
         context, alignment = self.attention(x, memory)  # (B, T, M), (B, T, S)
@@ -40,7 +38,6 @@ class GNMTDecoder(Decoder):
         self, embedded: Tensor, state: DecoderState, memory: Memory
     ) -> tuple[DecoderState, Tensor, Tensor | None, Tensor]:
         """See `Decoder.step`."""
-        assert self.attention is not None
         bottom = self.step_bottom_layer(embedded, state)
         x = self.add_and_norm(0, bottom[0], embedded)  # (N, D)
         context, alignment = self.attention(x, memory, state.position)  # (N, M), (N, S)

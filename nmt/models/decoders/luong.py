@@ -21,13 +21,8 @@ class LuongDecoder(Decoder):
     Training runs one layer after the other over the whole sequence.
     """
 
-    def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size, *above])
-
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None, Tensor]:
         """See `Decoder.unroll`."""
-        assert self.attention is not None
         x = self.unroll_layers(embedded, embedded, memory)  # (B, T, D)
         context, alignment = self.attention(x, memory)  # (B, T, M), (B, T, S)
         return x, context, alignment
@@ -36,7 +31,6 @@ class LuongDecoder(Decoder):
         self, embedded: Tensor, state: DecoderState, memory: Memory
     ) -> tuple[DecoderState, Tensor, Tensor | None, Tensor]:
         """See `Decoder.step`."""
-        assert self.attention is not None
         bottom = self.step_bottom_layer(embedded, state)
         x, above = self.step_upper_layers(self.add_and_norm(0, bottom[0], embedded), state)  # (N, D)
         context, alignment = self.attention(x, memory, state.position)  # (N, M), (N, S)
@@ -52,15 +46,13 @@ class InputFeedingDecoder(LoopDecoder):
     """
 
     def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size + config.readout_size, *above])
+        super().__init__(config, bottom_extra=config.readout_size)
         self.feed_size = config.readout_size
 
     def step(
         self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         """See `Decoder.step`; the output is the readout (N, R)."""
-        assert self.attention is not None
         bottom = self.step_bottom_layer(embedded, state, state.feed, given)
         x, above = self.step_upper_layers(self.add_and_norm(0, bottom[0], embedded), state, given=given)  # (N, D)
         context, alignment = self.attention(x, memory, state.position, state.coverage)  # (N, M), (N, S)

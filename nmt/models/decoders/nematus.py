@@ -25,8 +25,7 @@ class ConditionalDecoder(LoopDecoder):
 
     def __init__(self, config: Model) -> None:
         decoder = config.decoder
-        above = [decoder.size] * (decoder.layers - 1)
-        super().__init__(config, [config.read_size, *above], bottom_transitions=1)
+        super().__init__(config, bottom_transitions=1)
         # f''; the name is that of its tensors in checkpoints
         self.reader = RecurrentLayer(
             decoder.cell,
@@ -47,7 +46,6 @@ class ConditionalDecoder(LoopDecoder):
         self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         """See `Decoder.step`."""
-        assert self.attention is not None
         middle = self.step_bottom_layer(embedded, state, given=given)
         context, alignment = self.attention(middle[0], memory, state.position, state.coverage)  # (N, M), (N, S)
         bottom = self.reader.step([context.to(embedded.dtype)], middle, None if given is None else given.products[-1])

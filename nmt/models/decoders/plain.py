@@ -23,9 +23,12 @@ class PlainDecoder(Decoder):
     """
 
     def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size + config.context_size, *above])
+        super().__init__(config, bottom_extra=config.context_size)
         self.reads_summary = config.decoder.context_to == "every_step"
+
+    def keys(self, states: Tensor) -> tuple[Tensor, ...]:
+        """Return no keys."""
+        return ()
 
     def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None, Tensor]:
         """See `Decoder.unroll`; the alignments are uniform."""

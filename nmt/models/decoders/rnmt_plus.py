@@ -19,16 +19,13 @@ class RNMTPlusDecoder(LoopDecoder):
     """
 
     def __init__(self, config: Model) -> None:
-        above = config.decoder.size + config.encoder.size
-        bottom = config.read_size + config.encoder.size
-        super().__init__(config, [bottom] + [above] * (config.decoder.layers - 1))
+        super().__init__(config, bottom_extra=config.encoder.size, upper_extra=config.encoder.size)
         self.feed_size = config.encoder.size
 
     def step(
         self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
         """See `Decoder.step`."""
-        assert self.attention is not None
         bottom = self.step_bottom_layer(embedded, state, state.feed, given)
         x = self.add_and_norm(0, bottom[0], embedded)  # (N, D)
         context, alignment = self.attention(x, memory, state.position, state.coverage)  # (N, M), (N, S)
