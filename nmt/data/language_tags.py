@@ -37,7 +37,7 @@ class Tagger:
             return ""
         if self._default is None:
             raise NmtError(
-                f"{name}: this model translates in several directions: {self._remedy}, or begin the line with it: "
+                f"{name}: this model has several translation directions: {self._remedy}, or begin the line with one of the tags "
                 f"{', '.join(self._known)}"
             )
         return self._default
