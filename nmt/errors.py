@@ -25,17 +25,12 @@ _OUT_OF_CODE_MEMORY = ("could not create a primitive",)
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether the memory of the machine or of a GPU is exhausted, which torch reports in several ways."""
     is_library = isinstance(error, ImportError) and "failed to map segment" in str(error)
-    return is_short_of_memory(error) or is_short_of_code(error) or is_library
+    return is_short_of_memory(error) or _contains(error, _OUT_OF_CODE_MEMORY) or is_library
 
 
 def is_short_of_memory(error: BaseException) -> bool:
     """Return whether a smaller batch may fit into memory."""
     return isinstance(error, MemoryError) or _contains(error, _OUT_OF_MEMORY)
-
-
-def is_short_of_code(error: BaseException) -> bool:
-    """Return whether oneDNN had no memory for a kernel, and compiles no further kernel in the thread that failed."""
-    return _contains(error, _OUT_OF_CODE_MEMORY)
 
 
 def _contains(error: BaseException, messages: tuple[str, ...]) -> bool:

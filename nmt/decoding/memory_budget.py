@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from nmt.errors import NmtError
-from nmt.kernels.out_of_memory import free_after_shortage
+from nmt.kernels.out_of_memory import OutOfMemory, free_after_shortage
 from nmt.kernels.row_counts import round_rows_down
 
 
@@ -30,10 +29,10 @@ def halve_after_shortage(batch: list[int], error: BaseException, name: str, reme
     """Free memory and return the second and the first half of a `batch` that failed with `error`.
 
     The halves are pushed onto a stack of batches, so that the first one is next. Raise `error` again if it does not say
-    that memory ran out. Raise `NmtError` with the `name` and the `remedy` if the batch is a single sentence.
+    that memory ran out. Raise `OutOfMemory` with the `name` and the `remedy` if the batch is a single sentence.
     """
     free_after_shortage(error)
     if len(batch) == 1:
-        raise NmtError(f"{name}: out of memory, even alone; {remedy}") from None
+        raise OutOfMemory(f"{name}: out of memory, even alone; {remedy}") from None
     half = len(batch) // 2
     return [batch[half:], batch[:half]]

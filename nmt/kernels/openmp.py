@@ -7,7 +7,7 @@ share of that core, and all threads wait for it: training falls to a quarter of 
 `SpinControl` measures how long the threads of this process wait for a core, as Linux counts it, and shortens the
 spinning while that time is long. GNU OpenMP documents how (GOMP_SPINCOUNT): with more OpenMP threads than cores,
 threads spin 100 times instead of 300,000 times. So `SpinControl` adds an idle team of threads, and removes it when the
-cores are free again. No result changes. `scripts/bench_contention.py` measures the effect.
+cores are free again. No result changes. `scripts/benchmarks/contention.py` measures the effect.
 """
 
 import ctypes

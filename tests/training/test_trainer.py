@@ -21,7 +21,8 @@ from tiny_training import (
 )
 
 from nmt.config import load_run_config
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import DEFAULTS
 from nmt.evaluation.test_sets import evaluate, read_split
@@ -101,7 +102,7 @@ def test_the_moving_average_and_the_mean_of_the_last_checkpoints_are_validated_a
     settings = load_run_config(run)
     for event, which in (("valid", "last"), ("averaged", "averaged")):
         translator = Translator.load([(run, run.checkpoint(which))], "cpu", "fp32")
-        greedy = Settings.of(settings).changed(method="greedy")
+        greedy = SearchOptions.of(settings).changed(method="greedy")
         result = evaluate(translator, greedy, read_split(settings, "valid"), DEFAULTS)
         assert result.loss == pytest.approx(entries[event]["loss"], rel=1e-4)
         assert result.scores[0].value == pytest.approx(entries[event]["bleu"], abs=1e-6)
