@@ -30,7 +30,7 @@ class GateProduct(NamedTuple):
 
     function: Callable[[Tensor], Tensor]
     """Takes [x; h] (N, J + D) and returns the gate inputs (N, G)."""
-    late_bias: Tensor | None
+    norm_bias: Tensor | None
     """(G,) bias that is added after gate normalisation; None without gate normalisation."""
 
 
@@ -69,7 +69,7 @@ class Cell(nn.Module):
         self.size = size
         self.weight_dropout = weight_dropout
         self.product: nn.Module | None = None
-        self.late_bias: Tensor | None = None
+        self.norm_bias: Tensor | None = None
         self.norm = GateNorm(1 if cell == "rnn" else 4, size) if gate_norm else None
         self.network = network
         input_weight, state_weight, input_bias, state_bias = self.weights
@@ -114,9 +114,8 @@ class Cell(nn.Module):
             F.pad(input_weight[gates:], (0, self.size)),  # (D, J + D)
             F.pad(state_weight[gates:], (input_weight.shape[1], 0)),  # (D, J + D)
         ]
-        return torch.cat(rows), torch.cat(
-            [input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]]
-        )
+        bias = torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])  # (4D,)
+        return torch.cat(rows), bias
 
     def gate_product(self, first_column: int = 0) -> GateProduct:
         """Return the function that multiplies by [W U]; of W only the columns from `first_column` on are used."""
@@ -127,28 +126,28 @@ class Cell(nn.Module):
 
     def step_product(self) -> GateProduct:
         """Return the product for a single step: that of `set_product`, if it was called."""
-        return self.gate_product() if self.product is None else GateProduct(self.product, self.late_bias)
+        return self.gate_product() if self.product is None else GateProduct(self.product, self.norm_bias)
 
     def set_product(self, product: Callable[[Tensor, Tensor], nn.Module]) -> None:
         """Use the module `product(weight, bias)` for single steps in search; weight (G, I + D), bias (G,)."""
         weight, bias = self.gate_weights()
         if self.norm is not None:
-            self.late_bias, bias = bias, torch.zeros_like(bias)
+            self.norm_bias, bias = bias, torch.zeros_like(bias)
         self.product = product(weight, bias)
 
     def project_input(self, x: Tensor) -> Tensor:
         """Return W x, (..., G), for the first columns of the input, `x` (..., J)."""
-        product = F.linear(x, self.weights[0][:, : x.shape[-1]])
+        product = F.linear(x, self.weights[0][:, : x.shape[-1]])  # (..., G), or (..., 3D) for a GRU
         return F.pad(product, (0, self.size)) if self.cell == "gru" else product
 
-    def update(self, gates: Tensor, late_bias: Tensor | None, state: CellState) -> CellState:
+    def update(self, gates: Tensor, norm_bias: Tensor | None, state: CellState) -> CellState:
         """Return the next state from the gate inputs `gates` (N, G), before normalisation, and `state`."""
-        if self.norm is not None and late_bias is not None:
-            gates = self.norm(gates) + late_bias  # (N, G)
+        if self.norm is not None and norm_bias is not None:
+            gates = self.norm(gates) + norm_bias  # (N, G)
         if self.cell == "lstm":
             return lstm_cell(gates, state[1].to(gates.dtype))
         if self.cell == "rnn":
             return (fast_tanh(gates),)
         reset, update, x_new, h_new = gates.chunk(4, dim=-1)  # (N, D) each
         new = fast_tanh(x_new + reset.sigmoid() * h_new)  # (N, D)
-        return (torch.lerp(new, state[0].to(new.dtype), update.sigmoid()),)
+        return (torch.lerp(new, state[0].to(new.dtype), update.sigmoid()),)  # (N, D)

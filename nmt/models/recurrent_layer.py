@@ -81,10 +81,9 @@ class RecurrentLayer(Cell):
                 for projected in self.project_input(x).unbind(1):  # (B, G)
                     state = self.step([], state, products, projected)
                     states.append(state if with_cells else state[:1])
-            output, *others = (
-                torch.stack(parts, dim=1).to(x.dtype) for parts in zip(*states, strict=True)
-            )  # (B, T, D)
-            cells = [] if lengths is None else [last_real(part, lengths) for part in others]  # (B, D)
+            # (B, T, D) each
+            output, *others = (torch.stack(each, dim=1).to(x.dtype) for each in zip(*states, strict=True))
+            cells = [] if lengths is None else [last_real(other, lengths) for other in others]  # (B, D)
         return output, () if lengths is None else (last_real(output, lengths), *cells)
 
     def gate_products(self, first_column: int = 0) -> list[GateProduct]:
@@ -104,13 +103,13 @@ class RecurrentLayer(Cell):
         then `inputs`; `projected` (N, G) is `project_input` of the other columns.
         """
         for number, cell in enumerate((self, *self.further)):
-            function, late_bias = cell.step_product() if products is None else products[number]
+            function, norm_bias = cell.step_product() if products is None else products[number]
             parts = [*inputs, state[0]]
             x = torch.cat([part.to(parts[0].dtype) for part in parts], dim=-1)  # (N, J + D)
             gates = function(x)  # (N, G)
             if projected is not None:
                 gates, projected = gates + projected, None
-            state = cell.update(gates, late_bias, state)
+            state = cell.update(gates, norm_bias, state)
             inputs = []
         return state
 
@@ -119,8 +118,8 @@ def reverse(x: Tensor, lengths: Tensor) -> Tensor:
     """Reverse the real tokens of each sentence of `x` (B, T, I); padding after `lengths` (B,) stays at the end."""
     position = torch.arange(x.shape[1], device=x.device).unsqueeze(0)  # (1, T)
     mirrored = lengths.unsqueeze(1) - 1 - position  # (B, T)
-    index = torch.where(mirrored >= 0, mirrored, position)
-    return x.gather(1, index.unsqueeze(2).expand_as(x))
+    index = torch.where(mirrored >= 0, mirrored, position).unsqueeze(2)  # (B, T, 1)
+    return x.gather(1, index.expand_as(x))  # (B, T, I)
 
 
 def last_real(x: Tensor, lengths: Tensor) -> Tensor:

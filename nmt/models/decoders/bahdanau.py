@@ -14,7 +14,7 @@ class BahdanauDecoder(LoopDecoder):
     """Bahdanau (2015, section 3.1 and appendix A.2.2; `model.decoder.context_to: same_step`).
 
     a_ts = softmax_s score(s^L_{t-1}, h_s), eq. 6, for the top layer L;  c_t = sum_s a_ts h_s, eq. 5
-    s_t = f(s_{t-1}, [e_{t-1}; c_t]), eq. 4;  layer l > 1: s^l_t = f(s^l_{t-1}, s^{l-1}_t)
+    s_t = f(s_{t-1}, [e_{t-1}; c_t]);  layer l > 1: s^l_t = f(s^l_{t-1}, s^{l-1}_t)
     """
 
     def __init__(self, config: Model) -> None:

@@ -79,7 +79,7 @@ class Decoder(nn.Module):
     """
 
     attention: Attention | MultiHeadAttention
-    """Only the decoders without attention do not have it."""
+    """Not set in a decoder without attention."""
     feed_size: int | None = None
     """Width of `DecoderState.feed`, if the decoder has one. It is zero before the first step."""
 

@@ -14,7 +14,7 @@ from nmt.models.state import DecoderState, Memory
 
 
 class ConditionalDecoder(LoopDecoder):
-    """Sennrich (2017, section 4.2, "conditional GRU") with any cell; `model.decoder.context_to: conditional`.
+    """The conditional GRU of Sennrich (2017, section 2) with any cell; `model.decoder.context_to: conditional`.
 
     s'_t = f'(s_{t-1}, e_{t-1})
     a_ts = softmax_s score(s'_t, h_s);  c_t = sum_s a_ts h_s

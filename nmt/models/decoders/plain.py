@@ -16,7 +16,7 @@ class PlainDecoder(Decoder):
 
     Sutskever (2014, section 2; `model.decoder.context_to: start`): c makes the first state, s_0.
         s_t = f(s_{t-1}, e_{t-1});  the readout reads [s_t]
-    Cho (2014, eq. 2-3; `model.decoder.context_to: every_step`): c is also read at every step.
+    Cho (2014, section 2.2; `model.decoder.context_to: every_step`): c is also read at every step.
         s_t = f(s_{t-1}, [e_{t-1}; c]);  the readout reads [s_t; c]
 
     Layer l > 1: s^l_t = f(s^l_{t-1}, s^{l-1}_t). Training runs one layer after the other over the whole sequence.

@@ -11,7 +11,7 @@ from nmt.models.state import DecoderState, Memory
 
 
 class RNMTPlusDecoder(LoopDecoder):
-    """Chen (2018, section 3.1; `model.decoder.context_to: all_layers`); with one layer also the decoder of See (2017).
+    """Chen (2018, figure 1; `model.decoder.context_to: all_layers`); with one layer also the decoder of See (2017).
 
     s_t = f(s_{t-1}, [e_{t-1}; c_{t-1}])
     a_ts = softmax_s score(s_t, h_s);  c_t = sum_s a_ts h_s
