@@ -227,7 +227,7 @@ def compare(options: argparse.Namespace, work: Path) -> None:
         print("", *map(roofline.roofline_line, figures["roofline"]), sep="\n")
     if options.profile:
         figures["profile"] = [training_profile.profile(config, work) for config in configs]
-        print("", *map(training_profile.tables, figures["profile"]), sep="\n")
+        print(*(f"\n{training_profile.tables(found)}" for found in figures["profile"]), sep="\n")
     reporting.write_json(options.json, figures)
 
 
