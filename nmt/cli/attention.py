@@ -16,15 +16,19 @@ logger = logging.getLogger(__name__)
 
 @click.command(cls=Command)
 @options.model
-@click.option("--input", "-i", "source", type=FILE, help="Sentences to translate and draw, one a line; default stdin.")
+@click.option(
+    "--input", "-i", "source", type=FILE, help="Sentences to translate and draw, one per line; default stdin."
+)
 @click.option(
     "--output", "-o", type=FILE, default=Path("attention"), show_default=True,
     help="Folder for 1.png, 2.png, …; or FILE.png, FILE.svg, FILE.pdf for one sentence (FILE-1.png, … for several).",
 )  # fmt: skip
 @click.option(
-    "--level", type=click.Choice(["word", "piece"]), default="word", show_default=True, help="What is a cell."
+    "--level", type=click.Choice(["word", "piece"]), default="word", show_default=True, help="Unit of a row or column."
 )
-@click.option("--font", type=FILE, help="Font file for characters that matplotlib's own font lacks, such as Chinese.")
+@click.option(
+    "--font", type=FILE, help="Font file for characters that are missing in the font of matplotlib, such as Chinese."
+)
 @search_flags.beam_size
 @options.tag
 @options.machine
@@ -40,7 +44,7 @@ def command(
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["auto", "fp32", "bf16", "int8"],
 ) -> None:
-    """Translate each line and draw where the decoder looked: source as columns, target as rows.
+    """Translate each line and draw the attention of the decoder: source as columns, target as rows.
 
     \b
     echo "A dog runs." | nmt attention --model runs/NAME --output dog.png
@@ -69,7 +73,7 @@ def command(
     is_any_drawn = False
     for translation in translator.translate(lines, search):
         number = translation.number + 1
-        path = place(output, number, len(lines))
+        path = output_file(output, number, len(lines))
         try:
             alignment = of_translation(translation, level == "word")
             figure = draw(alignment, font, may_lack=path.suffix.lower() == ".svg")
@@ -83,8 +87,8 @@ def command(
         raise NmtError("no line could be drawn; the reasons are above")
 
 
-def place(output: Path, number: int, count: int) -> Path:
-    """Return the file of line `number` of `count`."""
+def output_file(output: Path, number: int, count: int) -> Path:
+    """Return the output file of line `number` of `count` lines."""
     if not output.suffix:
         return output / f"{number:0{len(str(count))}d}.png"
     return output if count == 1 else output.with_name(f"{output.stem}-{number:0{len(str(count))}d}{output.suffix}")

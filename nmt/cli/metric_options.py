@@ -1,4 +1,4 @@
-"""Command-line options of the metrics: sacreBLEU's options for BLEU, chrF and TER, and the list `-m bleu chrf`."""
+"""Command-line options of BLEU, chrF and TER, as in sacreBLEU, and `-m`, which takes several metric names."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from nmt.cli.options import Finite, together
+from nmt.cli.options import Finite, combine_options
 from nmt.cli.strict_parsing import Command, check_usage
 from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, SMOOTH_METHODS, Scoring
 
-scoring_options = together(
+scoring_options = combine_options(
     click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU."),
     click.option("--smooth-method", type=click.Choice(SMOOTH_METHODS), help="Smoothing method of BLEU; default exp."),
     click.option(
@@ -73,7 +73,7 @@ def parse_metrics(given: Sequence[str]) -> list[str]:
 
 
 class MetricsCommand(Command):
-    """A command whose `-m` takes all metric names that follow it, like sacreBLEU's: `-m bleu chrf ter`."""
+    """A command whose `-m` takes all metric names that follow it, as `-m` of sacreBLEU does: `-m bleu chrf ter`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert `-m` before each further name, then parse as usual."""

@@ -13,7 +13,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Finite(click.FloatRange):
     """A finite float from `low` to `high`, without `low` itself if `is_open`."""
 
-    def __init__(self, low: float, high: float = 1e6, is_open: bool = False) -> None:
+    def __init__(self, low: float, high: float = 1_000_000, is_open: bool = False) -> None:
         super().__init__(low, high, min_open=is_open)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -27,7 +27,7 @@ class Finite(click.FloatRange):
 FILE = click.Path(path_type=Path)
 
 
-def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def combine_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return a decorator that adds several `options`; the help lists them in this order."""
 
     def add(command: Command) -> Command:
@@ -63,7 +63,7 @@ def overrides(example: str) -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
-model = together(
+model = combine_options(
     click.option(
         "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
         help="Run folder, or a checkpoint folder inside one; several form an ensemble. Default: $NMT_MODEL, else the "
@@ -90,7 +90,7 @@ def exclude(given: dict[str, Any], one: str, other: str) -> None:
         raise click.UsageError(f"{flag(one)} and {flag(other)} exclude each other; give one")
 
 
-machine = together(
+machine = combine_options(
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option(
         "--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True,

@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 import click
 
-from nmt.cli.options import Command, Finite, exclude, flag, together
+from nmt.cli.options import Command, Finite, combine_options, exclude, flag
+from nmt.cli.strict_parsing import check_usage
 from nmt.config import Config
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
 
 
 def _option(name: str, *short: str, **attributes: Any) -> Callable[[Command], Command]:
-    """Return the decorator that adds the option for a field of `SearchOptions`; the field checks its values."""
+    """Return the decorator that adds the option for a field of `SearchOptions`, which validates the value."""
     return click.option(flag(name), *short, type=_type_of(name), **attributes)
 
 
@@ -28,15 +29,15 @@ def _type_of(name: str) -> "click.ParamType[Any]":
     low: Any = bounds.get("ge", bounds.get("gt"))
     if field.annotation is int:
         return click.IntRange(low, bounds.get("le"), min_open="gt" in bounds)
-    return Finite(low, bounds.get("le", 1e6), is_open="gt" in bounds)
+    return Finite(low, bounds.get("le", 1_000_000), is_open="gt" in bounds)
 
 
 beam_size = _option("beam_size", "-b", help="Hypotheses kept per sentence; 1 is greedy search.")
 
-search = together(
+search = combine_options(
     beam_size,
     click.option("--greedy", is_flag=True, help="Take the most probable token at each step."),
-    _option("length_penalty", help="Divisor of the scores."),
+    _option("length_penalty", help="Divisor of the log-probability in the score."),
     _option("alpha", help="Exponent of the length penalty."),
     _option("coverage_penalty", help="Beta of GNMT's coverage penalty; 0 is off."),
     _option(
@@ -62,7 +63,7 @@ search = together(
         help="Replace an unknown target word by the source word that it attends to.",
     ),
     click.option("--forbid-unknown", is_flag=True, default=None, help="Never generate the unknown token."),
-    _option("tokens_per_batch", help="Source tokens per batch, times the hypotheses per sentence."),
+    _option("tokens_per_batch", help="Source tokens per batch, counted once per hypothesis."),
     _option("window", help="Lines that are read ahead and sorted by length."),
     _option(
         "shortlist", metavar="N",
@@ -74,7 +75,7 @@ search = together(
 SAMPLING = ("temperature", "top_k", "top_p", "seed")
 """Options that only `--sample` uses."""
 
-sampling = together(
+sampling = combine_options(
     click.option("--sample", is_flag=True, help="Draw each token at random."),
     _option("temperature", help="Below 1 makes probable tokens more probable; default 1."),
     _option("top_k", help="Draw from the K most probable tokens; default 0, from all."),
@@ -93,17 +94,20 @@ sampling = together(
 
 def check(given: dict[str, Any]) -> None:
     """Raise `click.UsageError` if options of the search contradict each other, or one of them would be ignored."""
-    for one, other in itertools.combinations(("greedy", "sample", "beam_size"), 2):
+    of_beam = itertools.product(("greedy", "sample"), ("beam_size", "beam_prune"))
+    for one, other in [("greedy", "sample"), *of_beam]:
         exclude(given, one, other)
-    for method in ("greedy", "sample"):
-        exclude(given, method, "beam_prune")
-    if given["length_penalty"] == "none" and given["alpha"] is not None:
-        raise click.UsageError("--alpha has no effect with --length-penalty none; leave it out")
-    if given["greedy"] and given.get("n_best", 1) > 1:
-        raise click.UsageError("--greedy gives one translation; for --n-best leave it out, or draw with --sample")
-    for name in SAMPLING:
-        if given.get(name) is not None and not given["sample"]:
-            raise click.UsageError(f"{flag(name)} goes with --sample")
+    check_usage(
+        (
+            given["length_penalty"] == "none" and given["alpha"] is not None,
+            "--alpha has no effect with --length-penalty none; leave it out",
+        ),
+        (
+            given["greedy"] and given.get("n_best", 1) > 1,
+            "--greedy gives one translation; for --n-best leave it out, or draw with --sample",
+        ),
+        *((given.get(name) is not None and not given["sample"], f"{flag(name)} needs --sample") for name in SAMPLING),
+    )
 
 
 def search_options(given: dict[str, Any], configs: Sequence[Config], **values: Any) -> SearchOptions:

@@ -11,7 +11,7 @@ import click
 from nmt.cli import options, search_flags
 from nmt.cli.log_output import show_log
 from nmt.cli.options import FILE
-from nmt.cli.strict_parsing import Command
+from nmt.cli.strict_parsing import Command, check_usage
 from nmt.errors import NmtError
 
 logger = logging.getLogger(__name__)
@@ -107,10 +107,13 @@ def _check(given: dict[str, Any]) -> None:
     search_flags.check(given)
     options.exclude(given, "prefix", "prefix_file")
     has_prefix = given["prefix"] is not None or given["prefix_file"] is not None
-    if given["shortlist"] and has_prefix:
-        raise click.UsageError("--shortlist and a prefix exclude each other, as a prefix may contain any word")
-    if given["resume"] and str(given["output"] or "-") == "-":
-        raise click.UsageError("--resume goes with --output FILE")
+    check_usage(
+        (
+            given["shortlist"] and has_prefix,
+            "--shortlist and a prefix exclude each other; a prefix may contain any word",
+        ),
+        (given["resume"] and str(given["output"] or "-") == "-", "--resume needs --output FILE"),
+    )
 
 
 def _resume_command(context: click.Context) -> str:

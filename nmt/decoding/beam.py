@@ -87,12 +87,14 @@ class _Beam:
 
     def __init__(self, batch: SearchBatch, options: SearchOptions, is_real: Tensor) -> None:
         size, device = len(batch.source), batch.source.device
-        self.options = options
+        self.beam_size, self.prune, self.beta = options.beam_size, options.beam_prune, options.coverage_penalty
+        self.with_alignment = options.with_alignment
         self.constraints = Constraints(batch, options)
-        lengths = range(1, self.constraints.last_step + 2)
-        self.divisors = [length_divisor(options.length_penalty, options.alpha, length) for length in lengths]
-        largest = [self.divisors[length] for length in self.constraints.max_lengths]
-        self.largest_divisor = torch.tensor(largest, dtype=torch.float64, device=device)  # (B,)
+        penalty, lengths = options.length_penalty, range(1, self.constraints.last_step + 2)
+        self.divisors = [length_divisor(penalty, options.alpha, length) for length in lengths]
+        self.largest_divisor = torch.tensor(
+            [self.divisors[length] for length in self.constraints.max_lengths], dtype=torch.float64, device=device
+        )  # (B,)
         self.sentences = torch.arange(size, device=device)  # (B,) number of each row in the whole batch
         self.is_real = is_real  # (B, S)
         self.totals = torch.zeros((size, 1), dtype=torch.float64, device=device)  # (B, K) sum of the ranked values
@@ -107,32 +109,33 @@ class _Beam:
 
     def extend(self, output: StepOutput, step: int) -> None:
         """Replace the hypotheses of each sentence by their K best continuations."""
-        options, width, slots = self.options, self.totals.shape[1], self.totals.numel()
-        log_probs = log_probs_of(output.logits)  # (N, V)
-        select = functools.partial(top_k, count=options.beam_size)
-        columns = output.tokens
-        found = self.constraints.candidates(log_probs, step, width, select, self.active, self.history, columns)
-        fills = -torch.inf, EOS, 0.0
-        ranks, tokens, log_probs = (
-            _to_slots(x, self.active, slots, fill) for x, fill in zip(found, fills, strict=True)
-        )  # (B * K, C) each
+        width, slots, active = self.totals.shape[1], self.totals.numel(), self.active
+        ranks, tokens, log_probs = self.constraints.candidates(
+            log_probs_of(output.logits),
+            step,
+            width,
+            functools.partial(top_k, count=self.beam_size),
+            active,
+            self.history,
+            output.tokens,
+        )  # (N, C) each
+        ranks, log_probs = _to_slots(ranks, active, slots, -torch.inf), _to_slots(log_probs, active, slots, 0.0)
         self.totals, parents, self.tokens, log_probs = _best_continuations(
-            self.totals, ranks, tokens, log_probs, options.beam_size
+            self.totals, ranks, _to_slots(tokens, active, slots, EOS), log_probs, self.beam_size
         )  # (B, K) each
-        if options.beam_prune:
-            self.totals = self.totals.masked_fill(self.totals < self.totals[:, :1] - options.beam_prune, -torch.inf)
+        if self.prune:
+            self.totals = self.totals.masked_fill(self.totals < self.totals[:, :1] - self.prune, -torch.inf)
         alignment = None
-        if options.coverage_penalty or options.with_alignment:
-            alignment = _to_slots(output.alignment.float(), self.active, slots, 0.0)
-            alignment = alignment.view(len(parents), width, -1)  # (B, K, S)
-        kept = alignment if options.with_alignment else None
-        self.trace.append(_Step(self.sentences, parents, self.tokens, log_probs, kept))
-        if options.coverage_penalty and alignment is not None:
-            covered = self.covered + alignment
+        if self.beta or self.with_alignment:
+            alignment = _to_slots(output.alignment.float(), active, slots, 0.0).view(len(parents), width, -1)
+        if self.beta and alignment is not None:
+            covered = self.covered + alignment  # (B, K, S)
             self.covered = covered.gather(1, parents.unsqueeze(2).expand(-1, -1, covered.shape[2]))
+        kept = alignment if self.with_alignment else None
+        self.trace.append(_Step(self.sentences, parents, self.tokens, log_probs, kept))
         rows = torch.arange(len(parents), device=parents.device).unsqueeze(1) * width + parents  # (B, K) slots
-        if self.active is not None:
-            rows = _to_slots(torch.arange(len(self.active)), self.active, slots, 0)[rows]
+        if active is not None:
+            rows = _to_slots(torch.arange(len(active)), active, slots, 0)[rows]
         self.rows = rows  # (B, K) row of the state that each hypothesis continues
 
     def finish(self, step: int) -> Tensor | None:
@@ -142,9 +145,8 @@ class _Beam:
         if device.type != "cpu" or bool(is_end.any()):  # on a GPU the test would wait for the device
             self.has_finished = True
             scores = self.totals / self.divisors[step]
-            if self.options.coverage_penalty:
-                penalty = coverage_penalty(self.covered, self.is_real.unsqueeze(1))
-                scores = scores + self.options.coverage_penalty * penalty
+            if self.beta:
+                scores = scores + self.beta * coverage_penalty(self.covered, self.is_real.unsqueeze(1))
             self.finished.add(scores.masked_fill(~is_end, -torch.inf), step)
         if not self.has_finished:
             return None
@@ -166,8 +168,7 @@ class _Beam:
     def next_rows(self) -> Tensor:
         """Return the rows (N,) of the state that the next step continues, and set what it reads."""
         rows, token = self.rows.flatten(), self.tokens.flatten()
-        prunes = self.options.beam_prune and rows.device.type == "cpu"
-        self.active = _active_slots(self.totals) if prunes else None
+        self.active = _active_slots(self.totals) if self.prune and rows.device.type == "cpu" else None
         if self.active is not None:
             rows, token = rows[self.active], token[self.active]
         self.token = token
@@ -194,10 +195,11 @@ class _Finished:
         self.table = table.gather(2, order.expand(3, -1, -1))
 
     def is_done(self, best_open: Tensor, divisor: float, largest_divisor: Tensor) -> Tensor:
-        """Return which sentences (B,) need no more steps; `best_open` (B,) is the total of their best open hypothesis.
+        """Return which sentences (B,) need no more steps.
 
-        The score of an open hypothesis is at most `best_open` divided by the divisor of the maximum length,
-        `largest_divisor` (B,), because no token and no coverage penalty increases it.
+        `best_open` (B,) is the largest sum of log-probabilities of the unfinished hypotheses of a sentence. The sum is
+        at most 0 and cannot grow, and the coverage penalty is at most 0. So `best_open / largest_divisor` is an upper
+        bound of the final score; `largest_divisor` (B,) is the length penalty of the maximum length.
         """
         last = self.table[0, :, self.beam_size - 1]  # (B,) the K-th best score
         is_full = (last > -torch.inf) & (last >= best_open / divisor)

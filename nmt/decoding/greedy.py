@@ -54,6 +54,7 @@ def greedy_search(
     log_probs = torch.zeros(shape, device=device)  # (N, T)
     # The values whose sum is the score, (N, T): the log-probabilities, but for the repetition penalty.
     ranked = log_probs if options.repetition_penalty == 1 else torch.zeros_like(log_probs)
+    keeps_alignment = bool(options.with_alignment or options.coverage_penalty)
     alignments: list[tuple[Tensor, Tensor]] = []  # for each step: rows (N,), attention (N, S)
     memory = model.encode(batch.source, batch.lengths)
     if batch.shortlist is not None:
@@ -75,7 +76,7 @@ def greedy_search(
         log_probs[rows, step] = log_prob.masked_fill(is_done, 0.0)
         if ranked is not log_probs:
             ranked[rows, step] = rank.masked_fill(is_done, 0.0)
-        if options.with_alignment or options.coverage_penalty:
+        if keeps_alignment:
             alignments.append((rows, output.alignment.float()))
         is_done = is_done | (token == EOS)
         kept = unfinished_rows(is_done.view(-1, count).all(1)) if checks_for_end(device, step) else None

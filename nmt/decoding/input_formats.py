@@ -37,19 +37,16 @@ class NBestEntry:
     first_fields: str
     """The number and the text as they were read."""
     other_fields: tuple[str, ...]
-    """The fields after the text as they were read."""
+    """The fields after the text, without spaces around them."""
 
     def with_feature(self, value: float) -> str:
         """Return the line with one more feature, which gets the first unused name of F0, F1, and so on."""
         fields = list(self.other_fields)
-        index = next((i for i, field in enumerate(fields) if _FEATURES.match(field.strip())), None)
-        features = "" if index is None else fields[index].strip()
+        found = [(index, field) for index, field in enumerate(fields) if _FEATURES.match(field)]
+        index, features = found[0] if found else (0, "")
         number = next(n for n in range(len(features) + 1) if f"F{n}=" not in features)
-        features = f"{features} F{number}= {value:.6f}".lstrip()
-        if index is None:
-            fields.insert(0, features)
-        else:
-            fields[index] = features
+        # Replace the field with the features, or insert one after the text.
+        fields[index : index + len(found[:1])] = [f"{features} F{number}= {value:.6f}".lstrip()]
         return SEPARATOR.join([self.first_fields, *fields]).rstrip(" ")
 
 

@@ -10,15 +10,15 @@ logger = logging.getLogger(__name__)
 class InputWarnings:
     """Warns once about invalid UTF-8 and once about long lines: at once if the input is live, otherwise at its end."""
 
-    def __init__(self, invalid: InvalidLines, usual_max_tokens: int | None, is_live: bool = False) -> None:
-        """Take the counter of invalid lines, and the number of tokens of a long line minus one; None for no warning."""
-        self._invalid, self._usual_max_tokens, self._is_live = invalid, usual_max_tokens, is_live
+    def __init__(self, invalid: InvalidLines, typical_length: int | None, is_live: bool = False) -> None:
+        """Take the counter of invalid lines, and the most tokens of a line without a warning; None for no limit."""
+        self._invalid, self._typical_length, self._is_live = invalid, typical_length, is_live
         self._long_lines = self._first = 0
         self._has_warned_invalid = self._has_warned_long = False
 
     def check(self, number: int, tokens: int) -> None:
         """Take the number of source tokens of line `number`, counted from 0."""
-        if self._usual_max_tokens is not None and tokens > self._usual_max_tokens:
+        if self._typical_length is not None and tokens > self._typical_length:
             self._long_lines += 1
             self._first = self._first or number + 1
         if self._is_live:
@@ -35,7 +35,7 @@ class InputWarnings:
             count = self._long_lines
             lines = f"{first} is" if count == 1 else f"{count:,} lines (the first is {first}) are"
             logger.warning(
-                f"{self._invalid.name}: {lines} longer than 99.9 % of the training lines ({self._usual_max_tokens} "
+                f"{self._invalid.name}: {lines} longer than 99.9 % of the training lines ({self._typical_length} "
                 "tokens), and the model may leave out parts: give one sentence per line, or let long lines be split at "
-                f"the ends of sentences with --max-source-tokens {self._usual_max_tokens}"
+                f"the ends of sentences with --max-source-tokens {self._typical_length}"
             )

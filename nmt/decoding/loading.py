@@ -62,10 +62,10 @@ class LoadedTranslator:
     shortlist: int
 
     @property
-    def usual_max_tokens(self) -> int | None:
+    def typical_length(self) -> int | None:
         """Source tokens that 99.9 % of the training lines do not exceed; None if this is not known."""
-        known = [usual for each in self.checkpoints if (usual := read_typical_length(each.run.lengths)) is not None]
-        return min(known, default=None)
+        lengths = [read_typical_length(each.run.lengths) for each in self.checkpoints]
+        return min((length for length in lengths if length is not None), default=None)
 
     def identity(self) -> dict[str, Any]:
         """Return everything but the search options that a translation depends on, as JSON values."""

@@ -27,10 +27,10 @@ _ABBREVIATIONS_OF_REFERENCES = re.compile("no|nos|nr|art|abs|fig|figs|vol|vols|p
 
 
 def split_long_line(pieces: Sequence[str], limit: int) -> list[slice]:
-    """Return slices of at most `limit` pieces that cover a line; `pieces` as `Subword.surfaces` returns them.
+    """Return slices of at most `limit` pieces that cover a line; `pieces` as `Subword.surface_pieces` returns them.
 
     A slice contains as many whole sentences as fit. A sentence that does not fit is split at the last end of a clause
-    in the second half of the allowed pieces, otherwise at the last space there, otherwise at the last space before,
+    in the second half of the allowed pieces, otherwise at the last space there, otherwise at the last space before it,
     otherwise at the limit.
     """
     if len(pieces) <= limit:

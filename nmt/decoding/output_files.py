@@ -34,7 +34,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         return
     partial = real.with_name(f".{real.name}.partial")
     handle = lock_partial(path, partial, real)
-    with convert_write_errors(path, "nothing is there yet"):
+    with convert_write_errors(path, "the output file is unchanged"):
         try:
             with replace_on_success(real, partial, handle, keep_unmoved=True) as file:
                 yield file

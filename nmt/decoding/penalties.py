@@ -1,4 +1,4 @@
-"""Length penalty and coverage penalty, which make the scores of hypotheses of different lengths comparable.
+"""Length penalty, and coverage penalty for source words without attention (Wu 2016).
 
 Axes: S source tokens.
 """
@@ -8,10 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-LengthPenalty = Literal["none", "average", "gnmt"]
 
-
-def length_divisor(penalty: LengthPenalty, alpha: float, length: int) -> float:
+def length_divisor(penalty: Literal["none", "average", "gnmt"], alpha: float, length: int) -> float:
     """Return the divisor of the log-probability of a hypothesis with `length` tokens, EOS included.
 
     It never decreases with `length`. The early stopping of beam search relies on this.

@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from tqdm import tqdm
@@ -17,7 +18,7 @@ MAX_LIVE_INTERVAL = 3600.0
 logger = logging.getLogger(__name__)
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """Reports how many lines are translated. Use it as a context manager and call `advance` after each batch.
 
     It shows a progress bar if stderr is a terminal, otherwise log lines; nothing if level INFO is disabled.
@@ -42,9 +43,6 @@ class Progress:
         self._bar: tqdm[Any] | None = None
         if logger.isEnabledFor(logging.INFO) and not is_live and sys.stderr.isatty():
             self._bar = tqdm(desc=name or None, unit=" lines", file=sys.stderr, mininterval=1, leave=False)
-
-    def __enter__(self) -> "Progress":
-        return self
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:

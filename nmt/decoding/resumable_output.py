@@ -21,8 +21,9 @@ from nmt.decoding.output_files import is_special, lock_partial, resolve_output
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import NotReplaced, convert_write_errors, move_into_place, write_atomically
 from nmt.storage.json_text import parse_json
+from nmt.storage.portability import close_on_windows
 
-_VERSION = 1
+_VERSION = 2
 _REMEDY = "the finished lines are kept; free disk space and resume with --resume"
 _SIGNALS = [number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 """Signals that would end the process. Windows has no SIGHUP."""
@@ -69,7 +70,13 @@ class _PartialFile:
 
     @property
     def size(self) -> int:
+        """Size in bytes, without what is still buffered."""
         return os.fstat(self.file.fileno()).st_size
+
+    def remove(self) -> None:
+        """Remove the partial file."""
+        close_on_windows(self.file)
+        self.partial.unlink(missing_ok=True)  # before it is closed, and thus unlocked
 
 
 @dataclass
@@ -163,7 +170,7 @@ class ResumableOutput:
     def remove(self) -> None:
         """Remove the partial files, which contain no finished line."""
         for each in self._files:
-            each.partial.unlink(missing_ok=True)
+            each.remove()
         _state_file(self._files[0].partial).unlink(missing_ok=True)
 
 
@@ -171,10 +178,11 @@ class ResumableOutput:
 def open_resumable(
     paths: Sequence[Path], made_with: dict[str, Any], resume: bool, resume_command: str
 ) -> Iterator[ResumableOutput]:
-    """Open outputs that replace `paths` if the block succeeds; otherwise keep the lines that are finished.
+    """Context manager: open output files. On success they replace `paths`; on failure the finished lines are kept.
 
-    With `resume` the outputs start with the finished lines of an interrupted translation, whose `made_with` must be the
-    same. If the block fails, a message says what is kept, and that `resume_command` resumes.
+    With `resume` the files start with the finished lines of an interrupted translation, which must have been made with
+    options equal to `made_with`. On failure a message says which lines are kept, and prints `resume_command`, the
+    command that continues.
     """
     files: list[_PartialFile] = []
     with contextlib.ExitStack() as stack:
@@ -186,7 +194,7 @@ def open_resumable(
         except NmtError:
             for each in files:
                 if not each.size:
-                    each.partial.unlink(missing_ok=True)
+                    each.remove()
             raise
         output.begin()
         try:
@@ -319,13 +327,9 @@ def _exit_on_signal(output: ResumableOutput) -> Iterator[None]:
             raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
-    defaults = (signal.SIG_DFL, signal.default_int_handler)
-    is_main = threading.current_thread() is threading.main_thread()
-    before = {n: signal.getsignal(n) for n in _SIGNALS if is_main and signal.getsignal(n) in defaults}
-    for number in before:
-        signal.signal(number, handle)
-    try:
+    is_main = threading.current_thread() is threading.main_thread()  # only the main thread can set handlers
+    with contextlib.ExitStack() as stack:
+        for number in _SIGNALS if is_main else []:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                stack.callback(signal.signal, number, signal.signal(number, handle))
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

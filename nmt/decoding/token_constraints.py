@@ -1,4 +1,4 @@
-"""Constraints on the next token: prefix, minimum and maximum length, forbidden tokens; candidates of a step.
+"""Constraints on the next token (prefix, length limits, forbidden tokens), and the best tokens that they allow.
 
 Axes: B sentences, K slots per sentence, N hypotheses, V vocabulary, C candidates.
 """
@@ -66,8 +66,9 @@ class Constraints:
         self.last_step = max(self.max_lengths)
         self._first_forced_end = min(self.max_lengths)
         self._longest_prefix = max(len(prefix) for prefix in prefixes)
-        self._options = options
-        self.needs_history = options.no_repeat_ngram > 0 or options.repetition_penalty != 1
+        self._min_length, self._ngram_size = options.min_length, options.no_repeat_ngram
+        self._repetition_penalty = options.repetition_penalty
+        self.needs_history = self._ngram_size > 0 or self._repetition_penalty != 1
         forbidden = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
         self._forbidden = torch.tensor(forbidden, device=device)
         self._forbidden_at_first = torch.tensor([*forbidden, EOS], device=device)
@@ -100,21 +101,20 @@ class Constraints:
         tokens of the hypotheses, None unless `needs_history`; `columns` are the ids of the columns, as in `StepOutput`.
         If all other tokens are forbidden, EOS is allowed before the minimum length.
         """
-        options = self._options
-        is_too_short = step < options.min_length
+        is_too_short = step < self._min_length
         end: Tensor | None = None
         if history is not None:
             history = columns_of(history, columns)
             end = log_probs[:, EOS].clone() if is_too_short else None
-            if options.no_repeat_ngram:
-                forbid_repeated_ngrams(log_probs, history, options.no_repeat_ngram)
+            if self._ngram_size:
+                forbid_repeated_ngrams(log_probs, history, self._ngram_size)
         log_probs.index_fill_(1, self._forbidden_at_first if is_too_short else self._forbidden, -torch.inf)
         if end is not None:
             has_no_token = log_probs.amax(1) == -torch.inf
             log_probs[:, EOS] = end.masked_fill(~has_no_token, -torch.inf)
-        if history is None or options.repetition_penalty == 1:
+        if history is None or self._repetition_penalty == 1:
             return log_probs
-        return penalize_repeated_tokens(log_probs, history, options.repetition_penalty)
+        return penalize_repeated_tokens(log_probs, history, self._repetition_penalty)
 
     def candidates(
         self,

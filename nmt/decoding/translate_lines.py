@@ -58,7 +58,7 @@ class TranslationJob:
 
     def identity(self, search: SearchOptions) -> dict[str, Any]:
         """Return the options that the output depends on, as JSON values."""
-        options = search.model_dump(exclude={"tokens_per_batch", "window", "shortlist"})
+        options = search.model_dump(exclude={"tokens_per_batch", "window", "shortlist", "return_all_finished"})
         prefix = None if self.prefix is None else hashlib.sha256(self.prefix.encode("utf-8", "replace")).hexdigest()
         alignments = "none" if self.alignments is None else "inline" if self.has_inline_alignments else "file"
         return {
@@ -97,7 +97,7 @@ def translate_lines(loaded: LoadedTranslator, search: SearchOptions, job: Transl
             none = "no finished lines to resume after; translating from the beginning"
             logger.info(f"resuming after {first:,} finished lines" if first else none)
         is_live = is_live and isinstance(output, DirectOutput)  # a resumable output appears only when it is complete
-        warnings = InputWarnings(invalid, loaded.usual_max_tokens, is_live)
+        warnings = InputWarnings(invalid, loaded.typical_length, is_live)
         progress = stack.enter_context(Progress(lambda n: source.share(first + n, size), is_live=is_live))
         windows = loaded.translator.windows(
             read_json_lines(source, name, first) if job.input_format == "json" else source,

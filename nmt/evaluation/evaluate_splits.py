@@ -1,4 +1,4 @@
-"""Evaluate a loaded model on several test sets and save each result: the loop of `nmt evaluate`."""
+"""`nmt evaluate`: evaluate a model on several test sets, one after another, and save each result."""
 
 import logging
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def evaluate_splits(
     results: list[dict[str, Any]] = []
     error: NmtError | None = None
     for split in splits:
-        evaluation = evaluate(translator, search, split, scoring, loaded.usual_max_tokens)
+        evaluation = evaluate(translator, search, split, scoring, loaded.typical_length)
         result = as_dict(evaluation, models, loaded.weights, search, arithmetic)
         results.append({**result, "hypotheses": None})
         try:

@@ -1,4 +1,4 @@
-"""Translate a test set, compute loss, BLEU, chrF and TER, and save the result: the work of `nmt evaluate`."""
+"""Evaluate one test set: read it, translate it, and compute loss, BLEU, chrF and TER."""
 
 import hashlib
 import itertools
@@ -151,12 +151,12 @@ def evaluate(
     options: SearchOptions,
     split: Split,
     scoring: Scoring,
-    usual_max_tokens: int | None = None,
+    typical_length: int | None = None,
 ) -> Evaluation:
     """Translate a split and score it.
 
-    Log progress and warnings about pairs that are too long for the loss, and about lines of more than
-    `usual_max_tokens` source tokens.
+    Log progress, and warnings about pairs that the loss leaves out because their source is too long and about lines
+    of more than `typical_length` source tokens.
     """
     sizes = translator.count_tokens(split.source)
     is_whole = [size <= options.max_source_tokens for size in sizes]
@@ -173,7 +173,7 @@ def evaluate(
     for _, values in translator.log_probs(pairs, options.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
-    warnings = InputWarnings(InvalidLines(split.name), usual_max_tokens)
+    warnings = InputWarnings(InvalidLines(split.name), typical_length)
     start = time.perf_counter()
     hypotheses, tokens = [], 0
     with Progress(lambda lines: lines / len(is_whole), split.name) as progress:

@@ -1,4 +1,4 @@
-"""Label smoothing, R-Drop and the cross-entropy of the output layer, computed a few tokens at a time to save memory.
+"""Label smoothing, R-Drop and the cross-entropy of the output layer, computed in chunks of tokens to save memory.
 
 The logits of a whole batch are never in memory at once. Two sizes divide the work:
 
@@ -23,7 +23,10 @@ CHUNK_ELEMENTS = 1 << 23
 SLICE_ELEMENTS = 1 << 19
 """Most logits of a slice."""
 ROW_MULTIPLE = 64
-"""Matrix products get a multiple of this many rows, because oneDNN compiles and keeps a kernel for each shape."""
+"""Matrix products get a multiple of this many rows, because oneDNN compiles and keeps a kernel for each shape.
+
+Smaller caches are no replacement (see `nmt.kernels.row_counts`), and without padding the sums are rounded differently.
+"""
 
 
 def output_cross_entropy(

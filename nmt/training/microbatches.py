@@ -16,7 +16,10 @@ from nmt.data.token_ids import BOS, PAD
 from nmt.kernels.out_of_memory import OutOfMemory, free_after_shortage
 
 LENGTH_MULTIPLE = 2
-"""Sequences are padded to a multiple of this, because oneDNN compiles and keeps a kernel for each length."""
+"""Sequences are padded to a multiple of this, because oneDNN compiles and keeps a kernel for each length.
+
+Smaller caches are no replacement (see `nmt.kernels.row_counts`), and without padding a seed gives another network.
+"""
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,7 @@ class Trainer:
             loss: Loss | None = None
             try:
                 if is_sampling:
-                    searched = prepare_for_search(self.model, self.arithmetic, is_packed=False)
+                    searched = prepare_for_search(self.model, self.arithmetic, pack=False)
                 for number, part in enumerate(split(batch, count)):
                     torch.manual_seed(derive_seed(self.config.seed, "dropout", step, number))
                     seed = derive_seed(self.config.seed, "samples", step, number)

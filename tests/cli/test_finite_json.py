@@ -58,5 +58,5 @@ def test_an_infinite_loss_becomes_null_in_results_that_are_printed_and_saved(run
 
 def test_scores_of_translations_that_are_not_finite_become_null() -> None:
     target = Target("a", math.nan, -math.inf, (), (), ((0, 0),), None)
-    entry = strict(render(Translation(0, "x", (), (target,)), "json", 1, with_links=False))
+    entry = strict(render(Translation(0, "x", (), (target,)), "json", 1, with_alignment=False))
     assert entry["hypotheses"] == [{"text": "a", "score": None, "log_prob": None, "alignment": [[0, 0]]}]

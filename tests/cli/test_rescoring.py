@@ -83,7 +83,7 @@ def test_sources_or_targets_can_be_read_from_stdin(run: Path) -> None:
     ("arguments", "message"),
     [
         (["-s", "-", "-t", "-"], "cannot both be stdin"),
-        (["-s", "s", "-t", "s", "--append"], "--append goes with --target-format moses"),
+        (["-s", "s", "-t", "s", "--append"], "--append needs --target-format moses"),
         (["-s", "s", "-t", "s", "--append", "--per-token", "--target-format", "moses"], "exclude each other"),
     ],
 )

@@ -178,7 +178,7 @@ def test_resume_starts_from_the_beginning_or_leaves_a_complete_output(run: Path)
 def test_resume_needs_regular_files(run: Path) -> None:
     for arguments in (["--resume"], ["--resume", "-o", "-"]):
         result = call(run, *arguments)
-        assert result.exit_code == 2 and "--resume goes with --output" in result.stderr
+        assert result.exit_code == 2 and "--resume needs --output" in result.stderr
     assert call(run, "-i", "in", "-o", "/dev/null").exit_code == 0
     for arguments in (["-o", "/dev/null"], ["-o", "out", "--alignments", "/dev/null"]):
         with pytest.raises(NmtError, match="--resume needs regular files"):

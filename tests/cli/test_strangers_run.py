@@ -16,7 +16,7 @@ MEMORY = 4 << 30
 CODE = f"""
 import os, resource, sys
 import torch, nmt.decoding.translate_lines
-from nmt.cli.main import main
+from nmt.__main__ import main
 for number, run in enumerate(sys.argv[1:]):
     if os.fork() == 0:  # a process for each run, without importing torch in each
         for descriptor, name in ((1, "out"), (2, "err")):

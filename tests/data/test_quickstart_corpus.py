@@ -1,4 +1,4 @@
-"""The embedded corpus: the files are what the grammar writes, the splits keep their promises, the grammar inflects."""
+"""The embedded corpus: its files equal the output of the grammar, and the splits and the inflection are right."""
 
 import re
 import sys
@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+from grammar import make_corpus
+from grammar.clauses import CAN, WANT, Clause
+from grammar.lexicon import ADJECTIVE, NOUN, NOUNS
+from grammar.phrases import HE, NAMED, SHE, YOU, I, genitive_phrase, noun_phrase, pronoun_for
+from grammar.splits import CONSTRUCTIONS, SIDES, SIZES, Corpus, build, tokens
+from grammar.verbs import verb
+from grammar.words import CASES, Triple
 
-import make_quickstart_corpus  # noqa: E402
-from quickstart_corpus.clauses import CAN, WANT, Clause  # noqa: E402
-from quickstart_corpus.lexicon import ADJECTIVE, NOUN, NOUNS  # noqa: E402
-from quickstart_corpus.phrases import HE, NAMED, SHE, YOU, I, genitive_phrase, noun_phrase, taking_up  # noqa: E402
-from quickstart_corpus.splits import CONSTRUCTIONS, SIDES, SIZES, Corpus, build, tokens  # noqa: E402
-from quickstart_corpus.verbs import verb  # noqa: E402
-from quickstart_corpus.words import CASES, Triple  # noqa: E402
-
-FOLDER = ROOT / "data" / "quickstart"
+FOLDER = make_corpus.DEFAULT_FOLDER
 ANNA = NAMED[0]
 YESTERDAY = Triple("yesterday", "gestern", "昨天")
 
@@ -32,23 +29,23 @@ def corpus() -> Corpus:
     return build()
 
 
-def test_the_committed_files_are_what_the_grammar_writes(
+def test_the_committed_files_are_the_output_of_the_grammar(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, corpus: Corpus, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(make_quickstart_corpus, "build", lambda: corpus)
+    monkeypatch.setattr(make_corpus, "build", lambda: corpus)
     monkeypatch.setattr(sys, "argv", ["make", "--check"])
-    assert make_quickstart_corpus.main() == 0
+    assert make_corpus.main() == 0
 
     monkeypatch.setattr(sys, "argv", ["make", "--output", str(tmp_path / "new")])
-    assert make_quickstart_corpus.main() == 0
+    assert make_corpus.main() == 0
     (tmp_path / "new" / "valid.de").write_bytes(b"Hallo.\n")
     monkeypatch.setattr(sys, "argv", ["make", "--check", "--output", str(tmp_path / "new")])
     capsys.readouterr()
-    assert make_quickstart_corpus.main() == 1
+    assert make_corpus.main() == 1
     assert "valid.de differs" in capsys.readouterr().err
 
 
-def test_counts_alignment_and_size() -> None:
+def test_the_splits_have_their_sizes_and_are_aligned() -> None:
     assert {(split, side): len(lines(split, side)) for split in SIZES for side in SIDES} == {
         (split, side): size for split, size in SIZES.items() for side in SIDES
     }
@@ -64,7 +61,7 @@ def test_no_sentence_occurs_twice_on_any_side() -> None:
         assert max(counts.values()) == 1
 
 
-def test_lines_are_clean() -> None:
+def test_lines_have_only_expected_characters_and_lengths() -> None:
     for split in SIZES:
         for side in SIDES:
             for line in lines(split, side):
@@ -77,13 +74,13 @@ def test_lines_are_clean() -> None:
             assert re.fullmatch(r"[\u4e00-\u9fff，]+[。？！]", zh), zh
 
 
-def test_every_word_of_the_test_set_is_known_from_train() -> None:
+def test_every_word_of_the_test_set_occurs_in_the_training_set() -> None:
     for side in SIDES:
         known = {token for line in lines("train", side) for token in tokens(line, side)}
         assert {token for line in lines("test", side) for token in tokens(line, side)} <= known
 
 
-def test_held_out_pairs_are_in_every_test_sentence_and_nowhere_else(corpus: Corpus) -> None:
+def test_every_test_sentence_and_no_other_has_a_held_out_pair(corpus: Corpus) -> None:
     assert {relation for relation, _, _ in corpus.held_out} == {"adjective", "object", "subject"}
     assert all(made.pairs & corpus.held_out for made in corpus.splits["test"])
     assert not any(made.pairs & corpus.held_out for split in ("train", "valid") for made in corpus.splits[split])
@@ -92,7 +89,7 @@ def test_held_out_pairs_are_in_every_test_sentence_and_nowhere_else(corpus: Corp
     assert f"{len(corpus.held_out)} pairs of lemmas" in readme and f"{len(CONSTRUCTIONS)} constructions" in readme
 
 
-def test_held_out_adjectives_do_not_stand_before_their_nouns_in_the_text_of_train(corpus: Corpus) -> None:
+def test_held_out_adjectives_do_not_precede_their_nouns_in_the_training_text(corpus: Corpus) -> None:
     text = " ".join(" ".join(tokens(line, "en")) for split in ("train", "valid") for line in lines(split, "en"))
     bigrams = set(zip(text.split(" "), text.split(" ")[1:], strict=False))
     for relation, adjective, noun in corpus.held_out:
@@ -100,7 +97,7 @@ def test_held_out_adjectives_do_not_stand_before_their_nouns_in_the_text_of_trai
             assert (adjective, noun) not in bigrams and (adjective, NOUN[noun].en_plural) not in bigrams
 
 
-def test_all_constructions_are_in_train_and_most_in_test(corpus: Corpus) -> None:
+def test_all_constructions_occur_in_the_training_set_and_most_in_the_test_set(corpus: Corpus) -> None:
     names = {maker.__name__ for maker, _ in CONSTRUCTIONS}
     assert len(names) == len(CONSTRUCTIONS) >= 40
     assert {made.construction for made in corpus.splits["train"]} == names
@@ -204,11 +201,11 @@ def test_chinese_measure_words(noun: str, zh: str) -> None:
         ),
     ],
 )
-def test_word_order(clause: Clause, en: str, de: str, final: str, zh: str) -> None:
+def test_word_order_of_clauses(clause: Clause, en: str, de: str, final: str, zh: str) -> None:
     assert (clause.english(), clause.german(), clause.german_final(), clause.chinese()) == (en, de, final, zh)
 
 
-def test_questions_invert() -> None:
+def test_word_order_of_questions() -> None:
     clause = Clause(YOU, verb("read"), "past", noun_phrase(NOUN["book"], "a"), time=YESTERDAY)
     assert clause.english_question() == "did you read a book yesterday"
     assert clause.german_inverted() == "hast du gestern ein Buch gelesen"
@@ -216,14 +213,14 @@ def test_questions_invert() -> None:
     assert clause.german(front=True) == "gestern hast du ein Buch gelesen"
 
 
-def test_pronouns_take_up_gender() -> None:
-    nominatives = [taking_up(noun_phrase(NOUN[noun])).german("nom") for noun in ("coat", "lamp", "book")]
+def test_pronouns_have_the_gender_of_their_noun() -> None:
+    nominatives = [pronoun_for(noun_phrase(NOUN[noun])).german("nom") for noun in ("coat", "lamp", "book")]
     assert nominatives == ["er", "sie", "es"]
     teacher = noun_phrase(NOUN["teacher"], feminine=True)
-    assert (teacher.german("dat"), teacher.own, taking_up(teacher).en) == ("der Lehrerin", "her", "she")
+    assert (teacher.german("dat"), teacher.own, pronoun_for(teacher).en) == ("der Lehrerin", "her", "she")
 
 
-def test_genitives() -> None:
+def test_genitive_phrases() -> None:
     red = ADJECTIVE["red"]
     named = genitive_phrase(NOUN["car"], ANNA, red)
     assert (named.en, named.german("acc"), named.zh) == ("Anna's red car", "Annas rotes Auto", "安娜的红色汽车")
@@ -231,7 +228,7 @@ def test_genitives() -> None:
     assert (owned.en, owned.german("dat")) == ("the boy's red coat", "dem roten Mantel des Jungen")
 
 
-def test_nouns_have_forms_that_fit_their_declension() -> None:
+def test_genitives_follow_the_declension_of_the_noun() -> None:
     for noun in NOUNS:
         if noun.gender == "f":
             assert noun.de_genitive == noun.de

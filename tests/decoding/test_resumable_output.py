@@ -10,6 +10,7 @@ import pytest
 from nmt.decoding import resumable_output
 from nmt.decoding.resumable_output import HashedLines, check_nothing_unfinished, is_complete, open_resumable
 from nmt.errors import NmtError
+from nmt.storage import portability
 
 LINES = ["a", "b", "c", "d"]
 
@@ -54,6 +55,25 @@ def test_no_file_is_left_if_no_line_is_finished(messages: list[str]) -> None:
     assert file_names() == set() and messages == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("is_windows", [False, True])
+def test_only_on_windows_a_partial_file_is_closed_before_it_is_removed(
+    is_windows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portability, "IS_WINDOWS", is_windows)
+    open_paths: list[set[str]] = []
+    unlink = Path.unlink
+
+    def record(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "out.partial":
+            open_paths.append({link.readlink().name for link in Path("/proc/self/fd").iterdir() if link.exists()})
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", record)
+    interrupt(0)
+    assert ["out.partial" in paths for paths in open_paths] == [not is_windows] and file_names() == set()
+
+
 def test_finished_lines_are_not_overwritten_without_resume() -> None:
     interrupt(2)
     for attempt in (write, lambda: check_nothing_unfinished(Path("out"))):
@@ -80,11 +100,11 @@ def test_a_file_of_the_user_is_not_overwritten(name: str) -> None:
         ("out.partial", "a\nb", "out.partial: some of the finished lines are missing: remove out.partial"),
         ("out.partial.json", "", "out.partial.json: damaged; remove it"),
         ("out.partial.json", "{", "out.partial.json: damaged; remove it"),
-        ("out.partial.json", '{"version": 1}', "out.partial.json: damaged; remove it"),
-        ("out.partial.json", '{"version": 2}', "out.partial.json: written by another version of nmt; remove it"),
+        ("out.partial.json", '{"version": 2}', "out.partial.json: damaged; remove it"),
+        ("out.partial.json", '{"version": 1}', "out.partial.json: written by another version of nmt; remove it"),
         (
             "out.partial.json",
-            '{"version": 1, "lines": "6", "made_with": {}, "bytes": [1], "inputs": {}}',
+            '{"version": 2, "lines": "6", "made_with": {}, "bytes": [1], "inputs": {}}',
             "out.partial.json: damaged; remove it",
         ),
     ],

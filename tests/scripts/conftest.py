@@ -1,19 +1,17 @@
-"""What tests of scripts share."""
+"""Fixtures for the tests of scripts."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+from scripts import ROOT
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a folder with a corpus of a few words, and return the config of a network that trains in no time."""
+def tiny_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a temporary folder with a corpus of a few words, and return the config of a tiny network."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     lines = [" ".join("abcdef"[i % n] for i in range(n)) for n in range(2, 7)] * 4

@@ -1,25 +1,26 @@
-"""scripts/compare_seeds.py on a corpus of a few words."""
+"""scripts/experiments/compare_seeds.py on a corpus of a few words."""
 
 import argparse
 from pathlib import Path
 
-import compare_seeds
 import pytest
 
 from nmt.errors import NmtError
+from scripts.commands import train_once
+from scripts.experiments import compare_seeds
 
 
-def test_settings_and_seeds(tiny: Path, tmp_path: Path) -> None:
+def test_equal_settings_give_equal_scores_and_changed_settings_are_refused(tiny_config: Path, tmp_path: Path) -> None:
     vary = ["training.precision=fp32", "training.precision=fp32"]
-    given = argparse.Namespace(
-        config=tiny, vary=vary, seeds=[3], overrides=[], split="test", tokenize="13a", checkpoint="best"
+    options = argparse.Namespace(
+        config=tiny_config, vary=vary, seeds=[3], overrides=[], split="test", tokenize="13a", checkpoint="best"
     )
-    first, second = compare_seeds.compare(given)
+    first, second = compare_seeds.compare(options)
     assert (tmp_path / "runs" / "tiny-training.precision-fp32-seed3" / "finished.json").exists()
-    assert first["bleu"] == second["bleu"] and second["lines_of_the_first"] == 1.0
+    assert first["bleu"] == second["bleu"] and second["same_lines"] == 1.0
     assert "over 2 seeds" in compare_seeds.results([first, second])
-    given.overrides = ["training.max_steps=3"]
+    options.overrides = ["training.max_steps=3"]
     with pytest.raises(NmtError, match="trained with other settings"):
-        compare_seeds.compare(given)
+        compare_seeds.compare(options)
     with pytest.raises(NmtError, match="failed with status 1"):
-        compare_seeds.train(Path("missing.yaml"), "new", 1, [])
+        train_once(Path("missing.yaml"), "new", 1, [])

@@ -1,0 +1,1 @@
+"""Download or generate corpora: Multi30k and the copying task."""

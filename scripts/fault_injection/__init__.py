@@ -1,0 +1,1 @@
+"""Fault injection: signals, full disks, little memory, invalid input, random configurations, long runs."""
