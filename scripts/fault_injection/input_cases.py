@@ -25,8 +25,9 @@ MODEL_SETTINGS = {
     "subword.user_symbols": f"[{TAG!r}]",
     "data.train.tag": TAG,
     "data.valid.tag": TAG,
+    "decoding.shortlist": 8,
 }
-"""Settings of the model that the cases use: it knows a tag."""
+"""Settings of the model that the cases use: it knows a tag and has a lexicon."""
 WORDS = (
     "the", "dog", "Haus", "schläft", "你好", "नमस्ते",
     "👩\u200d👩\u200d👧", "e\u0301", "\u200b", "\ufeff", "<2de>", "|||",
@@ -50,7 +51,7 @@ KEYS = (
     "training.max_steps", "model.encoder.size", "data.train", "name", "decoding", "x", "training.betas", "", "a.b.c",
 )  # fmt: skip
 SEARCHES: tuple[list[str], ...] = (
-    [], ["--greedy"], ["--n-best", "2"], ["--sample", "--seed", "3"], ["--precision", "int8"], ["--shortlist", "8"],
+    [], ["--greedy"], ["--n-best", "2"], ["--sample", "--seed", "3"], ["--precision", "int8"], ["--shortlist", "0"],
     ["--alignments", "links"], ["--replace-unknown"], ["--tokens-per-batch", "1"], ["--window", "1"],
     ["--tag", TAG], ["--tag", "<2fr>"], ["--prefix", "Das"],
 )  # fmt: skip
