@@ -128,9 +128,10 @@ class Batches:
     ) -> None:
         """Take the stores with their weights (passes in an epoch) and the size of a batch.
 
-        One of `tokens_per_batch`, target tokens including EOS, and `sentences_per_batch` is None. Pairs with more than `max_tokens` tokens on a side,
-        without EOS, are left out. `sampling` is the amount of subword sampling, see `Subword.sample`; it needs stores
-        of text and a subword model of this `kind`. Raise NmtError if these do not match or if no pair is left.
+        Give either `tokens_per_batch`, which counts target tokens including EOS, or `sentences_per_batch`. Pairs with
+        more than `max_tokens` tokens on a side, without EOS, are left out. `sampling` is the amount of subword
+        sampling, see `Subword.sample`; it needs stores of text and a subword model of this `kind`. Raise NmtError if
+        these do not match or if no pair is left.
         """
         self._stores = [store for store, _ in train]
         self._vocabularies, self._seed, self._sampling = vocabularies, seed, sampling
