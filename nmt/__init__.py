@@ -1,3 +1,3 @@
-"""Recurrent neural machine translation: two text files in, a translator out."""
+"""A toolkit for recurrent neural machine translation: from two aligned text files to a trained model."""
 
 __version__ = "0.1.0"

@@ -1,14 +1,15 @@
-"""`nmt`, as a command of its own or by `python -m nmt`."""
+"""The entry point of the `nmt` command and of `python -m nmt`."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, which takes a moment to load; interrupted there, it ends as it does later."""
+    """Run the command line. Interrupted at any time, also while modules are imported, it ends with status 130."""
     try:
-        from nmt.cli.main import main as run
+        from nmt.cli.main import cli, exit_on_error
 
-        run()
+        with exit_on_error():
+            cli.main(prog_name="nmt", standalone_mode=False)
     except KeyboardInterrupt:
         sys.stderr.write("nmt: interrupted\n")
         sys.exit(130)

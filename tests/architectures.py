@@ -1,4 +1,4 @@
-"""Every architecture the schema allows, in a tiny size."""
+"""Small networks of every kind that the configuration allows, for tests."""
 
 import itertools
 
@@ -8,15 +8,15 @@ from nmt import config
 from nmt.models.seq2seq import Seq2Seq
 
 VOCABULARY = 19
-PLACES = ("upper_layers", "output", "next_input", "same_step")
+CONTEXT_TO = ("upper_layers", "output", "next_input", "same_step")
 PLAIN = [
     {"cell": cell, "score": score, "context_to": context_to}
-    for cell, score, context_to in itertools.product(("lstm", "gru"), ("additive", "dot", "general"), PLACES)
+    for cell, score, context_to in itertools.product(("lstm", "gru"), ("additive", "dot", "general"), CONTEXT_TO)
 ]
 VARIED = [
     {"cell": cell, "context_to": context_to, **more}
     for cell in ("lstm", "gru")
-    for context_to in PLACES
+    for context_to in CONTEXT_TO
     for more in (
         {"layers": 1, "start": "zero", "tie": "none"},
         {"layers": 3, "start": "last", "bidirectional": False, "residual": True},
@@ -53,15 +53,15 @@ MORE = [
     {"score": "none", "context_to": "every_step", "feedback": False},
     {"score": "none", "context_to": "every_step", "feedback": False, "tie": "none"},
     {"context_to": "next_input", "feedback": False, "readout": "maxout", "tie": "none"},
-    *({"readout": kind, "context_to": to, "tie": "none"} for kind in ("deep", "maxout", "none") for to in PLACES),
-    *({"score": "location", "context_to": to} for to in PLACES),
+    *({"readout": kind, "context_to": to, "tie": "none"} for kind in ("deep", "maxout", "none") for to in CONTEXT_TO),
+    *({"score": "location", "context_to": to} for to in CONTEXT_TO),
     *(
         {"score": score, "local": local, "window": 2, "context_to": to}
         for score in ("concat", "dot", "general")
         for local in ("monotonic", "predictive")
-        for to in PLACES
+        for to in CONTEXT_TO
     ),
-    *({"score": score, "heads": 2, "context_to": to} for score in ("additive", "dot") for to in PLACES),
+    *({"score": score, "heads": 2, "context_to": to} for score in ("additive", "dot") for to in CONTEXT_TO),
     {"score": "additive", "coverage": True, "context_to": "next_input"},
     {"score": "concat", "coverage": True, "context_to": "same_step", "copy_source": True},
     {"copy_source": True, "readout": "deep"},
@@ -70,7 +70,7 @@ MORE = [
     *(
         {"transitions": 2, "gate_norm": norm, "cell": cell, "context_to": to}
         for cell, norm in (("lstm", False), ("gru", True), ("rnn", True))
-        for to in (*PLACES, "conditional")
+        for to in (*CONTEXT_TO, "conditional")
     ),
     {"gate_norm": True, "start": "last", "residual": True},
     {"gate_norm": True, "cell": "gru", "score": "none", "context_to": "every_step"},
@@ -123,7 +123,7 @@ def parts_of(
     decoder="recurrent",
     **more,
 ):
-    """Return the section `model` of a network of 8 units a layer; `more` are keys of its sections by their names."""
+    """Return the configuration of a network with 8 units per layer; `more` are keys of its sections."""
 
     def given(section):
         keys = SECTIONS[section]
@@ -147,15 +147,15 @@ def parts_of(
     )
 
 
-def build(vocabulary=VOCABULARY, spread=0.5, **architecture):
-    """Return the network of `parts_of`, its weights drawn far from zero."""
+def build(vocabulary=VOCABULARY, deviation=0.5, **architecture):
+    """Return the network of `parts_of` with large random weights."""
     parts = parts_of(**architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         model = Seq2Seq(parts, vocabulary, vocabulary)
         with torch.no_grad():
             for weight in model.parameters():
-                weight.normal_(std=spread)
+                weight.normal_(std=deviation)
     return model.eval()
 
 
@@ -169,11 +169,11 @@ def batch(seed=0):
 
 
 def unrolled_logits(model, source, lengths, previous):
-    """Return what the steps call logits: (B, T, V)."""
+    """Return the logits (B, T, V) that `step` predicts, computed by `forward`."""
     found = model(source, lengths, previous)
     logits = model.output(found.readout)
     if model.copy_gate is None:
         return logits
-    copied = source.repeat_interleave(previous.shape[1], dim=0)
+    rows_of_source = source.repeat_interleave(previous.shape[1], dim=0)
     rows = (part.flatten(0, 1) for part in (logits, found.readout, found.alignment))
-    return model.copy_gate.mix(*rows, copied).view(logits.shape)
+    return model.copy_gate.mix(*rows, rows_of_source).view(logits.shape)

@@ -20,9 +20,9 @@ from nmt.cli.main import cli
 from nmt.config import Training
 from nmt.data.batching import Batch
 from nmt.data.token_ids import EOS, PAD
-from nmt.decoding.hypothesis import Sentences
-from nmt.decoding.search import search
-from nmt.decoding.search_options import Options
+from nmt.decoding.hypothesis import SearchBatch
+from nmt.decoding.search import search_function
+from nmt.decoding.search_options import SearchOptions
 from nmt.models.inference import prepare_for_search
 from nmt.storage.run_folder import Run, read_log
 from nmt.training.microbatches import DeviceBatch, to_device
@@ -31,7 +31,11 @@ from nmt.training.objective import likelihood_loss
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
 SAMPLE = EVERY[::16]
-SEARCHES = Options(method="greedy"), Options(beam_size=3, n_best=2), Options(beam_size=2, no_repeat_ngram=2)
+SEARCHES = (
+    SearchOptions(method="greedy"),
+    SearchOptions(beam_size=3, n_best=2),
+    SearchOptions(beam_size=2, no_repeat_ngram=2),
+)
 STEPS = 6
 """Maximum target length. Search on a GPU first reads values at its eighth step."""
 
@@ -57,8 +61,8 @@ def results(architecture, device):
     loss = likelihood_loss(model, batch, Training(), 1).minimised
     loss.backward()
     gradients = {name: weight.grad.cpu() for name, weight in model.named_parameters() if weight.grad is not None}
-    sentences = Sentences(batch.source, batch.lengths, [STEPS] * len(batch.source))
-    found = [search(prepare_for_search(model, "fp32"), sentences, options) for options in SEARCHES]
+    sentences = SearchBatch(batch.source, batch.lengths, [STEPS] * len(batch.source))
+    found = [search_function(options)(prepare_for_search(model, "fp32"), sentences, options) for options in SEARCHES]
     return loss.detach().cpu(), gradients, [[each.tokens for each in answer] for answers in found for answer in answers]
 
 
@@ -150,9 +154,9 @@ def test_a_training_step_reads_no_value_on_the_host(architecture, monkeypatch):
 def test_search_reads_no_value_on_the_host_before_its_result(architecture, options, monkeypatch):
     """Except networks that copy: they read the largest source id once."""
     model, batch = prepare_for_search(build(**architecture).to("meta"), "fp32"), meta_batch()
-    sentences = Sentences(batch.source, batch.lengths, [STEPS] * len(batch.source))
+    sentences = SearchBatch(batch.source, batch.lengths, [STEPS] * len(batch.source))
     step, steps = model.step, []
     monkeypatch.setattr(model, "step", lambda *arguments: steps.append(0) or step(*arguments))
     with OneDevice(), pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
-        search(model, sentences, options)
+        search_function(options)(model, sentences, options)
     assert len(steps) == STEPS + 1

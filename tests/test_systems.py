@@ -1,4 +1,4 @@
-"""Every file of configs, in a tiny size, from there to a translated line."""
+"""Every configuration file, with small layers, trains a model that translates."""
 
 import random
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nmt import config
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.kernels.device import has_bf16_lstm
 from nmt.training.session import train
 
@@ -29,7 +30,7 @@ def corpus(tmp_path_factory):
 
 
 def shrunk(path, corpus, folder):
-    """Return the config of a file with small layers and a small corpus; what is not a size stays."""
+    """Return the configuration of a file with small layers and a small corpus, and all other settings unchanged."""
     values = config.load(path).model_dump(mode="json")
     tag = values["data"]["train"][0]["tag"]
     pairs = {
@@ -53,19 +54,21 @@ def shrunk(path, corpus, folder):
 
 
 @pytest.mark.parametrize("path", [*SYSTEMS, *OTHERS], ids=lambda path: path.stem)
-def test_from_its_file_to_a_translation(path, corpus, tmp_path, monkeypatch):
+def test_a_system_trains_and_translates(path, corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nmt.reports.report_page.draw", lambda histories: None)  # figures take longer than all the rest
+    monkeypatch.setattr("nmt.reports.report_page.inline_svg", lambda figure: "")
     settings = shrunk(path, corpus, tmp_path)
-    run = train(settings, False, lambda line: None)
+    run = train(settings)
     translator = Translator.load([(run, run.checkpoint())], "cpu")
     lines = ["ba be bi", "", "do fu"]
-    found = list(translator.translate(lines, Settings.of(settings)))
-    assert [translation.source for translation in found] == lines
-    assert all(translation.targets[0].log_prob < 0 for translation in found if translation.source)
+    translations = list(translator.translate(lines, SearchOptions.of(settings)))
+    assert [translation.source for translation in translations] == lines
+    assert all(translation.targets[0].log_prob < 0 for translation in translations if translation.source)
 
 
 @pytest.mark.parametrize("path", SYSTEMS, ids=lambda path: path.stem)
-def test_a_file_begins_with_its_paper(path):
+def test_the_file_of_a_system_begins_with_its_paper(path):
     first = path.read_text(encoding="utf-8").split("\n")[0]
     assert first.startswith("# ")
     if path.stem[-4:].isdigit():

@@ -1,1 +1,1 @@
-"""What a person types: one thin module per subcommand, imported when it is used."""
+"""The command line: one thin module per subcommand that parses, calls one function and prints."""

@@ -13,7 +13,7 @@ class _StderrHandler(logging.Handler):
         """See `logging.Handler.emit`."""
         text = record.getMessage()
         text = f"warning: {text}" if record.levelno == logging.WARNING else text
-        if "tqdm" in sys.modules:  # a bar may be shown
+        if "tqdm" in sys.modules:  # there may be a progress bar
             from tqdm import tqdm
 
             tqdm.write(text, file=sys.stderr)

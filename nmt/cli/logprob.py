@@ -1,30 +1,30 @@
-"""`nmt logprob`: log p(target | source) of given pairs."""
+"""`nmt logprob`: score given translations, log p(target | source)."""
 
-import functools
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from nmt.cli import options
+from nmt.cli.log_output import show_log
 from nmt.cli.options import FILE
-from nmt.cli.strict_parsing import Command
+from nmt.cli.strict_parsing import Command, check_usage
 
 
 @click.command(cls=Command)
 @options.model
 @click.option("--source", "-s", type=FILE, required=True, help="Source sentences, plain or .gz; - is stdin.")
 @click.option(
-    "--target", "-t", type=FILE, required=True, help="Their translations, line by line, or an n-best list; - is stdin."
+    "--target", "-t", type=FILE, required=True, help="Their translations, one per line, or an n-best list; - is stdin."
 )
 @click.option(
     "--target-format", type=click.Choice(["text", "moses"]), default="text", show_default=True,
-    help="moses: an n-best list, each entry of which names its source line, counted from 0.",
+    help="moses: an n-best list, whose entries begin with the number of their source line, from 0.",
 )  # fmt: skip
-@click.option("--output", "-o", type=FILE, help="Where to write; default stdout.")
-@click.option("--per-token", is_flag=True, help="One JSON object a line: log_prob, tokens, token_log_probs.")
-@click.option("--append", is_flag=True, help="Print the n-best list again, with one more feature: F1= -3.2.")
-@click.option("--tokens-per-batch", type=click.IntRange(1), help="Tokens scored at once.")
+@click.option("--output", "-o", type=FILE, help="Output file; default stdout.")
+@click.option("--per-token", is_flag=True, help="Print one JSON object per line: log_prob, tokens, token_log_probs.")
+@click.option("--append", is_flag=True, help="Print the n-best list with one more feature: F1= -3.2.")
+@click.option("--tokens-per-batch", type=click.IntRange(1), help="Tokens per batch.")
 @options.tag
 @options.machine
 @options.quiet
@@ -43,23 +43,22 @@ def command(
     precision: Literal["auto", "fp32", "bf16", "int8"],
     quiet: bool,
 ) -> None:
-    """Print the natural log of p(target | source) of each pair, one number a line.
+    """Print the natural log of p(target | source) of each pair, one number per line.
 
     \b
     Rescore n-best lists with another model:
     nmt translate -m A -i SRC -n 5 --format moses | nmt logprob -m B -s SRC -t - --target-format moses --append
     """
-    if str(source) == str(target) == "-":
-        raise click.UsageError("--source and --target cannot both be stdin")
-    if append and target_format != "moses":
-        raise click.UsageError("--append goes with --target-format moses")
-    if append and per_token:
-        raise click.UsageError("--append and --per-token exclude each other; give one")
+    check_usage(
+        (str(source) == str(target) == "-", "--source and --target cannot both be stdin"),
+        (append and target_format != "moses", "--append needs --target-format moses"),
+        (append and per_token, "--append and --per-token exclude each other; give one"),
+    )
     from nmt.decoding.loading import find_checkpoints, load_translator
-    from nmt.decoding.score_lines import ScoreJob, log_prob_stream
+    from nmt.decoding.score_lines import ScoringJob, score_lines
 
-    say = (lambda line: None) if quiet else functools.partial(click.echo, err=True)
-    found = find_checkpoints(models, checkpoint, say)
-    loaded = load_translator(found, device, precision, say=say)
-    job = ScoreJob(source, target, target_format, output, per_token, append, tag)
-    log_prob_stream(loaded, job, tokens_per_batch or found[0].config.decoding.tokens_per_batch, say)
+    show_log(quiet)
+    found = find_checkpoints(models, checkpoint)
+    loaded = load_translator(found, device, precision)
+    job = ScoringJob(source, target, target_format, output, per_token, append, tag)
+    score_lines(loaded, job, tokens_per_batch or found[0].config.decoding.tokens_per_batch)

@@ -1,34 +1,37 @@
-"""The `nmt` command: finds the subcommand and turns user errors into one clear line."""
+"""The command group `nmt`: import the subcommand that is used, and turn errors into one line and an exit status."""
 
 import errno
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 
 from nmt import __version__
-from nmt.cli.stdio import drop_what_cannot_be_written, prepare_streams
+from nmt.cli.stdio import discard_unwritten_output, prepare_streams
 from nmt.cli.strict_parsing import Group
 from nmt.errors import NmtError, is_out_of_memory
 
 COMMANDS = {
     "preprocess": "Clean the text, learn subwords, store token ids.",
-    "train": "Train a model (prepares the data first where needed).",
+    "train": "Train a model; prepare the data first if necessary.",
     "translate": "Translate stdin or a file, one line out for each line in.",
     "evaluate": "Translate a test set and score it.",
-    "score": "BLEU, chrF and TER of finished translations.",
-    "logprob": "Log-probability of given translations.",
+    "score": "Score finished translations with BLEU, chrF and TER.",
+    "logprob": "Compute the log-probability of given translations.",
     "plot": "Draw learning curves of runs.",
-    "attention": "Draw alignment maps of translated sentences.",
-    "config": "Show or check a configuration.",
+    "attention": "Draw attention maps of translated sentences.",
+    "config": "Show, check or explain a configuration.",
 }
 
 
 class LazyGroup(Group):
-    """Imports the module of a subcommand only when that subcommand is used."""
+    """A group that imports the module of a subcommand only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the work."""
+        """Return the names in the order of their use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -47,48 +50,45 @@ class LazyGroup(Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nmt")
 def cli() -> None:
-    """Recurrent neural machine translation: two text files in, a translator out."""
+    """Recurrent neural machine translation: from two aligned text files to a trained translator."""
 
 
-def main() -> None:
-    """Run the command line.
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Run the command in this context, and report its errors by one line on stderr and the exit status.
 
-    Exit with 0, 1 for an error that the user can correct or a closed pipe, 2 for wrong usage, 130 when interrupted.
+    The status is 1 for an error that the user can correct and for a closed pipe, 2 for wrong usage, and 130 after an
+    interrupt. Other errors are bugs and keep their traceback.
     """
     prepare_streams()
     try:
-        _run()
-    finally:
-        drop_what_cannot_be_written()
-
-
-def _run() -> None:
-    try:
-        cli.main(prog_name="nmt", standalone_mode=False)
+        yield
         if sys.stdout is not None:
             sys.stdout.flush()
-    except NmtError as error:
-        click.echo(f"nmt: error: {error}", err=True)
-        sys.exit(1)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):  # before RuntimeError, from which Abort is derived
+        _exit("interrupted", 130)
+    except NmtError as error:
+        _exit(f"error: {error}")
     except OSError as error:
         if error.errno == errno.EPIPE:
             sys.exit(1)
-        click.echo(f"nmt: error: {error.filename or 'output'}: {error.strerror or error}", err=True)
-        sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):  # Abort is a RuntimeError
-        click.echo("nmt: interrupted", err=True)
-        sys.exit(130)
+        _exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
     except (MemoryError, RuntimeError, ImportError) as error:
         if not is_out_of_memory(error):
             raise
-        click.echo(
-            "nmt: error: out of memory: take smaller batches (training.tokens_per_batch, --tokens-per-batch) or a "
-            "smaller model",
-            err=True,
+        _exit(
+            "error: out of memory: use smaller batches (training.tokens_per_batch, --tokens-per-batch) or a smaller "
+            "model"
         )
-        sys.exit(1)
+    finally:
+        discard_unwritten_output()
+
+
+def _exit(message: str, status: int = 1) -> NoReturn:
+    click.echo(f"nmt: {message}", err=True)
+    sys.exit(status)

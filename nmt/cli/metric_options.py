@@ -1,110 +1,100 @@
-"""sacreBLEU's options for BLEU, chrF and TER, which `nmt score` and `nmt evaluate` share, and `-m bleu chrf`."""
+"""Command-line options of BLEU, chrF and TER, as in sacreBLEU, and `-m`, which takes several metric names."""
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from nmt.cli.options import Finite, together
-from nmt.cli.strict_parsing import Command
+from nmt.cli.options import Finite, combine_options
+from nmt.cli.strict_parsing import Command, check_usage
+from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, SMOOTH_METHODS, Scoring
 
-if TYPE_CHECKING:
-    from nmt.evaluation.metrics import Scoring
-
-NAMES = ("bleu", "chrf", "chrf++", "ter")
-"""`nmt.evaluation.metrics.METRICS`, which is not imported before it is needed."""
-_SMOOTHED = ("floor", "add-k")
-
-of_metrics = together(
-    click.option("--lowercase", "-lc", is_flag=True, help="BLEU ignores case."),
+scoring_options = combine_options(
+    click.option("--lowercase", "-lc", is_flag=True, help="Ignore case in BLEU."),
+    click.option("--smooth-method", type=click.Choice(SMOOTH_METHODS), help="Smoothing method of BLEU; default exp."),
     click.option(
-        "--smooth-method", type=click.Choice(["exp", "floor", "add-k", "none"]), help="Smoothing of BLEU; default exp."
+        "--smooth-value", type=Finite(0.0), help="Value for --smooth-method floor (default 0.1) or add-k (default 1)."
     ),
     click.option(
-        "--smooth-value", type=Finite(0.0), help="Of --smooth-method floor (default 0.1) and add-k (default 1)."
+        "--chrf-char-order", "-cc", type=click.IntRange(0, 50),
+        help="Maximum character n-gram order of chrF; default 6.",
     ),
-    click.option("--chrf-char-order", "-cc", type=click.IntRange(0, 50), help="Longest n-grams of chrF; default 6."),
     click.option(
-        "--chrf-word-order", "-cw", type=click.IntRange(0, 50), help="Longest n-grams of words in chrF; default 0."
+        "--chrf-word-order", "-cw", type=click.IntRange(0, 50), help="Maximum word n-gram order of chrF; default 0."
     ),
     click.option("--chrf-beta", type=click.IntRange(1, 1000), help="Weight of recall in chrF; default 2."),
-    click.option("--chrf-lowercase", is_flag=True, help="chrF ignores case."),
-    click.option("--chrf-whitespace", is_flag=True, help="N-grams of chrF include white space."),
-    click.option(
-        "--chrf-eps-smoothing", is_flag=True, help="Smooth chrF as chrF++.py, NLTK and Moses do."
-    ),
+    click.option("--chrf-lowercase", is_flag=True, help="Ignore case in chrF."),
+    click.option("--chrf-whitespace", is_flag=True, help="Include white space in the character n-grams of chrF."),
+    click.option("--chrf-eps-smoothing", is_flag=True, help="Smooth chrF like chrF++.py, NLTK and Moses."),
     click.option("--ter-normalized", is_flag=True, help="Normalise and tokenise for TER."),
     click.option(
         "--ter-asian-support", is_flag=True, help="With --ter-normalized, TER counts Chinese characters as words."
     ),
-    click.option("--ter-no-punct", is_flag=True, help="TER ignores punctuation."),
-    click.option("--ter-case-sensitive", is_flag=True, help="TER distinguishes case."),
+    click.option("--ter-no-punct", is_flag=True, help="Ignore punctuation in TER."),
+    click.option("--ter-case-sensitive", is_flag=True, help="Distinguish case in TER."),
 )  # fmt: skip
-"""All fields of `Scoring` but the tokeniser, whose default differs between commands."""
+"""One option for each field of `Scoring` except the tokeniser, whose default differs between commands."""
 
 
-def scoring(given: dict[str, Any], tokenize: str, metrics: Sequence[str]) -> "Scoring":
-    """Return how to compute `metrics` from the values of `of_metrics`; usage errors for what no metric reads."""
-    from nmt.evaluation.metrics import Scoring
-
-    smooth = given["smooth_method"] or Scoring.smooth_method
-    if given["smooth_value"] is not None and smooth not in _SMOOTHED:
-        raise click.UsageError("--smooth-value goes with --smooth-method floor or add-k")
-    if given["chrf_word_order"] is not None and "chrf++" in metrics:
-        raise click.UsageError("chrf++ is chrf with --chrf-word-order 2; give one of them")
-    if given["chrf_char_order"] == 0 and not given["chrf_word_order"] and "chrf" in metrics:
-        raise click.UsageError("--chrf-char-order 0 needs a --chrf-word-order")
-    if given["ter_asian_support"] and not (given["ter_normalized"] or given["ter_no_punct"]):
-        raise click.UsageError("--ter-asian-support changes nothing without --ter-normalized or --ter-no-punct")
-    fields = Scoring.__dataclass_fields__
-    named = {name: given[name] for name in fields if given.get(name) is not None and given[name] is not False}
+def parse_scoring(given: dict[str, Any], tokenize: str, metrics: Sequence[str]) -> Scoring:
+    """Return the scoring that `scoring_options` describe. Raise `click.UsageError` if an option would be ignored."""
+    check_usage(
+        (
+            given["smooth_value"] is not None and given["smooth_method"] not in ("floor", "add-k"),
+            "--smooth-value goes with --smooth-method floor or add-k",
+        ),
+        (
+            given["chrf_word_order"] is not None and "chrf++" in metrics,
+            "chrf++ is chrf with --chrf-word-order 2; give one of them",
+        ),
+        (
+            given["chrf_char_order"] == 0 and not given["chrf_word_order"] and "chrf" in metrics,
+            "--chrf-char-order 0 needs a --chrf-word-order",
+        ),
+        (
+            given["ter_asian_support"] and not (given["ter_normalized"] or given["ter_no_punct"]),
+            "--ter-asian-support changes nothing without --ter-normalized or --ter-no-punct",
+        ),
+    )
+    names = [name for name in Scoring.__dataclass_fields__ if given.get(name) is not None and given[name] is not False]
     for prefix, metric in (("smooth", "bleu"), ("chrf", "chrf"), ("ter", "ter")):
-        asked = [name for name in named if name.startswith(f"{prefix}_")]
-        if asked and not any(name.startswith(metric) for name in metrics):
-            raise click.UsageError(f"--{asked[0].replace('_', '-')} goes with -m {metric}")
-    return Scoring(**{**named, "tokenize": tokenize})
+        is_used = any(name.startswith(metric) for name in metrics)
+        unused = [name for name in names if name.startswith(f"{prefix}_") and not is_used]
+        check_usage((unused, f"--{''.join(unused[:1]).replace('_', '-')} goes with -m {metric}"))
+    return Scoring(**{name: given[name] for name in names} | {"tokenize": tokenize})
 
 
-def names_of_metrics(given: Sequence[str]) -> list[str]:
-    """Return the metrics of all `-m`, each once: values may be repeated, and joined by commas or spaces."""
-    wanted = [name for value in given for name in value.lower().replace(",", " ").split()]
-    if given and not wanted:
-        raise click.UsageError(f"--metrics names none; take some of {', '.join(NAMES)}")
-    return list(dict.fromkeys(wanted))
+def parse_metrics(given: Sequence[str]) -> list[str]:
+    """Return the metrics of all `-m` options, or the default; a value may list several with commas or spaces."""
+    names = [name for value in given for name in value.lower().replace(",", " ").split()]
+    check_usage((given and not names, f"--metrics names none; choose from {', '.join(METRICS)}"))
+    return list(dict.fromkeys(names)) or list(DEFAULT_METRICS)
 
 
-class ManyMetrics(Command):
-    """A command whose `-m` takes every name of a metric that follows it, as sacreBLEU's does: `-m bleu chrf ter`."""
+class MetricsCommand(Command):
+    """A command whose `-m` takes all metric names that follow it, as `-m` of sacreBLEU does: `-m bleu chrf ter`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `-m` before each further name, then parse as always."""
-        return super().parse_args(ctx, list(self._spread(args)))
+        """Insert `-m` before each further name, then parse as usual."""
+        return super().parse_args(ctx, list(self._insert_options(args)))
 
-    def _spread(self, args: list[str]) -> Iterator[str]:
-        valued = {
-            flag
-            for parameter in self.params
-            if isinstance(parameter, click.Option) and not parameter.is_flag
-            for flag in parameter.opts
-        }
+    def _insert_options(self, args: list[str]) -> Iterator[str]:
+        options = [param for param in self.params if isinstance(param, click.Option) and not param.is_flag]
+        names = {name for option in options for name in option.opts}
         rest = iter(args)
-        option = ""  # the last one that took a value
+        option = ""  # the previous option, if it takes a value
         for argument in rest:
-            if argument == "--":
-                yield argument
-                yield from rest
-            elif argument in valued:
+            if argument in names:
                 option = argument
-                yield argument
-                yield from itertools.islice(rest, 1)
-            elif option in ("-m", "--metrics") and _is_a_list_of_names(argument):
-                yield option
-                yield argument
+                yield from (argument, *itertools.islice(rest, 1))
+            elif argument != "--" and option in ("-m", "--metrics") and _is_list_of_metrics(argument):
+                yield from (option, argument)
             else:
                 option = ""
                 yield argument
+                yield from rest if argument == "--" else ()
 
 
-def _is_a_list_of_names(argument: str) -> bool:
-    return all(name in NAMES for name in argument.lower().replace(",", " ").split() or [argument])
+def _is_list_of_metrics(argument: str) -> bool:
+    return all(name in METRICS for name in argument.lower().replace(",", " ").split() or [argument])

@@ -1,4 +1,4 @@
-"""`nmt plot`: learning curves."""
+"""`nmt plot`: draw the learning curves of runs."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from nmt.cli.strict_parsing import Command
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), metavar="FILE",
-    help=".png, .svg or .pdf; default curves.png, in the run's folder where there is only one.",
+    help="File with the extension .png, .svg or .pdf; default curves.png, in the folder of a single run.",
 )  # fmt: skip
-@click.option("--html", is_flag=True, help="Also write report.html anew in the folder of each run.")
+@click.option("--html", is_flag=True, help="Also update report.html in the folder of each run.")
 def command(runs: tuple[Path, ...], output: Path | None, html: bool) -> None:
-    """Draw training and validation loss, BLEU and learning rate of one or more runs, finished or not.
+    """Draw training and validation loss, BLEU and learning rate of one or more runs, which may be unfinished.
 
     \b
     nmt plot runs/quickstart
@@ -29,9 +29,9 @@ def command(runs: tuple[Path, ...], output: Path | None, html: bool) -> None:
     if output is not None:
         check(output)
     histories = [read_history(run) for run in runs]
-    where = output or (runs[0] / "curves.png" if len(runs) == 1 and runs[0].is_dir() else Path("curves.png"))
-    save(draw(histories), where)
-    click.echo(where)
+    path = output or (runs[0] / "curves.png" if len(runs) == 1 and runs[0].is_dir() else Path("curves.png"))
+    save(draw(histories), path)
+    click.echo(path)
     if html:
         for run in runs:
             click.echo(write_report(run if run.is_dir() else run.parent))

@@ -1,4 +1,4 @@
-"""Stdout and stderr of the command: work goes on where messages cannot be written, and ends where results cannot."""
+"""Standard output and error of the commands: if a message cannot be written, the command continues; else it fails."""
 
 import contextlib
 import io
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 
-class _Messages(io.FileIO):
-    """Stderr that takes everything: work goes on where nobody reads messages any more, or their disk is full."""
+class _NonFailingFile(io.FileIO):
+    """A file whose write errors are ignored: work continues if its messages are not read or the disk is full."""
 
     def write(self, data: Any) -> int:
         try:
@@ -19,18 +19,19 @@ class _Messages(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Make stderr one that never fails (POSIX), and a strict stdout write what its encoding lacks as `\\uNNNN`."""
-    if sys.stderr is None:  # closed: nobody listens
+    """Make stderr ignore write errors (except a Windows console), and stdout escape unencodable characters."""
+    stderr, is_original, buffer = sys.stderr, sys.stderr is sys.__stderr__, getattr(sys.stderr, "buffer", None)
+    if stderr is None:  # closed
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
-    elif os.name == "posix" and sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        raw = io.BufferedWriter(_Messages(sys.stderr.fileno(), "w", closefd=False))
-        sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+    elif is_original and isinstance(getattr(buffer, "raw", buffer), io.FileIO):
+        raw = io.BufferedWriter(_NonFailingFile(stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, stderr.encoding, "backslashreplace", line_buffering=True)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def drop_what_cannot_be_written() -> None:
-    """Let go of results that stdout, full or closed, has refused; Python would try once more at its end."""
+def discard_unwritten_output() -> None:
+    """Discard what stdout could not write because it is full or closed: Python would try to write it again at exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         try:
             sys.stdout.flush()

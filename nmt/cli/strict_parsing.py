@@ -1,6 +1,6 @@
-"""The classes of all commands: they refuse what click would drop or misread, and say what to write instead.
+"""Command classes that reject what click would ignore or misread, and that suggest what to write instead.
 
-click keeps the last value of an option that is given twice, and reads `-config x` as `-c onfig` and an argument x.
+click keeps only the last value of an option that is given twice, and reads `-config x` as `-c onfig` and an argument x.
 """
 
 import itertools
@@ -13,50 +13,49 @@ from nmt.cli import suggestions
 from nmt.cli.log_output import show_log
 
 
-class Word(NamedTuple):
-    """An option or an argument as it stands on the command line."""
+class Occurrence(NamedTuple):
+    """One occurrence of an option or of an argument on the command line."""
 
     text: str
-    """All of it, with what is glued to it."""
-    name: str
-    """The option's name as it is written, e.g. -i; empty of an argument."""
-    option: click.Option | None
-    """None of an argument, and of an option that the command does not have."""
-    value: str | None
-    """Of an option that takes one, if it is there."""
+    """The word on the command line, e.g. -i, --input=FILE or -qb5."""
+    name: str = ""
+    """The name of the option as it is written, e.g. -i; empty for an argument."""
+    option: click.Option | None = None
+    """None for an argument, and for an option that the command does not have."""
+    value: str | None = None
+    """The value, if the option takes one and it is given."""
 
 
-def read(arguments: list[str], known: dict[str, click.Option], mixes: bool) -> Iterator[Word]:
-    """Yield the options and arguments of a command line in their order, up to `--`.
+def parse_occurrences(arguments: list[str], known: dict[str, click.Option], is_mixed: bool) -> Iterator[Occurrence]:
+    """Yield the options and arguments of a command line in order, up to `--`.
 
-    `known` are the options of the command by name; without `mixes` the first argument ends them.
+    `known` are the options of the command by name. Unless options and arguments are mixed, stop at the first argument.
     """
     rest = iter(arguments)
     for text in rest:
-        name, equals, glued = text.partition("=")
+        name, equals, attached = text.partition("=")
+        value = attached if equals else None
         if text == "--":
             return
         if not text.startswith("-") or text == "-":
-            if not mixes:
+            if not is_mixed:
                 return
-            yield Word(text, "", None, None)
+            yield Occurrence(text)
         elif name in known:
-            option = known[name]
-            yield Word(text, name, option, _value(option, glued if equals else None, rest))
+            yield Occurrence(text, name, known[name], _value(known[name], value, rest))
         elif text.startswith("--") or text[:2] not in known:
-            yield Word(text, name, None, glued if equals else None)
+            yield Occurrence(text, name, None, value)
         else:
-            yield from _letters(text, known, rest)
+            yield from _parse_short_options(text, known, rest)
 
 
-def _letters(text: str, known: dict[str, click.Option], rest: Iterator[str]) -> Iterator[Word]:
-    """Yield the options of a word of several letters, of which the last may have its value glued to it: -qb5."""
-    for place, letter in enumerate(text[1:], 2):
+def _parse_short_options(text: str, known: dict[str, click.Option], rest: Iterator[str]) -> Iterator[Occurrence]:
+    """Yield the options of a word such as -qb5: several options of one letter; a value may be attached to the last."""
+    for end, letter in enumerate(text[1:], 2):
         option = known.get(f"-{letter}")
         if option is None:
-            return  # click names it
-        value = _value(option, text[place:] or None, rest)
-        yield Word(text, f"-{letter}", option, value)
+            return  # click reports it
+        yield Occurrence(text, f"-{letter}", option, _value(option, text[end:] or None, rest))
         if _takes_value(option):
             return
 
@@ -65,48 +64,48 @@ def _takes_value(option: click.Option) -> bool:
     return not option.is_flag and not option.count
 
 
-def _value(option: click.Option, glued: str | None, rest: Iterator[str]) -> str | None:
-    """Return the value of an option, taken from `rest` where none is `glued` to its name; None of a flag."""
+def _value(option: click.Option, attached: str | None, rest: Iterator[str]) -> str | None:
+    """Return the value of an option, `attached` to its name or else the next of `rest`; None for a flag."""
     if not _takes_value(option):
         return None
-    values = [] if glued is None else [glued]
+    values = [] if attached is None else [attached]
     values += itertools.islice(rest, option.nargs - len(values))
     return " ".join(values) if values else None
 
 
 class _Strict(click.Command):
-    """What `Command` and `Group` share."""
+    """The common part of `Command` and `Group`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """See `click.Command.parse_args`; raises `click.UsageError` for what it would drop or misread."""
+        """See `click.Command.parse_args`. Raise `click.UsageError` for what click would ignore or misread."""
         show_log()
-        if ctx.resilient_parsing:  # completion of an unfinished line
+        if ctx.resilient_parsing:  # shell completion of an unfinished line
             return super().parse_args(ctx, args)
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         known = {name: option for option in options for name in (*option.opts, *option.secondary_opts)}
-        words = list(read(args, known, ctx.allow_interspersed_args))
-        if any(word.option is not None and word.option.is_eager for word in words):  # --help, --version
+        found = list(parse_occurrences(args, known, ctx.allow_interspersed_args))
+        if any(each.option is not None and each.option.is_eager and each.text == each.name for each in found):
             return super().parse_args(ctx, args)
-        _check_names(words, known, args, ctx)
-        _check_repetition(words, ctx)
+        _check_names(found, known, args, ctx)
+        _check_repetition(found, ctx)
         try:
             if not any(isinstance(param, click.Argument) for param in self.params):
-                _check_arguments(words, known, ctx)
+                _check_arguments(found, known, ctx)
             return super().parse_args(ctx, args)
         except click.UsageError:
-            for word in filter(_may_be_long, words):
-                if meant := suggestions.near_option(word.text, known, 0.8):
-                    why = f"it is read as {word.name} {word.value}; did you mean {meant}?"
-                    raise click.NoSuchOption(word.text, f"No such option '{word.text}'; {why}", ctx=ctx) from None
+            for each in filter(_may_be_long_option, found):
+                if similar := suggestions.similar_option(each.text, known, 0.8):
+                    remedy = f"it is read as {each.name} {each.value}; did you mean {similar}?"
+                    raise _no_such_option(each.text, remedy, ctx) from None
             raise
 
 
 class Command(_Strict):
-    """A command that refuses options it does not have, or that are given twice, with a remedy."""
+    """A command that rejects unknown and repeated options and suggests what to write instead."""
 
 
 class Group(_Strict, click.Group):
-    """A group of such commands, which suggests one for a name that it does not know."""
+    """A group of such commands that suggests a command for an unknown name."""
 
     command_class = Command
 
@@ -118,84 +117,96 @@ class Group(_Strict, click.Group):
         if ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name) is not None:
             return super().resolve_command(ctx, args)
         commands = self.list_commands(ctx)
-        meant = suggestions.near_command(name, commands)
-        meant = "--help" if name == "help" else meant
-        remedy = f"did you mean '{ctx.command_path} {meant}'?" if meant else f"there are: {', '.join(commands)}"
+        similar = "--help" if name == "help" else suggestions.similar_command(name, commands)
+        remedy = f"did you mean '{ctx.command_path} {similar}'?" if similar else f"there are: {', '.join(commands)}"
         raise click.UsageError(f"No such command '{name}'; {remedy}", ctx)
 
 
-def _may_be_long(word: Word) -> bool:
-    """Tell whether the word has one dash and several letters, and so is read as options of one letter."""
-    is_read_whole = word.name == word.text.partition("=")[0]
-    return len(word.text) > 3 and word.text[0] == "-" != word.text[1] and not is_read_whole
+def check_usage(*rules: tuple[object, str]) -> None:
+    """Raise `click.UsageError` for the first rule, a condition and a message, whose condition is true."""
+    for is_violated, message in rules:
+        if is_violated:
+            raise click.UsageError(message)
 
 
-def _check_names(words: list[Word], known: Collection[str], args: list[str], ctx: click.Context) -> None:
-    """Raise `click.NoSuchOption` for the first option that the command does not have, or that lacks a dash."""
-    for word in words:
-        name = word.text.partition("=")[0]
-        if not word.name or name in known or (word.option is not None and not _may_be_long(word)):
+def _no_such_option(name: str, remedy: str, ctx: click.Context) -> click.NoSuchOption:
+    return click.NoSuchOption(name, f"No such option '{name}'; {remedy}", ctx=ctx)
+
+
+def _may_be_long_option(each: Occurrence) -> bool:
+    """Return whether a word with one dash and several letters, such as -config, was read as options of one letter."""
+    is_read_as_one = each.name == each.text.partition("=")[0]
+    return len(each.text) > 3 and each.text[0] == "-" != each.text[1] and not is_read_as_one
+
+
+def _check_names(found: list[Occurrence], known: Collection[str], args: list[str], ctx: click.Context) -> None:
+    """Raise `click.NoSuchOption` for the first option that the command does not have or that lacks a dash."""
+    for each in found:
+        name = each.text.partition("=")[0]
+        is_unknown = each.option is None
+        if not each.name or name in known or not (is_unknown or _may_be_long_option(each)):
             continue
-        ours = f"--{suggestions.plain(name)}"
-        if ours in known:
-            why = "it is written" if name[:2] == "--" else "an option of several letters has two dashes:"
-            raise click.NoSuchOption(name, f"No such option '{name}'; {why} {ours}", ctx=ctx)
-        if word.option is None and "--set" in known and (remedy := _as_key(word, name, known, args)):
-            raise click.NoSuchOption(name, f"No such option '{name}'; {remedy}", ctx=ctx)
-        if remedy := suggestions.foreign(name, known):
-            raise click.NoSuchOption(name, f"No such option '{name}'; here it is {remedy}", ctx=ctx)
-        if word.option is None:
-            meant = suggestions.near_option(name, known)
-            remedy = f"; did you mean {meant}?" if meant else f"; see {ctx.command_path} --help"
-            raise click.NoSuchOption(name, f"No such option '{name}'{remedy}", ctx=ctx)
+        normalized = f"--{suggestions.normalize(name)}"
+        if normalized in known:
+            reason = "it is written" if name[:2] == "--" else "an option of several letters has two dashes:"
+            raise _no_such_option(name, f"{reason} {normalized}", ctx)
+        if is_unknown and "--set" in known and (remedy := _suggest_key(each, name, known, args)):
+            raise _no_such_option(name, remedy, ctx)
+        if equivalent := suggestions.equivalent_option(name, known):
+            raise _no_such_option(name, f"use {equivalent}", ctx)
+        if is_unknown:
+            similar = suggestions.similar_option(name, known)
+            remedy = f"did you mean {similar}?" if similar else f"see {ctx.command_path} --help"
+            raise _no_such_option(name, remedy, ctx)
 
 
-def _as_key(word: Word, name: str, known: Collection[str], args: list[str]) -> str | None:
-    """Return how a key of the configuration is set that was taken for an option; None where it is no key."""
-    value = word.value
+def _suggest_key(each: Occurrence, name: str, known: Collection[str], args: list[str]) -> str | None:
+    """Return how to set the configuration key that is given as the option `name`, or None if it is none."""
+    value = each.value
     if value is None:
-        following = args[args.index(word.text) + 1 :][:1]
-        value = following[0] if following and not following[0].startswith("-") else None
+        value = next((word for word in args[args.index(each.text) + 1 :][:1] if not word.startswith("-")), None)
     if found := suggestions.keys_named(name):
-        return f"it is a key of the configuration: {suggestions.setting(found, value)}"
+        return f"it is a key of the configuration: {suggestions.set_options(found, value)}"
     if section := suggestions.section_named(name):
         return f"it is a section of the configuration: 'nmt config keys {section}' lists its keys, set one with --set"
-    if suggestions.near_option(name, known, 0.75) or suggestions.foreign(name, known):
+    if suggestions.similar_option(name, known, 0.75) or suggestions.equivalent_option(name, known):
         return None
-    near = suggestions.near_key(name)
-    return f"did you mean {suggestions.setting([near], value)}?" if near else None
+    similar = suggestions.similar_key(name)
+    return f"did you mean {suggestions.set_options([similar], value)}?" if similar else None
 
 
-def _check_repetition(words: list[Word], ctx: click.Context) -> None:
-    """Raise `click.UsageError` for an option that is given twice but counts once, and for a flag and its opposite."""
-    given: dict[click.Option, list[Word]] = {}
-    for word in words:
-        if word.option is not None and not word.option.multiple and not word.option.count:
-            given.setdefault(word.option, []).append(word)
-    for option, some in given.items():
-        if len(some) > 1 and _takes_value(option):
-            values = " and ".join(f"'{word.value}'" for word in some)
+def _check_repetition(found: list[Occurrence], ctx: click.Context) -> None:
+    """Raise `click.UsageError` for a repeated option that takes one value, and for a flag with its opposite."""
+    given: dict[click.Option, list[Occurrence]] = {}
+    for each in found:
+        if each.option is not None and not each.option.multiple and not each.option.count:
+            given.setdefault(each.option, []).append(each)
+    for option, group in given.items():
+        if len(group) > 1 and _takes_value(option):
+            values = " and ".join(f"'{each.value}'" for each in group)
             name = max(option.opts, key=len)
             raise click.UsageError(f"{name} may be given once, and has the values {values}; choose one", ctx)
-        if len({word.name in option.secondary_opts for word in some}) > 1:
-            names = dict.fromkeys(word.name for word in some)
+        if len({each.name in option.secondary_opts for each in group}) > 1:
+            names = dict.fromkeys(each.name for each in group)
             raise click.UsageError(f"{' and '.join(names)} contradict each other; give one", ctx)
 
 
-def _check_arguments(words: list[Word], known: Collection[str], ctx: click.Context) -> None:
-    """Raise `click.UsageError` for the first argument of a command without any, with the option it may belong to."""
-    given = {word.option.name for word in words if word.option is not None}
-    for before, word in zip([None, *words], words, strict=False):
-        if word.name:
+def _check_arguments(found: list[Occurrence], known: Collection[str], ctx: click.Context) -> None:
+    """Raise `click.UsageError` for the first argument of a command without arguments; suggest an option for it."""
+    given = {each.option.name for each in found if each.option is not None}
+    for previous, each in zip([Occurrence(""), *found], found, strict=False):
+        if each.name:
             continue
-        remedy = f"see {ctx.command_path} --help"
-        key, equals, _ = word.text.partition("=")
+        key, equals, _ = each.text.partition("=")
         if "--set" in known and equals and suggestions.keys_named(key):
-            remedy = f"keys of the configuration are set with --set {word.text}"
-        elif before is not None and before.option is not None and before.option.multiple:
-            remedy = f"give {before.name} before each value: {before.name} {before.value} {before.name} {word.text}"
+            remedy = f"keys of the configuration are set with --set {each.text}"
+        elif previous.option is not None and previous.option.multiple:
+            option = previous.name
+            remedy = f"give {option} before each value: {option} {previous.value} {option} {each.text}"
         elif "--config" in known and "path" not in given:
-            remedy = f"name the configuration with --config {word.text}"
+            remedy = f"name the configuration with --config {each.text}"
         elif "--input" in known and "source" not in given:
-            remedy = f"give --input {word.text} to read it, --output {word.text} to write it"
-        raise click.UsageError(f"Got unexpected extra argument ({word.text}); {remedy}", ctx)
+            remedy = f"give --input {each.text} to read it, --output {each.text} to write it"
+        else:
+            remedy = f"see {ctx.command_path} --help"
+        raise click.UsageError(f"Got unexpected extra argument ({each.text}); {remedy}", ctx)

@@ -1,6 +1,6 @@
-"""What to write in place of an option that a command does not have: a name of another toolkit, a key of the config.
+"""Suggest a remedy for an unknown option or command, including those of other toolkits and configuration keys.
 
-Names are compared without leading dashes and with dashes for underscores: OpenNMT's `-beam_size` is beam-size.
+Names are compared without leading dashes and with dashes instead of underscores: OpenNMT's `-beam_size` is beam-size.
 """
 
 import difflib
@@ -8,8 +8,7 @@ import re
 import shlex
 from collections.abc import Collection, Sequence
 
-MOST_KEYS = 6
-"""Keys that one message names."""
+MAX_SUGGESTED_KEYS = 6
 
 _SCORES = ("--format json",)
 _BATCH = ("--tokens-per-batch", "--set training.tokens_per_batch=N (or training.sentences_per_batch)")
@@ -73,8 +72,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "save-model": ("--set name=NAME",),
     "save-dir": ("--set name=NAME",),
 }
-"""Options of OpenNMT, Marian, fairseq, Sockeye and Hugging Face. Of what to write here, the first counts whose option
-the command has."""
+"""Options of OpenNMT, Marian, fairseq, Sockeye and Hugging Face, and the equivalents here. The first equivalent whose
+option the command has is suggested."""
 
 COMMANDS = {
     "build-vocab": "preprocess",
@@ -86,68 +85,71 @@ COMMANDS = {
     "test": "evaluate",
     "rescore": "logprob",
 }
-"""Commands of other toolkits, and the one that does this here."""
+"""Commands of other toolkits and their equivalents here."""
 
 
-def plain(name: str) -> str:
-    """Return the name of an option as the tables have it."""
+def normalize(name: str) -> str:
+    """Return the name of an option or command as it is in the tables."""
     return name.lstrip("-").replace("_", "-")
 
 
-def foreign(name: str, known: Collection[str]) -> str | None:
-    """Return what a command with the options `known` has in place of the option `name` of another toolkit."""
-    return next((text for text in OPTIONS.get(plain(name), ()) if text.split(" ")[0] in known), None)
+def equivalent_option(name: str, known: Collection[str]) -> str | None:
+    """Return the equivalent of the option `name` of another toolkit for a command that has the options `known`."""
+    return next((text for text in OPTIONS.get(normalize(name), ()) if text.split(" ")[0] in known), None)
 
 
-def near_option(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
-    """Return the option of `known` whose name is closest to `name`, None where none is close."""
-    near = difflib.get_close_matches(f"--{plain(name)}", [each for each in known if each[:2] == "--"], 1, cutoff)
-    return near[0] if near else None
+def similar_option(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
+    """Return the long option of `known` whose name is most similar to `name`, or None."""
+    return _most_similar(f"--{normalize(name)}", [option for option in known if option.startswith("--")], cutoff)
+
+
+def similar_command(name: str, known: Collection[str]) -> str | None:
+    """Return the command of `known` that is equivalent or most similar to `name`, or None."""
+    equivalent = COMMANDS.get(normalize(name))
+    return equivalent if equivalent in known else _most_similar(normalize(name), known, 0.5)
 
 
 def keys_named(name: str) -> list[str]:
-    """Return the keys of the configuration that `name` may mean: whole, or the last part of them."""
+    """Return the keys of the configuration whose full name or last part is `name`."""
     from nmt.reports.config_reference import keys  # slow to import
 
-    wanted = re.sub(r"\bdata\.train\.(?!\d)", "data.train.0.", name.lstrip("-").replace("-", "_"))
-    every = [key.name for key in keys()]
+    wanted = re.sub(r"\bdata\.train\.(?!\d)", "data.train.0.", _key_name(name))
+    names = [key.name for key in keys()]
     if "." in wanted:
-        return [wanted] if any(re.fullmatch(_pattern(key), wanted) for key in every) else []
-    return [key for key in every if key.rpartition(".")[2] == wanted and not {"N", "NAME"} & set(key.split("."))]
+        return [wanted] if any(re.fullmatch(_pattern(key), wanted) for key in names) else []
+    return [key for key in names if key.rpartition(".")[2] == wanted and not {"N", "NAME"} & set(key.split("."))]
 
 
 def section_named(name: str) -> str | None:
-    """Return the section of the configuration that is called `name`, None where there is none or are several."""
+    """Return the section of the configuration whose full name or last part is `name`, or None if there is not one."""
     from nmt.reports.config_reference import sections
 
-    wanted = name.lstrip("-").replace("-", "_")
+    wanted = _key_name(name)
     found = {each.name for each in sections() if wanted in (each.name, each.name.rpartition(".")[2])}
     return found.pop() if len(found) == 1 else None
 
 
-def near_key(name: str) -> str | None:
-    """Return the key of the configuration that is closest to `name`, None where none is close."""
+def similar_key(name: str) -> str | None:
+    """Return the key of the configuration whose full name or last part is most similar to `name`, or None."""
     from nmt.reports.config_reference import keys
 
-    wanted = name.lstrip("-").replace("-", "_")
+    wanted = _key_name(name)
     found = {key.name if "." in wanted else key.name.rpartition(".")[2]: key.name for key in keys()}
-    near = difflib.get_close_matches(wanted, found, 1, 0.75)
-    return found[near[0]] if near else None
+    return found.get(_most_similar(wanted, found, 0.75) or "")
 
 
-def setting(found: Sequence[str], value: str | None) -> str:
-    """Return the `--set` options that give the keys `found` this value, joined by "or"."""
-    written = [f"--set {shlex.quote(f'{key}={value}') if value else f'{key}=VALUE'}" for key in found[:MOST_KEYS]]
-    return " or ".join([*written, *(["…"] if len(found) > MOST_KEYS else [])])
+def set_options(keys: Sequence[str], value: str | None) -> str:
+    """Return `--set` options that set `keys` to `value`, joined by "or"."""
+    options = [f"--set {shlex.quote(f'{key}={value}') if value else f'{key}=VALUE'}" for key in keys]
+    return " or ".join([*options[:MAX_SUGGESTED_KEYS], *(["…"] if len(keys) > MAX_SUGGESTED_KEYS else [])])
 
 
-def near_command(name: str, known: Collection[str]) -> str | None:
-    """Return the command of `known` that `name` may mean, None where none is close."""
-    meant = COMMANDS.get(plain(name))
-    if meant in known:
-        return meant
-    near = difflib.get_close_matches(plain(name), known, 1, 0.5)
-    return near[0] if near else None
+def _most_similar(name: str, known: Collection[str], cutoff: float) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), None)
+
+
+def _key_name(name: str) -> str:
+    return name.lstrip("-").replace("-", "_")
 
 
 def _pattern(key: str) -> str:

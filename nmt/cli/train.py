@@ -1,4 +1,4 @@
-"""`nmt train`."""
+"""`nmt train`: train a model, or resume its training."""
 
 import shlex
 import sys
@@ -13,16 +13,16 @@ from nmt.cli.strict_parsing import Command
 @click.command("train", cls=Command)
 @options.config_file()
 @options.overrides("--set training.max_steps=500")
-@click.option("--resume", is_flag=True, help="Go on with the run exactly where it was last saved.")
-@click.option("--checkpoint", help="With --resume: go on from this one, step-N, and not from the last.")
+@click.option("--resume", is_flag=True, help="Resume the run from its last checkpoint, with the same result.")
+@click.option("--checkpoint", help="With --resume: resume from this checkpoint, step-N, instead of the last.")
 def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: str | None) -> None:
-    """Train a model into runs/NAME; prepares the data first where that is not done.
+    """Train a model into runs/NAME; prepare the data first if necessary.
 
-    Ctrl-C finishes the step, breaks off a validation, saves, and says how to go on (exit status 130; 143 after
-    SIGTERM, 129 after SIGHUP).
+    Ctrl-C finishes the step, interrupts a validation, saves a checkpoint and shows how to resume (exit status 130;
+    143 after SIGTERM, 129 after SIGHUP).
     """
     if checkpoint is not None and not resume:
-        raise click.UsageError("--checkpoint is where to go on from: give --resume too")
+        raise click.UsageError("--checkpoint names the checkpoint to resume from: add --resume")
     from nmt import config
     from nmt.storage.run_folder import Run
     from nmt.training.session import train
@@ -30,11 +30,11 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
 
     settings = config.load(path, overrides)
     try:
-        train(settings, resume, lambda line: click.echo(line, err=True), checkpoint or "last")
-    except Interrupted as stopped:
+        train(settings, resume, checkpoint or "last")
+    except Interrupted as interrupted:
         values = [word for override in overrides for word in ("--set", override)]
         again = shlex.join(["nmt", "train", "--config", str(path), *values])
         is_saved = (Run(settings.run).checkpoints / "last").exists()
-        remedy = f"go on with: {again} --resume" if is_saved else f"nothing is saved yet; start again with: {again}"
+        remedy = f"resume with: {again} --resume" if is_saved else f"nothing is saved yet; start again with: {again}"
         click.echo(remedy, err=True)
-        sys.exit(128 + stopped.number)
+        sys.exit(128 + interrupted.number)

@@ -1,4 +1,4 @@
-"""How translations are searched for."""
+"""The `decoding` section of the configuration: beam size, penalties and limits of the search."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,46 +11,48 @@ if TYPE_CHECKING:
 
 
 class Decoding(Section):
-    """The search, as default of `nmt translate` and `nmt evaluate`."""
+    """Defaults of the search in `nmt translate` and `nmt evaluate`."""
 
     beam_size: Annotated[int, Field(gt=0, le=10_000)] = 5
-    """Hypotheses kept a sentence; 1 is greedy."""
+    """Hypotheses kept per sentence; 1 is greedy search."""
     length_penalty: Literal["none", "average", "gnmt"] = "average"
-    """Score = log-probability divided by: 1; the length to the power alpha; ((5 + length) / 6)^alpha (Wu 2016)."""
+    """Divisor of the log-probability in the score: 1; the length to the power alpha; ((5 + length) / 6)^alpha
+    (Wu 2016)."""
     alpha: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Exponent of the length penalty."""
     coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
     """Beta of GNMT's coverage penalty (Wu 2016, eq. 14); 0 is off."""
     beam_prune: Annotated[float, Field(ge=0)] = 0.0
-    """Drop a hypothesis whose log-probability is so many nats below that of the sentence's best at the same step
-    (Freitag & Al-Onaizan 2017): saves time on a processor, 2 a quarter and 1 nearly half, and leaves n-best lists
-    shorter; 0 is off."""
+    """Drop a hypothesis if its log-probability is more than this many nats below the best of the sentence at the same
+    step (Freitag & Al-Onaizan 2017). Saves time on the CPU (2 nats about a quarter, 1 nat almost half), but n-best
+    lists are shorter; 0 is off."""
     no_repeat_ngram: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Generate no n-gram of this many subword tokens that the translation has already; tokens of a prefix are counted,
-    but not forbidden themselves; 0 is off."""
+    """Do not generate an n-gram of this many subword tokens that the translation already contains. N-grams of a prefix
+    count, but are not forbidden in the prefix itself; 0 is off."""
     repetition_penalty: Annotated[float, Field(ge=1, le=100)] = 1.0
-    """Tokens that the translation has already are chosen by this many times their log-probability (after Keskar 2019;
-    1.2 is usual), as are translations; the log-probabilities that are reported stay the model's own; 1 is off."""
+    """Multiply the log-probability of tokens that the translation already contains by this factor when tokens and
+    translations are ranked (after Keskar 2019; 1.2 is usual). The reported log-probabilities are those of the model;
+    1 is off."""
     shortlist: Annotated[int, Field(ge=0, le=64)] = 0
-    """Generate only what the run's lexicon holds for the source: so many target tokens for each source token, besides
-    the most frequent ones; scores are then over these. Costs some quality, and saves time only where the vocabulary is
-    large; 0 allows the whole vocabulary."""
+    """Generate only this many likely target tokens for each source token, according to the lexicon of the run, and the
+    most frequent tokens. Probabilities are normalised over these tokens. Costs some quality, and saves time only if the
+    vocabulary is large; 0 allows the whole vocabulary. Training learns the lexicon only if this is not 0."""
     replace_unknown: bool | None = None
-    """Copy the source word that an unknown target word attends to (Luong 2015b); default: only with
+    """Replace an unknown target word by the source word that it attends to (Luong 2015b); default: only with
     `model.decoder.copy_source`."""
-    max_length_ratio: Annotated[float, Field(gt=0, le=100)] = 2.0
-    """A translation has at most this many times the source's tokens, plus `max_length_extra`."""
+    max_length_ratio: Annotated[float, Field(ge=0, le=100)] = 2.0
+    """A translation has at most this many tokens per source token, plus `max_length_extra`."""
     max_length_extra: Annotated[int, Field(ge=0, le=10_000)] = 20
     """See `max_length_ratio`."""
     max_source_tokens: Positive = 256
-    """Longer lines are cut into pieces of so many tokens, translated one by one and joined."""
+    """A line with more tokens is split into parts of at most this many tokens, which are translated separately."""
     tokens_per_batch: Positive = 6144
-    """Source tokens decoded at once, once for each hypothesis, padding counted."""
+    """Source tokens of a batch, counted once for each hypothesis, padding included."""
     window: Annotated[int, Field(gt=0, le=1 << 20)] = 4096
-    """Lines that are read ahead and sorted by length; the output keeps the input's order."""
+    """Lines that are read ahead and sorted by length; the output keeps the order of the input."""
 
     @model_validator(mode="after")
-    def _possible(self) -> "Self":
+    def _check(self) -> "Self":
         if self.length_penalty == "none":
             self.reject_unused(["alpha"], "with 'length_penalty: none'")
         return self

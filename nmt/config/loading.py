@@ -1,4 +1,4 @@
-"""Load a YAML file as a checked `Config`, and write it back; errors name the key and the remedy."""
+"""Load a YAML file as a validated `Config`, and write it back; errors name the key and how to correct it."""
 
 import difflib
 import functools
@@ -80,7 +80,7 @@ def parse(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> 
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        lines = [f"{_find_override(e['loc'], overrides) or where}: {_explain(dict(e))}" for e in error.errors()[:10]]
+        lines = [f"{_find_override(e['loc'], overrides) or where}: {explain(dict(e))}" for e in error.errors()[:10]]
         raise NmtError("\n".join(lines)) from None
 
 
@@ -149,7 +149,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     node[last] = value
 
 
-def _explain(error: dict[str, Any]) -> str:
+def explain(error: dict[str, Any]) -> str:
     """Convert one pydantic error to `section.key: what is wrong; remedy`."""
     *parents, last = error["loc"] or ("",)
     key = ".".join(str(part) for part in error["loc"])

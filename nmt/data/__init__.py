@@ -1,5 +1,5 @@
-"""From text to token ids to batches.
+"""From text to batches of token ids.
 
-Once (`prepare`): `corpus` and `lines`, `cleaning`, `deduplicate`; subwords are learnt (`subword`); `encoding`, `store`.
-In training: `batching`, `prefetch`.
+Preprocessing (`preprocess`): `corpus`, `lines`, `cleaning`, `deduplicate`, `subword`, `encoding`, `store`. Training:
+`prepared_data`, `batching`, `prefetch`.
 """

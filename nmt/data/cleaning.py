@@ -1,6 +1,6 @@
-"""From raw pairs to files of normalised pairs that passed the filters, in chunks that fit in memory.
+"""Clean a corpus: normalise raw pairs, apply the filters and write the remaining pairs, in chunks that fit in memory.
 
-A cleaned file holds source and target lines in turn. Chunks are cut by lines and characters alone, so that nothing
+A cleaned file holds alternating source and target lines. Chunks are cut by lines and characters alone, so that nothing
 depends on the number of workers.
 """
 
@@ -14,18 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt import config
-from nmt.data.corpus import reject
-from nmt.data.language_tags import tagged
+from nmt.data.corpus import failed_filter
+from nmt.data.language_tags import prepend_tag
 from nmt.data.lines import html_entity, normalize
 
 PAIRS_PER_CHUNK = 1 << 14
 _CHARACTERS_PER_CHUNK = 1 << 23
-_DIGEST = 16
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
 class RawChunk:
-    """Consecutive raw pairs of one corpus, and where their clean text goes."""
+    """Consecutive raw pairs of one corpus, and the file for their clean text."""
 
     corpus: int
     pairs: list[tuple[str, str]]
@@ -42,17 +42,19 @@ class CleanChunk:
     corpus: int
     path: Path
     raw: int
+    """The number of raw pairs."""
     pairs: int
+    """The number of pairs that passed the filters."""
     dropped: Counter[str]
-    """Pairs that each filter dropped."""
+    """The number of pairs that each filter dropped."""
     entities: Counter[str]
-    """HTML entities found in raw lines, each with the lines in which it is the first one."""
+    """The HTML entities of the raw lines: for each entity the number of lines in which it comes first."""
     digests: npt.NDArray[np.uint64]
-    """(pairs, 2) hash of each pair; (0, 2) where duplicates are not looked for."""
+    """(pairs, 2) hash of each pair; (0, 2) if duplicates are kept."""
 
 
-def chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    """Cut pairs into lists of bounded length and characters."""
+def split_into_chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """Cut pairs into lists with a bounded number of pairs and characters."""
     chunk: list[tuple[str, str]] = []
     characters = 0
     for pair in pairs:
@@ -65,8 +67,8 @@ def chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
         yield chunk
 
 
-def clean(chunk: RawChunk) -> CleanChunk:
-    """Normalise and filter a chunk and write what is left."""
+def clean_chunk(chunk: RawChunk) -> CleanChunk:
+    """Normalise and filter a chunk, and write the pairs that pass."""
     filters, tags = chunk.data.filters, chunk.data.tags
     dropped: Counter[str] = Counter()
     entities: Counter[str] = Counter()
@@ -74,28 +76,21 @@ def clean(chunk: RawChunk) -> CleanChunk:
     for pair in chunk.pairs:
         entities.update(entity for line in pair if (entity := html_entity(line)) is not None)
         source, target = (normalize(line, chunk.data) for line in pair)
-        reason = reject(source, target, filters) if chunk.is_filtered else None
+        reason = failed_filter(source, target, filters) if chunk.is_filtered else None
         if reason is None:
-            kept.append(f"{tagged(source, chunk.tag, tags)}\n{target}\n".encode("utf-8", errors="replace"))
+            kept.append(f"{prepend_tag(source, chunk.tag, tags)}\n{target}\n".encode("utf-8", errors="replace"))
         else:
             dropped[reason] += 1
     chunk.path.write_bytes(b"".join(kept))
     digests = b""
     if chunk.is_filtered and filters.duplicates:
-        digests = b"".join(hashlib.blake2b(pair, digest_size=_DIGEST).digest() for pair in kept)
-    return CleanChunk(
-        corpus=chunk.corpus,
-        path=chunk.path,
-        raw=len(chunk.pairs),
-        pairs=len(kept),
-        dropped=dropped,
-        entities=entities,
-        digests=np.frombuffer(digests, np.uint64).reshape(-1, 2),
-    )
+        digests = b"".join(hashlib.blake2b(pair, digest_size=_DIGEST_BYTES).digest() for pair in kept)
+    hashes = np.frombuffer(digests, np.uint64).reshape(-1, 2)
+    return CleanChunk(chunk.corpus, chunk.path, len(chunk.pairs), len(kept), dropped, entities, hashes)
 
 
 def read_clean(path: Path, is_kept: npt.NDArray[np.bool_] | None = None) -> tuple[list[str], list[str]]:
-    """Return the source and the target lines of a cleaned file, of those pairs only where `is_kept`."""
+    """Return the source and the target lines of a cleaned file; if `is_kept` is given, only of pairs that are True."""
     lines = path.read_bytes().decode("utf-8").split("\n")[:-1]
     source, target = lines[::2], lines[1::2]
     if is_kept is None or is_kept.all():

@@ -1,4 +1,4 @@
-"""Aligned pairs of raw lines out of a corpus of the config, and the filters that drop some of them."""
+"""Read the sentence pairs of a corpus from two text files or a TSV file, and test pairs against the filters."""
 
 import csv
 import re
@@ -10,24 +10,24 @@ from nmt import config
 from nmt.data.lines import InvalidLines, one_line, read_lines
 from nmt.errors import NmtError
 
-DAMAGED = "not UTF-8"
-"""Why pairs with U+FFFD, the replacement of what could not be decoded, are dropped."""
-_NAMED = 10
-"""Malformed lines that an error names."""
-_LONGEST_FIELD = 1 << 20
-"""Characters of a quoted field; a quote that is never closed would take in the rest of the file."""
-_LOOKED_AT = 100
+INVALID_UTF8 = "not UTF-8"
+"""The reason for dropping pairs with U+FFFD, which replaces bytes that cannot be decoded."""
+_MAX_LINES_NAMED = 10
+"""The number of malformed lines that an error names."""
+_MAX_FIELD_CHARACTERS = 1 << 20
+"""Limit for a quoted field, as a quote that is never closed would take in the rest of the file."""
+_ROWS_EXAMINED = 100
 _COLUMN_NAMES = {"source", "target", "src", "trg", "tgt", "text", "sentence", "segment", "translation", "reference"}
 _COLUMN_NAMES |= {"input", "output", "original", "language", "english", "german", "french", "spanish", "chinese"}
-"""Words that name the columns of a table of sentence pairs."""
+"""Words in the header of a table of sentence pairs."""
 
 
 def read_pairs(corpus: config.Corpus, invalid: list[InvalidLines] | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the (source, target) lines of a corpus as they are in the files, without its tag.
+    """Yield the (source, target) lines of a corpus unchanged; the tag of the corpus is not added.
 
-    A counter for each file is put into `invalid`, which then counts lines that are not valid UTF-8; without it they are
-    errors. Raises `NmtError` where two files differ in their number of lines, or where lines of a TSV have too few
-    columns; both are known only when all is read.
+    If the list `invalid` is given, one counter per file is appended to it, which counts the lines that are not valid
+    UTF-8; otherwise such lines are errors. Raise NmtError at the end if two files differ in their number of lines or if
+    lines of a TSV have too few columns.
     """
     if corpus.tsv is not None:
         return _read_table(corpus.tsv, corpus, _counter(corpus.tsv, invalid))
@@ -44,20 +44,20 @@ def _counter(path: Path, invalid: list[InvalidLines] | None) -> InvalidLines | N
     return invalid[-1]
 
 
-def paths(corpus: config.Corpus) -> list[Path]:
+def corpus_paths(corpus: config.Corpus) -> list[Path]:
     """Return the one or two files of a corpus."""
     return [path for path in (corpus.source, corpus.target, corpus.tsv) if path is not None]
 
 
-def describe(corpus: config.Corpus) -> str:
-    """Return a short name for tables: the file names."""
-    return " + ".join(path.name for path in paths(corpus))
+def corpus_name(corpus: config.Corpus) -> str:
+    """Return the file names of a corpus, its name in tables."""
+    return " + ".join(path.name for path in corpus_paths(corpus))
 
 
 def align_lines(
     sources: Iterable[str], targets: Iterable[str], source_name: str, target_name: str
 ) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of two inputs, read in turns; raises `NmtError` at the end if one has more lines."""
+    """Yield the pairs of two inputs, read line by line. Raise NmtError at the end if one has more lines."""
     counts = [0, 0]
     for pair in zip_longest(sources, targets):
         counts[0] += pair[0] is not None
@@ -73,14 +73,14 @@ def align_lines(
 
 def _read_table(path: Path, corpus: config.Corpus, invalid: InvalidLines | None) -> Iterator[tuple[str, str]]:
     needed = max(corpus.source_column, corpus.target_column)
-    malformed: list[tuple[int, int]] = []  # line and columns of the first ones
+    malformed: list[tuple[int, int]] = []  # line number and number of columns of the first ones
     count = 0
     for number, columns in _rows(path, corpus.quoting, invalid):
         if number == 1 and corpus.header:
             continue
         if len(columns) < needed:
             count += 1
-            if len(malformed) < _NAMED:
+            if len(malformed) < _MAX_LINES_NAMED:
                 malformed.append((number, len(columns)))
         elif not count:
             yield columns[corpus.source_column - 1], columns[corpus.target_column - 1]
@@ -94,29 +94,29 @@ def _read_table(path: Path, corpus: config.Corpus, invalid: InvalidLines | None)
 
 
 def _rows(path: Path, quoting: bool, invalid: InvalidLines | None) -> Iterator[tuple[int, list[str]]]:
-    """Yield the columns of each row of a TSV with the number of the line where it begins, from 1."""
+    """Yield the columns of each row of a TSV with the number of its first line, from 1."""
     lines = read_lines(path, invalid)
     if not quoting:
         yield from ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
         return
-    csv.field_size_limit(_LONGEST_FIELD)
+    csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     reader = csv.reader((f"{line}\n".replace("\0", " ") for line in lines), delimiter="\t", strict=True)
-    begin = 1
+    first_line = 1
     try:
         for columns in reader:
-            yield begin, [one_line(column) for column in columns] or [""]
-            begin = reader.line_num + 1
+            yield first_line, [one_line(column) for column in columns] or [""]
+            first_line = reader.line_num + 1
     except csv.Error as error:
         raise NmtError(
-            f"{path}: line {begin:,}: a quoted field is not closed or is followed by other text ({error}); write each "
-            'double quote within quotes as "", or set quoting: false'
+            f"{path}: line {first_line:,}: a quoted field is not closed or is followed by other text ({error}); write "
+            'each double quote within quotes as "", or set quoting: false'
         ) from None
 
 
 def tsv_hints(corpus: config.Corpus, languages: tuple[str, str]) -> list[str]:
-    """Return hints about a TSV whose first lines look like a header or like quoted fields although the config has none.
+    """Return hints if the first rows of a TSV look like a header or like quoted fields and the config says otherwise.
 
-    `languages` are the codes of source and target.
+    `languages` are the codes of the source and the target language.
     """
     if corpus.tsv is None:
         return []
@@ -125,7 +125,7 @@ def tsv_hints(corpus: config.Corpus, languages: tuple[str, str]) -> list[str]:
         for _, columns in _rows(corpus.tsv, corpus.quoting, InvalidLines(str(corpus.tsv)))
         if len(columns) >= max(corpus.source_column, corpus.target_column)
     )
-    first = list(islice(rows, _LOOKED_AT))
+    first = list(islice(rows, _ROWS_EXAMINED))
     hints = []
     if first and not corpus.header and _is_header(first[0], languages):
         names = " and ".join(repr(name) for name in first[0])
@@ -133,31 +133,31 @@ def tsv_hints(corpus: config.Corpus, languages: tuple[str, str]) -> list[str]:
     is_quoted = [any(len(field) > 1 and field[0] == field[-1] == '"' for field in pair) for pair in first]
     if not corpus.quoting and len(first) > 1 and sum(is_quoted) > len(first) / 2:
         hints.append(
-            f"{corpus.tsv}: most fields are in double quotes; if they are no part of the text, set quoting: true"
+            f"{corpus.tsv}: most fields are in double quotes; if these are not part of the text, set quoting: true"
         )
     return hints
 
 
 def _is_header(pair: tuple[str, str], languages: tuple[str, str]) -> bool:
-    """Return whether both fields name a column: a language or its code, source, target, text, sentence, …"""
+    """Return whether both fields are names of columns: a language or its code, source, target, text, sentence, …"""
     names = [set(re.findall(r"[^\W_]+", field.lower())) for field in pair]
     codes = {part for code in languages for part in (code.lower(), re.split("[-_]", code.lower())[0])}
     return all(words and len(words) <= 3 and words & (_COLUMN_NAMES | codes) for words in names)
 
 
-def active(filters: config.Filters) -> list[str]:
+def active_filters(filters: config.Filters) -> list[str]:
     """Return the names of the filters that are switched on, `duplicates` last."""
     return [name for name in type(filters).model_fields if getattr(filters, name)]
 
 
-def reject(source: str, target: str, filters: config.Filters) -> str | None:
-    """Return the name of the first filter that drops this normalised pair, None where it stays.
+def failed_filter(source: str, target: str, filters: config.Filters) -> str | None:
+    """Return the name of the first filter that drops this normalised pair; None if it passes all.
 
-    A pair that holds U+FFFD, so was not valid UTF-8 here or where it came from, is always dropped. `duplicates` needs
-    the whole corpus and is not decided here.
+    A pair with U+FFFD is always dropped: it was not valid UTF-8, in this file or in an earlier one. The filter
+    `duplicates` needs the whole corpus, see `nmt.data.deduplicate`.
     """
     if "\ufffd" in source or "\ufffd" in target:
-        return DAMAGED
+        return INVALID_UTF8
     if filters.empty and not (source.strip() and target.strip()):
         return "empty"
     if filters.min_words or filters.max_words:

@@ -1,8 +1,8 @@
-"""Duplicate pairs over a whole corpus, in memory that does not grow with it.
+"""Find duplicate sentence pairs in a corpus with a fixed amount of memory.
 
-The hash and number of every pair go to bucket files on disk, equal hashes into the same bucket; then one bucket at a
-time is sorted, and all but the first of equal pairs are marked in a file with one byte for each pair. Two different
-pairs share a 128-bit hash with probability below 1e-20 in a corpus of a billion.
+The hash and the number of every pair are written to bucket files, equal hashes to the same bucket. Then the buckets are
+sorted one by one, and all but the first of equal pairs are marked in a file with one byte for each pair. In a corpus of
+a billion pairs, two different pairs share a 128-bit hash with a probability below 1e-20.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 _PAIRS_PER_BUCKET = 1 << 20
+_MAX_BUCKETS = 512
 _RECORD = np.dtype([("high", np.uint64), ("low", np.uint64), ("pair", np.int64)])
 
 
@@ -19,43 +20,37 @@ class Deduplicator:
     """Takes the hashes of all pairs in order, then finds which pairs are duplicates."""
 
     def __init__(self, folder: Path, pairs: int, pairs_per_bucket: int = _PAIRS_PER_BUCKET) -> None:
-        """Work in `folder`, which is made; `pairs` is an upper bound of how many pairs will come."""
+        """Make `folder` for the buckets; `pairs` is an upper bound of the number of pairs."""
         folder.mkdir()
         self._folder = folder
-        self._buckets = max(1, min(512, -(-pairs // pairs_per_bucket)))
-        self._files: list[BinaryIO] = [self._bucket(i).open("wb") for i in range(self._buckets)]
+        buckets = max(1, min(_MAX_BUCKETS, -(-pairs // pairs_per_bucket)))
+        self._files: list[BinaryIO] = [(folder / f"bucket-{i}").open("wb") for i in range(buckets)]
         self._pairs = 0
 
     def add(self, digests: npt.NDArray[np.uint64]) -> None:
-        """Take the hashes, (pairs, 2), of the pairs that come next."""
+        """Add the hashes of the next pairs, (pairs, 2)."""
         records = np.empty(len(digests), _RECORD)
         records["high"], records["low"] = digests[:, 0], digests[:, 1]
         records["pair"] = np.arange(self._pairs, self._pairs + len(digests))
-        bucket = records["high"] % np.uint64(self._buckets)
+        bucket = records["high"] % np.uint64(len(self._files))
         for i, file in enumerate(self._files):
             file.write(records[bucket == i].tobytes())
         self._pairs += len(digests)
 
-    def find(self) -> npt.NDArray[np.bool_]:
-        """Return a memory-mapped (pairs,) array that is True for the first of equal pairs."""
-        self.close()
+    def find_first(self) -> npt.NDArray[np.bool_]:
+        """Return a memory-mapped (pairs,) array that is True for the first of equal pairs; remove the buckets."""
+        for file in self._files:
+            file.close()
         if not self._pairs:
             return np.ones(0, np.bool_)
         is_first = np.memmap(self._folder / "is_first", np.bool_, mode="w+", shape=(self._pairs,))
         is_first[:] = True
-        for i in range(self._buckets):
-            records = np.fromfile(self._bucket(i), _RECORD)
+        for i in range(len(self._files)):
+            bucket = self._folder / f"bucket-{i}"
+            records = np.fromfile(bucket, _RECORD)
+            bucket.unlink()
             order = np.lexsort((records["pair"], records["low"], records["high"]))
             high, low = records["high"][order], records["low"][order]
             is_repeat = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
             is_first[records["pair"][order][1:][is_repeat]] = False
-            self._bucket(i).unlink()
         return np.asarray(is_first)
-
-    def close(self) -> None:
-        """Close the bucket files."""
-        for file in self._files:
-            file.close()
-
-    def _bucket(self, i: int) -> Path:
-        return self._folder / f"bucket-{i}"

@@ -1,4 +1,4 @@
-"""What worker processes do once the text is clean: learn the subword model, turn text into columns of a store."""
+"""Functions that worker processes run on cleaned files: train a subword model, and encode text as token ids."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ import numpy.typing as npt
 from nmt import config
 from nmt.data.cleaning import read_clean
 from nmt.data.store import Column, id_type
-from nmt.data.subword import MOST_UNKNOWN, Subword, Vocabularies
+from nmt.data.subword import MAX_UNKNOWN_WORDS, Subword, Vocabularies
 from nmt.data.token_ids import UNK
-from nmt.data.workers import ended_by_ctrl_c
+from nmt.data.workers import interruptible
 
-Mask = npt.NDArray[np.bool_]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class CleanFile:
-    """A cleaned file and which of its pairs are kept (None: all), with their number."""
+    """A cleaned file with the pairs that are kept (None for all) and their number."""
 
     corpus: int
     path: Path
-    is_kept: Mask | None
+    is_kept: Bools | None
     pairs: int
 
 
 @dataclass(frozen=True)
-class Learning:
-    """A subword model to be learnt from `lines` lines, drawn evenly from the given sides of the files."""
+class SubwordTask:
+    """A subword model to train on `lines` lines, taken at even distances from these sides (0 source, 1 target)."""
 
     files: list[CleanFile]
     sides: tuple[int, ...]
@@ -41,20 +41,20 @@ class Learning:
     vocab_size: int
 
 
-def learn(task: Learning) -> None:
-    """Learn the model and write it to `task.path`."""
-    with ended_by_ctrl_c():
-        Subword.train(_draw(task), task.path, task.settings, task.vocab_size)
+def train_subwords(task: SubwordTask) -> None:
+    """Train the model and write it to `task.path`."""
+    with interruptible():
+        Subword.train(_sample_lines(task), task.path, task.settings, task.vocab_size)
 
 
-def _draw(task: Learning) -> Iterator[str]:
+def _sample_lines(task: SubwordTask) -> Iterator[str]:
     """Yield lines of pairs at even distances over all files, source before target."""
     pairs = sum(file.pairs for file in task.files)
     wanted = min(pairs, max(1, task.lines // len(task.sides)))
     seen = 0
     for file in task.files:
         text = read_clean(file.path, file.is_kept)
-        # Pair i is drawn where floor((i + 1) wanted / pairs) steps up.
+        # Pair i is taken if floor((i + 1) wanted / pairs) is larger than floor(i wanted / pairs).
         steps = np.arange(seen, seen + file.pairs + 1, dtype=np.int64) * wanted // pairs
         for i in np.flatnonzero(np.diff(steps)).tolist():
             for side in task.sides:
@@ -63,10 +63,11 @@ def _draw(task: Learning) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """A file to be encoded with the models in `folder`; `keep_text` where subwords are to be sampled later.
+class EncodingTask:
+    """A file to encode with the models in `folder`.
 
-    Where it `is_extended`, words that have no entry get ids past the vocabulary's, the same on both sides.
+    `keep_text` stores text instead of ids, for subword sampling in training. `is_extended` gives source words that are
+    out of vocabulary ids of the extended vocabulary, the same ids on both sides (See 2017).
     """
 
     file: CleanFile
@@ -76,24 +77,24 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """Both sides of a file, ready for a store, with the number of unknown tokens of each."""
+class EncodedFile:
+    """The columns of both sides of a file for a store, and the number of unknown tokens of each side."""
 
     corpus: int
     columns: tuple[Column, Column]
     unknown: tuple[int, int]
 
 
-def encode(task: Encoding) -> Encoded:
-    """Read a file and turn it into columns."""
+def encode_file(task: EncodingTask) -> EncodedFile:
+    """Read a cleaned file and encode both sides."""
     vocabularies = _load(task.folder)
     sides = read_clean(task.file.path, task.file.is_kept)
     columns, unknown = [], []
-    further = [vocabularies.source.unknown_words(line) for line in sides[0]] if task.is_extended else []
+    unknown_words = [vocabularies.source.unknown_words(line) for line in sides[0]] if task.is_extended else []
     for lines, subword in zip(sides, (vocabularies.source, vocabularies.target), strict=True):
-        ids = subword.encode(lines, further)
+        ids = subword.encode(lines, unknown_words)
         lengths = np.fromiter(map(len, ids), np.int32, len(ids))
-        flat = np.fromiter(chain.from_iterable(ids), id_type(subword.size + MOST_UNKNOWN), int(lengths.sum()))
+        flat = np.fromiter(chain.from_iterable(ids), id_type(subword.size + MAX_UNKNOWN_WORDS), int(lengths.sum()))
         unknown.append(int(((flat == UNK) | (flat >= subword.size)).sum()))
         if task.keep_text:
             texts = [line.encode("utf-8") for line in lines]
@@ -101,7 +102,7 @@ def encode(task: Encoding) -> Encoded:
             columns.append(Column(np.frombuffer(b"".join(texts), np.uint8), sizes, lengths))
         else:
             columns.append(Column(flat, lengths, lengths))
-    return Encoded(task.file.corpus, (columns[0], columns[1]), (unknown[0], unknown[1]))
+    return EncodedFile(task.file.corpus, (columns[0], columns[1]), (unknown[0], unknown[1]))
 
 
 @lru_cache(maxsize=2)
@@ -110,5 +111,5 @@ def _load_cached(folder: Path, stamp: int) -> Vocabularies:
 
 
 def _load(folder: Path) -> Vocabularies:
-    """Load the models once in each process; a folder that was made anew is read anew."""
+    """Load the models once in each process, and again if the folder was replaced."""
     return _load_cached(folder, max(path.stat().st_mtime_ns for path in folder.glob("*.model")))

@@ -1,4 +1,4 @@
-"""Which token goes before a line that a model of several directions is to translate (Johnson 2017)."""
+"""Add the tag of the target language, such as <2de>, to source lines for multilingual models (Johnson 2017)."""
 
 from collections.abc import Collection, Iterable
 
@@ -7,56 +7,58 @@ from nmt.errors import NmtError
 
 
 class Tagger:
-    """Chooses the tag of each line; `asked` for all of them, or empty.
+    """Chooses the tag of each line.
 
-    A model whose training text all had one and the same tag puts that before lines; one with several cannot choose.
+    If all the training text of a model has the same tag, lines get that tag. If it has several tags, each line or the
+    caller must choose one.
     """
 
-    def __init__(self, data: Data, asked: str, remedy: str = "choose one with --tag", option: str = "--tag") -> None:
-        """Raise `NmtError` if the model does not know the tag that the `option` asks for.
+    def __init__(self, data: Data, tag: str, remedy: str = "choose one with --tag", option: str = "--tag") -> None:
+        """Use `tag` for all lines that have none, or the tag of the training text if it is empty.
 
-        The `remedy` is for lines that lack a tag.
+        `remedy` is advice for lines without a tag. Raise NmtError, which names the `option`, if the model does not
+        know the tag.
         """
         self._remedy = remedy
         self._known = data.tags
-        if asked and asked not in self._known:
-            there = ", ".join(self._known) or "none"
-            raise NmtError(f"{option} {asked}: this model was not trained with it; its tags are: {there}")
+        if tag and tag not in self._known:
+            known = ", ".join(self._known) or "none"
+            raise NmtError(f"{option} {tag}: this model was not trained with it; its tags are: {known}")
         trained = {corpus.tag or "" for corpus in data.train}
         is_clear = len(trained) == 1 or "" in trained
-        self._default = asked or (min(trained) if is_clear else None)  # "" comes first
+        self._default = tag or (min(trained) if is_clear else None)  # min: "" if some text has no tag
 
     def __call__(self, line: str, name: str) -> str:
-        """Return the tag to put before a normalised line, none where that is empty or begins with one itself.
+        """Return the tag for a normalised line; "" if the line is empty or begins with a tag.
 
-        Raises `NmtError` with the `name` of the line where one is missing.
+        Raise NmtError with the `name` of the line if it needs a tag and has none.
         """
-        if not line or self.own(line):
+        if not line or self.tag_of(line):
             return ""
         if self._default is None:
             raise NmtError(
-                f"{name}: this model translates in several directions: {self._remedy}, or begin the line with it: "
-                f"{', '.join(self._known)}"
+                f"{name}: this model has several translation directions: {self._remedy}, or begin the line with one of "
+                f"the tags {', '.join(self._known)}"
             )
         return self._default
 
-    def own(self, line: str) -> str:
-        """Return the tag that a normalised line begins with, or nothing."""
+    def tag_of(self, line: str) -> str:
+        """Return the tag that a normalised line begins with; "" if there is none."""
         first = line.split(" ", 1)[0]
         return first if first in self._known else ""
 
     def check(self, lines: Iterable[str], name: str) -> None:
-        """Raise `NmtError` for the first of the normalised lines of `name` that lacks a tag; reads none needlessly."""
+        """Raise NmtError for the first of the normalised lines of the file `name` that needs a tag and has none."""
         if self._default is not None:
             return
         for number, line in enumerate(lines, 1):
             self(line, f"{name}, line {number:,}")
 
 
-def tagged(source: str, tag: str | None, known: Collection[str] = ()) -> str:
-    """Return a normalised source line after the tag of its corpus.
+def prepend_tag(source: str, tag: str | None, known: Collection[str] = ()) -> str:
+    """Return a normalised source line with the tag of its corpus and a space before it.
 
-    A line that is empty, or begins with one of the `known` tags itself, stays as it is.
+    A line that is empty or begins with one of the `known` tags is not changed.
     """
     if not tag or not source or source.split(" ", 1)[0] in known:
         return source

@@ -1,9 +1,9 @@
-"""Language codes and scripts: which text is written without spaces between words.
+"""Language codes and scripts: which languages are written without spaces between words.
 
 Codes are ISO 639-1, 639-2 or 639-3 with the subtags of BCP 47 or of a POSIX locale: zh, cmn, zho_Hans, zh-TW,
 ja_JP.UTF-8. The languages of a script come from the IANA language subtag registry (ISO 639) and CLDR's likely subtags.
-Scripts count as written without spaces where Unicode's line breaking (UAX #14) does not find words by spaces: classes
-SA, ID and CJ, and Tibetan, Javanese and Balinese, which break after syllables.
+A script counts as written without spaces if Unicode's line breaking (UAX #14) does not find its words by spaces: the
+classes SA, ID and CJ, and Tibetan, Javanese and Balinese, which break after syllables.
 """
 
 import bisect
@@ -27,18 +27,18 @@ _LANGUAGES = {
     "Yiii": "ii iii",
     "Tang": "txg",
 }
-"""Languages whose usual script is written without spaces, by that script (ISO 15924)."""
-_USUAL = {code: script for script, codes in _LANGUAGES.items() for code in codes.split()}
+"""Languages whose default script is written without spaces, by script (ISO 15924)."""
+_DEFAULT_SCRIPT = {code: script for script, codes in _LANGUAGES.items() for code in codes.split()}
 
-_OTHER_NAMES = {
+_SCRIPT_VARIANTS = {
     "Hans": "Hani", "Hant": "Hani", "Hanb": "Hani", "Bopo": "Hani", "Hira": "Jpan", "Kana": "Jpan", "Hrkt": "Jpan",
 }  # fmt: skip
-"""ISO 15924 codes for a part or a variant of a script."""
+"""ISO 15924 codes of parts and variants of a script."""
 _WITHOUT_SPACES = frozenset({*_LANGUAGES, "Java", "Bali", "Kits", "Nshu"})
-_TWO_LETTERS = {"jpn": "ja", "kor": "ko"}
-"""ISO 639-1 codes of the languages that have a sacreBLEU tokeniser beside those of their script."""
+_ISO_639_1 = {"jpn": "ja", "kor": "ko"}
+"""ISO 639-1 codes of the languages that have their own sacreBLEU tokeniser."""
 
-_RANGES = (
+_BLOCKS = (
     (0x0E00, 0x0E7F, "Thai"), (0x0E80, 0x0EFF, "Laoo"), (0x0F00, 0x0FFF, "Tibt"), (0x1000, 0x109F, "Mymr"),
     (0x1780, 0x17FF, "Khmr"), (0x1950, 0x197F, "Tale"), (0x1980, 0x19DF, "Talu"), (0x1A20, 0x1AAF, "Lana"),
     (0x1B00, 0x1B7F, "Bali"), (0x2E80, 0x2FDF, "Hani"), (0x3005, 0x3007, "Hani"), (0x3021, 0x3029, "Hani"),
@@ -49,18 +49,18 @@ _RANGES = (
     (0x18B00, 0x18CFF, "Kits"), (0x18D00, 0x18DFF, "Tang"), (0x1AFF0, 0x1B16F, "Jpan"), (0x1B170, 0x1B2FF, "Nshu"),
     (0x20000, 0x3FFFF, "Hani"),
 )  # fmt: skip
-"""Unicode blocks of these scripts: first and last code point, in ascending order."""
-_FIRST = [first for first, _, _ in _RANGES]
+"""The first and the last code point of the Unicode blocks of these scripts, in ascending order."""
+_BLOCK_STARTS = [first for first, _, _ in _BLOCKS]
 
 
 @dataclass(frozen=True)
 class Language:
-    """What the project derives from a language code."""
+    """The parts of a language code that matter here."""
 
     base: str
-    """The code without subtags, in small letters: zh of zh-TW, cmn of cmn_Hans; ja of jpn, ko of kor."""
+    """The code without subtags, in lower case: zh for zh-TW, cmn for cmn_Hans, ja for jpn, ko for kor."""
     script: str
-    """ISO 15924 code of a script written without spaces, e.g. Hani, Jpan, Thai; "" for every other script."""
+    """The ISO 15924 code of a script that is written without spaces, e.g. Hani, Jpan, Thai; "" for other scripts."""
 
     @property
     def has_spaces(self) -> bool:
@@ -70,22 +70,23 @@ class Language:
 
 @lru_cache(maxsize=256)
 def parse_language(code: str) -> Language:
-    """Return the language of a code, in any case, with `-` or `_`; a script subtag overrides the usual script.
+    """Return the language of a code, in upper or lower case, with `-` or `_`.
 
-    An unknown code, such as the default `tgt`, counts as a language with spaces.
+    A script subtag overrides the default script. An unknown code, such as the default `tgt`, counts as a language with
+    spaces.
     """
     first, *subtags = re.split(r"[-_.@\s]+", code.strip().lower())
-    script = _USUAL.get(first, "")
+    script = _DEFAULT_SCRIPT.get(first, "")
     for subtag in subtags:
-        if len(subtag) == 1:  # an extension or private use follows, which says nothing about the script
+        if len(subtag) == 1:  # an extension or private use, which does not give the script
             break
-        if subtag in _USUAL and len(subtag) == 3:  # extended language: zh-yue
-            script = _USUAL[subtag]
+        if subtag in _DEFAULT_SCRIPT and len(subtag) == 3:  # extended language: zh-yue
+            script = _DEFAULT_SCRIPT[subtag]
         elif len(subtag) == 4 and subtag.isalpha():
-            name = _OTHER_NAMES.get(subtag.title(), subtag.title())
+            name = _SCRIPT_VARIANTS.get(subtag.title(), subtag.title())
             script = name if name in _WITHOUT_SPACES else ""
             break
-    return Language(_TWO_LETTERS.get(first, first), script)
+    return Language(_ISO_639_1.get(first, first), script)
 
 
 def has_spaces(code: str) -> bool:
@@ -94,9 +95,9 @@ def has_spaces(code: str) -> bool:
 
 
 def unspaced_script(character: str) -> str:
-    """Return the script of a character as in `Language.script`: "" where the script is written with spaces."""
+    """Return the script of a character as in `Language.script`: "" if the script is written with spaces."""
     point = ord(character)
-    if point < _FIRST[0]:
+    if point < _BLOCK_STARTS[0]:
         return ""
-    _, last, script = _RANGES[bisect.bisect_right(_FIRST, point) - 1]
+    _, last, script = _BLOCKS[bisect.bisect_right(_BLOCK_STARTS, point) - 1]
     return script if point <= last else ""

@@ -1,4 +1,4 @@
-"""A bilingual lexicon: the likely target tokens of each source token, for shortlists.
+"""The bilingual lexicon for shortlists: the most probable target tokens of each source token; read and write the file.
 
 Axes: V source vocabulary, N candidates of a source token.
 """
@@ -17,43 +17,45 @@ from nmt.errors import NmtError
 if TYPE_CHECKING:
     from nmt.data.subword import Vocabularies
 
-CANDIDATES = 64
-"""Most target tokens kept for a source token."""
-COMMON = 128
-"""Target tokens, the most frequent ones, that any source may become."""
+CANDIDATES_PER_TOKEN = 64
+"""Target tokens kept for each source token, N."""
+MAX_COMMON = 128
+"""The most frequent target tokens, which are candidates for every source."""
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Target ids for source ids."""
+    """Candidate target ids for each source id."""
 
     candidates: npt.NDArray[np.int32]
-    """(V, N) the most probable targets of each source token, the best first; EOS where there are no more."""
+    """(V, N) the most probable target tokens of each source token, the best first, padded with EOS."""
     common: npt.NDArray[np.int32]
-    """(at most COMMON,) the most frequent target tokens, the most frequent first."""
+    """(at most MAX_COMMON,) the most frequent target tokens, the most frequent first."""
 
     def to_bytes(self, vocabularies: "Vocabularies") -> bytes:
-        """Return the content of the file that `load` reads, with the fingerprint of its vocabularies."""
+        """Serialise the lexicon in the format that `load` reads, with the fingerprint of its vocabularies."""
         tensors = {"candidates": self.candidates, "common": self.common}
         return save(tensors, metadata={"vocabularies": vocabularies.fingerprint})
 
     @classmethod
     def load(cls, path: Path, vocabularies: "Vocabularies") -> "Lexicon":
-        """Read the lexicon of `vocabularies`; raises `NmtError` where it is missing, damaged or of others."""
+        """Read the lexicon of `vocabularies`. Raise NmtError if it is missing, damaged or of another vocabulary."""
         try:
             with safe_open(path, framework="np") as file:
                 fingerprint = (file.metadata() or {}).get("vocabularies")
-                shapes = [file.get_slice(name).get_shape() for name in ("candidates", "common")]
-                if shapes[0] != [vocabularies.source.size, CANDIDATES] or len(shapes[1]) != 1 or shapes[1][0] > COMMON:
-                    raise ValueError
                 lexicon = cls(file.get_tensor("candidates"), file.get_tensor("common"))
+            if lexicon.candidates.shape != (vocabularies.source.size, CANDIDATES_PER_TOKEN):
+                raise ValueError
+            if lexicon.common.ndim != 1 or len(lexicon.common) > MAX_COMMON:
+                raise ValueError
             for ids in (lexicon.candidates, lexicon.common):
                 if ids.dtype != np.int32 or ids.min(initial=0) < 0 or ids.max(initial=0) >= vocabularies.target.size:
                     raise ValueError
         except FileNotFoundError:
-            raise NmtError(f"{path}: this run has no lexicon; translate with --shortlist 0") from None
+            add = f"nmt train --config {path.with_name('config.yaml')} --resume --set decoding.shortlist=N"
+            raise NmtError(f"{path}: this run has no lexicon; add it with: {add}; or use --shortlist 0") from None
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError):
-            raise NmtError(f"{path}: damaged, or of another vocabulary; translate with --shortlist 0") from None
+            raise NmtError(f"{path}: damaged, or made for another vocabulary; translate with --shortlist 0") from None
         if fingerprint != vocabularies.fingerprint:
-            raise NmtError(f"{path}: of another vocabulary than the run's; translate with --shortlist 0")
+            raise NmtError(f"{path}: made for another vocabulary than that of this run; translate with --shortlist 0")
         return lexicon

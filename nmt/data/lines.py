@@ -1,7 +1,7 @@
-"""Bytes to lines of text and back, one line in for one line out, whatever the bytes are.
+"""Read lines of UTF-8 text from files (also gzip) or standard input, and normalise a line.
 
-Only b"\\n" ends a line. Everything else that some reader could take for a line break stays inside its line. Text is
-UTF-8; a line that is not is an error, unless the caller gives an `InvalidLines` that counts such lines.
+Only b"\\n" ends a line; other characters that some programs take for line breaks stay in the line. A line that is not
+valid UTF-8 is an error, unless the caller gives an `InvalidLines` that counts such lines.
 """
 
 import codecs
@@ -30,29 +30,29 @@ _COMPRESSED = {
     b"PK\x03\x04": "unzip -p",
     **{b"BZh%d1AY&SY" % level: "bzip2 -dc" for level in range(1, 10)},
 }
-"""The first bytes of compressed files, and what unpacks them."""
+"""The first bytes of compressed files, and the commands that unpack them."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _BREAK = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\x00]")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_MOST_ESCAPES = 10
+_MAX_UNESCAPE_PASSES = 10
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
 class InvalidLines:
-    """Counts the lines of a text that are not valid UTF-8, or that are filled with NUL as UTF-16 is."""
+    """Counts the lines of a text that are not valid UTF-8, or that have many NUL characters, as UTF-16 has."""
 
     name: str
-    """The file, as the user knows it."""
+    """The file name for messages."""
     lines: int = 0
     """Lines read so far."""
     invalid: int = 0
-    """Those of them that are not valid."""
+    """Invalid lines among them."""
     first: int = 0
-    """Number of the first invalid line, from 1; 0 where there is none."""
+    """Number of the first invalid line, from 1; 0 if there is none."""
 
     def decode(self, raw: bytes) -> str:
-        """Return the text of the next line, with U+FFFD in place of invalid bytes, and count it."""
+        """Return the text of the next line, with U+FFFD for invalid bytes, and count it."""
         self.lines += 1
         try:
             text = raw.decode("utf-8")
@@ -65,40 +65,40 @@ class InvalidLines:
         return text
 
     def __str__(self) -> str:
-        """Return the sentence that tells the user what is wrong and what to do."""
+        """Return the message for the user: what is wrong and what to do."""
         name = self.name if self.name != _STDIN else "FILE"
         return (
             f"{self.name}: {self.invalid:,} of {self.lines:,} lines are not valid UTF-8, the first is line "
-            f"{self.first:,}; convert the text: iconv -f ENCODING -t UTF-8 {name} > NEW (ENCODING is what it was saved "
-            "in, often WINDOWS-1252, ISO-8859-1, GB18030 or SHIFT_JIS)"
+            f"{self.first:,}; convert the text: iconv -f ENCODING -t UTF-8 {name} > NEW (ENCODING is the encoding of "
+            "the file, often WINDOWS-1252, ISO-8859-1, GB18030 or SHIFT_JIS)"
         )
 
 
 def read_lines(path: Path, invalid: InvalidLines | None = None) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file, plain or gzip (recognised by its first bytes), without their ends.
+    """Yield the lines of a UTF-8 file, plain or gzip (recognised by its first bytes), without line ends.
 
-    A final "\\r" and a byte order mark at the beginning of each line are removed; the last line counts with or without
-    a newline. Lines that are not valid UTF-8 are counted in `invalid`, and U+FFFD replaces their invalid bytes; without
-    `invalid` they raise `NmtError` once a regular file is counted to its end, at once for a FIFO. `NmtError` also for a
-    missing or unreadable file, for UTF-16, for damaged gzip, and for a file that is compressed in another way.
+    A final "\\r" and byte order marks at the beginning of a line are removed. The last line counts with or without a
+    newline. If `invalid` is given, lines that are not valid UTF-8 are counted in it, and U+FFFD replaces their invalid
+    bytes. Otherwise they raise NmtError: at the end of a regular file, with their number; at once for a FIFO. Raise
+    NmtError also for a missing or unreadable file, for UTF-16, damaged gzip and other compression formats.
     """
     with open_binary(path) as file:
         yield from _decode(file.readline, str(path), invalid, is_live=not path.is_file())
 
 
 def stream_lines(stream: BinaryIO, invalid: InvalidLines | None = None, is_live: bool = False) -> Iterator[str]:
-    """Yield the lines of stdin like `read_lines`, each as soon as it is complete.
+    """Yield the lines of standard input like `read_lines`, each line as soon as it is complete.
 
-    An error about invalid text waits for the end of the stream to count it, unless it `is_live`.
+    Invalid lines raise NmtError at the end of the stream, with their number; at once if the stream `is_live`.
     """
     return _decode(stream.readline, _STDIN, invalid, is_live)
 
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open `path` for reading bytes in the block, uncompressed where it is gzip.
+    """Open `path` for reading bytes in the block; gzip is decompressed.
 
-    Raises `NmtError` where it cannot be opened, or read there.
+    Raise NmtError if the file cannot be opened, or cannot be read in the block.
     """
     try:
         file = path.open("rb")
@@ -124,25 +124,25 @@ def _decode(readline: Callable[[], bytes], name: str, invalid: InvalidLines | No
     counts = InvalidLines(name) if invalid is None else invalid
     while raw := readline():
         if not counts.lines:
-            _check_kind(raw, name)
-        line = counts.decode(_without_marks(raw))
+            _check_encoding(raw, name)
+        line = counts.decode(_strip_marks(raw))
         if counts.invalid and invalid is None:
             while not is_live and (raw := readline()):
-                counts.decode(_without_marks(raw))
+                counts.decode(_strip_marks(raw))
             raise NmtError(str(counts))
         yield line
 
 
-def _without_marks(raw: bytes) -> bytes:
-    """Return a line without its end and without byte order marks before it, such as `cat` leaves between files."""
+def _strip_marks(raw: bytes) -> bytes:
+    """Return a line without its line end and without byte order marks before it, which `cat` leaves between files."""
     raw = raw.removesuffix(b"\n").removesuffix(b"\r")
     while raw.startswith(codecs.BOM_UTF8):
         raw = raw.removeprefix(codecs.BOM_UTF8)
     return raw
 
 
-def _check_kind(raw: bytes, name: str) -> None:
-    """Raise `NmtError` where the first line of a text shows that it is UTF-16 or compressed."""
+def _check_encoding(raw: bytes, name: str) -> None:
+    """Raise NmtError if the first line of a text shows that it is UTF-16 or compressed."""
     if raw.startswith(_UTF16) or _is_filled_with_nul(raw):
         encoding = "UTF-16" if raw.startswith(_UTF16) else "UTF-16BE" if raw.startswith(b"\0") else "UTF-16LE"
         raise NmtError(f"{name}: this is UTF-16 text, not UTF-8; convert it: iconv -f {encoding} -t UTF-8")
@@ -151,32 +151,32 @@ def _check_kind(raw: bytes, name: str) -> None:
 
 
 def _is_filled_with_nul(raw: bytes) -> bool:
-    """Return whether at least a quarter of a line of four bytes or more is NUL: UTF-16 or UTF-32 read as bytes."""
+    """Return whether at least a quarter of a line of four bytes or more is NUL, as in UTF-16 and UTF-32."""
     return len(raw) >= 4 and raw.count(0) * 4 >= len(raw)
 
 
 def normalize(text: str, data: config.Data) -> str:
-    """Clean a line as `data` says: HTML entities, Unicode normalisation, white space, case.
+    """Normalise a line as `data` says: HTML entities, Unicode normalisation, white space, case.
 
-    Applying it twice changes nothing.
+    A normalised line is not changed by a second call.
     """
     if data.unescape_html:
         text = unescape_html(text)
-    text = _unicode(text, data)
+    text = _normalize_unicode(text, data)
     if data.collapse_whitespace:
         text = " ".join(_CONTROL.sub(" ", text).split())
     if data.lowercase:
-        # Lower-casing can leave a letter and its accent apart where only the small letter has a composed form.
-        text = _unicode(text.lower(), data)
+        # Lower-casing can leave a letter and its accent apart if only the small letter has a composed form.
+        text = _normalize_unicode(text.lower(), data)
     return text
 
 
 def unescape_html(text: str) -> str:
-    """Return `text` with characters in place of HTML entities, also of those escaped several times (&amp;amp;).
+    """Return `text` with HTML entities replaced by their characters, also if escaped several times (&amp;amp;).
 
-    A line break that an entity stands for becomes a space.
+    An entity for a line break becomes a space.
     """
-    for _ in range(_MOST_ESCAPES):
+    for _ in range(_MAX_UNESCAPE_PASSES):
         if "&" not in text or (plain := html.unescape(text)) == text:
             break
         text = one_line(plain)
@@ -184,19 +184,19 @@ def unescape_html(text: str) -> str:
 
 
 def html_entity(text: str) -> str | None:
-    """Return the first HTML entity of a text, such as &apos; or &#39;, None where there is none."""
+    """Return the first HTML entity of a text, such as &apos; or &#39;; None if there is none."""
     if "&" not in text:
         return None
     found = (match[0] for match in _ENTITY.finditer(text))
     return next((entity for entity in found if html.unescape(entity) != entity), None)
 
 
-def _unicode(text: str, data: config.Data) -> str:
+def _normalize_unicode(text: str, data: config.Data) -> str:
     if data.normalization == "none" or text.isascii():
         return text
     return unicodedata.normalize("NFC" if data.normalization == "nfc" else "NFKC", text)
 
 
 def one_line(text: str) -> str:
-    """Make `text` safe to print as one line: what any reader could take for a line break, and NUL, become a space."""
+    """Make `text` safe to print as one line: replace all kinds of line breaks, and NUL, by spaces."""
     return _SURROGATE.sub("\ufffd", _BREAK.sub(" ", text))

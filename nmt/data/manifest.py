@@ -1,6 +1,6 @@
-"""What the prepared data was made from: the text and the settings, so that nothing is made twice.
+"""The manifest prepared.json: the text and the settings of the prepared data, to see whether the data is up to date.
 
-The text counts, not where it is: a file may be moved, renamed, compressed with gzip or unpacked.
+The text counts, not the place: a file may be moved, renamed, compressed with gzip or decompressed.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from nmt import config as schema
 from nmt.config import TEXT_KEYS, Config, Corpus, Data, Section
-from nmt.data.corpus import paths
+from nmt.data.corpus import corpus_paths
 from nmt.data.lines import open_binary
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
@@ -22,31 +22,31 @@ from nmt.storage.json_text import parse_json
 
 FORMAT = 2
 _BLOCK = 1 << 20
-_PLACES = ("source", "target", "tsv")
-_OTHER = frozenset({"source_language", "target_language", "test", "prepared", "workers"})
-"""Keys of `data` that the prepared data does not depend on."""
-_CORPORA = frozenset({"train", "valid", "filters"})
-"""Keys of `data` about which pairs there are, not about how a line is normalised."""
+_PATH_KEYS = ("source", "target", "tsv")
+_IRRELEVANT_KEYS = frozenset({"source_language", "target_language", "test", "prepared", "workers"})
+"""Keys of `data` that do not change the prepared data."""
+_CORPUS_KEYS = frozenset({"train", "valid", "filters"})
+"""Keys of `data` that decide which pairs there are, not how a line is normalised."""
 
 
 @dataclass(frozen=True)
-class Input:
-    """An input file as it was when it was read."""
+class InputFile:
+    """An input file as it was when it was read. The field names are keys of prepared.json."""
 
     path: str
     size: int
     mtime_ns: int
     sha256: str
-    """Of the text, which gzip does not change."""
+    """The hash of the decompressed text."""
     lines: int
 
 
-def settings(config: Config) -> dict[str, Any]:
-    """Return all of the config that the prepared data depends on besides the text, ready for JSON.
+def preparation_settings(config: Config) -> dict[str, Any]:
+    """Return all settings that the prepared data depends on, ready for JSON.
 
-    Keys with their default value are left out, so that a new key changes nothing where it is not used.
+    Keys with their default value are left out, so that data stays up to date when the schema gets a new key.
     """
-    data = config.data.model_dump(mode="json", exclude=set(_OTHER))
+    data = config.data.model_dump(mode="json", exclude=set(_IRRELEVANT_KEYS))
     subword = config.subword.model_dump(mode="json", exclude={"reuse"}) | {"sampling": config.subword.sampling > 0}
     kind: str = config.subword.kind
     if config.subword.reuse is not None:
@@ -57,77 +57,78 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def without_defaults(data: dict[str, Any], subword: dict[str, Any], is_extended: bool) -> dict[str, Any]:
-    """Return what `settings` returns, from the dumped sections `data` and `subword`."""
-    filters = _changed(schema.Filters, data.get("filters", {}))
+    """Return the settings in the form of `preparation_settings` from the dumped sections `data` and `subword`."""
+    filters = _non_default(schema.Filters, data.get("filters", {}))
     corpora = {
-        "train": [_changed_corpus(corpus) for corpus in data["train"]],
-        "valid": _changed_corpus(data["valid"]),
+        "train": [_non_default_corpus(corpus) for corpus in data["train"]],
+        "valid": _non_default_corpus(data["valid"]),
         **({"filters": filters} if filters else {}),
     }
-    others = {key: value for key, value in data.items() if key not in _CORPORA}
+    others = {key: value for key, value in data.items() if key not in _CORPUS_KEYS}
     return {
         "format": FORMAT,
-        "data": _changed(Data, others) | corpora,
-        "subword": _changed(schema.Subword, subword),
+        "data": _non_default(Data, others) | corpora,
+        "subword": _non_default(schema.Subword, subword),
         **({"extended": True} if is_extended else {}),
     }
 
 
-def _changed_corpus(corpus: dict[str, Any]) -> dict[str, Any]:
-    return _changed(Corpus, {key: value for key, value in corpus.items() if key not in (*_PLACES, "weight")})
+def _non_default_corpus(corpus: dict[str, Any]) -> dict[str, Any]:
+    return _non_default(Corpus, {key: value for key, value in corpus.items() if key not in (*_PATH_KEYS, "weight")})
 
 
-def _changed(section: type[Section], values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values that are not the default ones of a section."""
+def _non_default(section: type[Section], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a section that differ from their defaults."""
     fields = section.model_fields
     return {key: value for key, value in values.items() if key not in fields or value != fields[key].default}
 
 
 def corpus_files(config: Config) -> list[tuple[str, Path]]:
-    """Return every file of the training and validation corpora, each after its key, such as data.train.0.source."""
+    """Return the files of the training and validation corpora, each with its key, such as data.train.0.source."""
     corpora = {f"data.train.{number}": corpus for number, corpus in enumerate(config.data.train)}
     corpora["data.valid"] = config.data.valid
     return [found for key, corpus in corpora.items() for found in files_by_key(key, corpus)]
 
 
 def files_by_key(key: str, corpus: Corpus) -> list[tuple[str, Path]]:
-    """Return the files of the corpus `key`, each after its own key."""
-    return [(f"{key}.{name}", path) for name in _PLACES if (path := getattr(corpus, name)) is not None]
+    """Return the files of the corpus at `key`, each with its own key."""
+    return [(f"{key}.{name}", path) for name in _PATH_KEYS if (path := getattr(corpus, name)) is not None]
 
 
-def files(config: Config) -> list[Path]:
-    """Return every file of the training and validation corpora once."""
+def input_files(config: Config) -> list[Path]:
+    """Return the files of the training and validation corpora, each file once."""
     return list(dict.fromkeys(path for _, path in corpus_files(config)))
 
 
-def inspect(path: Path) -> Input:
+def inspect_file(path: Path) -> InputFile:
     """Read a file once for the hash of its text and its number of lines."""
-    status = _status(path)
+    size, mtime_ns = _size_and_time(path)
     text, lines, last = hashlib.sha256(), 0, b"\n"
     with open_binary(path) as file:
         while block := file.read(_BLOCK):
             text.update(block)
             lines += block.count(b"\n")
             last = block[-1:]
-    return Input(str(path), status[0], status[1], text.hexdigest(), lines + (last != b"\n"))
+    return InputFile(str(path), size, mtime_ns, text.hexdigest(), lines + (last != b"\n"))
 
 
-def header(
-    config: Config, used: dict[str, Any], found: Sequence[Input], vocabularies: str, damaged: list[str] | None
+def make_header(
+    config: Config, settings: dict[str, Any], inputs: Sequence[InputFile], vocabularies: str, damaged: list[str] | None
 ) -> dict[str, Any]:
-    """Return what is kept about prepared data: its settings `used`, its inputs and its fingerprint.
+    """Return the content of prepared.json: settings, inputs, the fingerprint of the `vocabularies` and its own.
 
-    `damaged` is the table of what was dropped, if pairs were that are not UTF-8: earlier versions kept these.
+    `damaged` is the table of dropped pairs if some were dropped because they are not UTF-8. It is part of the
+    fingerprint, as earlier versions kept such pairs.
     """
     corpora = [*config.data.train, config.data.valid]
-    kept = {
-        "settings": used,
-        "inputs": [asdict(entry) for entry in found],
-        "files": [[str(path) for path in paths(corpus)] for corpus in corpora],
+    header = {
+        "settings": settings,
+        "inputs": [asdict(entry) for entry in inputs],
+        "files": [[str(path) for path in corpus_paths(corpus)] for corpus in corpora],
         "vocabularies": vocabularies,
         **({"damaged": damaged} if damaged else {}),
     }
-    return kept | {"fingerprint": fingerprint(kept)}
+    return header | {"fingerprint": fingerprint(header)}
 
 
 def fingerprint(header: dict[str, Any]) -> str:
@@ -138,48 +139,44 @@ def fingerprint(header: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def differing(header: dict[str, Any], config: Config) -> Iterator[tuple[str, Path]]:
+def changed_files(header: dict[str, Any], config: Config) -> Iterator[tuple[str, Path]]:
     """Yield the key and the path of each file of `config` whose text is not that of the prepared data.
 
-    A file at the same path, of the same size and time, is not read.
+    A file with the same path, size and time as then is not read.
     """
-    known = {entry["path"]: entry for entry in header["inputs"]}
-    places = [path for corpus in header["files"] for path in corpus]
-    here = corpus_files(config)
-    if len(here) != len(places):  # a corpus is now a TSV, or no longer one
-        yield here[0]
+    inputs = {entry["path"]: entry for entry in header["inputs"]}
+    old_paths = [path for corpus in header["files"] for path in corpus]
+    files = corpus_files(config)
+    if len(files) != len(old_paths):  # a corpus is now a TSV, or was one
+        yield files[0]
         return
     digests: dict[Path, str] = {}
-    for (key, path), place in zip(here, places, strict=True):
-        entry = known[place]
-        if str(path) == place and _status(path) == (entry["size"], entry["mtime_ns"]):
+    for (key, path), old_path in zip(files, old_paths, strict=True):
+        entry = inputs[old_path]
+        if str(path) == old_path and _size_and_time(path) == (entry["size"], entry["mtime_ns"]):
             continue
-        digests[path] = digests.get(path) or inspect(path).sha256
-        if digests[path] != entry["sha256"] and not _is_file_of(header, path, entry):
+        digests[path] = digests.get(path) or inspect_file(path).sha256
+        # Format 1 kept the hash of the file itself, even if it was compressed.
+        if digests[path] != entry["sha256"] and not (header.get("is_v1") and digest(path) == entry["sha256"]):
             yield key, path
 
 
-def _is_file_of(header: dict[str, Any], path: Path, entry: dict[str, Any]) -> bool:
-    """Tell whether `path` is a compressed file of which format 1 kept the hash."""
-    return header.get("is_former", False) and digest(path) == entry.get("sha256")
-
-
-def check_still(inputs: list[Input]) -> None:
-    """Raise `NmtError` where a file has changed since it was inspected."""
+def check_unchanged(inputs: list[InputFile]) -> None:
+    """Raise NmtError if a file has changed since it was inspected."""
     for entry in inputs:
-        if _status(Path(entry.path)) != (entry.size, entry.mtime_ns):
+        if _size_and_time(Path(entry.path)) != (entry.size, entry.mtime_ns):
             raise NmtError(f"{entry.path}: the file changed while it was read; run nmt preprocess again")
 
 
 def text_settings(data: Data) -> dict[str, Any]:
-    """Return the keys of `data` that decide how a line is normalised, and their values."""
+    """Return the keys of `data` that decide how a line is normalised, with their values."""
     return data.model_dump(mode="json", include=set(TEXT_KEYS))
 
 
-def kept_text_settings(place: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return how the text was normalised that the subword model at `place` was learnt from, with its source.
+def stored_text_settings(place: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return how the training text of the subword model at `place` was normalised, and the file that says so.
 
-    `place` is a run, its folder `subword`, prepared data or a file in one of them; None where nothing says so.
+    `place` is a run, its folder `subword`, prepared data or a file in one of them. Return None if no file says so.
     """
     own = place.parent if place.is_file() else place
     for folder in [own, own.parent] if own.name == "subword" else [own]:
@@ -194,29 +191,29 @@ def kept_text_settings(place: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def differing_text_settings(there: dict[str, Any], here: Data) -> list[str]:
-    """Return in words each key of `text_settings` that is not the same there and here."""
+def text_setting_differences(stored: dict[str, Any], data: Data) -> list[str]:
+    """Describe each key of `text_settings` whose value in `data` is not the `stored` one."""
     return [
-        f"data.{key} is {json.dumps(there[key])} there and {json.dumps(value)} here"
-        for key, value in text_settings(here).items()
-        if key in there and there[key] != value
+        f"data.{key} is {json.dumps(stored[key])} there and {json.dumps(value)} here"
+        for key, value in text_settings(data).items()
+        if key in stored and stored[key] != value
     ]
 
 
 def reuse_warning(config: Config) -> str | None:
-    """Return a warning where the subword model that is reused was learnt from lines normalised otherwise."""
+    """Return a warning if the reused subword model was trained on text that was normalised in another way."""
     reuse = config.subword.reuse
-    if reuse is None or (kept := kept_text_settings(reuse)) is None:
+    if reuse is None or (stored := stored_text_settings(reuse)) is None:
         return None
-    if not (different := differing_text_settings(kept[1], config.data)):
+    if not (different := text_setting_differences(stored[1], config.data)):
         return None
     return (
-        f"warning: subword.reuse: {kept[0]}: {', '.join(different)}; the subword model was learnt from other text than "
-        "it will read: set the same values in 'data'"
+        f"subword.reuse: {stored[0]}: {', '.join(different)}; the subword model was trained on text normalised in "
+        "another way: set the same values in 'data'"
     )
 
 
-def _status(path: Path) -> tuple[int, int]:
+def _size_and_time(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Prepared data of format 1, of which the paths, the weights and compressed files were part of the fingerprint."""
+"""Read manifests of format 1, whose fingerprints depended on file paths, corpus weights and compression."""
 
 import hashlib
 import json
@@ -19,11 +19,11 @@ _SUBWORD = (
 )  # fmt: skip
 
 
-def converted(header: dict[str, Any]) -> dict[str, Any]:
-    """Return the header of prepared data of format 1 as one of today; raises `KeyError` and the like.
+def convert_header(header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header of format 1 in the current format. Raise KeyError or the like if it is corrupt.
 
-    `is_former` tells that hashes are of files as they are, compressed ones too. `former_fingerprint` is the one that
-    checkpoints of that time hold.
+    `is_v1` says that the hashes are of the files themselves, even if compressed. `fingerprint_v1` is the fingerprint in
+    checkpoints of that time.
     """
     settings = header["settings"]
     data = settings["data"]
@@ -36,37 +36,37 @@ def converted(header: dict[str, Any]) -> dict[str, Any]:
         ],
         "weights": header["weights"],
         "vocabularies": header["vocabularies"],
-        "is_former": True,
-        "former_fingerprint": header["fingerprint"],
+        "is_v1": True,
+        "fingerprint_v1": header["fingerprint"],
     }
     return new | {"fingerprint": manifest.fingerprint(new)}
 
 
-def former_fingerprint(then: Config, now: Config, vocabularies: Vocabularies) -> str | None:
-    """Return the fingerprint that format 1 gave to the data of the config `then`; None if it cannot be told.
+def fingerprint_v1(old: Config, new: Config, vocabularies: Vocabularies) -> str | None:
+    """Return the fingerprint that format 1 gave to the data of the config `old`; None if files are missing.
 
-    The files are read where they are `now`; compressed ones must be the same.
+    The files are read from their places in the config `new`; compressed files must not have changed.
     """
-    paths, places = ([path for _, path in manifest.corpus_files(config)] for config in (then, now))
-    if len(paths) != len(places) or not all(map(Path.is_file, places)):
+    old_paths, paths = ([path for _, path in manifest.corpus_files(config)] for config in (old, new))
+    if len(old_paths) != len(paths) or not all(map(Path.is_file, paths)):
         return None
-    values = then.model_dump(mode="json")
-    data = _only(_DATA, values["data"]) | {"filters": _only(_FILTERS, values["data"]["filters"])}
+    values = old.model_dump(mode="json")
+    data = _select(_DATA, values["data"]) | {"filters": _select(_FILTERS, values["data"]["filters"])}
     data["train"] = [_corpus(corpus) for corpus in data["train"]]
     data["valid"] = _corpus(data["valid"])
-    subword = _only(_SUBWORD, values["subword"]) | {"sampling": then.subword.sampling > 0}
-    subword |= {"reuse": vocabularies.fingerprint} if then.subword.reuse is not None else {}
-    kind = vocabularies.source.kind if then.subword.reuse is not None else then.subword.kind
+    subword = _select(_SUBWORD, values["subword"]) | {"sampling": old.subword.sampling > 0}
+    subword |= {"reuse": vocabularies.fingerprint} if old.subword.reuse is not None else {}
+    kind = vocabularies.source.kind if old.subword.reuse is not None else old.subword.kind
     settings = {"format": 1, "data": data, "subword": subword}
-    settings |= {"extended": True} if then.model.decoder.copy_source and kind == "word" else {}
-    digests = {path: digest(place) for path, place in zip(paths, places, strict=True)}
+    settings |= {"extended": True} if old.model.decoder.copy_source and kind == "word" else {}
+    digests = {old_path: digest(path) for old_path, path in zip(old_paths, paths, strict=True)}
     content = [settings, list(digests.values()), vocabularies.fingerprint]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _corpus(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in _only(_CORPUS, values).items() if key != "tag" or value is not None}
+    return {key: value for key, value in _select(_CORPUS, values).items() if key != "tag" or value is not None}
 
 
-def _only(keys: tuple[str, ...], values: dict[str, Any]) -> dict[str, Any]:
+def _select(keys: tuple[str, ...], values: dict[str, Any]) -> dict[str, Any]:
     return {key: values[key] for key in keys}

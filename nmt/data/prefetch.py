@@ -1,23 +1,23 @@
-"""Work ahead: an iterator that runs another one in a background thread."""
+"""Prefetch: run an iterator in a background thread, which prepares batches while the model computes."""
 
 import queue
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 
 class Prefetch(Generic[Item]):
-    """Yields what `items` yields, up to `ahead` of them made before they are asked for.
+    """Yields the items of an iterator, and keeps up to `ahead` items ready.
 
-    What `items` raises is raised here, in its place. `close` (or the end of a `with` block) ends the thread.
+    An exception of `items` is raised at its place in the sequence. `close` (or the end of a `with` block) ends the
+    thread.
     """
 
     def __init__(self, items: Iterator[Item], ahead: int = 16) -> None:
         self._items = items
-        self._made: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(ahead)
+        self._ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(ahead)
         self._is_closing = threading.Event()
         self._end: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
@@ -29,7 +29,7 @@ class Prefetch(Generic[Item]):
     def __next__(self) -> Item:
         if self._end is not None:
             raise self._end
-        item, self._end = self._made.get()
+        item, self._end = self._ready.get()
         if self._end is not None:
             raise self._end
         return item  # type: ignore[return-value]
@@ -37,17 +37,15 @@ class Prefetch(Generic[Item]):
     def __enter__(self) -> "Prefetch[Item]":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """End the thread and drop what was made ahead; asking for more then raises StopIteration."""
+        """End the thread and drop the items that are ready; the iterator is then at its end."""
         self._is_closing.set()
         while self._thread.is_alive():
-            while not self._made.empty():
-                self._made.get()
+            while not self._ready.empty():
+                self._ready.get()
             self._thread.join(timeout=0.01)
         self._end = self._end or StopIteration()
 
@@ -55,9 +53,9 @@ class Prefetch(Generic[Item]):
         end: BaseException = StopIteration()
         try:
             for item in self._items:
-                self._made.put((item, None))
+                self._ready.put((item, None))
                 if self._is_closing.is_set():
                     return
         except BaseException as error:
             end = error
-        self._made.put((None, end))
+        self._ready.put((None, end))

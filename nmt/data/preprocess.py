@@ -1,16 +1,16 @@
-"""Preprocess the corpora of a configuration into the folder of prepared data that training reads.
+"""Preprocess the corpora of a configuration: clean, deduplicate, train subwords, encode, write prepared data.
 
-Clean (in chunks, by worker processes) -> mark duplicates -> learn subwords -> encode -> stores. Memory is bounded by
-the chunks and by `subword.training_sentences`; everything else is on disk. The folder is made beside its place and
-moved there at the end, so that a folder that exists is complete.
+Memory is bounded by the chunks and by `subword.training_sentences`; everything else is on disk. The folder is built
+next to its final place and moved there at the end, so that an existing folder is complete.
 """
 
 import errno
-import functools
+import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,46 +18,52 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nmt.config import Config
+from nmt.config import Config, Corpus
 from nmt.data import manifest
-from nmt.data.cleaning import CleanChunk, RawChunk, chunks, clean
-from nmt.data.corpus import DAMAGED, active, describe, paths, read_pairs, tsv_hints
+from nmt.data.cleaning import CleanChunk, RawChunk, clean_chunk, split_into_chunks
+from nmt.data.corpus import INVALID_UTF8, active_filters, corpus_name, corpus_paths, read_pairs, tsv_hints
 from nmt.data.deduplicate import Deduplicator
-from nmt.data.encoding import CleanFile, Encoding, Learning, encode, learn
+from nmt.data.encoding import CleanFile, EncodingTask, SubwordTask, encode_file, train_subwords
 from nmt.data.lines import InvalidLines, normalize
 from nmt.data.prepared_data import Prepared, read_header
 from nmt.data.store import StoreWriter, id_type
-from nmt.data.subword import MOST_UNKNOWN, Vocabularies
+from nmt.data.subword import MAX_UNKNOWN_WORDS, Vocabularies
 from nmt.data.workers import Workers, available_cores
 from nmt.errors import NmtError
 from nmt.storage import checksums
 from nmt.storage.atomic_folder import build_folder
 from nmt.storage.json_text import dump_json
 
-Report = Callable[[str], None]
-MOST_INVALID = 0.001
-"""Share of the lines of a file that need not be valid UTF-8."""
-_VALID = -1
+MAX_INVALID_SHARE = 0.001
+"""The share of the lines of a file that may be invalid UTF-8."""
+_VALIDATION = -1
+"""The number of the validation corpus; training corpora have the numbers 0, 1, …"""
+
+logger = logging.getLogger(__name__)
 
 
-def preprocess(config: Config, report: Report, force: bool = False) -> Prepared:
-    """Make the prepared data of `config` unless it is there and up to date, and return it.
+def preprocess(config: Config, force: bool = False) -> Prepared:
+    """Make the prepared data of `config` unless it is up to date, and return it.
 
-    `report` gets lines of information. `force` makes it anew in any case. Raises `NmtError` for anything in the
-    corpora or the config that stands in the way, a full disk and a dead worker included.
+    `force` makes it in any case. Raise NmtError for mistakes in the corpora and the config, for a full disk and if a
+    worker process died.
     """
     folder = config.prepared
     if (warning := manifest.reuse_warning(config)) is not None:
-        report(warning)
+        logger.warning(warning)
     try:
-        if not force and (prepared := _up_to_date(config, report)):
-            report(f"nothing to do: {folder} is up to date")
-            return prepared
-        # Another process may have made it while this one waited for its turn.
-        with build_folder(folder, lambda: not force and _up_to_date(config, lambda _: None) is not None) as partial:
+        if not force and (folder / "prepared.json").exists():
+            prepared, reason = _open_if_current(config)
+            if prepared is not None:
+                logger.info(f"nothing to do: {folder} is up to date")
+                return prepared
+            logger.info(f"{reason}; making it anew")
+        # While this process waits for the lock of the folder, another process may make the data.
+        with build_folder(folder, lambda: not force and _open_if_current(config)[0] is not None) as partial:
             if partial is not None:
-                _check_replaceable(folder)
-                _make(config, partial, report)
+                if folder.exists() and not (folder / "prepared.json").exists() and any(folder.iterdir()):
+                    raise NmtError(f"{folder}: holds files other than prepared data; choose another data.prepared")
+                _make(config, partial)
         return Prepared.open(folder, _weights(config))
     except OSError as error:
         hint = ""
@@ -66,37 +72,60 @@ def preprocess(config: Config, report: Report, force: bool = False) -> Prepared:
         raise NmtError(f"{error.filename or folder}: {error.strerror or error}{hint}") from None
 
 
-def _make(config: Config, folder: Path, report: Report) -> None:
+def _open_if_current(config: Config) -> tuple[Prepared | None, str]:
+    """Return the prepared data if it is up to date; otherwise None and why it is not."""
+    folder = config.prepared
+    try:
+        header = read_header(folder)
+        if header["settings"] != manifest.preparation_settings(config):
+            return None, f"{folder} was made with other settings"
+        prepared = Prepared.open(folder, _weights(config))
+    except NmtError as error:
+        return None, str(error)
+    if (changed := next(manifest.changed_files(header, config), None)) is not None:
+        return None, f"{folder} was made from other text ({changed[0]}: {changed[1]})"
+    return prepared, ""
+
+
+def _make(config: Config, folder: Path) -> None:
+    """Make the prepared data in an empty folder."""
     began = time.monotonic()
-    settings = manifest.settings(config)  # raises where subword models to reuse are missing
+    settings = manifest.preparation_settings(config)  # raises NmtError if subword models to reuse are missing
     check_symbols(config)
     work = folder / "work"
     work.mkdir()
     with Workers(config.data.workers or available_cores()) as workers:
-        report(f"preparing {config.name} with {workers.count} process{'es' * (workers.count > 1)}")
-        found = list(workers.map(manifest.inspect, manifest.files(config)))
-        for corpus in map(functools.partial(_corpus, config), _corpora(config)):
+        logger.info(f"preparing {config.name} with {workers.count} process{'es' * (workers.count > 1)}")
+        inputs = list(workers.map(manifest.inspect_file, manifest.input_files(config)))
+        lines_of = {entry.path: entry.lines for entry in inputs}
+        total = sum(lines_of[str(corpus_paths(corpus)[0])] for corpus in _corpora(config).values())
+        for corpus in _corpora(config).values():
             for hint in tsv_hints(corpus, (config.data.source_language, config.data.target_language)):
-                report(hint)
-        files, table = _clean_all(config, found, work, workers, report)
-        manifest.check_still(found)
+                logger.info(hint)
+        files, table = _clean_all(config, total, work, workers)
+        manifest.check_unchanged(inputs)
         for line in table:
-            report(line)
-        if not any(file.pairs for file in files if file.corpus != _VALID):
+            logger.info(line)
+        if not any(file.pairs for file in files if file.corpus != _VALIDATION):
             raise NmtError("\n".join(["no training pair is left, see data.filters:", *table]))
-        vocabularies = _learn_all(config, files, folder, workers, report)
-        _encode_all(config, files, folder, vocabularies, "extended" in settings, workers, report)
+        vocabularies = _train_all_subwords(config, files, folder, workers)
+        _encode_all(config, files, folder, vocabularies, "extended" in settings, workers)
     _write_valid_text(config, files, folder)
+    del files  # its arrays are mapped from files in `work`, which Windows would not remove
     shutil.rmtree(work)
-    _write_header(config, settings, folder, found, vocabularies, table)
+    damaged = table if INVALID_UTF8 in table[0] else None
+    header = manifest.make_header(config, settings, inputs, vocabularies.fingerprint, damaged)
+    header |= {"weights": _weights(config), "table": table}
+    (folder / "prepared.json").write_text(dump_json(header, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     checksums.write(folder)
     seconds = time.monotonic() - began
-    raw = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
-    report(f"prepared {raw:,} pairs in {seconds:.1f} s ({raw / seconds:,.0f} pairs/s), saved in {config.prepared}")
+    logger.info(
+        f"prepared {total:,} pairs in {seconds:.1f} s ({total / seconds:,.0f} pairs/s), saved in {config.prepared}"
+    )
 
 
 def check_symbols(config: Config) -> None:
-    """Raise `NmtError` where the text cannot hold a symbol of its own, or subword models to be reused do not fit."""
+    """Raise NmtError if normalisation changes a user symbol, or if the reused subword models do not fit the config."""
     subword, data = config.subword, config.data
     for symbol in subword.user_symbols:
         if (normal := normalize(symbol, data)) != symbol:
@@ -104,7 +133,7 @@ def check_symbols(config: Config) -> None:
                 f"subword.user_symbols: {symbol!r} cannot be a symbol: data.normalization and data.lowercase make "
                 f"{normal!r} of it in all text; write it so"
             )
-    if subword.reuse is None:  # what is learnt here holds all tags, see `Config`
+    if subword.reuse is None:  # a new model has all tags, see `Config`
         return
     source = Vocabularies.find(subword.reuse, subword.joint).source
     if subword.sampling and source.kind != subword.kind:
@@ -117,94 +146,84 @@ def check_symbols(config: Config) -> None:
             raise NmtError(f"the tag {tag} of a corpus is not one token of the subword model in {subword.reuse}")
 
 
-def _corpora(config: Config) -> list[int]:
-    """Return the numbers of the training corpora, and `_VALID`."""
-    return [*range(len(config.data.train)), _VALID]
+def _corpora(config: Config) -> dict[int, Corpus]:
+    """Return the corpora by number, the validation corpus last."""
+    return {**dict(enumerate(config.data.train)), _VALIDATION: config.data.valid}
 
 
-def _corpus(config: Config, number: int) -> Any:
-    return config.data.valid if number == _VALID else config.data.train[number]
+def _clean_all(config: Config, total: int, work: Path, workers: Workers) -> tuple[list[CleanFile], list[str]]:
+    """Clean the `total` pairs of all corpora into files and find the duplicates.
 
-
-def _clean_all(
-    config: Config, found: list[manifest.Input], work: Path, workers: Workers, report: Report
-) -> tuple[list[CleanFile], list[str]]:
-    """Clean every corpus into files and find the duplicates; return the files in order and the table of what went.
-
-    Raises `NmtError` where too many lines of a corpus are not valid UTF-8; fewer are reported.
+    Return the files in order and the table of dropped pairs. Raise NmtError if too many lines of a corpus are not valid
+    UTF-8.
     """
-    total = sum(_lines_of(found, config, corpus) for corpus in _corpora(config))
     cleaned: list[CleanChunk] = []
     deduplicator = Deduplicator(work / "duplicates", total) if config.data.filters.duplicates else None
     with _progress("cleaning", total) as bar:
-        for chunk in workers.map(clean, _raw_chunks(config, work, report)):
-            if deduplicator is not None and chunk.corpus != _VALID:
+        for chunk in workers.map(clean_chunk, _raw_chunks(config, work)):
+            if deduplicator is not None and chunk.corpus != _VALIDATION:
                 deduplicator.add(chunk.digests)
             cleaned.append(replace(chunk, digests=chunk.digests[:0].copy()))
             bar.update(chunk.raw)
-    is_first = None if deduplicator is None else deduplicator.find()
+    is_first = None if deduplicator is None else deduplicator.find_first()
     files = []
-    at = 0
+    start = 0
     for chunk in cleaned:
         is_kept = None
-        if is_first is not None and chunk.corpus != _VALID:
-            is_kept = is_first[at : at + chunk.pairs]
-            at += chunk.pairs
+        if is_first is not None and chunk.corpus != _VALIDATION:
+            is_kept = is_first[start : start + chunk.pairs]
+            start += chunk.pairs
         kept = chunk.pairs if is_kept is None else int(is_kept.sum())
         chunk.dropped["duplicates"] = chunk.pairs - kept
         files.append(CleanFile(chunk.corpus, chunk.path, is_kept, kept))
-    _report_entities(config, cleaned, report)
-    if not any(chunk.corpus == _VALID for chunk in cleaned):
-        raise NmtError(f"{describe(config.data.valid)}: the validation corpus is empty; check data.valid")
+    if not config.data.unescape_html:
+        _log_entities(config, cleaned)
+    if not any(chunk.corpus == _VALIDATION for chunk in cleaned):
+        raise NmtError(f"{corpus_name(config.data.valid)}: the validation corpus is empty; check data.valid")
     return files, _table(config, cleaned)
 
 
-def _raw_chunks(config: Config, work: Path, report: Report) -> Iterator[RawChunk]:
-    for corpus in _corpora(config):
-        here = _corpus(config, corpus)
+def _raw_chunks(config: Config, work: Path) -> Iterator[RawChunk]:
+    for number, corpus in _corpora(config).items():
         invalid: list[InvalidLines] = []
-        for i, pairs in enumerate(chunks(read_pairs(here, invalid))):
-            path = work / f"clean-{corpus}-{i:06}.txt"
-            yield RawChunk(corpus, pairs, config.data, path, corpus != _VALID, here.tag)
+        for i, pairs in enumerate(split_into_chunks(read_pairs(corpus, invalid))):
+            path = work / f"clean-{number}-{i:06}.txt"
+            yield RawChunk(number, pairs, config.data, path, number != _VALIDATION, corpus.tag)
         for counts in invalid:
-            if counts.invalid > MOST_INVALID * counts.lines:
-                raise NmtError(f"{counts}; data in which more than {MOST_INVALID:.1%} of the lines are so is refused")
+            if counts.invalid > MAX_INVALID_SHARE * counts.lines:
+                raise NmtError(f"{counts}; at most {MAX_INVALID_SHARE:.1%} of the lines may be invalid")
             if counts.invalid:
-                report(f"{counts}; {'training pairs with such lines are dropped' if corpus != _VALID else 'kept'}")
+                logger.info(
+                    f"{counts}; {'training pairs with such lines are dropped' if number != _VALIDATION else 'kept'}"
+                )
 
 
-def _report_entities(config: Config, cleaned: list[CleanChunk], report: Report) -> None:
-    """Report how many lines of each corpus hold HTML entities that are taken for text."""
-    if config.data.unescape_html:
-        return
-    for number in _corpora(config):
+def _log_entities(config: Config, cleaned: list[CleanChunk]) -> None:
+    """Log how many lines of each corpus have HTML entities, which are not replaced."""
+    for number, corpus in _corpora(config).items():
         entities = sum((chunk.entities for chunk in cleaned if chunk.corpus == number), Counter[str]())
-        if entities:
+        if count := entities.total():
             names = " ".join(entity for entity, _ in entities.most_common(3))
-            count = entities.total()
-            report(
-                f"{describe(_corpus(config, number))}: {count:,} line{'s' * (count > 1)} with HTML entities ({names}); "
+            logger.info(
+                f"{corpus_name(corpus)}: {count:,} line{'s' * (count > 1)} with HTML entities ({names}); "
                 "data.unescape_html: true replaces these with their characters"
             )
 
 
 def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
-    """Return the lines of a table: what each training corpus had, what each filter dropped, what is left."""
-    damaged = [DAMAGED] if any(chunk.dropped[DAMAGED] for chunk in cleaned) else []
-    reasons = [*damaged, *active(config.data.filters)]
-    rows = [["corpus", "pairs", *reasons, "kept"]]
-    sums: list[Counter[str]] = []
-    for number, corpus in enumerate(config.data.train):
-        counts: Counter[str] = Counter()
-        for chunk in cleaned:
-            if chunk.corpus == number:
-                counts.update(chunk.dropped)
-                counts.update(pairs=chunk.raw, kept=chunk.raw - chunk.dropped.total())
-        sums.append(counts)
-        rows.append([describe(corpus), *(f"{counts[name]:,}" for name in rows[0][1:])])
-    if len(sums) > 1:
-        all_counts = sum(sums, Counter())
-        rows.append(["together", *(f"{all_counts[name]:,}" for name in rows[0][1:])])
+    """Return the lines of a table: the pairs of each training corpus, those that each filter dropped, those kept."""
+    invalid = [INVALID_UTF8] if any(chunk.dropped[INVALID_UTF8] for chunk in cleaned) else []
+    rows = [["corpus", "pairs", *invalid, *active_filters(config.data.filters), "kept"]]
+    counts = [Counter[str]() for _ in config.data.train]
+    for chunk in cleaned:
+        if chunk.corpus != _VALIDATION:
+            counts[chunk.corpus].update(chunk.dropped)
+            counts[chunk.corpus].update(pairs=chunk.raw, kept=chunk.raw - chunk.dropped.total())
+    names = [corpus_name(corpus) for corpus in config.data.train]
+    if len(counts) > 1:
+        names, counts = [*names, "together"], [*counts, sum(counts, Counter[str]())]
+    for name, count in zip(names, counts, strict=True):
+        rows.append([name, *(f"{count[column]:,}" for column in rows[0][1:])])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
@@ -212,33 +231,32 @@ def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
     ]
 
 
-def _learn_all(config: Config, files: list[CleanFile], folder: Path, workers: Workers, report: Report) -> Vocabularies:
-    """Learn the subword models into `folder`, or copy those that are to be reused."""
+def _train_all_subwords(config: Config, files: list[CleanFile], folder: Path, workers: Workers) -> Vocabularies:
+    """Train the subword models and write them to `folder`, or copy the models that are reused."""
     subword = config.subword
     if subword.reuse is not None:
         vocabularies = Vocabularies.find(subword.reuse, subword.joint)
         vocabularies.copy_to(folder)
-        report(f"vocabulary: that of {subword.reuse}")
+        logger.info(f"vocabulary: that of {subword.reuse}")
         return vocabularies
-    train = [file for file in files if file.corpus != _VALID]
+    train = [file for file in files if file.corpus != _VALIDATION]
     size = subword.vocab_size
     models: list[tuple[str, tuple[int, ...], int]] = [("joint", (0, 1), size)]
     if not subword.joint:
         source_size, target_size = subword.source_vocab_size or size, subword.target_vocab_size or size
         models = [("source", (0,), source_size), ("target", (1,), target_size)]
     tasks = [
-        Learning(train, sides, subword.training_sentences, folder / f"{name}.model", subword, entries)
-        for name, sides, entries in models
+        SubwordTask(train, sides, subword.training_sentences, folder / f"{name}.model", subword, vocab_size)
+        for name, sides, vocab_size in models
     ]
     began = time.monotonic()
-    for _ in workers.map(learn, tasks):
-        pass
+    list(workers.map(train_subwords, tasks))
     vocabularies = Vocabularies.load(folder)
     sizes = ", ".join(
         f"{name} {model.size:,}"
         for (name, *_), model in zip(models, (vocabularies.source, vocabularies.target), strict=False)
     )
-    report(f"vocabulary ({subword.kind}): {sizes} entries, learnt in {time.monotonic() - began:.1f} s")
+    logger.info(f"vocabulary ({subword.kind}): {sizes} entries, trained in {time.monotonic() - began:.1f} s")
     return vocabularies
 
 
@@ -249,46 +267,39 @@ def _encode_all(
     vocabularies: Vocabularies,
     is_extended: bool,
     workers: Workers,
-    report: Report,
 ) -> None:
-    """Write the store of every corpus; `is_extended` is as in `Encoding`."""
+    """Write the store of every corpus; `is_extended` is as in `EncodingTask`."""
     is_text = config.subword.sampling > 0
-    dtype = id_type(max(vocabularies.source.size, vocabularies.target.size) + MOST_UNKNOWN)
+    dtype = id_type(max(vocabularies.source.size, vocabularies.target.size) + MAX_UNKNOWN_WORDS)
     writers: dict[int, StoreWriter] = {}
     tokens, unknown, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64), 0
-    try:
-        for corpus in _corpora(config):
-            as_text = is_text and corpus != _VALID
-            place = folder / ("valid" if corpus == _VALID else f"train-{corpus}")
-            writers[corpus] = StoreWriter(place, "uint8" if as_text else dtype, as_text)
-        tasks = (Encoding(file, folder, is_text and file.corpus != _VALID, is_extended) for file in files)
-        with _progress("encoding", sum(file.pairs for file in files)) as bar:
-            for encoded in workers.map(encode, tasks):
-                writers[encoded.corpus].append(*encoded.columns)
-                bar.update(len(encoded.columns[0].sizes))
-                if encoded.corpus != _VALID:
-                    tokens += [int(column.lengths.sum()) for column in encoded.columns]
-                    unknown += encoded.unknown
-                    pairs += len(encoded.columns[0].sizes)
-        for writer in writers.values():
-            writer.close()
-    finally:
-        for writer in writers.values():
-            writer.abandon()
-    for side in range(2):
-        language = (config.data.source_language, config.data.target_language)[side]
-        report(
+    with ExitStack() as stack, _progress("encoding", sum(file.pairs for file in files)) as bar:
+        for number in _corpora(config):
+            as_text = is_text and number != _VALIDATION
+            place = folder / ("valid" if number == _VALIDATION else f"train-{number}")
+            writers[number] = stack.enter_context(StoreWriter(place, "uint8" if as_text else dtype, as_text))
+        tasks = (EncodingTask(file, folder, is_text and file.corpus != _VALIDATION, is_extended) for file in files)
+        for encoded in workers.map(encode_file, tasks):
+            writers[encoded.corpus].append(*encoded.columns)
+            bar.update(len(encoded.columns[0].sizes))
+            if encoded.corpus != _VALIDATION:
+                tokens += [int(column.lengths.sum()) for column in encoded.columns]
+                unknown += encoded.unknown
+                pairs += len(encoded.columns[0].sizes)
+    for side, language in enumerate((config.data.source_language, config.data.target_language)):
+        logger.info(
             f"train {language}: {tokens[side]:,} tokens, {tokens[side] / pairs:.1f} a sentence, "
             f"{unknown[side] / max(1, tokens[side]):.2%} unknown"
         )
 
 
 def _write_valid_text(config: Config, files: list[CleanFile], folder: Path) -> None:
-    before = f"{config.data.valid.tag} " if config.data.valid.tag else ""
+    """Write the validation text: source lines normalised, without the tag, and target lines as they are in the file."""
+    tag = f"{config.data.valid.tag} " if config.data.valid.tag else ""
     sources = (
-        line.removeprefix(before)
+        line.removeprefix(tag)
         for file in files
-        if file.corpus == _VALID
+        if file.corpus == _VALIDATION
         for line in file.path.read_bytes().decode("utf-8").split("\n")[:-1:2]
     )
     _write_text(folder / "valid" / "source.txt", sources)
@@ -300,54 +311,9 @@ def _write_text(path: Path, lines: Iterable[str]) -> None:
         file.writelines(f"{line}\n".encode("utf-8", errors="replace") for line in lines)
 
 
-def _write_header(
-    config: Config,
-    settings: dict[str, Any],
-    folder: Path,
-    found: list[manifest.Input],
-    vocabularies: Vocabularies,
-    table: list[str],
-) -> None:
-    header = manifest.header(config, settings, found, vocabularies.fingerprint, table if DAMAGED in table[0] else None)
-    header |= {"weights": _weights(config), "table": table}
-    (folder / "prepared.json").write_text(dump_json(header, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def _weights(config: Config) -> list[float]:
     return [corpus.weight for corpus in config.data.train]
 
 
-def _up_to_date(config: Config, report: Report) -> Prepared | None:
-    """Return what is prepared already, nothing where it must be made anew, after telling why."""
-    folder = config.prepared
-    if not (folder / "prepared.json").exists():
-        return None
-    try:
-        header = read_header(folder)
-        if header["settings"] != manifest.settings(config):
-            report(f"{folder} was made with other settings; making it anew")
-            return None
-        prepared = Prepared.open(folder, _weights(config))
-    except NmtError as error:
-        report(f"{error}; making it anew")
-        return None
-    if (other := next(manifest.differing(header, config), None)) is not None:
-        report(f"{folder} was made from other text ({other[0]}: {other[1]}); making it anew")
-        return None
-    return prepared
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Refuse to replace a folder that is not ours."""
-    if folder.exists() and not (folder / "prepared.json").exists() and any(folder.iterdir()):
-        raise NmtError(f"{folder}: holds something else than prepared data; choose another data.prepared")
-
-
-def _lines_of(found: list[manifest.Input], config: Config, corpus: int) -> int:
-    """Return the number of lines of the first file of a corpus."""
-    first = str(paths(_corpus(config, corpus))[0])
-    return next(entry.lines for entry in found if entry.path == first)
-
-
-def _progress(what: str, pairs: int) -> "tqdm[Any]":
-    return tqdm(total=pairs, desc=what, unit=" pairs", unit_scale=True, disable=None, leave=False)
+def _progress(action: str, pairs: int) -> "tqdm[Any]":
+    return tqdm(total=pairs, desc=action, unit=" pairs", unit_scale=True, disable=None, leave=False)

@@ -1,4 +1,4 @@
-"""How long the training sources were: kept in the run's folder, so that unusually long lines are noticed."""
+"""Measure the lengths of the training sources, which a run keeps for the warning about unusually long lines."""
 
 import json
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from nmt.config import Corpus
 from nmt.data.prepared_data import Prepared
 from nmt.storage.json_text import parse_json
 
-SHARE = 0.999
-"""Share of the training lines that are no longer than what `read_usual` returns."""
+TYPICAL_SHARE = 0.999
+"""The share of the training sources that are at most as long as the typical length."""
 
 
-def measure(prepared: Prepared, corpora: Sequence[Corpus], max_tokens: int) -> str:
-    """Return as JSON how many tokens, tags not counted, the sources have that are trained on.
+def measure_lengths(prepared: Prepared, corpora: Sequence[Corpus], max_tokens: int) -> str:
+    """Return as JSON the number of training sources, their typical and their largest number of tokens, without tags.
 
-    Pairs with more than `max_tokens` tokens on a side are not.
+    Pairs with more than `max_tokens` tokens on a side are left out, as in training.
     """
     counts = np.zeros(max_tokens + 1, np.int64)
     for (store, _), corpus in zip(prepared.train, corpora, strict=True):
@@ -25,16 +25,19 @@ def measure(prepared: Prepared, corpora: Sequence[Corpus], max_tokens: int) -> s
         is_used = (store.source_lengths <= max_tokens) & (store.target_lengths <= max_tokens)
         lengths = np.maximum(store.source_lengths[is_used].astype(np.int64) - tag, 0)
         counts += np.bincount(lengths, minlength=max_tokens + 1)
-    upto = counts.cumsum()
-    usual = int(np.searchsorted(upto, SHARE * upto[-1]))
-    values = {"sources": int(upto[-1]), "usual_tokens": usual, "max_tokens": int(np.flatnonzero(counts).max(initial=0))}
+    cumulative = counts.cumsum()
+    values = {
+        "sources": int(cumulative[-1]),
+        "usual_tokens": int(np.searchsorted(cumulative, TYPICAL_SHARE * cumulative[-1])),
+        "max_tokens": int(np.flatnonzero(counts).max(initial=0)),
+    }
     return json.dumps(values, indent=1) + "\n"
 
 
-def read_usual(path: Path) -> int | None:
-    """Return the tokens that `SHARE` of the training lines do not exceed; None where that is not known."""
+def read_typical_length(path: Path) -> int | None:
+    """Return the length in tokens that `TYPICAL_SHARE` of the sources do not exceed; None if the file does not say."""
     try:
-        usual = parse_json(path.read_text(encoding="utf-8"))["usual_tokens"]
+        length = parse_json(path.read_text(encoding="utf-8"))["usual_tokens"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return usual if isinstance(usual, int) else None
+    return length if isinstance(length, int) else None

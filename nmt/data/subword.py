@@ -1,11 +1,11 @@
-"""Words to token ids and back: one SentencePiece model, and the one or two models of a translator."""
+"""Subword models: train SentencePiece, encode and decode text, sample segmentations; source and target vocabulary."""
 
 import hashlib
 import io
 import json
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,22 +17,23 @@ from nmt import config
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
 
-MOST_UNKNOWN = 1000
-"""Unknown words of a line that a copying model tells apart."""
+MAX_UNKNOWN_WORDS = 1000
+"""Limit of the unknown words of a line in the extended vocabulary of a model that copies (See 2017)."""
 SPACE = "\u2581"
+"""The first character of a piece that begins a word."""
+UNK_SURFACE = "\u2047"
+"""The text of UNK."""
 _KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
-UNKNOWN = "\u2047"
-"""What stands in a text for UNK."""
 _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")
-# SentencePiece cuts the work in as many parts as threads, and its sums depend on the parts.
 _TRAINING_THREADS = 4
-_LONGEST_LINE = 1 << 16
+"""Fixed: SentencePiece cuts the work into as many parts as threads, and its sums depend on the parts."""
+_MAX_LINE_BYTES = 1 << 16
 _FEW_LINES = 16
-_seeding = threading.Lock()
+_seed_lock = threading.Lock()
 
 
 def has_seeded_samples() -> bool:
-    """Whether this SentencePiece samples by the seed alone; since 0.2.2 it does so differently in each process."""
+    """Return whether SentencePiece samples by the seed alone. Since 0.2.2 it samples differently in each process."""
     return [int(number) for number in re.findall(r"\d+", sentencepiece.__version__)[:3]] < [0, 2, 2]
 
 
@@ -40,9 +41,9 @@ class Subword:
     """A SentencePiece model. Ids 0 to 3 are PAD, UNK, BOS and EOS."""
 
     def __init__(self, model: bytes, name: str) -> None:
-        """Take the bytes of a model file; `name` begins error messages."""
+        """Take the bytes of a model file; `name` is the prefix of error messages."""
         try:
-            if not model:  # SentencePiece takes it for "load nothing"
+            if not model:  # SentencePiece would load nothing without an error
                 raise ValueError
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
             self.kind = _model_kind(model)
@@ -67,10 +68,10 @@ class Subword:
 
     @classmethod
     def train(cls, sentences: Iterable[str], path: Path, settings: config.Subword, vocab_size: int) -> "Subword":
-        """Learn a model of at most `vocab_size` entries, write it to `path` and return it.
+        """Train a model of at most `vocab_size` tokens, write it to `path` and return it.
 
-        The same sentences and settings give the same file. Raises `NmtError` where the vocabulary cannot hold the
-        characters of the text, or where there is no text.
+        The same sentences and settings give the same file. Raise NmtError if the characters of the text do not fit into
+        the vocabulary or if there is no text.
         """
         _check_symbols(settings.user_symbols)
         model = io.BytesIO()
@@ -88,55 +89,56 @@ class Subword:
                 unk_id=UNK,
                 bos_id=BOS,
                 eos_id=EOS,
-                unk_surface=UNKNOWN,
+                unk_surface=UNK_SURFACE,
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
-                max_sentence_length=_LONGEST_LINE,
+                max_sentence_length=_MAX_LINE_BYTES,
                 num_threads=_TRAINING_THREADS,
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise NmtError(_explain(str(error), vocab_size)) from None
+            raise NmtError(_explain_training_error(str(error), vocab_size)) from None
         path.write_bytes(model.getvalue())
         return cls(model.getvalue(), str(path))
 
     def encode(self, lines: list[str], unknown: Sequence[Sequence[str]] = ()) -> list[list[int]]:
         """Return the token ids of each line, without BOS and EOS.
 
-        The words that `unknown` holds for a line, of a model of words, have the ids `size`, `size` + 1, … (See 2017).
+        With a word model, the words of a line that are in `unknown` get the ids `size`, `size` + 1, … of the extended
+        vocabulary (See 2017).
         """
         if self.kind == "word":
             known = self._id_of_word
             ids = [[known.get(word, UNK) for word in line.split(" ")] if line else [] for line in lines]
             for number, words in enumerate(unknown):
                 if words and UNK in ids[number]:
-                    further = {word: self.size + place for place, word in enumerate(words)}
-                    ids[number] = [known.get(word, further.get(word, UNK)) for word in lines[number].split(" ")]
+                    extended = {word: self.size + place for place, word in enumerate(words)}
+                    ids[number] = [known.get(word, extended.get(word, UNK)) for word in lines[number].split(" ")]
             return ids
-        if len(lines) < _FEW_LINES:  # a list would cost a thread
+        if len(lines) < _FEW_LINES:  # for a list, SentencePiece starts a thread
             return [self._processor.encode(line) for line in lines]
         found: list[list[int]] = self._processor.encode(lines, num_threads=1)
         return found
 
     def unknown_words(self, line: str) -> list[str]:
-        """Return the different words of a line that have no entry, in their order; none of models of other kinds."""
+        """Return the out-of-vocabulary words of a line, each once, in order; none if the model is not a word model."""
         if self.kind != "word" or not line:
             return []
         unknown = dict.fromkeys(word for word in line.split(" ") if word not in self._id_of_word)
-        return list(unknown)[:MOST_UNKNOWN]
+        return list(unknown)[:MAX_UNKNOWN_WORDS]
 
-    def entries(self, ids: Iterable[int]) -> list[int]:
-        """Return `ids` with UNK in place of those that lie past the vocabulary."""
+    def replace_extended(self, ids: Iterable[int]) -> list[int]:
+        """Return `ids` with UNK for ids of the extended vocabulary."""
         return [i if i < self.size else UNK for i in ids]
 
     def has_symbol(self, symbol: str) -> bool:
-        """Whether `symbol`, a word by itself, is one token."""
+        """Return whether `symbol` is one token."""
         return symbol in (piece.removeprefix(SPACE) for piece in self.pieces(self.encode([symbol])[0]))
 
     def sample(self, lines: list[str], amount: float, seed: int) -> list[list[int]]:
-        """Return ids of a random segmentation of each line, the same for the same lines, amount and seed.
+        """Return the ids of a random segmentation of each line; it depends on the lines, the amount and the seed alone.
 
-        `amount` is the probability of dropping a merge for bpe (Provilkov 2020), the exponent alpha for unigram
+        `amount` is the probability of dropping a merge for bpe (Provilkov 2020) and the exponent alpha for unigram
         (Kudo 2018).
         """
         ids: list[list[int]] = []
@@ -144,8 +146,8 @@ class Subword:
         def encode() -> None:
             ids.extend(self._processor.encode(lines, enable_sampling=True, alpha=amount, nbest_size=-1, num_threads=1))
 
-        # SentencePiece keeps one generator a thread, seeded at its first use: only a fresh thread starts from `seed`.
-        with _seeding:
+        # SentencePiece has a generator for each thread, seeded at its first use: only a new thread starts from `seed`.
+        with _seed_lock:
             sentencepiece.set_random_generator_seed(seed % (2**32 - 1))
             thread = threading.Thread(target=encode)
             thread.start()
@@ -155,23 +157,23 @@ class Subword:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids; special tokens other than UNK leave nothing, further words are `UNKNOWN`."""
+        """Return the text of token ids: UNK and extended ids give `UNK_SURFACE`, the other special tokens nothing."""
         if self.kind == "word":
-            return " ".join(self._words[i] for i in self.entries(ids) if i not in (PAD, BOS, EOS))
+            return " ".join(self._words[i] for i in self.replace_extended(ids) if i not in (PAD, BOS, EOS))
         text: str = self._processor.decode([int(i) for i in ids])
         return text
 
     def pieces(self, ids: Sequence[int], unknown: Sequence[str] = ()) -> list[str]:
-        """Return the piece of each id; one that begins a word starts with U+2581.
+        """Return the piece of each id; a piece that begins a word starts with U+2581.
 
-        `unknown` are the words that ids past the vocabulary stand for.
+        `unknown` are the words of the ids of the extended vocabulary.
         """
         if self.kind == "word":
             return [SPACE + (self._words[i] if i < self.size else unknown[i - self.size]) for i in ids]
         return [self._processor.id_to_piece(int(i)) for i in ids]
 
-    def surfaces(self, line: str) -> list[str]:
-        """Return the pieces of a line, as `pieces` does, but with the text of those that are unknown."""
+    def surface_pieces(self, line: str) -> list[str]:
+        """Return the pieces of a line like `pieces`, but with their text for unknown tokens."""
         if self.kind == "word":
             return [SPACE + word for word in line.split(" ")] if line else []
         pieces: list[str] = self._processor.encode(line, out_type=str)
@@ -179,9 +181,9 @@ class Subword:
 
     @cached_property
     def _words(self) -> list[str]:
-        """The word of each id of a model of kind word."""
+        """The word of each id of a word model."""
         words = [self._processor.id_to_piece(i).removeprefix(SPACE) for i in range(self.size)]
-        words[UNK] = UNKNOWN
+        words[UNK] = UNK_SURFACE
         return words
 
     @cached_property
@@ -194,14 +196,14 @@ class Subword:
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The subword models of both sides; the same object twice where joint."""
+    """The subword models of both sides; the same object twice if they are joint."""
 
     source: Subword
     target: Subword
 
     @classmethod
     def load(cls, folder: Path) -> "Vocabularies":
-        """Read `joint.model`, or `source.model` and `target.model`, of a folder."""
+        """Read `joint.model`, or `source.model` and `target.model`, from a folder."""
         joint = folder / "joint.model"
         if joint.exists():
             model = Subword.load(joint)
@@ -210,9 +212,9 @@ class Vocabularies:
 
     @classmethod
     def find(cls, place: Path, is_joint: bool) -> "Vocabularies":
-        """Read the models of a run, of prepared data or of any folder; a joint one also from its own file.
+        """Read the models of a run, of prepared data or of another folder, or a joint model from its file.
 
-        Raises `NmtError` where none are there, or a joint one where two are wanted, or the reverse.
+        Raise NmtError if there are no models, or if they are joint and `is_joint` is False, or the reverse.
         """
         if place.is_file() and not is_joint:
             raise NmtError(
@@ -223,13 +225,14 @@ class Vocabularies:
         names, others = ["joint.model"], ["source.model", "target.model"]
         if not is_joint:
             names, others = others, names
-        if not place.is_file() and not all((folder / name).is_file() for name in names):
-            remedy = "name a run, prepared data, a folder that holds the models, or the file of a joint one"
+        paths = [place] if place.is_file() else [folder / name for name in names]
+        if not all(path.is_file() for path in paths):
+            remedy = "name a run, prepared data, a folder with the models, or the file of a joint model"
             if all((folder / name).is_file() for name in others):
                 remedy = f"it has {' and '.join(others)}: set subword.joint: {json.dumps(not is_joint)}"
             raise NmtError(f"subword.reuse: {place} has no {' and '.join(names)}; {remedy}")
         try:
-            models = [Subword.load(path) for path in ([place] if place.is_file() else [folder / n for n in names])]
+            models = [Subword.load(path) for path in paths]
         except NmtError as error:
             raise NmtError(f"subword.reuse: {error}") from None
         return cls(models[0], models[-1])
@@ -245,7 +248,7 @@ class Vocabularies:
         return ["joint.model"] if self.is_joint else ["source.model", "target.model"]
 
     def copy_to(self, folder: Path) -> None:
-        """Write the model files into `folder`, which is made where missing."""
+        """Write the model files into `folder`, which is made if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, subword in zip(self.names, (self.source, self.target), strict=False):
             (folder / name).write_bytes(subword._model)
@@ -264,48 +267,49 @@ def _check_symbols(symbols: list[str]) -> None:
             raise NmtError(f"subword.user_symbols: {symbol!r} is given twice")
 
 
-def _explain(message: str, vocab_size: int) -> str:
-    """Turn SentencePiece's message into one that names the key."""
+def _explain_training_error(message: str, vocab_size: int) -> str:
+    """Return a message that names the key for an error message of SentencePiece."""
     needed = re.search(r"required_chars. \d+ vs (\d+)", message)
     if needed:
         return (
             f"subword.vocab_size {vocab_size:,} is too small: the characters of the text alone need "
-            f"{int(needed[1]):,} entries (256 of them where byte_fallback is on); raise subword.vocab_size well above "
+            f"{int(needed[1]):,} entries (256 of them if byte_fallback is on); raise subword.vocab_size well above "
             "this, or lower subword.character_coverage"
         )
     if "sentences_.empty()" in message:
-        return "subword: the training text is empty, there is nothing to learn from; check data.train"
-    return f"subword: SentencePiece could not learn a model: {message}"
+        return "subword: the training text is empty; check data.train"
+    return f"subword: SentencePiece could not train a model: {message}"
 
 
 def _model_kind(model: bytes) -> str:
-    """Return the model type, which SentencePiece's own interface does not tell, from the protocol buffer."""
-    for field, value in _fields(model):
-        if field == 2 and isinstance(value, bytes):  # ModelProto.trainer_spec
-            return _KINDS[next((v for f, v in _fields(value) if f == 3 and isinstance(v, int)), 1)]
-    return "unigram"
+    """Return `trainer_spec.model_type` of the protocol buffer ModelProto; the Python interface does not give it.
+
+    The package protobuf is not used: `sentencepiece_model_pb2` of SentencePiece 0.2.3 fails with every protobuf before
+    7.36.1, and SentencePiece does not require one.
+    """
+    return _KINDS[_read_field(_read_field(model, 2, b""), 3, 1)]
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield (field number, value) of a protocol buffer message; fixed-width numbers as bytes."""
-    at = 0
+def _read_field(message: bytes, number: int, default: Any) -> Any:
+    """Return the first field with this number in a protocol buffer message: an integer, or bytes."""
+    start = 0
+    while start < len(message):
+        tag, start = _read_varint(message, start)
+        size = {1: 8, 5: 4}.get(tag & 7)
+        if size is None:  # the field is a number, or begins with its size
+            size, start = _read_varint(message, start)
+        end = start + size if tag & 7 else start
+        if tag >> 3 == number:
+            return message[start:end] if tag & 7 else size
+        start = end
+    return default
 
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
 
-    while at < len(message):
-        tag = varint()
-        if tag & 7 == 0:
-            yield tag >> 3, varint()
-            continue
-        size = {1: 8, 5: 4}.get(tag & 7) or varint()
-        yield tag >> 3, message[at : at + size]
-        at += size
+def _read_varint(message: bytes, start: int) -> tuple[int, int]:
+    """Return the number at `start`, which is in groups of 7 bits, the lowest first, and the position after it."""
+    value, shift = message[start] & 0x7F, 7
+    while message[start] >= 0x80:
+        start += 1
+        value |= (message[start] & 0x7F) << shift
+        shift += 7
+    return value, start + 1

@@ -1,3 +1,3 @@
-"""Token ids that every vocabulary has: padding, unknown token, begin and end of sentence."""
+"""The token ids of every vocabulary for padding, unknown token, begin and end of sentence: PAD, UNK, BOS, EOS."""
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3

@@ -1,6 +1,6 @@
-"""Word vectors in the text format of word2vec (Mikolov 2013) and GloVe (Pennington 2014).
+"""Read word vectors in the text format of word2vec (Mikolov 2013) and GloVe (Pennington 2014).
 
-Axes: V vocabulary, E embedding width.
+Axes: N tokens that have a vector, E embedding width.
 """
 
 import itertools
@@ -17,12 +17,11 @@ from nmt.errors import NmtError
 
 
 def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the ids of the tokens that have a vector in the file, and these vectors (…, `size`).
+    """Return the ids of the tokens that have a vector in the file, (N,), and the vectors, (N, E).
 
-    A line is a word and its numbers, separated by spaces; word2vec's first line, two counts, is passed over. A token
-    that begins a word is looked up without its mark U+2581, another one as it is only where the whole vocabulary is of
-    words. Of words given twice the first counts. Raises `NmtError` where no token has a vector, and for a line of
-    another width; what begins as numbers do is then no word.
+    A line is a word and its `size` numbers, separated by spaces; the first line of word2vec, two counts, is skipped. A
+    token matches a word if it begins with U+2581 and the rest is that word. The first vector of a word counts. Raise
+    NmtError if no token has a vector or if a line has another number of numbers.
     """
     wanted: dict[str, int] = {}
     for i, piece in enumerate(subword.pieces(range(subword.size))):
@@ -47,13 +46,13 @@ def read_vectors(path: Path, subword: Subword, size: int) -> tuple[npt.NDArray[n
 
 
 def check_width(path: Path, size: int) -> None:
-    """Raise `NmtError` where the first vector of the file is not `size` numbers wide."""
+    """Raise NmtError if the first vector of the file does not have `size` numbers."""
     next(_split(path, size), None)
 
 
 def _split(path: Path, size: int) -> Iterator[tuple[int, str, list[str]]]:
-    """Yield number, word and numbers of each line; raises `NmtError` where these are not `size`."""
-    # Public vector files hold words that are not valid UTF-8; no token equals these.
+    """Yield the number, the word and the numbers of each line. Raise NmtError if these are not `size` numbers."""
+    # Public vector files have words that are not valid UTF-8; they match no token.
     for number, line in enumerate(read_lines(path, InvalidLines(str(path))), start=1):
         word, *values = line.rstrip(" ").rsplit(" ", size)  # GloVe has words with spaces
         if number == 1 and size != 1 and _is_header(line):
@@ -61,8 +60,8 @@ def _split(path: Path, size: int) -> Iterator[tuple[int, str, list[str]]]:
         surplus = list(itertools.takewhile(_is_number, reversed(word.split(" ")[1:])))
         if len(values) != size or surplus:
             raise NmtError(
-                f"{path}: line {number:,} has {len(values) + len(surplus)} numbers after its word, and "
-                f"model.embedding.size is {size}; the two must agree"
+                f"{path}: line {number:,} has {len(values) + len(surplus)} numbers after its word, but "
+                f"model.embedding.size is {size}; set it to the width of the vectors, or use other vectors"
             )
         yield number, word, values
 

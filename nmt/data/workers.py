@@ -1,128 +1,127 @@
-"""Worker processes: the same function over many tasks, results in order, a bounded number of them under way."""
+"""Run a function over many tasks in worker processes; the results come in the order of the tasks."""
 
 import multiprocessing
 import os
+import queue
 import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures import TimeoutError as NotYet  # before Python 3.11 not the built-in one
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from types import TracebackType
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from nmt.errors import NmtError
 
-PATIENCE = 2.0
-"""Seconds between two looks at whether all workers are alive."""
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
 def available_cores() -> int:
-    """Return the number of processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:
-    """A pool of `count` processes; with one, everything runs in this process."""
+    """A pool of `count` processes; if `count` is 1, everything runs in this process.
+
+    Each process has a pipe of its own, which the operating system closes when the process dies: `ProcessPoolExecutor`
+    shares one pipe and may then wait forever for the rest of a result. A thread for each process waits for its results.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._pool: ProcessPoolExecutor | None = None
-        if count > 1:
-            self._not_ours = set(multiprocessing.active_children())
-            self._seen: set[Any] = set()
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin)
+        self._threads = ThreadPoolExecutor(count)
+        self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._processes: list[Any] = []
+        context = multiprocessing.get_context("spawn")
+        for _ in range(count if count > 1 else 0):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()  # or the end of the process would not close the pipe
+            self._processes.append(process)
+            self._idle.put(ours)
 
     def __enter__(self) -> "Workers":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is None:
-            return
-        if kind is not None:  # a task may still run for minutes, and nobody wants its result
-            self._look()
-            for process in self._seen:
-                process.terminate()
-            for process in self._seen:
-                process.join()
-            # Of a result that was cut short the rest would be waited for as long as anybody could still write it.
-            writer = getattr(getattr(self._pool, "_result_queue", None), "_writer", None)
-            if writer is not None:
-                writer.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def __exit__(self, *error: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:  # after an error a task could run for minutes more
+            process.terminate()
+            process.join()
+        self._threads.shutdown()
+        while not self._idle.empty():
+            self._idle.get().close()
 
     def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yield `function` of every task, in their order; at most 2 x `count` tasks are taken ahead.
+        """Yield the result of `function` for every task, in order; at most 2 x `count` tasks are taken in advance.
 
-        Raises what the function raises, and `NmtError` where a process died.
+        Raise what the function raises, and `NmtError` if a process died.
         """
-        if self._pool is None:
+        if not self._processes:
             yield from map(function, tasks)
             return
         running: deque[Future[Result]] = deque()
+        for task in tasks:
+            running.append(self._threads.submit(self._run, function, task))
+            if len(running) > 2 * self.count:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+    def _run(self, function: Callable[[Task], Result], task: Task) -> Result:
+        """Have an idle process compute a result, and wait for it."""
+        connection = self._idle.get()
         try:
-            for task in tasks:
-                running.append(self._pool.submit(function, task))
-                if len(running) > 2 * self.count:
-                    yield self._result(running.popleft())
-            while running:
-                yield self._result(running.popleft())
-        except BrokenProcessPool:
+            connection.send((function, task))
+            result, error, trace = connection.recv()
+        except (EOFError, OSError):
             raise NmtError(
                 "a worker process died, perhaps because memory ran out; "
                 "use fewer: --set data.workers=1 works in one process"
             ) from None
-
-    def _look(self) -> set[Any]:
-        """Take note of the worker processes and return those that have ended."""
-        self._seen |= set(multiprocessing.active_children()) - self._not_ours
-        return {process for process in self._seen if process.exitcode is not None}
-
-    def _result(self, future: "Future[Result]") -> Result:
-        """Wait for a result; raises `BrokenProcessPool` where a worker died, be it in the middle of its answer."""
-        dead: set[Any] = set()
-        while True:
-            self._look()
-            try:
-                return future.result(PATIENCE)
-            except NotYet:
-                if future.done():
-                    raise
-                if dead:
-                    raise BrokenProcessPool from None
-                dead = self._look()
+        finally:
+            self._idle.put(connection)
+        if error is not None:
+            raise error from RuntimeError(f"in a worker process:\n{trace}")
+        return result  # type: ignore[no-any-return]
 
 
 @contextmanager
-def ended_by_ctrl_c() -> Iterator[None]:
-    """Let Ctrl-C end this process, without a word, while a library computes for minutes and never asks Python."""
-    is_heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not is_heeded or threading.current_thread() is not threading.main_thread():
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end this process at once in the block, for a library that computes for minutes without Python."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, handler)
 
 
-def _begin() -> None:
-    """Let Ctrl-C end a worker silently, and the end of the parent end it too."""
+def _serve(connection: Connection) -> None:
+    """Compute results until the parent closes the pipe; Ctrl-C and the end of the parent end this process."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    while True:
+        try:
+            function, task = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer: tuple[Any, Exception | None, str] = function(task), None, ""
+        except Exception as error:
+            answer = None, error, traceback.format_exc()
+        connection.send(answer)
 
 
-def _follow_parent() -> None:
+def _exit_with_parent() -> None:
     parent: Any = multiprocessing.parent_process()
     parent.join()
     os._exit(1)

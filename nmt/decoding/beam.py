@@ -1,223 +1,250 @@
-"""Beam search over a batch of sentences.
+"""Beam search: keep the K best hypotheses of each sentence at every step, with pruning and early stopping.
 
-At each step the best K continuations of a sentence are kept. Those that end become finished and free their places, so
-that the next step again has K (with one beam nothing is left to go on: greedy search). A sentence ends when K have
-finished that all score at least what the best open one would if it ended now for nothing, or when no open one can
-enter the n best any more. `n_best` is used in that last test only, which loses nothing, so asking for more
-hypotheses never changes the first ones. `with_spares` keeps the best 2 K finished ones rather than K, and tests for
-n = K, so that how many of them are used changes nothing either. With `beam_prune` those far below the best are
-dropped at once, and the model is asked about the others only (Freitag & Al-Onaizan 2017, absolute threshold).
+At each step every open hypothesis is extended by one token, and the K best continuations of the sentence are kept.
+Those that end with EOS are finished and free their slots: the next step again keeps K open hypotheses. With K = 1 no
+hypothesis is open then, so it is greedy search. A sentence is done in either of two cases:
 
-Hypotheses are ranked by the sum of what their tokens rank by (`Constraints.rank`): the log-probabilities, but for the
-repetition penalty.
+1. K hypotheses are finished, and each scores at least as high as the best open one would if it ended now at no cost.
+2. No open hypothesis can reach the `n_best` best any more.
 
-Axes: B sentences, K beams, N hypotheses that the model is asked about, S source tokens, V vocabulary, C candidates,
-F finished hypotheses.
+`n_best` is used in the second case only, which loses no hypothesis that could reach the list. So a larger `n_best`
+never changes the first hypotheses. With `return_all_finished` the best 2 K finished hypotheses are kept, and the second
+case is tested for `n_best` = K, so that they do not depend on how many of them the caller needs. With `beam_prune`
+hypotheses far below the best are dropped at once, and the model is called for the others only (Freitag & Al-Onaizan
+2017, absolute threshold).
+
+Hypotheses are ranked by the sum of the values of `Constraints.rank`: log-probabilities with the repetition penalty.
+
+Axes: B sentences, K slots per sentence, N hypotheses that the model is called for, S source tokens, T target tokens,
+V vocabulary, C candidates of a hypothesis, F finished hypotheses.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.token_ids import BOS, EOS
-from nmt.decoding.hypothesis import Hypothesis, Sentences, not_numbers
-from nmt.decoding.model_protocol import AMemory, AState, Model
-from nmt.decoding.penalties import coverage, divisor
-from nmt.decoding.search_options import Options
-from nmt.decoding.token_constraints import Constraints, asks_device, encode, log_probs_of, remaining
+from nmt.decoding.hypothesis import Hypothesis, NanProbabilities, SearchBatch
+from nmt.decoding.model_protocol import MemoryT, Model, StateT
+from nmt.decoding.penalties import coverage_penalty, length_divisor
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.token_constraints import Constraints, checks_for_end, log_probs_of, unfinished_rows
+from nmt.kernels.top_k import top_k
+from nmt.models.state import StepOutput
+
+
+@torch.no_grad()
+def beam_search(model: Model[MemoryT, StateT], batch: SearchBatch, options: SearchOptions) -> list[list[Hypothesis]]:
+    """Return the `n_best` best hypotheses of each sentence, best first; fewer if the search finds fewer.
+
+    With `return_all_finished` return all finished hypotheses that are kept, up to 2 K. Raise `NmtError` if the model
+    returns NaN.
+    """
+    memory = model.encode(batch.source, batch.lengths)
+    if batch.shortlist is not None:
+        memory = model.restrict(memory, *batch.shortlist)
+    state = model.start(memory, 1)
+    beam = _Beam(batch, options, memory.is_real)
+    for step in range(beam.constraints.last_step + 1):
+        state, output = model.step(beam.token, state, memory.at(beam.active, beam.totals.shape[1]))
+        beam.extend(output, step)
+        kept = beam.finish(step)
+        if kept is not None:
+            if len(kept) == 0:
+                break
+            memory = memory.select(kept)
+            beam.keep(kept, memory.is_real)
+        state = state.select(beam.next_rows())
+    beam.results[:, beam.sentences] = beam.finished.table
+    count = 2 * options.beam_size if options.return_all_finished else options.n_best
+    return _backtrack(beam.results, beam.trace, batch.lengths.tolist(), count)
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What is needed later to spell the hypotheses of one step out."""
+    """What `_backtrack` needs of a step to restore the hypotheses."""
 
     sentences: Tensor
-    """(B,) which of the batch's sentences the rows are."""
+    """(B,) number of each row in the whole batch."""
     parents: Tensor
-    """(B, K) the beam that each hypothesis continues."""
+    """(B, K) slot of the hypothesis that is continued."""
     tokens: Tensor
     """(B, K)"""
     log_probs: Tensor
-    """(B, K) of the token, the model's own."""
+    """(B, K) log-probability of the token, without penalties."""
     alignment: Tensor | None
-    """(B, K of the parents, S)"""
+    """(B, K, S) by slot of the parents."""
+
+
+class _Beam:
+    """The open hypotheses of the sentences that are not done, and the finished hypotheses of all sentences.
+
+    A sentence has one slot at the first step, and K slots later. The total of an empty slot is minus infinity.
+    """
+
+    def __init__(self, batch: SearchBatch, options: SearchOptions, is_real: Tensor) -> None:
+        size, device = len(batch.source), batch.source.device
+        self.beam_size, self.prune, self.beta = options.beam_size, options.beam_prune, options.coverage_penalty
+        self.with_alignment = options.with_alignment
+        self.constraints = Constraints(batch, options)
+        penalty, lengths = options.length_penalty, range(1, self.constraints.last_step + 2)
+        self.divisors = [length_divisor(penalty, options.alpha, length) for length in lengths]
+        self.largest_divisor = torch.tensor(
+            [self.divisors[length] for length in self.constraints.max_lengths], dtype=torch.float64, device=device
+        )  # (B,)
+        self.sentences = torch.arange(size, device=device)  # (B,) number of each row in the whole batch
+        self.is_real = is_real  # (B, S)
+        self.totals = torch.zeros((size, 1), dtype=torch.float64, device=device)  # (B, K) sum of the ranked values
+        self.covered = torch.zeros((size, 1, is_real.shape[1]), device=device)  # (B, K, S) sum of the alignments
+        self.token = torch.full((size,), BOS, device=device)  # (N,) last token of each hypothesis
+        self.history = self.token.new_empty((size, 0)) if self.constraints.needs_history else None  # (N, T)
+        self.active: Tensor | None = None  # (N,) the slots that the model is called for; None for all B * K slots
+        self.has_finished = False
+        self.finished = _Finished(size, options, device)
+        self.results = torch.empty_like(self.finished.table)  # (3, B, F) the finished hypotheses of the whole batch
+        self.trace: list[_Step] = []
+
+    def extend(self, output: StepOutput, step: int) -> None:
+        """Replace the hypotheses of each sentence by their K best continuations."""
+        width, slots, active = self.totals.shape[1], self.totals.numel(), self.active
+        ranks, tokens, log_probs = self.constraints.candidates(
+            log_probs_of(output.logits),
+            step,
+            width,
+            functools.partial(top_k, count=self.beam_size),
+            active,
+            self.history,
+            output.tokens,
+        )  # (N, C) each
+        ranks, log_probs = _to_slots(ranks, active, slots, -torch.inf), _to_slots(log_probs, active, slots, 0.0)
+        self.totals, parents, self.tokens, log_probs = _best_continuations(
+            self.totals, ranks, _to_slots(tokens, active, slots, EOS), log_probs, self.beam_size
+        )  # (B, K) each
+        if self.prune:
+            self.totals = self.totals.masked_fill(self.totals < self.totals[:, :1] - self.prune, -torch.inf)
+        alignment = None
+        if self.beta or self.with_alignment:
+            alignment = _to_slots(output.alignment.float(), active, slots, 0.0).view(len(parents), width, -1)
+        if self.beta and alignment is not None:
+            covered = self.covered + alignment  # (B, K, S)
+            self.covered = covered.gather(1, parents.unsqueeze(2).expand(-1, -1, covered.shape[2]))
+        kept = alignment if self.with_alignment else None
+        self.trace.append(_Step(self.sentences, parents, self.tokens, log_probs, kept))
+        rows = torch.arange(len(parents), device=parents.device).unsqueeze(1) * width + parents  # (B, K) slots
+        if active is not None:
+            rows = _to_slots(torch.arange(len(active)), active, slots, 0)[rows]
+        self.rows = rows  # (B, K) row of the state that each hypothesis continues
+
+    def finish(self, step: int) -> Tensor | None:
+        """Move the hypotheses that end with EOS to `finished`. Return the rows of sentences to keep; None for all."""
+        is_end = (self.tokens == EOS) & (self.totals > -torch.inf)  # (B, K)
+        device = is_end.device
+        if device.type != "cpu" or bool(is_end.any()):  # on a GPU the test would wait for the device
+            self.has_finished = True
+            scores = self.totals / self.divisors[step]
+            if self.beta:
+                scores = scores + self.beta * coverage_penalty(self.covered, self.is_real.unsqueeze(1))
+            self.finished.add(scores.masked_fill(~is_end, -torch.inf), step)
+        if not self.has_finished:
+            return None
+        self.totals = self.totals.masked_fill(self.tokens == EOS, -torch.inf)
+        is_done = self.finished.is_done(self.totals.amax(1), self.divisors[step], self.largest_divisor)
+        self.totals = self.totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
+        return unfinished_rows(is_done) if checks_for_end(device, step) else None
+
+    def keep(self, kept: Tensor, is_real: Tensor) -> None:
+        """Store the finished hypotheses, and drop all sentences but the rows `kept`, whose memory has `is_real`."""
+        self.results[:, self.sentences] = self.finished.table
+        self.finished.table = self.finished.table[:, kept]
+        self.constraints.keep(kept)
+        self.is_real = is_real
+        self.covered = self.covered[kept, :, : is_real.shape[1]]
+        for name in ("sentences", "totals", "rows", "tokens", "largest_divisor"):
+            setattr(self, name, getattr(self, name)[kept])
+
+    def next_rows(self) -> Tensor:
+        """Return the rows (N,) of the state that the next step continues, and set what it reads."""
+        rows, token = self.rows.flatten(), self.tokens.flatten()
+        self.active = _active_slots(self.totals) if self.prune and rows.device.type == "cpu" else None
+        if self.active is not None:
+            rows, token = rows[self.active], token[self.active]
+        self.token = token
+        if self.history is not None:
+            self.history = torch.cat([self.history[rows], token.unsqueeze(1)], 1)
+        return rows
 
 
 class _Finished:
-    """The best finished hypotheses of each sentence, best first, earlier first among equals.
+    """The best finished hypotheses of each sentence, best first, the earlier one first if their scores are equal."""
 
-    (B, F) tensors: F is K, or 2 K with spares.
-    """
-
-    def __init__(self, sentences: int, options: Options, device: torch.device) -> None:
-        size = sentences, options.beam_size * (2 if options.with_spares else 1)
-        self.full = options.beam_size
-        self.wanted = options.beam_size if options.with_spares else options.n_best
-        self.scores = torch.full(size, -torch.inf, dtype=torch.float64, device=device)
-        self.steps = torch.zeros(size, dtype=torch.int64, device=device)
-        self.beams = torch.zeros(size, dtype=torch.int64, device=device)
-        self.counts = torch.zeros(sentences, dtype=torch.int64, device=device)
+    def __init__(self, sentences: int, options: SearchOptions, device: torch.device) -> None:
+        self.beam_size = options.beam_size
+        self.n_best = options.beam_size if options.return_all_finished else options.n_best
+        self.size = options.beam_size * (2 if options.return_all_finished else 1)
+        # (3, B, F): score, last step and slot of each hypothesis. Minus infinity is the score of no hypothesis.
+        self.table = torch.full((3, sentences, self.size), -torch.inf, dtype=torch.float64, device=device)
 
     def add(self, scores: Tensor, step: int) -> None:
-        """Merge hypotheses that end at `step`; `scores` (B, K), minus infinity where none does."""
-        size = self.scores.shape[1]
-        beams = torch.arange(scores.shape[1], device=scores.device).expand_as(scores)
-        merged, order = torch.cat([self.scores, scores], 1).sort(dim=1, descending=True, stable=True)
-        order = order[:, :size]
-        self.scores = merged[:, :size]
-        self.steps = torch.cat([self.steps, torch.full_like(beams, step)], 1).gather(1, order)
-        self.beams = torch.cat([self.beams, beams], 1).gather(1, order)
-        self.counts = self.counts + (scores > -torch.inf).sum(1)
+        """Merge the hypotheses that end at `step`; `scores` (B, K), minus infinity in slots where none ends."""
+        slots = torch.arange(scores.shape[1], dtype=scores.dtype, device=scores.device).expand_as(scores)
+        table = torch.cat([self.table, torch.stack([scores, torch.full_like(scores, step), slots])], 2)
+        order = table[0].sort(dim=1, descending=True, stable=True)[1][:, : self.size]
+        self.table = table.gather(2, order.expand(3, -1, -1))
 
-    def is_done(self, open_best: Tensor, divisor: float, largest: Tensor) -> Tensor:
-        """Return which sentences (B,) need no further step, `open_best` (B,) being the total of their best open one.
+    def is_done(self, best_open: Tensor, divisor: float, largest_divisor: Tensor) -> Tensor:
+        """Return which sentences (B,) need no more steps.
 
-        K have finished that score at least what it would if it ended now for nothing; or none can enter the n best: no
-        open one can score more than `open_best` by the divisor of the greatest length, `largest` (B,), as every token
-        costs, and so does coverage.
+        `best_open` (B,) is the largest sum of log-probabilities of the unfinished hypotheses of a sentence. The sum is
+        at most 0 and cannot grow, and the coverage penalty is at most 0. So `best_open / largest_divisor` is an upper
+        bound of the final score; `largest_divisor` (B,) is the length penalty of the maximum length.
         """
-        is_full = (self.counts >= self.full) & (self.scores[:, self.full - 1] >= open_best / divisor)
-        return is_full | (self.scores[:, self.wanted - 1] >= open_best / largest)
-
-    def put(self, rows: Tensor, other: "_Finished", of: Tensor) -> None:
-        """Write rows `of` of `other` over `rows`."""
-        for name in ("scores", "steps", "beams"):
-            getattr(self, name)[rows] = getattr(other, name)[of]
-
-    def keep(self, rows: Tensor) -> None:
-        """Go on with the sentences `rows` only."""
-        self.scores, self.steps, self.beams = self.scores[rows], self.steps[rows], self.beams[rows]
-        self.counts = self.counts[rows]
+        last = self.table[0, :, self.beam_size - 1]  # (B,) the K-th best score
+        is_full = (last > -torch.inf) & (last >= best_open / divisor)
+        return is_full | (self.table[0, :, self.n_best - 1] >= best_open / largest_divisor)
 
 
-@torch.no_grad()
-def beam_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
-    """Return the `n_best` best hypotheses of each sentence (fewer where there are no more), best first.
-
-    With `Options.with_spares` those that finished, up to twice the beam size.
-
-    Raises `NmtError` where the model gives NaN.
-    """
-    batch, device = len(sentences.source), sentences.source.device
-    beams = options.beam_size
-    constraints = Constraints(sentences, options)
-    divisors = [divisor(options.length_penalty, options.alpha, n + 1) for n in range(constraints.last_step + 1)]
-    largest = torch.tensor([divisors[n] for n in constraints.limits], dtype=torch.float64, device=device)
-    beta = options.coverage_penalty
-
-    memory = encode(model, sentences)
-    state = model.start(memory, 1)
-    token = torch.full((batch,), BOS, device=device)
-    totals = torch.zeros((batch, 1), dtype=torch.float64, device=device)  # (B, K) sum of what ranks, -inf: none
-    history = token.new_empty((batch, 0)) if constraints.needs_history else None  # (N, T)
-    covered = torch.zeros((batch, 1, memory.is_real.shape[1]), device=device)  # (B, K, S), used where beta
-    alive = torch.arange(batch, device=device)  # which sentences are still in the batch
-    finished = _Finished(batch, options, device)
-    results = _Finished(batch, options, device)
-    trace: list[_Step] = []
-    has_ended = False
-    # With `beam_prune` on a processor the model is asked about the hypotheses alone that are alive: (N,) which of the
-    # B * K they are; else None, for all.
-    places: Tensor | None = None
-
-    for step in range(constraints.last_step + 1):
-        width, size = totals.shape[1], totals.numel()
-        state, output = model.step(token, state, memory.at(places, width))
-        log_probs = log_probs_of(output.logits)  # (N, V)
-        found = constraints.candidates(log_probs, step, width, beams, places, history, output.tokens)  # (N, C) each
-        values, tokens, own = (_spread(x, places, size, y) for x, y in zip(found, (-torch.inf, EOS, 0.0), strict=True))
-        tokens = tokens if output.tokens is None else output.tokens[tokens]
-        totals, parents, tokens, own = _continue(totals, values, tokens, own, beams)
-        if options.beam_prune:
-            totals = totals.masked_fill(totals < totals[:, :1] - options.beam_prune, -torch.inf)
-        alignment = None
-        if beta or options.with_alignment:
-            alignment = _spread(output.alignment.float(), places, size, 0.0).view(len(alive), width, -1)
-        trace.append(_Step(alive, parents, tokens, own, alignment if options.with_alignment else None))
-
-        if beta and alignment is not None:
-            added = covered + alignment
-            covered = added.gather(1, parents.unsqueeze(2).expand(-1, -1, added.shape[2]))
-        rows = torch.arange(len(alive), device=device).unsqueeze(1) * width + parents
-        is_end = (tokens == EOS) & (totals > -torch.inf)
-        if device.type != "cpu" or bool(is_end.any()):  # a GPU is not asked
-            has_ended = True
-            scores = totals / divisors[step]
-            if beta:
-                scores = scores + beta * coverage(covered, memory.is_real.unsqueeze(1))
-            finished.add(scores.masked_fill(~is_end, -torch.inf), step)
-        if has_ended:
-            totals = totals.masked_fill(tokens == EOS, -torch.inf)
-            is_done = finished.is_done(totals.amax(1), divisors[step], largest)
-            totals = totals.masked_fill(is_done.unsqueeze(1), -torch.inf)
-        if has_ended and asks_device(device, step):
-            going = remaining(is_done)
-            if going is not None and len(going) == 0:
-                break
-            if going is not None:
-                results.put(alive, finished, torch.arange(len(alive), device=device))
-                memory = memory.select(going)
-                covered = covered[going, :, : memory.is_real.shape[1]]
-                alive, totals, rows, tokens, largest = (x[going] for x in (alive, totals, rows, tokens, largest))
-                finished.keep(going)
-                constraints.keep(going)
-        rows, token = rows.flatten(), tokens.flatten()
-        if places is not None:  # from places to rows of `state`
-            rows = _spread(torch.arange(len(places)), places, size, 0)[rows]
-        places = _taken(totals) if options.beam_prune and device.type == "cpu" else None
-        if places is not None:
-            rows, token = rows[places], token[places]
-        state = state.select(rows)
-        history = None if history is None else torch.cat([history[rows], token.unsqueeze(1)], 1)
-    results.put(alive, finished, torch.arange(len(alive), device=device))
-    kept = results.scores.shape[1] if options.with_spares else options.n_best
-    return _spell(results, trace, sentences.lengths.tolist(), kept)
-
-
-def _continue(
-    totals: Tensor, values: Tensor, tokens: Tensor, own: Tensor, beams: int
+def _best_continuations(
+    totals: Tensor, ranks: Tensor, tokens: Tensor, log_probs: Tensor, count: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return total, parent, token and that token's log-probability of the best `beams` continuations, (B, K) each.
+    """Return totals, parent slots, tokens and log-probabilities of the `count` best continuations, (B, K) each.
 
-    Of hypotheses with `totals` (B, K), whose candidates are `tokens`, which rank by `values` and have the
-    log-probabilities `own`, (B * K, C) each.
+    `totals` (B, K) are those of the hypotheses; `ranks`, `tokens` and `log_probs` (B * K, C) are their candidates.
     """
-    joined = (totals.flatten().unsqueeze(1) + values).view(len(totals), -1)  # (B, K * C)
+    joined = (totals.flatten().unsqueeze(1) + ranks).view(len(totals), -1)  # (B, K * C)
     best, order = joined.sort(dim=1, descending=True, stable=True)
-    best, order = best[:, :beams], order[:, :beams]
-    tokens, own = (x.view(joined.shape).gather(1, order) for x in (tokens, own))
-    return best, order // values.shape[1], tokens, own
+    best, order = best[:, :count], order[:, :count]
+    tokens, log_probs = (x.view(joined.shape).gather(1, order) for x in (tokens, log_probs))
+    return best, order // ranks.shape[1], tokens, log_probs
 
 
-def _spread(x: Tensor, places: Tensor | None, size: int, empty: float) -> Tensor:
-    """Return `x` (N, …) at `places` of (`size`, …), and `empty` elsewhere."""
-    if places is None:
+def _to_slots(x: Tensor, active: Tensor | None, slots: int, fill: float) -> Tensor:
+    """Return (`slots`, ...) with `x` (N, ...) in the `active` slots (N,) and `fill` in the others."""
+    if active is None:
         return x
-    return x.new_full((size, *x.shape[1:]), empty).index_copy_(0, places, x)
+    return x.new_full((slots, *x.shape[1:]), fill).index_copy_(0, active, x)
 
 
-def _taken(totals: Tensor) -> Tensor | None:
-    """Return which of the B * K places (N,) to go on with, by their `totals` (B, K); None for all."""
-    places = remaining(totals.flatten() == -torch.inf)
-    return places if places is not None and len(places) else None
+def _active_slots(totals: Tensor) -> Tensor | None:
+    """Return the slots (N,) to call the model for, those with a hypothesis in `totals` (B, K); None for all slots."""
+    active = unfinished_rows(totals.flatten() == -torch.inf)
+    return active if active is not None and len(active) else None
 
 
-def _spell(results: _Finished, trace: list[_Step], lengths: list[int], n_best: int) -> list[list[Hypothesis]]:
-    """Follow the finished hypotheses back to their beginnings."""
-    scores = results.scores[:, :n_best].cpu().numpy()
-    sentence, rank = np.nonzero(np.isfinite(scores))  # (F,) in the order of sentences and ranks
+def _backtrack(results: Tensor, trace: list[_Step], lengths: list[int], n_best: int) -> list[list[Hypothesis]]:
+    """Return the `n_best` finished hypotheses of each sentence, restored from their last token to their first."""
+    scores, steps, slots = results[:, :, :n_best].cpu().numpy()
+    sentence, rank = np.nonzero(np.isfinite(scores))  # (F,) each, sorted by sentence and rank
     if len(np.unique(sentence)) < len(scores):
-        raise not_numbers()
-    ends: NDArray[np.int64] = results.steps.cpu().numpy()[sentence, rank]
-    beam: NDArray[np.int64] = results.beams.cpu().numpy()[sentence, rank]
+        raise NanProbabilities
+    ends, slot = (x[sentence, rank].astype(np.int64) for x in (steps, slots))
     size = int(ends.max()) + 1
-    tokens = np.zeros((len(ends), size), np.int64)
-    values = np.zeros((len(ends), size), np.float64)
+    tokens = np.zeros((len(ends), size), np.int64)  # (F, T)
+    log_probs = np.zeros((len(ends), size), np.float64)  # (F, T)
     with_alignment = trace[0].alignment is not None
-    alignment = np.zeros((len(ends), size, max(lengths)), np.float32) if with_alignment else None
+    alignment = np.zeros((len(ends), size, max(lengths)), np.float32) if with_alignment else None  # (F, T, S)
     row_of = np.zeros(len(scores), np.int64)
     for step in range(size - 1, -1, -1):
         record = trace[step]
@@ -225,21 +252,21 @@ def _spell(results: _Finished, trace: list[_Step], lengths: list[int], n_best: i
         row_of[sentences] = np.arange(len(sentences))
         live = np.nonzero(ends >= step)[0]
         row = row_of[sentence[live]]
-        tokens[live, step] = record.tokens.cpu().numpy()[row, beam[live]]
-        values[live, step] = record.log_probs.cpu().numpy()[row, beam[live]]
-        beam[live] = record.parents.cpu().numpy()[row, beam[live]]
+        tokens[live, step] = record.tokens.cpu().numpy()[row, slot[live]]
+        log_probs[live, step] = record.log_probs.cpu().numpy()[row, slot[live]]
+        slot[live] = record.parents.cpu().numpy()[row, slot[live]]
         if alignment is not None and record.alignment is not None:
-            part = record.alignment.cpu().numpy()[row, beam[live]]
-            alignment[live, step, : part.shape[1]] = part
-    answer: list[list[Hypothesis]] = [[] for _ in scores]
+            weights = record.alignment.cpu().numpy()[row, slot[live]]
+            alignment[live, step, : weights.shape[1]] = weights
+    found: list[list[Hypothesis]] = [[] for _ in scores]
     for f, (number, end) in enumerate(zip(sentence.tolist(), ends.tolist(), strict=True)):
-        answer[number].append(
+        found[number].append(
             Hypothesis(
                 tokens=tuple(tokens[f, :end].tolist()),
                 score=float(scores[number, rank[f]]),
-                log_prob=float(values[f, : end + 1].sum()),
-                token_log_probs=tuple(values[f, : end + 1].tolist()),
+                log_prob=float(log_probs[f, : end + 1].sum()),
+                token_log_probs=tuple(log_probs[f, : end + 1].tolist()),
                 alignment=None if alignment is None else alignment[f, :end, : lengths[number]].copy(),
             )
         )
-    return answer
+    return found

@@ -1,117 +1,124 @@
-"""Search without branches: each hypothesis takes one token a step. Greedy search, and the loop sampling shares.
+"""Greedy search: each hypothesis takes the most probable token at every step. Sampling uses the same loop.
 
-Axes: B sentences, K hypotheses a sentence, N = B * K, S source tokens, T target tokens, V vocabulary.
+Axes: B sentences, K hypotheses per sentence, N hypotheses (B * K at first), S source tokens, T target tokens,
+V vocabulary.
 """
 
+import functools
 import math
-from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from nmt.data.token_ids import BOS, EOS
-from nmt.decoding.hypothesis import Hypothesis, Sentences, not_numbers
-from nmt.decoding.model_protocol import AMemory, AState, Model
-from nmt.decoding.penalties import coverage, divisor
-from nmt.decoding.search_options import Options
-from nmt.decoding.token_constraints import Constraints, asks_device, encode, log_probs_of, remaining
+from nmt.decoding.hypothesis import Hypothesis, NanProbabilities, SearchBatch
+from nmt.decoding.model_protocol import MemoryT, Model, StateT
+from nmt.decoding.penalties import coverage_penalty, length_divisor
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.token_constraints import Constraints, checks_for_end, log_probs_of, unfinished_rows
 from nmt.kernels.top_k import top_k
 
 
+class ChooseTokens(Protocol):
+    """A function that chooses the next tokens."""
+
+    def __call__(self, ranks: Tensor, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the values and the columns, (N, 1) each, of the chosen tokens.
+
+        `ranks` (N, V) are those of `Constraints.rank`; `rows` (N,) number the hypotheses in the whole batch.
+        """
+
+
+def choose_best(ranks: Tensor, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maximum of each row of `ranks` (N, V) and its column, (N, 1) each; the first of equal values."""
+    return top_k(ranks, 1)
+
+
 @torch.no_grad()
-def greedy_search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
-    """Return, for each sentence, the one hypothesis that takes the token that ranks first at each step."""
-    return extend_hypotheses(model, sentences, options, 1, lambda ranks, _step, _rows: top_k(ranks, 1)[1].squeeze(1))
-
-
-def extend_hypotheses(
-    model: Model[AMemory, AState],
-    sentences: Sentences,
-    options: Options,
-    beams: int,
-    choose: Callable[[Tensor, int, Tensor], Tensor],
+def greedy_search(
+    model: Model[MemoryT, StateT],
+    batch: SearchBatch,
+    options: SearchOptions,
+    count: int = 1,
+    choose: ChooseTokens = choose_best,
 ) -> list[list[Hypothesis]]:
-    """Return `beams` hypotheses a sentence whose tokens `choose` picks.
+    """Return `count` hypotheses of each sentence, whose tokens are those that `choose` returns.
 
-    `choose(ranks (N, V), step, rows (N,))` returns N tokens; `ranks` are those of `Constraints.rank`, `rows` numbers
-    the hypotheses in the whole batch. Raises `NmtError` where the model gives NaN.
+    Raise `NmtError` if the model returns NaN.
     """
-    batch, device = len(sentences.source), sentences.source.device
-    constraints = Constraints(sentences, options)
-    size = constraints.last_step + 1
-    tokens = torch.full((batch * beams, size), EOS, device=device)
-    values = torch.zeros((batch * beams, size), device=device)  # log-probabilities
-    ranked = values if options.repetition_penalty == 1 else torch.zeros_like(values)  # what is summed up as score
-    alignments: list[tuple[Tensor, Tensor]] = []  # of each step: rows (N,), attention (N, S)
-    memory = encode(model, sentences)
-    state = model.start(memory, beams)
-    rows = torch.arange(batch * beams, device=device)
-    token = torch.full_like(rows, BOS)
-    is_done = torch.zeros_like(rows, dtype=torch.bool)
-    for step in range(size):
+    device = batch.source.device
+    constraints = Constraints(batch, options)
+    shape = len(batch.source) * count, constraints.last_step + 1
+    tokens = torch.full(shape, EOS, device=device)  # (N, T)
+    log_probs = torch.zeros(shape, device=device)  # (N, T)
+    # The values whose sum is the score, (N, T): the log-probabilities, but for the repetition penalty.
+    ranked = log_probs if options.repetition_penalty == 1 else torch.zeros_like(log_probs)
+    keeps_alignment = bool(options.with_alignment or options.coverage_penalty)
+    alignments: list[tuple[Tensor, Tensor]] = []  # for each step: rows (N,), attention (N, S)
+    memory = model.encode(batch.source, batch.lengths)
+    if batch.shortlist is not None:
+        memory = model.restrict(memory, *batch.shortlist)
+    state = model.start(memory, count)
+    rows = torch.arange(len(tokens), device=device)  # (N,) the hypotheses that are still extended
+    token = torch.full_like(rows, BOS)  # (N,)
+    is_done = torch.zeros_like(rows, dtype=torch.bool)  # (N,)
+    for step in range(constraints.last_step + 1):
         state, output = model.step(token, state, memory)
-        log_probs = log_probs_of(output.logits)  # (N, V)
-        forced = constraints.forced(step, beams)
-        true = None if forced is None else log_probs.gather(1, forced.clamp(min=0).unsqueeze(1)).squeeze(1)
         history = tokens[rows, :step] if constraints.needs_history else None
-        ranks = constraints.rank(log_probs, step, history, output.tokens)
-        token = choose(ranks, step, rows)
-        value = log_probs.gather(1, token.unsqueeze(1)).squeeze(1)
-        rank = value if ranks is log_probs else ranks.gather(1, token.unsqueeze(1)).squeeze(1)
-        token = token if output.tokens is None else output.tokens[token]
-        if forced is not None and true is not None:
-            token = torch.where(forced >= 0, forced, token)
-            value, rank = (torch.where(forced >= 0, true, x) for x in (value, rank))
+        select = functools.partial(choose, step=step, rows=rows)
+        found = constraints.candidates(
+            log_probs_of(output.logits), step, count, select, history=history, columns=output.tokens
+        )
+        rank, token, log_prob = (x.squeeze(1) for x in found)  # (N,) each
         token = token.masked_fill(is_done, EOS)
         tokens[rows, step] = token
-        values[rows, step] = value.masked_fill(is_done, 0.0)
-        if ranked is not values:
+        log_probs[rows, step] = log_prob.masked_fill(is_done, 0.0)
+        if ranked is not log_probs:
             ranked[rows, step] = rank.masked_fill(is_done, 0.0)
-        if options.with_alignment or options.coverage_penalty:
+        if keeps_alignment:
             alignments.append((rows, output.alignment.float()))
         is_done = is_done | (token == EOS)
-        if asks_device(device, step):
-            going = remaining(is_done.view(-1, beams).all(1))
-            if going is not None and len(going) == 0:
+        kept = unfinished_rows(is_done.view(-1, count).all(1)) if checks_for_end(device, step) else None
+        if kept is not None:
+            if len(kept) == 0:
                 break
-            if going is not None:
-                memory = memory.select(going)
-                constraints.keep(going)
-                hypotheses = (going.unsqueeze(1) * beams + torch.arange(beams, device=device)).flatten()
-                state = state.select(hypotheses)
-                rows, token, is_done = rows[hypotheses], token[hypotheses], is_done[hypotheses]
-    return _gather(tokens.cpu(), values.double().cpu(), ranked.double().cpu(), alignments, sentences, options, beams)
+            memory = memory.select(kept)
+            constraints.keep(kept)
+            kept = (kept.unsqueeze(1) * count + torch.arange(count, device=device)).flatten()  # (N,)
+            state = state.select(kept)
+            rows, token, is_done = rows[kept], token[kept], is_done[kept]
+    return _hypotheses(tokens.cpu(), log_probs.double().cpu(), ranked.double().cpu(), alignments, batch, options, count)
 
 
-def _gather(
+def _hypotheses(
     tokens: Tensor,
-    values: Tensor,
+    log_probs: Tensor,
     ranked: Tensor,
     alignments: list[tuple[Tensor, Tensor]],
-    sentences: Sentences,
-    options: Options,
-    beams: int,
+    batch: SearchBatch,
+    options: SearchOptions,
+    count: int,
 ) -> list[list[Hypothesis]]:
-    """Cut each row (N, T) at its EOS and score it; `ranked` (N, T) are the `values` with the repetition penalty."""
+    """End each row of `tokens` (N, T) at its EOS, and score it by the sum of its `ranked` (N, T)."""
     ends = (tokens == EOS).int().argmax(1).tolist()
-    attention = torch.zeros(len(tokens), len(alignments), sentences.source.shape[1])  # (N, T, S)
-    for step, (rows, alignment) in enumerate(alignments):
-        attention[rows.cpu(), step, : alignment.shape[1]] = alignment.cpu()
-    lengths = sentences.lengths.tolist()
-    answer: list[list[Hypothesis]] = [[] for _ in lengths]
+    attention = torch.zeros(len(tokens), len(alignments), batch.source.shape[1])  # (N, T, S)
+    for step, (rows, weights) in enumerate(alignments):
+        attention[rows.cpu(), step, : weights.shape[1]] = weights.cpu()
+    lengths = batch.lengths.tolist()
+    results: list[list[Hypothesis]] = [[] for _ in lengths]
     for row, end in enumerate(ends):
-        source_length = lengths[row // beams]
-        token_log_probs = tuple(values[row, : end + 1].tolist())
-        log_prob = float(values[row, : end + 1].sum())
-        score = float(ranked[row, : end + 1].sum()) / divisor(options.length_penalty, options.alpha, end + 1)
+        source_length = lengths[row // count]
+        token_log_probs = tuple(log_probs[row, : end + 1].tolist())
+        log_prob = float(log_probs[row, : end + 1].sum())
+        score = float(ranked[row, : end + 1].sum()) / length_divisor(options.length_penalty, options.alpha, end + 1)
         if options.coverage_penalty:
-            covered = attention[row, : end + 1, :source_length].sum(0)
+            covered = attention[row, : end + 1, :source_length].sum(0)  # (S,)
             is_real = torch.ones_like(covered, dtype=torch.bool)
-            score += options.coverage_penalty * float(coverage(covered, is_real))
-        if not math.isfinite(score):  # what is drawn from NaN is PAD, at minus infinity
-            raise not_numbers()
-        kept = attention[row, :end, :source_length].numpy().copy() if options.with_alignment else None
-        answer[row // beams].append(
-            Hypothesis(tuple(tokens[row, :end].tolist()), score, log_prob, token_log_probs, kept)
-        )
-    return answer
+            score += options.coverage_penalty * float(coverage_penalty(covered, is_real))
+        if not math.isfinite(score):  # a token that is drawn from NaN is PAD, with minus infinity
+            raise NanProbabilities
+        alignment = attention[row, :end, :source_length].numpy().copy() if options.with_alignment else None
+        hypothesis = Hypothesis(tuple(tokens[row, :end].tolist()), score, log_prob, token_log_probs, alignment)
+        results[row // count].append(hypothesis)
+    return results

@@ -1,6 +1,6 @@
-"""What search is asked (`Sentences`, `Options`) and what it answers (`Hypothesis`).
+"""Input and output of a search: a batch of source sentences (`SearchBatch`), and translations (`Hypothesis`).
 
-Axes: B sentences, S source tokens, T target tokens, U target tokens allowed.
+Axes: B sentences, S source tokens, T target tokens, U tokens of the shortlist.
 """
 
 from collections.abc import Sequence
@@ -15,47 +15,45 @@ from nmt.errors import NmtError
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One finished translation."""
+    """A finished translation."""
 
     tokens: tuple[int, ...]
     """T target ids, without BOS and EOS."""
     score: float
-    """What search ranks by: log-probability after repetition, length and coverage penalty."""
+    """The score that the search ranks by: the log-probability with repetition, length and coverage penalty."""
     log_prob: float
-    """Natural log of the model's p(target | source), EOS included and no penalty."""
+    """Natural log of the model's p(target | source), with EOS and without penalties."""
     token_log_probs: tuple[float, ...]
-    """T + 1 natural logs, the last of EOS."""
+    """T + 1 natural logs, the last one of EOS."""
     alignment: NDArray[np.float32] | None
-    """(T, S) attention of each token over the source, whose last column is the source's EOS; None if not asked for."""
+    """(T, S) attention of each token over the source, whose last column is its EOS; None if not requested."""
 
 
 @dataclass(frozen=True)
-class Sentences:
-    """B sources to translate in one batch."""
+class SearchBatch:
+    """B source sentences to translate together."""
 
     source: Tensor
     """(B, S) int64 ids with EOS, padded."""
     lengths: Tensor
-    """(B,) int64 real tokens, EOS included."""
+    """(B,) int64 number of real tokens, including EOS."""
     max_lengths: Sequence[int]
-    """Most target tokens of each sentence, EOS not counted; then EOS is forced, at its true probability. A longer
-    prefix, or `Options.min_length`, takes their place."""
+    """Maximum target tokens of each sentence, without EOS. After them EOS is forced, with its probability in the model.
+    A longer prefix, or a larger `SearchOptions.min_length`, replaces the maximum."""
     prefixes: Sequence[Sequence[int]] = ()
     """Target ids that each translation must begin with; empty for none."""
-    addresses: Sequence[tuple[int, ...]] = ()
-    """Of each sentence's random draws, e.g. its line number in the whole input; empty for its row."""
+    random_keys: Sequence[tuple[int, ...]] = ()
+    """For each sentence the key of its random draws, such as its line number in the input; empty for its row."""
     shortlist: tuple[Tensor, Tensor] | None = None
-    """Target tokens (U,), ascending, PAD to EOS first, and which of them each sentence may generate, (B, U); None for
-    all."""
+    """Target tokens (U,), ascending and beginning with PAD, UNK, BOS and EOS, and which of them each sentence may
+    generate, (B, U) bool; None for the whole vocabulary."""
 
 
-class NotNumbers(NmtError):
+class NanProbabilities(NmtError):
     """The probabilities of a model are NaN."""
 
-
-def not_numbers() -> NotNumbers:
-    """Return the error for a model whose probabilities are NaN."""
-    return NotNumbers(
-        "the model gives probabilities that are not numbers (NaN); the training has diverged: "
-        "take an earlier checkpoint with --checkpoint step-N, or train with a lower training.learning_rate"
-    )
+    def __init__(self) -> None:
+        super().__init__(
+            "the model gives probabilities that are not numbers (NaN), because its training diverged: use an earlier "
+            "checkpoint (step-N), or train with a lower training.learning_rate"
+        )

@@ -1,10 +1,9 @@
-"""Open the lines of a file or of standard input."""
+"""Read the input of a command as lines: from a file, a pipe, a terminal or standard input."""
 
-import functools
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.data.lines import InvalidLines, read_lines, stream_lines
@@ -12,48 +11,51 @@ from nmt.storage.standard_streams import standard_input
 
 
 def open_lines(path: Path | None, invalid: InvalidLines | None = None) -> tuple[Iterator[str], bool]:
-    """Return the lines of `path`, or of stdin for None and "-", and whether they come live.
+    """Return the lines of `path`, or of stdin for None and "-", and whether the input is live.
 
-    They do from a terminal, a pipe, a FIFO or a device, that is from all that is not a regular file. Lines that are not
-    valid UTF-8 are counted in `invalid`; without it they are errors.
+    Live input comes from a terminal, a pipe, a FIFO or a device: from anything but a regular file. Lines that are not
+    valid UTF-8 are counted in `invalid`. Without `invalid` they raise `NmtError`.
     """
-    if path is not None and str(path) != "-":
-        return read_lines(path, invalid), _is_live(path.stat)
+    if path is not None and not _is_stdin(path):
+        return read_lines(path, invalid), _is_live(path)
     stream = standard_input()
     try:
         descriptor = stream.fileno()
     except io.UnsupportedOperation:
         return stream_lines(stream, invalid), False
-    # A file object of our own: Python waits for the lock of sys.stdin at exit, which a blocked reader would hold.
-    own = open(descriptor, "rb", closefd=False)  # noqa: SIM115 (read as long as there are lines)
-    is_live = _is_live(functools.partial(os.fstat, descriptor))
-    return stream_lines(own, invalid, is_live), is_live
-
-
-def _is_live(status: Callable[[], os.stat_result]) -> bool:
-    try:
-        mode = status().st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    # Not sys.stdin itself: at exit Python waits for the lock of sys.stdin, which a blocked reader thread would hold.
+    file = open(descriptor, "rb", closefd=False)  # noqa: SIM115 (read until the input ends)
+    return stream_lines(file, invalid, _is_live(descriptor)), _is_live(descriptor)
 
 
 def input_name(path: Path | None) -> str:
-    """Return how an input is called in messages."""
-    return "standard input" if path is None or str(path) == "-" else str(path)
+    """Return the name of an input for messages."""
+    return "standard input" if _is_stdin(path) else str(path)
 
 
-def plain_size(path: Path | None) -> int | None:
-    """Return the bytes of a regular input that is not compressed; None where that is not known."""
+def uncompressed_size(path: Path | None) -> int | None:
+    """Return the bytes of an input that are still to be read; None if it is compressed or not a regular file."""
     try:
-        if path is not None and str(path) != "-":
-            found = path.stat()
-            if not stat.S_ISREG(found.st_mode):
-                return None
-            with path.open("rb") as file:
-                return None if file.read(2) == b"\x1f\x8b" else found.st_size
-        descriptor = standard_input().fileno()
-        found = os.fstat(descriptor)
-        return found.st_size - os.lseek(descriptor, 0, os.SEEK_CUR) if stat.S_ISREG(found.st_mode) else None
-    except OSError:  # io.UnsupportedOperation is one
+        if path is None or _is_stdin(path):
+            descriptor = standard_input().fileno()
+            size = os.fstat(descriptor).st_size - os.lseek(descriptor, 0, os.SEEK_CUR)
+            return size if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        if not path.is_file():  # opening a FIFO would wait for its writer
+            return None
+        with path.open("rb") as file:
+            return None if file.read(2) == b"\x1f\x8b" else path.stat().st_size
+    except OSError:  # io.UnsupportedOperation is an OSError
         return None
+
+
+def _is_stdin(path: Path | None) -> bool:
+    return path is None or str(path) == "-"
+
+
+def _is_live(file: Path | int) -> bool:
+    """Return whether a file, named by its path or its descriptor, is neither a regular file nor a folder."""
+    try:
+        mode = os.stat(file).st_mode  # noqa: PTH116 (accepts a descriptor)
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

@@ -1,20 +1,15 @@
-"""What is searched at once: as much as a budget allows, and less where memory does not suffice."""
+"""Group sentences for search into batches that fit a budget of tokens, and halve a batch if memory runs out."""
 
-import functools
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
-from nmt.errors import NmtError
-from nmt.kernels.out_of_memory import NoMemory, run_with_retry
+from nmt.kernels.out_of_memory import OutOfMemory, free_after_shortage
 from nmt.kernels.row_counts import round_rows_down
 
-Answer = TypeVar("Answer")
 
+def cut_batches(order: list[int], sizes: list[int], budget: int) -> Iterator[list[int]]:
+    """Cut `order` into batches of at most `budget` tokens, padding included; a larger sentence is a batch of its own.
 
-def batches(order: list[int], sizes: list[int], budget: int) -> Iterator[list[int]]:
-    """Cut `order` into batches that fill at most `budget` places, padding counted, or are of one.
-
-    All but the last are of a number of sentences that is in use.
+    `sizes` has the tokens of each sentence. The size of each batch but the last is one of `round_rows_down`.
     """
     batch: list[int] = []
     longest = 0
@@ -30,22 +25,14 @@ def batches(order: list[int], sizes: list[int], budget: int) -> Iterator[list[in
         yield batch
 
 
-def halve_on_out_of_memory(
-    rows: list[int], work: Callable[[list[int]], list[Answer]], name: Callable[[int], str], remedy: str
-) -> Iterator[tuple[list[int], list[Answer]]]:
-    """Yield `rows` and `work(rows)`; in halves, and halves of these, where memory does not suffice.
+def halve_after_shortage(batch: list[int], error: BaseException, name: str, remedy: str) -> list[list[int]]:
+    """Free memory and return the second and the first half of a `batch` that failed with `error`.
 
-    Raises `NmtError` with the `name` of a row and the `remedy` where it does not suffice for this one alone.
+    The halves are pushed onto a stack of batches, so that the first one is next. Raise `error` again if it does not say
+    that memory ran out. Raise `OutOfMemory` with the `name` and the `remedy` if the batch is a single sentence.
     """
-    pending = [rows]
-    while pending:
-        some = pending.pop()
-        try:
-            answers = run_with_retry(functools.partial(work, some))
-        except NoMemory:
-            if len(some) == 1:
-                raise NmtError(f"{name(some[0])}: out of memory, even alone; {remedy}") from None
-            half = len(some) // 2
-            pending += [some[half:], some[:half]]
-            continue
-        yield some, answers
+    free_after_shortage(error)
+    if len(batch) == 1:
+        raise OutOfMemory(f"{name}: out of memory, even alone; {remedy}") from None
+    half = len(batch) // 2
+    return [batch[half:], batch[:half]]

@@ -1,7 +1,10 @@
-"""What search asks of a model: three methods over values, nothing about layers, cells or attention.
+"""The interface between search and models: `encode`, `start` and `step` of a network, an ensemble or another model.
 
-Axes: B sentences, K beams, N hypotheses (those of a sentence together): B * K, or fewer where places are empty;
-S source tokens, V vocabulary, U target tokens allowed.
+Search knows nothing about layers, cells or attention. It passes memories and states from one call to the next, and
+reorders them with `select`.
+
+Axes: B sentences, K slots per sentence, N hypotheses, S source tokens, V vocabulary, U tokens of a shortlist.
+The hypotheses of a sentence are adjacent. N is B * K, or less if some slots are empty.
 """
 
 from __future__ import annotations
@@ -17,41 +20,47 @@ if TYPE_CHECKING:
 
 
 class Memory(Protocol):
-    """B encoded sources."""
+    """B encoded source sentences."""
 
     @property
     def is_real(self) -> Tensor:
-        """(B, S) bool, True on real source tokens."""
+        """(B, S) bool, True on real source tokens, False on padding."""
 
-    def select(self, rows: Tensor) -> Self:
-        """Return the sentences `rows` (int64); S may shrink to the longest of them."""
+    def select(self, rows: Tensor, /) -> Self:
+        """Return the memory of the sentences `rows` (int64). S may shrink to the longest of them."""
 
-    def at(self, places: Tensor | None, beams: int) -> Self:
-        """Return the memory for a step of the hypotheses at `places` (N,) of B * `beams`, ascending; None for all."""
+    def at(self, slots: Tensor | None, width: int, /) -> Self:
+        """Return the memory for a step of the hypotheses in `slots`.
+
+        `slots` (N,) int64 are ascending numbers of slots out of B * `width`; None means that all slots are used.
+        """
 
 
 class State(Protocol):
-    """What N hypotheses have generated so far."""
+    """The decoder state of N hypotheses."""
 
-    def select(self, rows: Tensor) -> Self:
-        """Return the hypotheses `rows` (int64), which may repeat, reorder and leave out."""
-
-
-AMemory = TypeVar("AMemory", bound=Memory)
-AState = TypeVar("AState", bound=State)
+    def select(self, rows: Tensor, /) -> Self:
+        """Return the state of the hypotheses `rows` (int64), which may repeat, reorder or drop hypotheses."""
 
 
-class Model(Protocol[AMemory, AState]):
-    """A network or an ensemble that search can drive."""
+MemoryT = TypeVar("MemoryT", bound=Memory)
+StateT = TypeVar("StateT", bound=State)
 
-    def encode(self, source: Tensor, lengths: Tensor) -> AMemory:
-        """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens."""
 
-    def restrict(self, memory: AMemory, tokens: Tensor, is_allowed: Tensor) -> AMemory:
-        """Return `memory` for `tokens` (U,) alone, PAD to EOS first, of which a sentence `is_allowed` (B, U) some."""
+class Model(Protocol[MemoryT, StateT]):
+    """A network, an ensemble or another engine that search can use."""
 
-    def start(self, memory: AMemory, beams: int) -> AState:
-        """Return the state of `beams` empty hypotheses a sentence."""
+    def encode(self, source: Tensor, lengths: Tensor) -> MemoryT:
+        """Encode `source` (B, S), ids with EOS, padded; `lengths` (B,) is the number of real tokens."""
 
-    def step(self, token: Tensor, state: AState, memory: AMemory) -> tuple[AState, StepOutput]:
-        """Read the previous `token` (N,), BOS first, and predict the next; they are those `memory` is for."""
+    def restrict(self, memory: MemoryT, tokens: Tensor, is_allowed: Tensor) -> MemoryT:
+        """Return `memory` for a search over a shortlist, as in `SearchBatch`: `tokens` (U,), `is_allowed` (B, U)."""
+
+    def start(self, memory: MemoryT, beams: int) -> StateT:
+        """Return the state of `beams` empty hypotheses per sentence."""
+
+    def step(self, token: Tensor, state: StateT, memory: MemoryT) -> tuple[StateT, StepOutput]:
+        """Predict the next token of each hypothesis. `token` (N,) is the previous token, BOS in the first step.
+
+        Rows of `token` and `state` belong to the same hypotheses, those of `memory` (see `Memory.at`).
+        """

@@ -1,4 +1,4 @@
-"""Length and coverage penalties: what makes hypotheses of different lengths comparable.
+"""Length penalty, and coverage penalty for source words without attention (Wu 2016).
 
 Axes: S source tokens.
 """
@@ -8,13 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-LengthPenalty = Literal["none", "average", "gnmt"]
 
+def length_divisor(penalty: Literal["none", "average", "gnmt"], alpha: float, length: int) -> float:
+    """Return the divisor of the log-probability of a hypothesis with `length` tokens, EOS included.
 
-def divisor(penalty: LengthPenalty, alpha: float, length: int) -> float:
-    """Return what the log-probability of a hypothesis of `length` tokens, EOS counted, is divided by.
-
-    Never falls with `length`, which is what makes the early stopping of beam search sound.
+    It never decreases with `length`. The early stopping of beam search relies on this.
     """
     if penalty == "none":
         return 1.0
@@ -23,10 +21,11 @@ def divisor(penalty: LengthPenalty, alpha: float, length: int) -> float:
     return float(((5 + length) / 6) ** alpha)  # Wu 2016, eq. 14
 
 
-def coverage(cumulated: Tensor, is_real: Tensor) -> Tensor:
-    """Return GNMT's coverage penalty (Wu 2016, eq. 14, without beta), at most 0.
+def coverage_penalty(cumulated: Tensor, is_real: Tensor) -> Tensor:
+    """Return GNMT's coverage penalty, at most 0, without its factor beta (Wu 2016, eq. 14).
 
-    `cumulated` (..., S) sums the alignments of all target tokens, EOS counted; `is_real` (..., S) bool.
+    sum_s log(min(cumulated_s, 1)), where `cumulated` (..., S) is the sum of the alignments of all target tokens, EOS
+    included, and s runs over the real source tokens; `is_real` (..., S) bool.
     """
-    covered = cumulated.clamp(torch.finfo(torch.float32).tiny, 1.0).log()
+    covered = cumulated.clamp(torch.finfo(torch.float32).tiny, 1.0).log()  # (..., S)
     return covered.masked_fill(~is_real, 0.0).sum(-1)

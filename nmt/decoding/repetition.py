@@ -1,4 +1,4 @@
-"""What keeps a hypothesis from repeating itself: n-grams that may not come again, tokens that cost more once generated.
+"""Avoid repetition: forbid repeated n-grams (`no_repeat_ngram`), penalise repeated tokens (`repetition_penalty`).
 
 Axes: N hypotheses, T tokens generated so far, W windows of n tokens, V vocabulary.
 """
@@ -10,9 +10,9 @@ from nmt.data.token_ids import EOS, PAD
 
 
 def columns_of(history: Tensor, tokens: Tensor | None) -> Tensor:
-    """Return the column of the logits of each id in `history` (N, T); PAD, which is never generated, where it has none.
+    """Return the column of the logits for each id in `history` (N, T), or PAD, which is never generated, if none.
 
-    `tokens` (V,) are the ids of the columns, ascending; None where column v is token v.
+    `tokens` (V,) are the ids of the columns, ascending; None if column v is token v.
     """
     if tokens is None:
         return history
@@ -20,24 +20,24 @@ def columns_of(history: Tensor, tokens: Tensor | None) -> Tensor:
     return columns.masked_fill(tokens[columns] != history, PAD)
 
 
-def ban_repeated(log_probs: Tensor, history: Tensor, size: int) -> None:
-    """Set the tokens that would complete an n-gram of `history` (N, T) again to minus infinity in `log_probs` (N, V).
+def forbid_repeated_ngrams(log_probs: Tensor, history: Tensor, size: int) -> None:
+    """Set tokens that would repeat an n-gram of `history` (N, T) to minus infinity in `log_probs` (N, V), in place.
 
-    `size` is n, at least 1; EOS is never set. The same as `no_repeat_ngram_size` of fairseq and Hugging Face.
+    `size` is n, at least 1. EOS is never forbidden. Same as `no_repeat_ngram_size` of fairseq and Hugging Face.
     """
-    windows = history.unfold(1, size, 1) if history.shape[1] >= size else None  # (N, W, n)
-    if windows is None:
+    if history.shape[1] < size:
         return
+    windows = history.unfold(1, size, 1)  # (N, W, n)
     context = history[:, history.shape[1] - size + 1 :].unsqueeze(1)  # (N, 1, n - 1)
     completes = (windows[:, :, :-1] == context).all(-1)  # (N, W)
-    last = windows[:, :, -1]
+    last = windows[:, :, -1]  # (N, W)
     log_probs.scatter_(1, last.masked_fill(~completes | (last == EOS), PAD), -torch.inf)
 
 
-def penalized(log_probs: Tensor, history: Tensor, penalty: float) -> Tensor:
-    """Return `log_probs` (N, V) in which those of the tokens in `history` (N, T) are multiplied by `penalty`.
+def penalize_repeated_tokens(log_probs: Tensor, history: Tensor, penalty: float) -> Tensor:
+    """Return `log_probs` (N, V) with those of the tokens in `history` (N, T) multiplied by `penalty`.
 
-    As log p is at most 0, this raises p to the power of the penalty: the rule of Keskar 2019 (CTRL, section 4.1) on
-    log-probabilities, which also an ensemble and a copying network have, rather than on logits.
+    log p is at most 0, so this raises p to the power of the penalty. It is the rule of Keskar 2019 (CTRL, section 4.1)
+    for log-probabilities instead of logits, because an ensemble and a copying network have no logits.
     """
     return log_probs.scatter(1, history, log_probs.gather(1, history) * penalty)

@@ -1,4 +1,4 @@
-"""Random translations: each token is drawn from the model's distribution.
+"""Sampling: draw each token from the distribution of the model, with temperature, top-k and nucleus (top-p) sampling.
 
 Axes: B sentences, N hypotheses, T target tokens, V vocabulary.
 """
@@ -7,56 +7,52 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.greedy import extend_hypotheses
-from nmt.decoding.hypothesis import Hypothesis, Sentences
-from nmt.decoding.model_protocol import AMemory, AState, Model
-from nmt.decoding.search_options import Options
+from nmt.decoding.greedy import greedy_search
+from nmt.decoding.hypothesis import Hypothesis, SearchBatch
+from nmt.decoding.model_protocol import MemoryT, Model, StateT
+from nmt.decoding.search_options import SearchOptions
 from nmt.kernels.top_k import top_k
 from nmt.randomness import generator
 
-COLDEST, HOTTEST = 1e-30, 1e30
-"""Temperatures beyond these draw no differently, but make quotients that are not numbers: at the one only the maximum
-comes, at the other everything alike."""
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-30, 1e30
+"""Temperatures outside this range give the same draws, the maximum or a uniform distribution, but would overflow."""
 
 
 @torch.no_grad()
-def sample(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
+def sample(model: Model[MemoryT, StateT], batch: SearchBatch, options: SearchOptions) -> list[list[Hypothesis]]:
     """Return `n_best` independent draws of each sentence, in the order of drawing.
 
-    They depend on the seed, the sentence's address and the number of the draw, not on the batch.
+    They depend on the seed, the random key of the sentence and the number of the draw, not on the batch.
     """
-    size = max(options.min_length, *sentences.max_lengths, *map(len, sentences.prefixes)) + 1
-    addresses = sentences.addresses or [(row,) for row in range(len(sentences.source))]
+    size = max(options.min_length, *batch.max_lengths, *map(len, batch.prefixes)) + 1
+    keys = batch.random_keys or [(row,) for row in range(len(batch.source))]
     draws = np.stack(
-        [
-            generator(options.seed, "sample", *address, draw).random(size)
-            for address in addresses
-            for draw in range(options.n_best)
-        ]
+        [generator(options.seed, "sample", *key, draw).random(size) for key in keys for draw in range(options.n_best)]
     )
-    uniform = torch.from_numpy(draws).to(sentences.source.device)  # (N, T) in [0, 1)
+    uniform = torch.from_numpy(draws).to(batch.source.device)  # (N, T) in [0, 1)
 
-    def choose(ranks: Tensor, step: int, rows: Tensor) -> Tensor:
-        return draw_token(ranks, uniform[rows, step], options)
+    def choose(ranks: Tensor, step: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        column = draw_token(ranks, uniform[rows, step], options).unsqueeze(1)
+        return ranks.gather(1, column), column
 
-    return extend_hypotheses(model, sentences, options, options.n_best, choose)
+    return greedy_search(model, batch, options, options.n_best, choose)
 
 
-def draw_token(log_probs: Tensor, uniform: Tensor, options: Options) -> Tensor:
-    """Return the token (N,) at the point `uniform` (N,) in [0, 1) of the cumulated distribution.
+def draw_token(log_probs: Tensor, uniform: Tensor, options: SearchOptions) -> Tensor:
+    """Return the column (N,) of `log_probs` (N, V) at the point `uniform` (N,) in [0, 1) of the cumulated distribution.
 
-    `log_probs` (N, V) is sharpened by the temperature, cut to the top k, then to the nucleus, and renormalised.
+    The distribution is sharpened by the temperature, reduced to the top k tokens, then to the nucleus, and normalised.
     """
-    scores = log_probs / min(max(options.temperature, COLDEST), HOTTEST)
-    ids: Tensor | None = None
+    scores = log_probs / min(max(options.temperature, MIN_TEMPERATURE), MAX_TEMPERATURE)
+    columns: Tensor | None = None
     if options.top_k:
-        scores, ids = top_k(scores, options.top_k)
+        scores, columns = top_k(scores, options.top_k)
     elif options.top_p < 1:
-        scores, ids = scores.sort(dim=1, descending=True, stable=True)
+        scores, columns = scores.sort(dim=1, descending=True, stable=True)
     probs = scores.double().softmax(-1)
-    upto = probs.cumsum(-1)
+    cumulative = probs.cumsum(-1)
     if options.top_p < 1:
-        upto = upto.masked_fill(upto - probs >= options.top_p, 0.0).cummax(-1)[0]
-    whole = upto[:, -1:]
-    index = ((upto <= uniform.unsqueeze(1) * whole) & (upto < whole)).sum(1)
-    return index if ids is None else ids.gather(1, index.unsqueeze(1)).squeeze(1)
+        cumulative = cumulative.masked_fill(cumulative - probs >= options.top_p, 0.0).cummax(-1)[0]
+    total = cumulative[:, -1:]
+    index = ((cumulative <= uniform.unsqueeze(1) * total) & (cumulative < total)).sum(1)
+    return index if columns is None else columns.gather(1, index.unsqueeze(1)).squeeze(1)

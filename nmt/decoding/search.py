@@ -1,17 +1,19 @@
-"""The one door to the three searches."""
+"""Choose the search algorithm for a set of options: beam search, greedy search or sampling."""
+
+from collections.abc import Callable
+from typing import Any
 
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Hypothesis, Sentences
-from nmt.decoding.model_protocol import AMemory, AState, Model
+from nmt.decoding.hypothesis import Hypothesis, SearchBatch
+from nmt.decoding.model_protocol import Model
 from nmt.decoding.sampling import sample
-from nmt.decoding.search_options import Options
+from nmt.decoding.search_options import SearchOptions
+
+SearchFunction = Callable[[Model[Any, Any], SearchBatch, SearchOptions], list[list[Hypothesis]]]
+SEARCHES: dict[str, SearchFunction] = {"beam": beam_search, "greedy": greedy_search, "sample": sample}
 
 
-def search(model: Model[AMemory, AState], sentences: Sentences, options: Options) -> list[list[Hypothesis]]:
-    """Return `options.n_best` hypotheses of each sentence."""
-    if options.method == "sample":
-        return sample(model, sentences, options)
-    if options.method == "greedy" or options.beam_size == 1:
-        return greedy_search(model, sentences, options)
-    return beam_search(model, sentences, options)
+def search_function(options: SearchOptions) -> SearchFunction:
+    """Return the function for `options.method`; a beam of one hypothesis is greedy search."""
+    return greedy_search if options.method == "beam" and options.beam_size == 1 else SEARCHES[options.method]

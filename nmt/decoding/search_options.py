@@ -1,78 +1,102 @@
-"""The options of a search."""
+"""`SearchOptions`: all options of a search (beam size, n-best, sampling, limits), validated in one place."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from nmt import config
+from pydantic import Field, ValidationError, model_validator
+
+from nmt.config import Config, Decoding
+from nmt.config.loading import explain
+from nmt.config.section import NotNegative, Positive, reject
 from nmt.errors import NmtError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-@dataclass(frozen=True)
-class Options:
-    """How to search. Penalties are those of `config.Decoding`."""
+
+class SearchOptions(Decoding):
+    """The `decoding` section of a run, and options that are given for one search only.
+
+    Raise `pydantic.ValidationError` for invalid values; `changed` raises `NmtError`.
+    """
 
     method: Literal["beam", "greedy", "sample"] = "beam"
-    beam_size: int = 5
-    """Hypotheses kept a sentence (beam)."""
-    n_best: int = 1
-    """Hypotheses returned a sentence: the best first (beam), or in the order of drawing (sample)."""
-    length_penalty: Literal["none", "average", "gnmt"] = "average"
-    alpha: float = 1.0
-    coverage_penalty: float = 0.0
-    beam_prune: float = 0.0
-    """Drop hypotheses so many nats below the sentence's best at the same step (beam); 0 drops none."""
-    no_repeat_ngram: int = 0
-    """Generate no n-gram of tokens of this size that the hypothesis has already; 0 is off."""
-    repetition_penalty: float = 1.0
-    """Choose tokens that the hypothesis has already by this many times their log-probability; 1 is off."""
-    with_spares: bool = False
-    """Return up to twice `beam_size` hypotheses, not `n_best` (beam), for a caller that merges equal texts."""
-    min_length: int = 0
-    """Fewest target tokens, EOS not counted."""
+    n_best: Positive = 1
+    """Hypotheses returned per sentence: the best first (beam), or in the order in which they are drawn (sample)."""
+    distinct: bool | None = None
+    """Return only one of several translations with the same text. None is True for beam and greedy search and False
+    for sampling, which then returns every draw."""
+    return_all_finished: bool = False
+    """Return all finished hypotheses that are kept, up to 2 * `beam_size`, instead of `n_best` (beam). A caller that
+    merges equal texts needs the additional ones."""
+    tag: str = ""
+    """Tag put before each line that does not begin with one, e.g. <2de>; see `language_tags`."""
+    replace_unknown: bool = False
+    """As in `Decoding`; `of` resolves the default."""
     forbid_unknown: bool = False
     """Never generate UNK."""
+    min_length: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Minimum number of target tokens, without EOS."""
     with_alignment: bool = False
-    """Keep the attention of what is returned."""
-    temperature: float = 1.0
-    """Logits are divided by this before drawing (sample)."""
-    top_k: int = 0
-    """Draw from the so many most probable tokens only (Fan 2018); 0 from all."""
-    top_p: float = 1.0
-    """Draw from the fewest tokens that hold this probability (nucleus, Holtzman 2020); 1 from all."""
+    """Return the attention of the hypotheses."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Divide the log-probabilities by this before drawing (sample)."""
+    top_k: NotNegative = 0
+    """Draw from this many most probable tokens (Fan 2018, sample); 0 draws from all."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Draw from the smallest set of tokens with this probability (nucleus, Holtzman 2020, sample); 1 draws from all."""
     seed: int = 1
-    """Seed of the draws."""
+    """Seed of the draws (sample)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Self":
+        """Validate the options. Overrides the check of `Decoding`: with length_penalty none, `alpha` is ignored
+        here."""
+        n_best, beam_size = self.n_best, self.beam_size
+        reject(
+            (
+                self.method == "greedy" and n_best > 1,
+                f"greedy search returns one hypothesis, not n_best {n_best}; use method beam or sample",
+            ),
+            (
+                self.method == "beam" and n_best > beam_size,
+                f"n_best {n_best} needs beam_size of at least {n_best}, not {beam_size}",
+            ),
+        )
+        return self
 
     @property
-    def hypotheses(self) -> int:
-        """Hypotheses of a sentence that are kept at once."""
+    def num_hypotheses(self) -> int:
+        """Hypotheses of a sentence that are in memory at the same time."""
         return {"beam": self.beam_size, "greedy": 1, "sample": self.n_best}[self.method]
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant; raises `NmtError`."""
-        if self.beam_size < 1 or self.n_best < 1:
-            raise NmtError("--beam-size and --n-best must be at least 1")
-        if self.method == "greedy" and self.n_best > 1:
-            raise NmtError("greedy search gives one hypothesis; for --n-best use --beam-size, or --sample")
-        if self.method == "beam" and self.n_best > self.beam_size:
-            raise NmtError(f"--n-best {self.n_best} needs --beam-size of at least {self.n_best}, not {self.beam_size}")
-        if self.alpha < 0 or self.coverage_penalty < 0:
-            raise NmtError("--alpha and --coverage-penalty must not be negative")
-        if self.beam_prune < 0:
-            raise NmtError("--beam-prune must not be negative")
-        if self.no_repeat_ngram < 0 or not 1 <= self.repetition_penalty < float("inf"):
-            raise NmtError("--no-repeat-ngram must not be negative, --repetition-penalty not below 1")
-        if not 0 < self.temperature < float("inf") or not 0 < self.top_p <= 1 or self.top_k < 0:
-            raise NmtError("--temperature must be above 0, --top-p above 0 and at most 1, --top-k not negative")
+    @property
+    def is_distinct(self) -> bool:
+        """Whether translations with the same text are merged."""
+        return self.method != "sample" if self.distinct is None else self.distinct
 
     @classmethod
-    def of(cls, decoding: config.Decoding) -> "Options":
-        """Return what the `decoding` section asks for."""
-        return cls(
-            beam_size=decoding.beam_size,
-            length_penalty=decoding.length_penalty,
-            alpha=decoding.alpha,
-            coverage_penalty=decoding.coverage_penalty,
-            beam_prune=decoding.beam_prune,
-            no_repeat_ngram=decoding.no_repeat_ngram,
-            repetition_penalty=decoding.repetition_penalty,
-        )
+    def of(cls, run: Config, *others: Config) -> "Self":
+        """Return the options of the `decoding` section of a run; `others` are the other runs of an ensemble."""
+        models = [each.model for each in (run, *others)]
+        can_copy = any(model.decoder.copy_source for model in models) and all(model.has_attention for model in models)
+        options = dict(run.decoding)
+        return cls(**options | ({"replace_unknown": can_copy} if options["replace_unknown"] is None else {}))
+
+    def changed(self, **values: Any) -> "Self":
+        """Return the options with the fields in `values` that are not None. Raise `NmtError` if they are invalid."""
+        given = {name: value for name, value in values.items() if value is not None}
+        try:
+            return type(self)(**dict(self) | given)
+        except ValidationError as error:
+            raise NmtError("\n".join(explain(dict(each)) for each in error.errors())) from None
+
+    def check_source_length(self, configs: Iterable[Config]) -> None:
+        """Raise `NmtError` if one of the models cannot read `max_source_tokens` source tokens."""
+        for run in configs:
+            limit = run.most_source_tokens
+            if limit is not None and self.max_source_tokens > limit:
+                raise NmtError(
+                    f"max_source_tokens {self.max_source_tokens}: the location attention of {run.name} has "
+                    f"{run.model.attention.positions} positions (model.attention.positions), enough for {limit}"
+                )

@@ -1,144 +1,147 @@
-"""Which tokens come next: the top of a row, and what a sentence must or may not generate.
+"""Constraints on the next token (prefix, length limits, forbidden tokens), and the best tokens that they allow.
 
-Axes: B sentences, N hypotheses, V vocabulary, C candidates.
+Axes: B sentences, K slots per sentence, N hypotheses, V vocabulary, C candidates.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
-from nmt.decoding.hypothesis import Sentences
-from nmt.decoding.model_protocol import AMemory, AState, Model
-from nmt.decoding.repetition import ban_repeated, columns_of, penalized
-from nmt.decoding.search_options import Options
+from nmt.decoding.hypothesis import SearchBatch
+from nmt.decoding.repetition import columns_of, forbid_repeated_ngrams, penalize_repeated_tokens
+from nmt.decoding.search_options import SearchOptions
 from nmt.kernels.row_counts import round_rows_up
-from nmt.kernels.top_k import top_k
+
+SelectTokens = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Returns the values and the columns, (N, C) each, of the chosen tokens of `ranks` (N, V)."""
 
 
 def log_probs_of(logits: Tensor) -> Tensor:
-    """Return the natural logs of the probabilities of `logits` (N, V), float32, written over them where they are."""
+    """Return the log-probabilities (N, V) of `logits` (N, V) in float32; float32 logits are overwritten."""
     if logits.dtype != torch.float32:
         return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
     return torch.log_softmax(logits, dim=-1, out=logits)
 
 
-def encode(model: Model[AMemory, AState], sentences: Sentences) -> AMemory:
-    """Return the encoded sentences, restricted to their shortlist where they have one."""
-    memory = model.encode(sentences.source, sentences.lengths)
-    return memory if sentences.shortlist is None else model.restrict(memory, *sentences.shortlist)
+def checks_for_end(device: torch.device, step: int) -> bool:
+    """Return whether a search checks at this step which sentences are done.
 
-
-def asks_device(device: torch.device, step: int) -> bool:
-    """Return whether to ask at `step` which sentences are done: a GPU must be waited for, so only every 8 steps."""
+    The check needs a value from the device. On a GPU the CPU must wait for it, so only every 8th step checks.
+    """
     return device.type == "cpu" or step % 8 == 7
 
 
-def remaining(is_done: Tensor) -> Tensor | None:
-    """Return the rows of a batch (B,) that stay, in their order: none where all are done; None where all stay.
+def unfinished_rows(is_done: Tensor) -> Tensor | None:
+    """Return the rows (int64) to keep of a batch, in order; None to keep all. `is_done` (B,) bool.
 
-    Some that are done may stay, so that few numbers of rows occur (`batches.rounded_up`).
+    Some rows that are done may be kept, so that only few different batch sizes occur (see `round_rows_up`).
     """
-    going = int((~is_done).sum())
-    if going == 0:
+    unfinished = int((~is_done).sum())
+    if unfinished == 0:
         return is_done.new_empty(0, dtype=torch.int64)
-    stay = round_rows_up(going)
-    if stay >= len(is_done):
+    count = round_rows_up(unfinished)
+    if count >= len(is_done):
         return None
-    kept = torch.sort(is_done.to(torch.uint8), stable=True)[1][:stay]
+    kept = torch.sort(is_done.to(torch.uint8), stable=True)[1][:count]
     return kept.sort()[0]
 
 
 class Constraints:
-    """What each of B sentences must generate at a step (prefix, EOS at its greatest length) and what none may.
+    """For each sentence of a batch, the tokens that a hypothesis must generate at a step, or must not generate.
 
-    `needs_history` tells whether that depends on what a hypothesis has generated, and `history` must be given.
+    A token is forced in a prefix, and EOS is forced at the maximum length. `needs_history` says whether the constraints
+    depend on the tokens that a hypothesis has generated; `rank` and `candidates` then need `history`.
     """
 
-    def __init__(self, sentences: Sentences, options: Options) -> None:
-        """Read the lengths and prefixes of `sentences`; where these or the least length are longer, they hold."""
-        size = len(sentences.max_lengths)
-        prefixes = sentences.prefixes or [()] * size
-        self.limits = [
-            max(limit, len(prefix), options.min_length)
-            for limit, prefix in zip(sentences.max_lengths, prefixes, strict=True)
+    def __init__(self, batch: SearchBatch, options: SearchOptions) -> None:
+        """Read lengths and prefixes of the batch; a longer prefix or `min_length` replaces the maximum length."""
+        device, size = batch.source.device, len(batch.max_lengths)
+        prefixes = batch.prefixes or [()] * size
+        self.max_lengths = [
+            max(length, len(prefix), options.min_length)
+            for length, prefix in zip(batch.max_lengths, prefixes, strict=True)
         ]
-        self.last_step = max(self.limits)
-        self._first_limit = min(self.limits)
+        self.last_step = max(self.max_lengths)
+        self._first_forced_end = min(self.max_lengths)
         self._longest_prefix = max(len(prefix) for prefix in prefixes)
-        self._min_length = options.min_length
-        self._no_repeat_ngram = options.no_repeat_ngram
+        self._min_length, self._ngram_size = options.min_length, options.no_repeat_ngram
         self._repetition_penalty = options.repetition_penalty
-        self.needs_history = options.no_repeat_ngram > 0 or options.repetition_penalty != 1
-        banned = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
-        self._banned = torch.tensor(banned, device=sentences.source.device)
-        self._banned_at_first = torch.tensor([*banned, EOS], device=sentences.source.device)
+        self.needs_history = self._ngram_size > 0 or self._repetition_penalty != 1
+        forbidden = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
+        self._forbidden = torch.tensor(forbidden, device=device)
+        self._forbidden_at_first = torch.tensor([*forbidden, EOS], device=device)
         forced = torch.full((size, self.last_step + 1), -1)
-        for row, (prefix, limit) in enumerate(zip(prefixes, self.limits, strict=True)):
+        for row, (prefix, length) in enumerate(zip(prefixes, self.max_lengths, strict=True)):
             forced[row, : len(prefix)] = torch.tensor(prefix, dtype=torch.int64)
-            forced[row, limit] = EOS
-        self._forced = forced.to(sentences.source.device)  # (B, limit), -1 where free
+            forced[row, length] = EOS
+        self._forced = forced.to(device)  # (B, last_step + 1), -1 if the token is free
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with the sentences `rows` only."""
+        """Drop all sentences but `rows`."""
         self._forced = self._forced[rows]
 
-    def forced(self, step: int, beams: int, places: Tensor | None = None) -> Tensor | None:
-        """Return the token that each hypothesis must generate, -1 where free; None where all are.
+    def forced_tokens(self, step: int, width: int, active: Tensor | None = None) -> Tensor | None:
+        """Return the token (N,) that each hypothesis must generate, -1 if it is free; None if all are free.
 
-        They are at `places` (N,) of B * `beams`, None for all.
+        `active` (N,) are the slots of the hypotheses out of B * `width`; None for all slots.
         """
-        if self._longest_prefix <= step < self._first_limit:
+        if self._longest_prefix <= step < self._first_forced_end:
             return None
-        forced = self._forced[:, step].repeat_interleave(beams)
-        return forced if places is None else forced[places]
+        forced = self._forced[:, step].repeat_interleave(width)
+        return forced if active is None else forced[active]
 
     def rank(
         self, log_probs: Tensor, step: int, history: Tensor | None = None, columns: Tensor | None = None
     ) -> Tensor:
-        """Return what free tokens are chosen by (N, V): `log_probs`, those of repeated tokens with their penalty.
+        """Return the values (N, V) by which free tokens are ranked: `log_probs` with the repetition penalty.
 
-        What may not be generated at `step` is set to minus infinity, in place. `history` (N, step) are the tokens of
-        the hypotheses, None without `needs_history`; `columns` the ids of the columns, as `StepOutput.tokens`. Where
-        no other token is left, EOS may come before the least length.
+        Tokens that are forbidden at `step` become minus infinity in `log_probs`, in place. `history` (N, step) are the
+        tokens of the hypotheses, None unless `needs_history`; `columns` are the ids of the columns, as in `StepOutput`.
+        If all other tokens are forbidden, EOS is allowed before the minimum length.
         """
-        ends: Tensor | None = None
+        is_too_short = step < self._min_length
+        end: Tensor | None = None
         if history is not None:
             history = columns_of(history, columns)
-            ends = log_probs[:, EOS].clone() if step < self._min_length else None
-            if self._no_repeat_ngram:
-                ban_repeated(log_probs, history, self._no_repeat_ngram)
-        log_probs.index_fill_(1, self._banned_at_first if step < self._min_length else self._banned, -torch.inf)
-        if ends is not None:
-            is_stuck = log_probs.amax(1) == -torch.inf
-            log_probs[:, EOS] = ends.masked_fill(~is_stuck, -torch.inf)
+            end = log_probs[:, EOS].clone() if is_too_short else None
+            if self._ngram_size:
+                forbid_repeated_ngrams(log_probs, history, self._ngram_size)
+        log_probs.index_fill_(1, self._forbidden_at_first if is_too_short else self._forbidden, -torch.inf)
+        if end is not None:
+            has_no_token = log_probs.amax(1) == -torch.inf
+            log_probs[:, EOS] = end.masked_fill(~has_no_token, -torch.inf)
         if history is None or self._repetition_penalty == 1:
             return log_probs
-        return penalized(log_probs, history, self._repetition_penalty)
+        return penalize_repeated_tokens(log_probs, history, self._repetition_penalty)
 
     def candidates(
         self,
         log_probs: Tensor,
         step: int,
-        beams: int,
-        count: int,
-        places: Tensor | None = None,
+        width: int,
+        select: SelectTokens,
+        active: Tensor | None = None,
         history: Tensor | None = None,
         columns: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the best `count` allowed tokens: what they rank by, columns, log-probabilities, (N, C) each.
+        """Return the C tokens of each hypothesis that `select` chooses, or the forced token.
 
-        Overwrites `log_probs`. The hypotheses are at `places` (N,) of B * `beams`, None for all; `history` and
-        `columns` as in `rank`.
+        They are three (N, C) tensors: the values that the tokens are ranked by, their ids, and their log-probabilities.
+        A forced token is the first, and the others have minus infinity. `log_probs` (N, V) is overwritten. `active` and
+        `width` are as in `forced_tokens`, `history` and `columns` as in `rank`.
         """
-        forced = self.forced(step, beams, places)
-        true = None if forced is None else log_probs.gather(1, forced.clamp(min=0).unsqueeze(1))
+        forced = self.forced_tokens(step, width, active)
+        forced_log_probs = None if forced is None else log_probs.gather(1, forced.clamp(min=0).unsqueeze(1))  # (N, 1)
         ranks = self.rank(log_probs, step, history, columns)
-        values, tokens = top_k(ranks, count)
-        own = values if ranks is log_probs else log_probs.gather(1, tokens)
-        if forced is None or true is None:
-            return values, tokens, own
+        values, chosen = select(ranks)
+        token_log_probs = values if ranks is log_probs else log_probs.gather(1, chosen)
+        tokens = chosen if columns is None else columns[chosen]
+        if forced is None or forced_log_probs is None:
+            return values, tokens, token_log_probs
         is_forced = (forced >= 0).unsqueeze(1)
         only = torch.full_like(values, -torch.inf)
-        only[:, :1] = true
-        values, own = (torch.where(is_forced, only, x) for x in (values, own))
-        return values, torch.where(is_forced, forced.unsqueeze(1), tokens), own
+        only[:, :1] = forced_log_probs
+        values, token_log_probs = (torch.where(is_forced, only, x) for x in (values, token_log_probs))
+        return values, torch.where(is_forced, forced.unsqueeze(1), tokens), token_log_probs

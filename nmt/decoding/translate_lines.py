@@ -1,140 +1,130 @@
-"""The loops of the command line: streams of lines in, streams of results out."""
+"""Translate an input line by line: read, translate in windows, write, and resume (the loop of `nmt translate`)."""
 
-import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+import logging
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 from nmt.data.lines import InvalidLines
-from nmt.decoding.input_formats import read_objects
-from nmt.decoding.line_input import input_name, open_lines, plain_size
+from nmt.decoding.input_formats import read_json_lines
+from nmt.decoding.input_warnings import InputWarnings
+from nmt.decoding.line_input import input_name, open_lines, uncompressed_size
 from nmt.decoding.loading import LoadedTranslator
-from nmt.decoding.output_files import is_special, open_output
-from nmt.decoding.output_formats import Format, render, render_links
-from nmt.decoding.progress import InvalidText, LongLines, Progress
-from nmt.decoding.resumable_output import Counted, Resumable, resumable
+from nmt.decoding.output_files import DirectOutput, is_special, open_output
+from nmt.decoding.output_formats import Format, render, render_alignments
+from nmt.decoding.progress import Progress
+from nmt.decoding.resumable_output import HashedLines, ResumableOutput, open_resumable
+from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Settings
 from nmt.errors import NmtError
 
-Report = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be translated, and where to."""
+class TranslationJob:
+    """The input and the output of a translation, and their formats."""
 
     source: Path | None = None
-    """None is stdin."""
+    """None and "-" are stdin."""
     input_format: Literal["text", "json"] = "text"
     prefixes: Iterable[str] | None = None
-    """What each translation must begin with."""
+    """For each line the text that its translation must begin with."""
     prefix: str | None = None
-    """The prefix, if it is the same for all."""
+    """The prefix, if it is the same for all lines."""
     output: Path | None = None
-    """None is stdout."""
-    form: Format = "text"
+    """None and "-" are stdout."""
+    output_format: Format = "text"
     alignments: Path | None = None
-    """A file for Pharaoh lines; "-" appends them to the lines of the output."""
+    """File for alignments in Pharaoh format; "-" appends them to the lines of the output."""
     resume: bool = False
-    """Go on after the finished lines of an interrupted try."""
-    again: str = "the same command with --resume"
-    """The command that goes on after a stop."""
+    """Resume after the finished lines of an interrupted translation."""
+    resume_command: str = "the same command with --resume"
+    """The command that resumes this translation if it is interrupted."""
 
     @property
-    def has_inline_links(self) -> bool:
+    def has_inline_alignments(self) -> bool:
         """Whether alignments are appended to the lines of the output."""
         return str(self.alignments) == "-"
 
     @property
     def paths(self) -> list[Path | None]:
-        """The output, and the file of the alignments if there is one."""
-        return [self.output, *([self.alignments] if self.alignments is not None and not self.has_inline_links else [])]
+        """The output, and the file for alignments if there is one."""
+        has_file = self.alignments is not None and not self.has_inline_alignments
+        return [self.output, self.alignments] if has_file else [self.output]
 
-    def identity(self, settings: Settings) -> dict[str, Any]:
-        """Return the options that change the output, as JSON values."""
-        options = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
-        for name in ("search", "tokens_per_batch", "window"):
-            del options[name]
+    def identity(self, search: SearchOptions) -> dict[str, Any]:
+        """Return the options that the output depends on, as JSON values."""
+        options = search.model_dump(exclude={"tokens_per_batch", "window", "shortlist", "return_all_finished"})
         prefix = None if self.prefix is None else hashlib.sha256(self.prefix.encode("utf-8", "replace")).hexdigest()
-        alignments = "none" if self.alignments is None else "inline" if self.has_inline_links else "file"
+        alignments = "none" if self.alignments is None else "inline" if self.has_inline_alignments else "file"
         return {
             **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
-            "--format": self.form,
+            "--format": self.output_format,
             "--input-format": self.input_format,
             "--alignments": alignments,
             "SHA-256 of --prefix": prefix,
         }
 
+    def render(self, translation: Translation, n_best: int) -> list[str]:
+        """Return the lines of one translation for each of `paths`."""
+        text = render(translation, self.output_format, n_best, self.has_inline_alignments)
+        has_file = len(self.paths) > 1
+        return [text, render_alignments(translation, self.output_format, n_best)] if has_file else [text]
 
-def translate_stream(loaded: LoadedTranslator, settings: Settings, job: Job, say: Report | None, warn: Report) -> None:
-    """Translate a stream of lines; each line is flushed.
 
-    `say` None keeps quiet; `warn` gets what must be said in any case. An output in a regular file keeps finished lines
-    when it is interrupted, see `resumable`.
+def translate_lines(loaded: LoadedTranslator, search: SearchOptions, job: TranslationJob) -> None:
+    """Translate the lines of an input and write the translations in the same order.
+
+    If all outputs are regular files, an interrupted translation keeps its finished lines (see `open_resumable`).
+    Otherwise each line is flushed.
     """
-    invalid = InvalidLines(input_name(job.source))
+    name, size = input_name(job.source), uncompressed_size(job.source)
+    invalid = InvalidLines(name)
     lines, is_live = open_lines(job.source, invalid)
-    kept = [path for path in job.paths if path is not None and not is_special(path)]
-    is_kept = len(kept) == len(job.paths)
-    if job.resume and not is_kept:
-        raise NmtError("--resume goes on with regular files only, of the output and of the alignments")
-    is_live = is_live and not is_kept  # nobody waits for a file that appears when it is complete
-    counted = Counted(lines)
-    inputs = {"input": counted}
+    source = HashedLines(lines)
+    inputs = {"input": source}
     if job.prefixes is not None and job.prefix is None:
-        inputs["--prefix-file"] = Counted(job.prefixes)
-    prefixes = inputs.get("--prefix-file", job.prefixes)
-    size = plain_size(job.source)
-
-    def share(done: int) -> float | None:
-        """Return the share of the input of so many lines, those read earlier included."""
-        read = counted.bytes * (first + done) / counted.count if counted.count else 0
-        return read / size if size else None
-
+        inputs["--prefix-file"] = HashedLines(job.prefixes)
     with ExitStack() as stack:
-        output: Resumable | None = None
-        if is_kept:
-            made_with = {**loaded.identity(), **job.identity(settings)}
-            output = stack.enter_context(resumable(kept, made_with, job.resume, warn, job.again))
-            output.skip(inputs)
-            if job.resume and say is not None:
-                none = "there are no finished lines to go on after; translating from the beginning"
-                say(f"going on after {output.lines:,} finished lines" if output.lines else none)
-        first = output.lines if output is not None else 0
-        files = output.files if output is not None else [stack.enter_context(open_output(p)) for p in job.paths]
-        long = LongLines(say, loaded.usual_tokens, input_name(job.source), is_live)
-        unreadable = InvalidText(say, invalid, is_live)
-        progress = stack.enter_context(Progress(say, share, is_live=is_live))
-        requests = read_objects(counted, input_name(job.source), first) if job.input_format == "json" else counted
-        windows = loaded.translator.windows(requests, settings, prefixes, is_live, first, progress.advance)
+        output = stack.enter_context(_open_outputs(loaded, search, job, stack))
+        output.skip_finished(inputs)
+        first = output.finished_lines
+        if job.resume:
+            none = "no finished lines to resume after; translating from the beginning"
+            logger.info(f"resuming after {first:,} finished lines" if first else none)
+        is_live = is_live and isinstance(output, DirectOutput)  # a resumable output appears only when it is complete
+        warnings = InputWarnings(invalid, loaded.typical_length, is_live)
+        progress = stack.enter_context(Progress(lambda n: source.share(first + n, size), is_live=is_live))
+        windows = loaded.translator.windows(
+            read_json_lines(source, name, first) if job.input_format == "json" else source,
+            search,
+            inputs.get("--prefix-file", job.prefixes),
+            is_live,
+            first,
+            progress.advance,
+        )
         for window in windows:
-            written = 0
             for translation in window:
-                long.see(translation.number, len(translation.source_pieces))
-                _write(files, translation, job, settings.search.n_best)
-                written += 1
-                if output is None:
-                    _flush(files)
-            unreadable.look()
-            if output is not None:
-                output.keep(written, inputs)
-    unreadable.finish()
-    long.finish()
-    if say is not None and progress.lines:
-        say(f"translated {progress.figures()}")
+                warnings.check(translation.number, len(translation.source_pieces))
+                output.write(job.render(translation, search.n_best))
+            output.commit()
+    warnings.finish()
+    if progress.lines:
+        logger.info(f"translated {progress.figures()}")
 
 
-def _write(files: Sequence[BinaryIO], translation: Translation, job: Job, n_best: int) -> None:
-    """Write a translation, and its alignments if there is a file for them."""
-    files[0].write(render(translation, job.form, n_best, job.has_inline_links).encode())
-    if len(files) > 1:
-        files[1].write(render_links(translation, job.form, n_best).encode())
-
-
-def _flush(files: Sequence[BinaryIO]) -> None:
-    for file in files:
-        file.flush()
+def _open_outputs(
+    loaded: LoadedTranslator, search: SearchOptions, job: TranslationJob, stack: ExitStack
+) -> AbstractContextManager[ResumableOutput | DirectOutput]:
+    """Return a resumable output if all outputs are regular files; otherwise open them in `stack`."""
+    regular = [path for path in job.paths if path is not None and not is_special(path)]
+    if len(regular) == len(job.paths):
+        made_with = {**loaded.identity(), **job.identity(search)}
+        return open_resumable(regular, made_with, job.resume, job.resume_command)
+    if job.resume:
+        raise NmtError("--resume needs regular files as --output and as --alignments")
+    return nullcontext(DirectOutput([stack.enter_context(open_output(path)) for path in job.paths]))

@@ -1,13 +1,12 @@
-"""The translation of a line, joined from those of its parts.
+"""Build the translation of a line: join the hypotheses of its parts if it was split; scores, alignment, copied words.
 
 Axes: S source tokens, T target tokens.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,8 @@ from nmt.data.lines import one_line
 from nmt.data.subword import SPACE, Vocabularies
 from nmt.data.token_ids import UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.source_lines import Line
-from nmt.decoding.word_alignment import align, copied_words, replace_unknown, word_numbers, words
+from nmt.decoding.source_lines import EncodedLine
+from nmt.decoding.word_alignment import align, replace_unknown, split_words, word_numbers, words_to_copy
 
 
 @dataclass(frozen=True)
@@ -29,17 +28,17 @@ class Target:
     text: str
     """One printable line."""
     score: float
-    """What search ranks by; the mean over the pieces where the line was cut."""
+    """The score that the search ranks by; the mean over the parts if the line was split."""
     log_prob: float
-    """Natural log of p(target | source), the sum over the pieces where the line was cut."""
+    """Natural log of p(target | source); the sum over the parts if the line was split."""
     pieces: tuple[str, ...]
-    """Subword pieces, without EOS; of what a network copied, the word itself."""
+    """Subword pieces without EOS. A word that the network copied is one piece."""
     token_log_probs: tuple[float, ...]
-    """Natural log of each token's probability, each piece's EOS included."""
-    words: tuple[tuple[int, int], ...] | None
-    """(source word, target word), counted from 0, for each target word; None if not asked for."""
+    """Natural log of the probability of each token, including the EOS of each part."""
+    alignment: tuple[tuple[int, int], ...] | None
+    """(source word, target word), numbered from 0, for each target word; None if not requested."""
     attention: NDArray[np.float32] | None
-    """(T, S) with the source's EOS as last column; None if not asked for, or the line was cut."""
+    """(T, S), the last column for the EOS of the source; None if not requested or if the line was split."""
 
 
 @dataclass(frozen=True)
@@ -49,108 +48,97 @@ class Translation:
     number: int
     """Line number, from 0."""
     source: str
-    """The line as it was given, made printable."""
+    """The input, made printable."""
     source_pieces: tuple[str, ...]
-    """Subword pieces, without EOS; of what a network can copy, the word itself."""
+    """Subword pieces without EOS. A word that the network can copy is one piece."""
     targets: tuple[Target, ...]
-    """At most n_best, the best first; one empty one for an empty line."""
-    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """As in `Request`."""
+    """At most n_best translations, the best first; one empty translation for an empty line."""
+    other_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """As in `InputLine`."""
 
 
-EMPTY = Target("", 0.0, 0.0, (), (), (), None)
+EMPTY_TARGET = Target("", 0.0, 0.0, (), (), (), None)
 
 
-class Joiner:
-    """Joins the translations of the parts of a line."""
+class TranslationBuilder:
+    """Builds the translation of a line from the hypotheses of its parts."""
 
     def __init__(self, vocabularies: Vocabularies, data: config.Data, copies_source: bool) -> None:
-        """With `copies_source` unknown words are replaced by unknown words of the source alone, if it has any."""
+        """With `copies_source` only unknown words of the source replace unknown words, if the source has any."""
         self._vocabularies = vocabularies
-        self._data = data
+        self._source_has_spaces = has_spaces(data.source_language)
         self._has_spaces = has_spaces(data.target_language)
         self._copies_source = copies_source
 
-    def join(self, line: Line, hypotheses: list[Hypothesis], with_alignment: bool, replaces: bool) -> Target:
-        """Return the translation of a line from those of its parts; `replaces` copies words for unknown ones."""
-        between = " " if self._has_spaces else ""
+    def build(
+        self, line: EncodedLine, hypotheses: Sequence[Hypothesis], with_alignment: bool, replaces_unknown: bool
+    ) -> Target:
+        """Return the translation of a line; `hypotheses` has one hypothesis for each part."""
+        separator = " " if self._has_spaces else ""
         target = self._vocabularies.target
         text = ""
         attention: NDArray[np.float32] | None = None
-        links: list[tuple[int, int]] = []
-        every: list[str] = []
+        alignment: list[tuple[int, int]] = []
+        all_pieces: list[str] = []
         for part, hypothesis in zip(line.slices, hypotheses, strict=True):
-            tokens = target.entries(hypothesis.tokens)
+            tokens = target.replace_extended(hypothesis.tokens)
             pieces = target.pieces(tokens)
-            every += target.pieces(hypothesis.tokens, line.unknown) if line.unknown else pieces
+            all_pieces += target.pieces(hypothesis.tokens, line.oov_words) if line.oov_words else pieces
             numbers = word_numbers(pieces)
             attention = hypothesis.alignment
             if attention is not None:
-                attention = attention[:, len(line.tag) :]
-            forced = line.forced if part.start == 0 else []
-            copies = self._copies(line, part, hypothesis, attention) if replaces else {}
-            copies |= {i: line.unknown[t - target.size] for i, t in enumerate(hypothesis.tokens) if t >= target.size}
-            if copies or forced:
-                added = replace_unknown(tokens, target, copies, numbers, self._has_spaces, forced)
+                attention = attention[:, len(line.tag_ids) :]  # (T, S)
+            prefix_pieces = line.prefix_pieces if part.start == 0 else []
+            copies = self._copies(line, part, hypothesis, attention) if replaces_unknown else {}
+            copies |= {i: line.oov_words[t - target.size] for i, t in enumerate(hypothesis.tokens) if t >= target.size}
+            if copies or prefix_pieces:
+                added = replace_unknown(tokens, target, copies, numbers, self._has_spaces, prefix_pieces)
             else:
                 added = target.decode(tokens)
             added = one_line(added)
-            joint = text + (between if text and added else "") + added
+            joined = text + (separator if text and added else "") + added
             if attention is not None:
-                first = len(words(text)) - (bool(text) and not between)
-                total = len(words(joint))
-                pairs = align(attention, numbers, line.words[part])
-                links += [(source, first + word) for word, source in pairs.items() if first + word < total]
-            text = joint
+                first = len(split_words(text)) - (bool(text) and not separator)
+                total = len(split_words(joined))
+                pairs = align(attention, numbers, line.word_numbers[part])
+                alignment += [(source, first + word) for word, source in pairs.items() if first + word < total]
+            text = joined
         return Target(
             text=text,
-            score=float(np.mean([h.score for h in hypotheses])),
-            log_prob=sum(h.log_prob for h in hypotheses),
-            pieces=tuple(every),
-            token_log_probs=tuple(value for h in hypotheses for value in h.token_log_probs),
-            words=tuple(links) if with_alignment else None,
+            score=float(np.mean([each.score for each in hypotheses])),
+            log_prob=sum(each.log_prob for each in hypotheses),
+            pieces=tuple(all_pieces),
+            token_log_probs=tuple(value for each in hypotheses for value in each.token_log_probs),
+            alignment=tuple(alignment) if with_alignment else None,
             attention=attention if with_alignment and len(hypotheses) == 1 else None,
         )
 
     def _copies(
-        self, line: Line, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
+        self, line: EncodedLine, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
     ) -> dict[int, str]:
-        """Return the source word to copy for each unknown token in the translation of a part of a line."""
+        """Return the source word to copy for each position of UNK in the translation of a part."""
         if attention is None or UNK not in hypothesis.tokens:
             return {}
-        if has_spaces(self._data.source_language):
-            texts, numbers = words(line.source), line.words[part]
+        if self._source_has_spaces:
+            words, numbers = split_words(line.source), line.word_numbers[part]
         else:
-            texts = [piece.strip(SPACE) for piece in self._vocabularies.source.surfaces(line.normal)]
-            numbers = list(range(len(texts)))[part]
-        if not numbers:  # of a line of spaces
+            words = [piece.strip(SPACE) for piece in self._vocabularies.source.surface_pieces(line.normalized)]
+            numbers = list(range(len(words)))[part]
+        if not numbers:  # the line consists of spaces
             return {}
-        unknown = {number for number, token in zip(numbers, line.ids[part], strict=True) if token == UNK}
-        return copied_words(hypothesis.tokens, attention, numbers, texts, unknown if self._copies_source else ())
+        ids = self._vocabularies.source.replace_extended(line.ids[part])
+        unknown = {number for number, token in zip(numbers, ids, strict=True) if token == UNK}
+        return words_to_copy(hypothesis.tokens, attention, numbers, words, unknown if self._copies_source else ())
 
 
-class HasText(Protocol):
-    """A translation."""
+def first_targets(targets: Iterable[Target], count: int, is_distinct: bool) -> tuple[Target, ...]:
+    """Return the first `count` targets; if `is_distinct`, only the first one of each text. Build no more than needed.
 
-    @property
-    def text(self) -> str:
-        """What is printed."""
-
-
-AText = TypeVar("AText", bound=HasText)
-
-
-def take(targets: Iterator[AText], count: int, is_distinct: bool) -> tuple[AText, ...]:
-    """Return the first `count` of `targets`; where `is_distinct`, without those whose text an earlier one has.
-
-    Equal texts are of several segmentations, or of several words that are printed alike. Reads no further than needed.
+    Several token sequences can have the same text: other segmentations, or other words that are printed alike.
     """
-    return tuple(itertools.islice(_distinct(targets) if is_distinct else targets, count))
-
-
-def _distinct(targets: Iterator[AText]) -> Iterator[AText]:
-    seen: set[str] = set()
+    found: dict[str | int, Target] = {}
     for target in targets:
-        if target.text not in seen:
-            seen.add(target.text)
-            yield target
+        found.setdefault(target.text if is_distinct else len(found), target)
+        if len(found) == count:
+            break
+    return tuple(found.values())

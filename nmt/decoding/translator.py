@@ -1,12 +1,11 @@
-"""Lines of text in, lines of text out: what `nmt translate` and `nmt evaluate` call.
+"""`Translator`: translate lines of text, or score given translations, with a model or an ensemble.
 
-Axes: B pieces of lines in a batch, S source tokens, T target tokens.
+Axes: B parts of lines in a batch, S source tokens, T target tokens.
 """
 
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,16 +17,16 @@ from nmt.config import load_run_config
 from nmt.data.lexicon import Lexicon
 from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import EOS, PAD
-from nmt.decoding.ensemble import Ensemble, check_alike
+from nmt.decoding.ensemble import Ensemble, check_same_text
 from nmt.decoding.forced_decoding import score_targets
-from nmt.decoding.hypothesis import Hypothesis, Sentences
-from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_windows, take_prefixes
-from nmt.decoding.memory_budget import batches, halve_on_out_of_memory
+from nmt.decoding.hypothesis import Hypothesis, SearchBatch
+from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_prefixes, read_windows
+from nmt.decoding.memory_budget import cut_batches, halve_after_shortage
 from nmt.decoding.model_protocol import Model
-from nmt.decoding.search import search
-from nmt.decoding.search_options import Options
-from nmt.decoding.source_lines import Line, Reader, Request
-from nmt.decoding.translation import EMPTY, Joiner, Translation, take
+from nmt.decoding.search import search_function
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.source_lines import EncodedLine, InputLine, LineEncoder
+from nmt.decoding.translation import EMPTY_TARGET, Translation, TranslationBuilder, first_targets
 from nmt.errors import NmtError
 from nmt.kernels.device import Arithmetic, Precision, choose_arithmetic, choose_device, set_cudnn_precision
 from nmt.models.inference import prepare_for_search
@@ -35,73 +34,12 @@ from nmt.models.shortlist import Shortlister
 from nmt.models.weights import load_meta, load_model
 from nmt.storage.run_folder import Run
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How lines are translated; `config.Decoding` says what the fields mean."""
-
-    search: Options = dataclasses.field(default_factory=Options)
-    max_length_ratio: float = 2.0
-    max_length_extra: int = 20
-    max_source_tokens: int = 256
-    tokens_per_batch: int = 6144
-    window: int = 4096
-    replace_unknown: bool = False
-    """Copy the source word that an unknown target word attends to."""
-    tag: str = ""
-    """Token put before each line that is not empty, e.g. <2de>; see `tags.Tagger`."""
-    distinct: bool | None = None
-    """Whether a text comes once only among the translations of a line; None for all searches but sampling, of which
-    each draw is then returned."""
-
-    @property
-    def is_distinct(self) -> bool:
-        """Whether equal texts are merged."""
-        return self.search.method != "sample" if self.distinct is None else self.distinct
-
-    @classmethod
-    def of(cls, run: config.Config, *others: config.Config) -> "Settings":
-        """Return what the `decoding` section of a run asks for; `others` join it in an ensemble."""
-        decoding = run.decoding
-        models = [each.model for each in (run, *others)]
-        can_copy = any(model.decoder.copy_source for model in models) and all(model.has_attention for model in models)
-        is_copying = decoding.replace_unknown is None and can_copy
-        return cls(
-            search=Options.of(decoding),
-            max_length_ratio=decoding.max_length_ratio,
-            max_length_extra=decoding.max_length_extra,
-            max_source_tokens=decoding.max_source_tokens,
-            tokens_per_batch=decoding.tokens_per_batch,
-            window=decoding.window,
-            replace_unknown=is_copying or bool(decoding.replace_unknown),
-        )
-
-    def check(self, configs: Iterable[config.Config]) -> None:
-        """Raise `NmtError` if a model cannot read as many source tokens as are asked for."""
-        for run in configs:
-            most = run.most_source_tokens
-            if most is not None and self.max_source_tokens > most:
-                raise NmtError(
-                    f"--max-source-tokens {self.max_source_tokens}: the location attention of {run.name} has "
-                    f"{run.model.attention.positions} positions (model.attention.positions), enough for {most}"
-                )
-
-    def changed(self, **values: Any) -> "Settings":
-        """Return these settings with those of `values`, fields of these or of `search`, that are not None."""
-        given = {name: value for name, value in values.items() if value is not None}
-        of_search = {field.name for field in dataclasses.fields(Options)} & given.keys()
-        search = dataclasses.replace(self.search, **{name: given.pop(name) for name in of_search})
-        return dataclasses.replace(self, search=search, **given)
-
-
 OnBatch = Callable[[int, int], None]
-"""Is called after each batch with the numbers of lines that it finishes and of target tokens that it gives."""
-BEAMS = "shorten it, or keep fewer hypotheses (--beam-size)"
-"""Remedy where memory does not suffice for a line."""
+"""Called after each batch with the numbers of lines that it completes and of target tokens that it generates."""
 
 
 class Translator:
-    """A model, or several as an ensemble, with its subwords."""
+    """A model or an ensemble, ready for search, with its subword models."""
 
     def __init__(
         self,
@@ -115,22 +53,22 @@ class Translator:
         copies_source: bool = False,
         copies_words: bool = False,
     ) -> None:
-        """Join the parts; `model` is ready for search in `arithmetic`, `data` says how text is normalised.
+        """Combine a `model`, prepared for search in `arithmetic`, with the text normalisation of `data`.
 
-        Without attention no alignment can be asked for. With `copies_source` a network of the ensemble is a
-        pointer-generator, and unknown words are named after unknown words of the source alone, not after any. With
-        `copies_words` all are, of vocabularies of words: the unknown words of a source then have ids of their own, past
-        the vocabulary's, and the network itself says which it copies.
+        Without `has_attention` there are no alignments. `copies_source`: a network of the ensemble is a
+        pointer-generator, so only unknown words of the source replace unknown words. `copies_words`: all networks are
+        pointer-generators with a vocabulary of words. Unknown words of the source then have ids of their own (extended
+        vocabulary), and the network itself generates them.
         """
         set_cudnn_precision(arithmetic, device)
         self.vocabularies = vocabularies
         self.device = device
         self.arithmetic = arithmetic
-        self._joiner = Joiner(vocabularies, data, copies_source)
-        self._reader = Reader(vocabularies, data, copies_words)
+        self.has_attention = has_attention
         self._model = model
         self._shortlister = shortlister
-        self.has_attention = has_attention
+        self._builder = TranslationBuilder(vocabularies, data, copies_source)
+        self._encoder = LineEncoder(vocabularies, data, copies_words)
 
     @classmethod
     def load(
@@ -140,107 +78,108 @@ class Translator:
         precision: Precision = "auto",
         shortlist: int = 0,
     ) -> "Translator":
-        """Load one checkpoint folder of a run, or several as an ensemble; `shortlist` as in `config.Decoding`.
+        """Load a checkpoint folder of a run, or several as an ensemble; `shortlist` is as in `config.Decoding`.
 
-        Raises `NmtError` where their subword models differ, or what they make of text before.
+        Raise `NmtError` if their subword models or their text normalisation differ.
         """
-        place = choose_device(device)
-        vocabularies = [Vocabularies.load(run.subword) for run, _ in checkpoints]
-        for (run, checkpoint), other in zip(checkpoints, vocabularies, strict=True):
-            if load_meta(checkpoint).get("vocabularies") != other.fingerprint:
+        target_device = choose_device(device)
+        runs = [run for run, _ in checkpoints]
+        vocabularies = [Vocabularies.load(run.subword) for run in runs]
+        for (run, checkpoint), vocabulary in zip(checkpoints, vocabularies, strict=True):
+            if load_meta(checkpoint).get("vocabularies") != vocabulary.fingerprint:
                 raise NmtError(
-                    f"{run.subword} is not the subword model that {checkpoint} was trained with; copy the run folder "
-                    "again, whole"
+                    f"{run.subword} is not the subword model that {checkpoint} was trained with; copy the whole run "
+                    "folder again"
                 )
-            if other.fingerprint != vocabularies[0].fingerprint:
+            if vocabulary.fingerprint != vocabularies[0].fingerprint:
                 raise NmtError(
-                    f"{checkpoints[0][0].folder} and {run.folder} have different subword models; an ensemble needs "
-                    "runs that were trained from the same prepared data"
+                    f"{runs[0].folder} and {run.folder} have different subword models; an ensemble needs runs that "
+                    "were trained on the same prepared data"
                 )
-            check_alike(checkpoints[0][0], run)
-        arithmetic = choose_arithmetic(precision, place)
+            check_same_text(runs[0], run)
+        arithmetic = choose_arithmetic(precision, target_device)
+        configs = [load_run_config(run) for run in runs]
+        copies = [each.model.decoder.copy_source for each in configs]
         shortlister = None
-        copies_source = any(load_run_config(run).model.decoder.copy_source for run, _ in checkpoints)
-        if shortlist and copies_source:
-            raise NmtError("--shortlist does not go with model.decoder.copy_source, which may copy any word")
+        if shortlist and any(copies):
+            raise NmtError("shortlist must be 0 with model.decoder.copy_source, which may copy any word")
         if shortlist:
-            lexicon = Lexicon.load(checkpoints[0][0].lexicon, vocabularies[0])
-            shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(place)
-        models = [
-            prepare_for_search(
-                load_model(checkpoint, load_run_config(run), own.source.size, own.target.size, place), arithmetic, False
-            )
-            for (run, checkpoint), own in zip(checkpoints, vocabularies, strict=True)
-        ]
-        joined = models[0] if len(models) == 1 else Ensemble(models)
-        has_attention = all(model.has_attention for model in models)
-        data = load_run_config(checkpoints[0][0]).data
-        copies_words = all(load_run_config(run).model.decoder.copy_source for run, _ in checkpoints)
+            lexicon = Lexicon.load(runs[0].lexicon, vocabularies[0])
+            shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(target_device)
+        models = []
+        for (_, checkpoint), run_config, each in zip(checkpoints, configs, vocabularies, strict=True):
+            model = load_model(checkpoint, run_config, each.source.size, each.target.size, target_device)
+            models.append(prepare_for_search(model, arithmetic, False))
         return cls(
-            joined, vocabularies[0], data, place, arithmetic, shortlister, has_attention, copies_source, copies_words
+            models[0] if len(models) == 1 else Ensemble(models),
+            vocabularies[0],
+            configs[0].data,
+            target_device,
+            arithmetic,
+            shortlister,
+            has_attention=all(model.has_attention for model in models),
+            copies_source=any(copies),
+            copies_words=all(copies),
         )
 
     def translate(
         self,
-        lines: Iterable[str | Request],
-        settings: Settings,
+        lines: Iterable[str | InputLine],
+        options: SearchOptions,
         prefixes: Iterable[str] | None = None,
         live: bool = False,
         on_batch: OnBatch = lambda lines, tokens: None,
     ) -> Iterator[Translation]:
-        """Yield the translation of each line, in order; the arguments are those of `windows`."""
-        return itertools.chain.from_iterable(self.windows(lines, settings, prefixes, live, 0, on_batch))
+        """Yield the translation of each line, in order. The arguments are those of `windows`."""
+        return itertools.chain.from_iterable(self.windows(lines, options, prefixes, live, 0, on_batch))
 
     def windows(
         self,
-        lines: Iterable[str | Request],
-        settings: Settings,
+        lines: Iterable[str | InputLine],
+        options: SearchOptions,
         prefixes: Iterable[str] | None = None,
         live: bool = False,
         first: int = 0,
         on_batch: OnBatch = lambda lines, tokens: None,
     ) -> Iterator[Iterator[Translation]]:
-        """Yield the translations of the lines of a window, for each of the windows that are read and sorted by length.
+        """Yield, for each window of lines, an iterator over the translations of its lines.
 
-        With `live`, what has arrived is translated as soon as nothing more comes; else a window has `settings.window`
-        lines, or fewer of many characters, hypotheses and models, and none is read before the one before it is done.
-        `prefixes` are what each translation must begin with; `first` is the number of the first line.
+        With `live`, lines that have arrived are translated as soon as no more arrive. Otherwise a window has
+        `options.window` lines, or fewer if they have many characters, hypotheses or models. A window is read when the
+        one before it is translated. Each translation begins with its prefix of `prefixes`; `first` is the number of the
+        first line.
         """
-        asked = settings.search
-        if not self.has_attention and (asked.with_alignment or asked.coverage_penalty or settings.replace_unknown):
+        if not self.has_attention and (options.with_alignment or options.coverage_penalty or options.replace_unknown):
             raise NmtError(
-                "a model without attention (model.attention.score none) gives no alignments, replaces no unknown words "
-                "(--keep-unknown) and knows no coverage penalty"
+                "a model without attention (model.attention.score none) has no alignments: with_alignment and "
+                "replace_unknown must be false, and coverage_penalty must be 0"
             )
         if prefixes is not None and self._shortlister is not None:
-            raise NmtError("a translator with a shortlist takes no prefixes, which may be of any words")
+            raise NmtError("shortlist must be 0 with prefixes, which may contain any word")
         models = len(self._model.models) if isinstance(self._model, Ensemble) else 1
-        characters = max(1, MAX_CHARACTERS // (asked.hypotheses * models))  # so that one does not take too long
-        remaining = None if prefixes is None else iter(prefixes)
-        with_words = asked.with_alignment or settings.replace_unknown
+        characters = max(1, MAX_CHARACTERS // (options.num_hypotheses * models))  # limits the time that a window takes
+        unread_prefixes = None if prefixes is None else iter(prefixes)
+        with_words = options.with_alignment or options.replace_unknown
         number = first
-        for window in (live_windows if live else read_windows)(lines, settings.window, characters):
-            requests = [Request(line) if isinstance(line, str) else line for line in window]
-            if remaining is not None:
-                given = take_prefixes(remaining, len(window), number)
-                requests = [
-                    request if request.prefix else dataclasses.replace(request, prefix=prefix)
-                    for request, prefix in zip(requests, given, strict=True)
-                ]
-            elif self._shortlister is not None and any(request.prefix for request in requests):
-                line = number + [bool(request.prefix) for request in requests].index(True) + 1
-                raise NmtError(f"line {line:,}: a prefix may be of any words; give --shortlist 0")
-            read = self._reader.lines(requests, number, settings.tag, settings.max_source_tokens, with_words)
-            yield self._translate_window(read, settings, on_batch)
-            number += len(window)
+        for window in (live_windows if live else read_windows)(lines, options.window, characters):
+            inputs = [InputLine(line) if isinstance(line, str) else line for line in window]
+            if unread_prefixes is not None:
+                pairs = zip(inputs, read_prefixes(unread_prefixes, len(inputs), number), strict=True)
+                inputs = [line if line.prefix else dataclasses.replace(line, prefix=prefix) for line, prefix in pairs]
+            for i, line in enumerate(inputs, number + 1):
+                if line.prefix and self._shortlister is not None:
+                    raise NmtError(f"line {i:,}: shortlist must be 0 with a prefix, which may contain any word")
+            encoded = self._encoder.encode_lines(inputs, number, options.tag, options.max_source_tokens, with_words)
+            yield self._translate_window(encoded, options, on_batch)
+            number += len(inputs)
 
     def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
-        """Raise `NmtError` with the `remedy` for a line of the file `name` that needs a tag, where `tag` is empty."""
-        self._reader.check_tags(lines, tag, name, remedy)
+        """Raise `NmtError` with the `remedy` if `tag` is empty and a line of the file `name` needs a tag."""
+        self._encoder.check_tags(lines, tag, name, remedy)
 
     def count_tokens(self, lines: Sequence[str]) -> list[int]:
-        """Return how many source tokens each line has, as `Settings.max_source_tokens` counts them."""
-        return self._reader.count_tokens(lines)
+        """Return the source tokens of each line, as `SearchOptions.max_source_tokens` counts them."""
+        return self._encoder.count_tokens(lines)
 
     def log_probs(
         self,
@@ -252,86 +191,91 @@ class Translator:
     ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
         """Yield the pieces of each target, "</s>" last, and the natural log of their probabilities, in order.
 
-        `tag` is as in `Settings`, `live` as in `windows`. Sources are read whole, however long they are.
+        `tag` is as in `SearchOptions`, `live` as in `windows`. Long sources are not split.
         """
         first = 0
         windows = (live_windows if live else read_windows)(pairs, window, size=lambda pair: len(pair[0]) + len(pair[1]))
-        for some in windows:
-            sources, targets, unknown = self._reader.pairs(some, first, tag)
-            answers: list[tuple[float, ...]] = [()] * len(some)
-            order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
+        for window_pairs in windows:
+            sources, targets, oov_words = self._encoder.encode_pairs(window_pairs, first, tag)
+            scores: list[tuple[float, ...]] = [()] * len(window_pairs)
+            order = sorted(range(len(window_pairs)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
+            pending = list(cut_batches(order, sizes, tokens_per_batch))[::-1]
+            while pending:
+                batch = pending.pop()
+                try:
+                    source, target = (self._pad([side[i] for i in batch]) for side in (sources, targets))
+                    found = score_targets(self._model, *source, *target)
+                except (MemoryError, RuntimeError) as error:
+                    pending += halve_after_shortage(batch, error, f"pair {first + batch[0] + 1:,}", "shorten it")
+                    continue
+                for i, values in zip(batch, found, strict=True):
+                    scores[i] = values
+            for ids, words, values in zip(targets, oov_words, scores, strict=True):
+                yield [*self.vocabularies.target.pieces(ids, words), "</s>"], values
+            first += len(window_pairs)
 
-            def score(
-                rows: list[int], sources: list[list[int]] = sources, targets: list[list[int]] = targets
-            ) -> list[tuple[float, ...]]:
-                padded = [self._pad([side[i] for i in rows]) for side in (sources, targets)]
-                return score_targets(self._model, *padded[0], *padded[1])
-
-            def name(i: int, first: int = first) -> str:
-                return f"pair {first + i + 1:,}"
-
-            for batch in batches(order, sizes, tokens_per_batch):
-                for rows, scores in halve_on_out_of_memory(batch, score, name, "shorten it"):
-                    for i, values in zip(rows, scores, strict=True):
-                        answers[i] = values
-            vocabulary = self.vocabularies.target
-            for ids, copied, answer in zip(targets, unknown, answers, strict=True):
-                yield [*vocabulary.pieces(ids, copied), "</s>"], answer
-            first += len(some)
-
-    def _translate_window(self, lines: list[Line], settings: Settings, on_batch: OnBatch) -> Iterator[Translation]:
-        """Translate the parts of all lines in batches of similar length and join them again."""
+    def _translate_window(
+        self, lines: list[EncodedLine], options: SearchOptions, on_batch: OnBatch
+    ) -> Iterator[Translation]:
+        """Translate the parts of all lines in batches of similar length, and yield the translations of the lines."""
         parts = [(line, index) for line in lines for index in range(len(line.slices))]
-        ids = [line.part(index) for line, index in parts]
-        order = sorted(range(len(parts)), key=lambda i: len(ids[i]), reverse=True)
-        found: dict[tuple[int, int], list[Hypothesis]] = {}
-        with_alignment = settings.search.with_alignment or settings.replace_unknown
-        options = dataclasses.replace(
-            settings.search,
-            with_alignment=with_alignment,
-            with_spares=settings.is_distinct and settings.search.n_best > 1,
+        lengths = [len(line.part(index)) for line, index in parts]
+        order = sorted(range(len(parts)), key=lengths.__getitem__, reverse=True)
+        sizes = [(length + 1) * options.num_hypotheses for length in lengths]
+        pending = list(cut_batches(order, sizes, options.tokens_per_batch))[::-1]
+        search_options = options.changed(
+            with_alignment=options.with_alignment or options.replace_unknown,
+            return_all_finished=options.is_distinct and options.n_best > 1,
         )
-        sizes = [(len(part) + 1) * options.hypotheses for part in ids]
+        search = search_function(options)
+        found: dict[tuple[int, int], list[Hypothesis]] = {}
         missing = {line.number: len(line.slices) for line in lines}
         on_batch(sum(not line.slices for line in lines), 0)
-
-        def translate(rows: list[int]) -> list[list[Hypothesis]]:
-            source, lengths = self._pad([ids[i] for i in rows])
-            sentences = Sentences(
-                source,
-                lengths,
-                [int(settings.max_length_ratio * len(ids[i])) + settings.max_length_extra for i in rows],
-                [parts[i][0].prefix if parts[i][1] == 0 else [] for i in rows],
-                [(parts[i][0].number, parts[i][1]) for i in rows],
-                None if self._shortlister is None else self._shortlister(source),
-            )
-            return search(self._model, sentences, options)
-
-        for batch in batches(order, sizes, settings.tokens_per_batch):
-            for rows, answers in halve_on_out_of_memory(
-                batch, translate, lambda i: f"line {parts[i][0].number + 1:,}", BEAMS
-            ):
-                finished = 0
-                for i, hypotheses in zip(rows, answers, strict=True):
-                    line, index = parts[i]
-                    found[line.number, index] = hypotheses
-                    missing[line.number] -= 1
-                    finished += not missing[line.number]
-                on_batch(finished, sum(len(hypotheses[0].token_log_probs) for hypotheses in answers if hypotheses))
-        wanted = settings.search.with_alignment
+        while pending:
+            batch = pending.pop()
+            try:
+                hypotheses = search(self._model, self._search_batch([parts[i] for i in batch], options), search_options)
+            except (MemoryError, RuntimeError) as error:
+                name, remedy = f"line {parts[batch[0]][0].number + 1:,}", "shorten it, or lower beam_size or n_best"
+                pending += halve_after_shortage(batch, error, name, remedy)
+                continue
+            completed = 0
+            for i, of_part in zip(batch, hypotheses, strict=True):
+                line, index = parts[i]
+                found[line.number, index] = of_part
+                missing[line.number] -= 1
+                completed += not missing[line.number]
+            on_batch(completed, sum(len(of_part[0].token_log_probs) for of_part in hypotheses if of_part))
         for line in lines:
-            of_parts = [found[line.number, index] for index in range(len(line.slices))]
-            ranks = range(min(map(len, of_parts), default=0))
-            joined = (
-                self._joiner.join(line, [part[rank] for part in of_parts], wanted, settings.replace_unknown)
-                for rank in ranks
-            )
-            targets = take(joined, settings.search.n_best, settings.is_distinct)
-            yield Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY,), line.others)
+            yield self._build(line, [found[line.number, index] for index in range(len(line.slices))], options)
+
+    def _search_batch(self, parts: Sequence[tuple[EncodedLine, int]], options: SearchOptions) -> SearchBatch:
+        """Return a batch of parts of lines, each the line and the index of its part."""
+        ids = [line.part(index) for line, index in parts]
+        source, lengths = self._pad(ids)
+        return SearchBatch(
+            source,
+            lengths,
+            max_lengths=[int(options.max_length_ratio * len(each)) + options.max_length_extra for each in ids],
+            prefixes=[line.prefix_ids if index == 0 else [] for line, index in parts],
+            random_keys=[(line.number, index) for line, index in parts],
+            shortlist=None if self._shortlister is None else self._shortlister(source),
+        )
+
+    def _build(self, line: EncodedLine, hypotheses: list[list[Hypothesis]], options: SearchOptions) -> Translation:
+        """Return the translation of a line from the hypotheses of each of its parts, best first."""
+        builder, with_alignment, replaces = self._builder, options.with_alignment, options.replace_unknown
+        ranks = zip(*hypotheses, strict=False)  # only as many as each part has
+        targets = first_targets(
+            (builder.build(line, parts, with_alignment, replaces) for parts in ranks),
+            options.n_best,
+            options.is_distinct,
+        )
+        return Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY_TARGET,), line.other_keys)
 
     def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (B, S) ids with EOS, padded, and (B,) lengths, on the device."""
+        """Return the ids with EOS, padded, (B, S), and their lengths (B,), on the device."""
         table = np.full((len(ids), max(map(len, ids)) + 1), PAD, np.int64)
         for row, part in zip(table, ids, strict=True):
             row[: len(part)] = part

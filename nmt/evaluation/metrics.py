@@ -14,7 +14,7 @@ from nmt.data.languages import parse_language
 from nmt.errors import NmtError
 
 METRICS = ("bleu", "chrf", "chrf++", "ter")
-ALL = ("bleu", "chrf", "ter")
+DEFAULT_METRICS = ("bleu", "chrf", "ter")
 """The default metrics."""
 TOKENIZERS = tuple(BLEU.TOKENIZERS)
 SMOOTH_METHODS = tuple(BLEU.SMOOTH_DEFAULTS)
@@ -90,8 +90,8 @@ class SentenceScores:
 def default_tokenizer(language: str) -> str:
     """Return sacreBLEU's tokeniser for a language code (see `parse_language`).
 
-    Chinese script: zh. Japanese and Korean: MeCab (`pip install 'sacrebleu[ja]'`, `[ko]`), or char if it is not
-    installed. Other languages written without spaces: char. All others: 13a.
+    It is zh for Chinese script; ja-mecab or ko-mecab for Japanese and Korean, or char if MeCab is not installed
+    (`pip install 'sacrebleu[ja]'`, `[ko]`); char for other languages without spaces; 13a for all other languages.
     """
     parsed = parse_language(language)
     if parsed.script == "Hani":
@@ -161,7 +161,7 @@ def _downloads() -> Path:
 def corpus_scores(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    metrics: Sequence[str] = ALL,
+    metrics: Sequence[str] = DEFAULT_METRICS,
     scoring: Scoring = DEFAULTS,
 ) -> list[Score]:
     """Score a corpus against one or several reference translations, each as long as `hypotheses`.
@@ -181,7 +181,7 @@ def corpus_scores(
 def sentence_scores(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    metrics: Sequence[str] = ALL,
+    metrics: Sequence[str] = DEFAULT_METRICS,
     scoring: Scoring = DEFAULTS,
 ) -> list[SentenceScores]:
     """Score each sentence of a corpus separately, like `sacrebleu --sentence-level`; arguments as in

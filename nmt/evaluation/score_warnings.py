@@ -1,4 +1,4 @@
-"""Warn if text and metric do not fit: no spaces but a metric of words, or text that is already tokenised."""
+"""Warn about a word-based metric on text without spaces, and about text that is already tokenised."""
 
 import unicodedata
 from collections import Counter
@@ -8,7 +8,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.ter import TER
 
 from nmt.data.languages import parse_language, unspaced_script
-from nmt.evaluation.metrics import ALL, DEFAULTS, Named, Scoring, build, default_tokenizer
+from nmt.evaluation.metrics import DEFAULT_METRICS, DEFAULTS, Named, Scoring, build, default_tokenizer
 
 SAMPLE = 1000
 """Number of lines to sample, evenly spaced."""
@@ -56,7 +56,10 @@ def script_without_spaces(lines: Sequence[str], tokenize: Callable[[str], str]) 
 
 
 def score_warnings(
-    systems: Sequence[Named], references: Sequence[Named], metrics: Sequence[str] = ALL, scoring: Scoring = DEFAULTS
+    systems: Sequence[Named],
+    references: Sequence[Named],
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    scoring: Scoring = DEFAULTS,
 ) -> list[str]:
     """Return warnings about references without spaces and about hypotheses that are already tokenised."""
     found = []

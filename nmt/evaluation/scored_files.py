@@ -21,6 +21,11 @@ class ScoredText:
     references: list[Named]
     source: Sequence[str] | None = None
 
+    @property
+    def reference_lines(self) -> list[Sequence[str]]:
+        """The lines of each reference, without names."""
+        return [lines for _, lines in self.references]
+
 
 def read_texts(systems: Sequence[Path], references: Sequence[Path]) -> ScoredText:
     """Read one file per system and per reference; `STDIN` is standard input.

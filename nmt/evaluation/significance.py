@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sacrebleu.significance import PairedTest, Result
 
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import ALL, DEFAULTS, Named, Score, Scoring, build, check_lengths, trimmed
+from nmt.evaluation.metrics import DEFAULT_METRICS, DEFAULTS, Named, Score, Scoring, build, check_lengths, trimmed
 
 _SEED = "SACREBLEU_SEED"
 
@@ -38,7 +38,7 @@ class System:
 def paired_bootstrap(
     systems: Sequence[Named],
     references: Sequence[Sequence[str]],
-    metrics: Sequence[str] = ALL,
+    metrics: Sequence[str] = DEFAULT_METRICS,
     scoring: Scoring = DEFAULTS,
     samples: int = 1000,
     seed: int | None = None,

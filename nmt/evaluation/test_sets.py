@@ -1,31 +1,39 @@
-"""Translate a test set, compute loss, BLEU, chrF and TER, and save the result: the work of `nmt evaluate`."""
+"""Evaluate one test set: read it, translate it, and compute loss, BLEU, chrF and TER."""
 
-import dataclasses
 import hashlib
 import itertools
 import json
+import logging
 import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, Corpus
-from nmt.data.corpus import paths, read_pairs
-from nmt.data.lines import read_lines
-from nmt.decoding.progress import LongLines, Progress
-from nmt.decoding.translator import Settings, Translator
+from nmt.data.corpus import corpus_paths, read_pairs
+from nmt.data.lines import InvalidLines, read_lines
+from nmt.decoding.input_warnings import InputWarnings
+from nmt.decoding.progress import Progress
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Named, Score, Scoring, check_lengths, corpus_scores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json, parse_json
 
+logger = logging.getLogger(__name__)
 SAMPLES = 5
 FOLDER_REMEDY = "choose another folder with --output"
 DEFAULTS_OF_NEW_OPTIONS = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
 """Search options that saved results of older versions lack, with their defaults."""
+UNSAVED_OPTIONS = {
+    "tokens_per_batch", "window", "with_alignment", "return_all_finished", "distinct", "temperature", "top_k", "top_p",
+    "seed",
+}  # fmt: skip
+"""Search options that change no translation of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
         known = ", ".join(split_names(config))
         raise NmtError(f"no split '{name}' in the configuration of {config.name}; there are: {known} (see data.test)")
     key = "data.valid" if name == "valid" else f"data.test.{name}"
-    for path in paths(corpus):
+    for path in corpus_paths(corpus):
         if not path.exists():
             raise NmtError(
                 f"{path}: no such file; the path is {key} of {where or config.run / 'config.yaml'}, relative to the "
@@ -96,6 +104,12 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
                 "--source FILE --reference FILE"
             )
     return _of_corpus(name, corpus)
+
+
+def read_splits(config: Config, name: str | None, where: Path) -> list[Split]:
+    """Read the split `name`, all splits for "all", or the default split for None; see `read_split`."""
+    name = name or default_split(config)
+    return [read_split(config, each, where) for each in (split_names(config) if name == "all" else [name])]
 
 
 def split_names(config: Config) -> list[str]:
@@ -134,43 +148,42 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
 
 def evaluate(
     translator: Translator,
-    settings: Settings,
+    options: SearchOptions,
     split: Split,
     scoring: Scoring,
-    say: Callable[[str], None] | None = None,
-    usual_tokens: int | None = None,
+    typical_length: int | None = None,
 ) -> Evaluation:
     """Translate a split and score it.
 
-    `say` gets progress and warnings: about pairs that are too long for the loss, and about lines of more than
-    `usual_tokens` source tokens.
+    Log progress, and warnings about pairs that the loss leaves out because their source is too long and about lines
+    of more than `typical_length` source tokens.
     """
     sizes = translator.count_tokens(split.source)
-    is_whole = [size <= settings.max_source_tokens for size in sizes]
+    is_whole = [size <= options.max_source_tokens for size in sizes]
     pairs = itertools.compress(zip(split.source, split.references[0], strict=True), is_whole)
     left_out = len(is_whole) - sum(is_whole)
-    if left_out and say is not None:
+    if left_out:
         what = "the loss is without them" if any(is_whole) else "there is no loss, as no line is left"
-        say(
-            f"warning: {split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
-            f"{is_whole.index(False) + 1:,}) have more than {settings.max_source_tokens} source tokens "
+        logger.warning(
+            f"{split.name}: {left_out:,} of {len(is_whole):,} lines (the first is line "
+            f"{is_whole.index(False) + 1:,}) have more than {options.max_source_tokens} source tokens "
             f"(--max-source-tokens) and are cut when they are translated; {what}"
         )
     total, count = 0.0, 0
-    for _, values in translator.log_probs(pairs, settings.tokens_per_batch, split.tag):
+    for _, values in translator.log_probs(pairs, options.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
-    long = LongLines(say, usual_tokens, split.name)
+    warnings = InputWarnings(InvalidLines(split.name), typical_length)
     start = time.perf_counter()
     hypotheses, tokens = [], 0
-    with Progress(say, lambda lines: lines / len(is_whole), split.name) as progress:
-        asked = dataclasses.replace(settings, tag=split.tag)
-        for result in translator.translate(split.source, asked, on_batch=progress.advance):
+    with Progress(lambda lines: lines / len(is_whole), split.name) as progress:
+        search = options.changed(tag=split.tag)
+        for result in translator.translate(split.source, search, on_batch=progress.advance):
             hypotheses.append(result.targets[0].text)
             tokens += len(result.targets[0].token_log_probs)
-            long.see(result.number, sizes[result.number])
+            warnings.check(result.number, sizes[result.number])
     seconds = time.perf_counter() - start
-    long.finish()
+    warnings.finish()
     scores = corpus_scores(hypotheses, split.references, scoring=scoring)
     loss = total / max(1, count) if any(is_whole) or not left_out else None
     return Evaluation(split, tuple(hypotheses), loss, count, left_out, tuple(scores), seconds, tokens)
@@ -180,14 +193,13 @@ def as_dict(
     evaluation: Evaluation,
     models: Sequence[str],
     weights: Sequence[str],
-    settings: Settings,
-    shortlist: int,
+    options: SearchOptions,
     arithmetic: str,
 ) -> dict[str, Any]:
     """Return the result as it is printed as JSON and saved beside the hypotheses.
 
-    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `weights` are their checksums; `shortlist`
-    is as in `config.Decoding`; `arithmetic` is device and data type, e.g. `cpu bf16`.
+    `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `weights` are their checksums; `arithmetic`
+    is device and data type, e.g. `cpu bf16`.
     """
     split = evaluation.split
     rows = zip(split.source, evaluation.hypotheses, split.references[0], strict=True)
@@ -196,7 +208,7 @@ def as_dict(
         "files": list(split.files),
         "models": list(models),
         "weights": list(weights),
-        "search": {**search_settings(settings), "tag": split.tag, "shortlist": shortlist},
+        "search": search_settings(options) | {"tag": split.tag},
         "sentences": len(split.source),
         "loss": evaluation.loss,
         "perplexity": evaluation.perplexity,
@@ -211,15 +223,12 @@ def as_dict(
     }
 
 
-def search_settings(settings: Settings) -> dict[str, Any]:
+def search_settings(options: SearchOptions) -> dict[str, Any]:
     """Return the search options that can change a translation."""
-    values = {**dataclasses.asdict(settings.search), **dataclasses.asdict(settings)}
-    of_sampling = ("temperature", "top_k", "top_p", "seed")
-    for name in ("search", "tokens_per_batch", "window", "with_alignment", "with_spares", "distinct", *of_sampling):
-        del values[name]
-    if settings.search.method == "greedy":
+    values = options.model_dump(exclude=UNSAVED_OPTIONS)
+    if options.method == "greedy":
         values["beam_size"] = 1
-    if settings.search.method != "beam" or settings.search.beam_size == 1:
+    if options.method != "beam" or options.beam_size == 1:
         values["beam_prune"] = 0.0
     return values
 
@@ -241,7 +250,7 @@ def save(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
-    usual = {**search_settings(Settings.of(config)), "shortlist": config.decoding.shortlist}
+    usual = search_settings(SearchOptions.of(config))
     named = ("method", "beam_size", "tag", *(["beam_prune"] if search in ("greedy", "beam1") else []))
     other = {k: v for k, v in result["search"].items() if k not in named and v != usual[k]}
     if other:

@@ -1,4 +1,4 @@
-"""Where and in what arithmetic a model runs."""
+"""Choose the device (CPU or GPU) and the arithmetic (fp32, bf16 or int8) of a model."""
 
 import copy
 from typing import Literal, TypeVar
@@ -14,7 +14,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """Return the device; auto is the GPU where there is one. Raises `NmtError` where cuda is asked for and missing."""
+    """Return the device; auto is the GPU if there is one. Raise `NmtError` if cuda is requested but not available."""
     if name == "cuda" and not torch.cuda.is_available():
         raise NmtError(
             "--device cuda, or training.device: torch sees no GPU; choose cpu, or install a torch built for your GPU"
@@ -23,15 +23,15 @@ def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 
 def set_cudnn_precision(arithmetic: Arithmetic, device: torch.device) -> None:
-    """Let cuDNN compute in float32 where that is what was asked for: by default it rounds factors to 10 bits (TF32)."""
+    """Let cuDNN compute in float32 if `arithmetic` is fp32: by default it rounds factors to 10 bits (TF32)."""
     if device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = arithmetic != "fp32"
 
 
 def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
-    """Return in what matrix products run: auto takes bfloat16 where the hardware has the instructions.
+    """Return the arithmetic of matrix products; auto is bfloat16 if the hardware has instructions for it.
 
-    Raises `NmtError` where int8, which is for search on a processor, is asked of what cannot do it.
+    Raise `NmtError` if int8, which is for search on the CPU, is requested elsewhere or without oneDNN.
     """
     if precision == "int8" and (device.type != "cpu" or not hasattr(torch.ops.onednn, "qlinear_pointwise")):
         raise NmtError("--precision int8 needs --device cpu and a torch with oneDNN; use bf16 or fp32")
@@ -50,7 +50,7 @@ def has_bf16_lstm() -> bool:
 
 
 def check_trainable(arithmetic: Arithmetic, device: torch.device) -> None:
-    """Raise `NmtError` where a CPU cannot train in bfloat16: without AVX-512 oneDNN has no such LSTM."""
+    """Raise `NmtError` if the CPU cannot train in bfloat16: without AVX-512 oneDNN has no such LSTM."""
     if arithmetic == "bf16" and device.type == "cpu" and not has_bf16_lstm():
         raise NmtError(
             "training.precision bf16: this CPU has no AVX-512, which training in bfloat16 needs; set "
@@ -59,8 +59,8 @@ def check_trainable(arithmetic: Arithmetic, device: torch.device) -> None:
 
 
 def copy_network(model: Network) -> Network:
-    """Return a copy of `model` on its device, where the weights of each recurrent layer lie in one piece for cuDNN.
+    """Return a copy of `model` on its device.
 
-    A copy alone has them in pieces; moving it, be it nowhere, puts them together.
+    `.to()` re-flattens the weights of each recurrent layer for cuDNN, which deepcopy leaves scattered.
     """
     return copy.deepcopy(model).to(next(model.parameters()).device)

@@ -1,4 +1,4 @@
-"""The pointwise part of an LSTM cell in few kernels, forward and backward, and a fast tanh.
+"""Fused LSTM cell: the elementwise part of an LSTM step in few kernels, forward and backward, and a fast tanh.
 
 Axes: N rows, D width.
 """
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 FAST_TANH_MIN_ELEMENTS = 1 << 14
-"""Numbers from which on a faster kernel is worth three more calls."""
+"""Number of elements from which on the faster kernel is worth three more calls."""
 
 
 def fast_tanh(x: Tensor) -> Tensor:
     """Return tanh(x).
 
-    On a processor as 2 sigmoid(2x) - 1 where autograd does not watch: torch's tanh takes four times as long there.
+    On the CPU without gradients it is computed as 2 sigmoid(2x) - 1: torch's tanh takes four times as long there.
     """
     if (
         x.numel() < FAST_TANH_MIN_ELEMENTS
@@ -27,40 +27,48 @@ def fast_tanh(x: Tensor) -> Tensor:
     return (x * 2.0).sigmoid_().mul_(2.0).sub_(1.0)
 
 
-def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-    """Return h and c after, (N, D) each, of an LSTM's `gates` (N, 4D) and `c` (N, D), and what led there."""
-    candidate = fast_tanh(gates.chunk(4, dim=-1)[2])
-    opened = gates.sigmoid()
-    input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
-    after = torch.addcmul(forget_gate * c, input_gate, candidate)
-    squashed = fast_tanh(after)
-    return output_gate * squashed, after, opened, candidate, squashed
+def lstm_cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """Return h' and c', (N, D) each, from the inputs `gates` (N, 4D) of the gates i, f, g, o and from `c` (N, D)."""
+    if torch.is_grad_enabled():
+        fused: tuple[Tensor, Tensor] = _LSTMCell.apply(gates, c)  # type: ignore[no-untyped-call]
+        return fused
+    return _forward(gates, c)[:2]
 
 
-class LSTMCellFunction(torch.autograd.Function):
-    """What an LSTM does with its gates (N, 4D) and memory cells (N, D): few kernels forward, few back.
+def _forward(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return h' and c', and the tensors that the backward pass needs: sigmoid(gates), tanh of g, tanh(c')."""
+    g = fast_tanh(gates.chunk(4, dim=-1)[2])  # (N, D)
+    sigmoids = gates.sigmoid()  # (N, 4D); the third quarter is not used
+    i, f, _, o = sigmoids.chunk(4, dim=-1)  # (N, D) each
+    next_c = torch.addcmul(f * c, i, g)  # (N, D)
+    tanh_c = fast_tanh(next_c)  # (N, D)
+    return o * tanh_c, next_c, sigmoids, g, tanh_c
 
-    Back, with dh and dc' given: dc = dc' + dh o (1 - tanh(c')^2); before its sigmoid or tanh i has dc g i (1 - i),
-    f dc c f (1 - f), o dh tanh(c') o (1 - o) and g dc i (1 - g^2).
+
+class _LSTMCell(torch.autograd.Function):
+    """Backward pass of the LSTM cell in few kernels.
+
+    With the gradients dh' and dc' given, dc = dc' + dh' o (1 - tanh(c')^2). The gradients of the inputs of the gates
+    are dc g i (1 - i) for i, dc c f (1 - f) for f, dc i (1 - g^2) for g and dh' tanh(c') o (1 - o) for o.
     """
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        h, after, opened, candidate, squashed = lstm_cell(gates, c)
-        ctx.save_for_backward(opened, candidate, c, squashed)
-        return h, after
+        h, next_c, sigmoids, g, tanh_c = _forward(gates, c)
+        ctx.save_for_backward(sigmoids, g, c, tanh_c)
+        return h, next_c
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        opened, candidate, c, squashed = ctx.saved_tensors
-        input_gate, forget_gate, _, output_gate = opened.chunk(4, dim=-1)
-        h_gradient, c_gradient = gradients
-        c_gradient = torch.addcmul(c_gradient, h_gradient * output_gate, 1 - squashed * squashed)
-        outer = torch.empty_like(opened)
-        of_input, of_forget, of_candidate, of_output = outer.chunk(4, dim=-1)
-        torch.mul(c_gradient, candidate, out=of_input)
-        torch.mul(c_gradient, c, out=of_forget)
-        torch.mul(h_gradient, squashed, out=of_output)
-        outer.mul_(opened * (1 - opened))  # the quarter of g, empty as yet, is filled below
-        torch.mul(c_gradient * input_gate, 1 - candidate * candidate, out=of_candidate)
-        return outer, c_gradient * forget_gate
+        sigmoids, g, c, tanh_c = ctx.saved_tensors
+        i, f, _, o = sigmoids.chunk(4, dim=-1)
+        dh, dc = gradients
+        dc = torch.addcmul(dc, dh * o, 1 - tanh_c * tanh_c)
+        gate_gradients = torch.empty_like(sigmoids)  # (N, 4D)
+        di, df, dg, do = gate_gradients.chunk(4, dim=-1)  # (N, D) each
+        torch.mul(dc, g, out=di)
+        torch.mul(dc, c, out=df)
+        torch.mul(dh, tanh_c, out=do)
+        gate_gradients.mul_(sigmoids * (1 - sigmoids))  # also multiplies the quarter of g, which is written next
+        torch.mul(dc * i, 1 - g * g, out=dg)
+        return gate_gradients, dc * f

@@ -1,13 +1,13 @@
-"""Let OpenMP's threads spin while they wait, but only while no other program needs the cores.
+"""Reduce the busy-waiting of OpenMP threads while other programs use the CPU cores.
 
-Between two parallel pieces of work the threads of GNU OpenMP, which torch brings on Linux, spin for some milliseconds
-before they sleep. That is fastest on an idle machine. But while another program keeps a core busy, a thread that spins
-uses up its share of that core, and all work waits for it: training falls to a quarter of its speed and less.
+Between two parallel regions, the threads of GNU OpenMP (which torch uses on Linux) spin for some milliseconds before
+they sleep. That is fastest on an idle machine. But if another program keeps a core busy, a spinning thread uses up its
+share of that core, and all threads wait for it: training falls to a quarter of its speed and less.
 
 `SpinControl` measures how long the threads of this process wait for a core, as Linux counts it, and shortens the
-spinning while they do. GNU OpenMP documents the switch (GOMP_SPINCOUNT): if there are more OpenMP threads than cores,
-they spin 100 times and not 300,000 times. So an idle team of threads is added, and removed when the cores are free
-again. Neither changes any result. `scripts/benchmarks/contention.py` measures the effect.
+spinning while that time is long. GNU OpenMP documents how (GOMP_SPINCOUNT): with more OpenMP threads than cores,
+threads spin 100 times instead of 300,000 times. So `SpinControl` adds an idle team of threads, and removes it when the
+cores are free again. No result changes. `scripts/benchmarks/contention.py` measures the effect.
 """
 
 import ctypes
@@ -17,33 +17,36 @@ import threading
 import time
 from pathlib import Path
 
+from nmt.kernels.allocator import has_address_limit
+
 INTERVAL = 0.5
-"""Seconds between two looks at the waiting time."""
+"""Seconds between two measurements of the waiting time."""
 WAITING, FREE = 0.2, 0.08
-"""Shares of the time that threads wait for a core, added up: above the first spinning is shortened, below the second it
-is not any more. Alone on two cores a training waits for 0.06 of the time, beside a busy loop for 0.75."""
+"""Time that threads wait for a core, added up over the threads, as a share of the elapsed time. Above `WAITING`
+spinning is shortened, below `FREE` it is no longer shortened. Training on two idle cores has 0.06, beside a busy loop
+0.75."""
 CHOSEN_BY_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-"""Environment variables that decide the spinning; it is left alone if one is set."""
+"""Environment variables that set the spinning. If one of them is set, spinning is not changed."""
 _THREADS = Path("/proc/self/task")
 _MAPS = Path("/proc/self/maps")
 
 
 def waiting_seconds() -> float:
-    """Return how long the threads of this process have waited for a core so far, added up over those that live."""
+    """Return how long the living threads of this process have waited for a core so far, added up."""
     total = 0
     for thread in _THREADS.iterdir():
         try:
             total += int((thread / "schedstat").read_text().split()[1])
-        except (OSError, IndexError, ValueError):  # it has just ended
+        except (OSError, IndexError, ValueError):  # the thread has ended
             continue
     return total / 1e9
 
 
 class ExtraTeam:
-    """An idle team of OpenMP threads, so many that there are more threads than cores."""
+    """An idle team of OpenMP threads, with which there are more threads than cores."""
 
     def __init__(self, library: Path, threads: int) -> None:
-        """Start `threads`, the first of which is an ordinary thread, in the loaded OpenMP `library`."""
+        """Start `threads` in the loaded OpenMP `library`; the first of them is an ordinary Python thread."""
         self._end = threading.Event()
         self._library, self._count = library, threads
         self._thread = threading.Thread(target=self._run, name="nmt-extra-team", daemon=True)
@@ -63,7 +66,7 @@ class ExtraTeam:
 
 
 class SpinControl:
-    """Watches the waiting time of this process in a daemon thread, and shortens spinning while it is long."""
+    """Measure the waiting time of this process in a daemon thread, and shorten spinning while it is long."""
 
     def __init__(self, library: Path, threads: int) -> None:
         """Take the OpenMP `library` and the number of `threads` that the process computes with."""
@@ -77,11 +80,11 @@ class SpinControl:
         return self._team is not None
 
     def start(self) -> None:
-        """Watch until the process ends."""
+        """Start measuring, until the process ends."""
         threading.Thread(target=self._watch, name="nmt-spin-control", daemon=True).start()
 
     def judge(self, share: float) -> None:
-        """Shorten or lengthen spinning after an interval of which threads have waited a `share`."""
+        """Shorten or lengthen spinning after an interval in which threads waited for `share` of the time."""
         if self._team is None and share > WAITING:
             self._team = ExtraTeam(self._library, self._extra + 1)
         elif self._team is not None and share < FREE:
@@ -98,7 +101,7 @@ class SpinControl:
 
 
 def loaded_library() -> Path | None:
-    """Return the GNU OpenMP library that is loaded in this process; None if there is none."""
+    """Return the path of the GNU OpenMP library that this process has loaded; None if there is none."""
     for line in _MAPS.read_text(encoding="utf-8", errors="replace").split("\n"):
         _, slash, path = line.partition("/")
         if slash and Path(path).name.startswith("libgomp"):
@@ -110,17 +113,14 @@ _started = threading.Lock()
 
 
 def share_cores(threads: int) -> None:
-    """Start, once in a process, a `SpinControl` for the OpenMP `threads` of torch, where that is possible and of use.
+    """Start a `SpinControl` for the OpenMP `threads` of torch, once per process.
 
-    Nothing is done with one thread, if the user has chosen how to wait, without GNU OpenMP or Linux's counts, and where
-    address space is limited, as a thread that cannot start would end the process.
+    Do nothing with one thread, if the user has set the spinning, or without GNU OpenMP or Linux's counts. Do nothing
+    either if the address space is limited: an OpenMP thread that cannot start would end the process.
     """
     if threads < 2 or not sys.platform.startswith("linux") or any(name in os.environ for name in CHOSEN_BY_USER):
         return
-    import resource
-
-    is_limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
-    if is_limited or not (_THREADS / str(os.getpid()) / "schedstat").is_file():
+    if has_address_limit() or not (_THREADS / str(os.getpid()) / "schedstat").is_file():
         return
     library = loaded_library()
     if library is not None and _started.acquire(blocking=False):

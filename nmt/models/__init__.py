@@ -1,11 +1,17 @@
-"""From a batch to log-probabilities.
+"""The networks of the papers: embedding, recurrent cells, encoder, attention, decoders, Transformer, pointer-generator.
 
-To be read in this order: `seq2seq` (the whole), `state` (what encoder and decoder hand on), `embedding`, `cells` (one
-step), `recurrent` (a layer), `encoder`, `attention`, `decoder` (what all recurrent decoders have), `arrangements`
-(where the context goes: a class for each paper), `copying`, `transformer`; `dropout` where they use it.
+Read the modules in this order:
 
-What no paper has, for speed or safety, is to be passed over at first: `deferred` (weight gradients of a loop,
-computed after it), `ready` (a network laid out or quantised for search), `shortlist` (an output layer of few words),
-`device`, `loading` (weights in files), and `Precomputed` in `decoder`, which takes out of a loop over time what does
-not depend on the step before.
+1. `seq2seq`: the whole network, as training and search use it.
+2. `state`: the values that the encoder, the decoder and the search pass on.
+3. `embedding`, `dropout` and `linear`: the smallest parts.
+4. `cells` and `recurrent_layer`: LSTM, GRU and RNN, for one step and for a whole sequence.
+5. `encoder` and `attention`.
+6. `decoders.base`, then one decoder after the other: `plain` (Sutskever, Cho), `luong`, `gnmt`, `bahdanau`, `nematus`,
+   `rnmt_plus`.
+7. `pointer_generator` and `transformer`.
+
+Three modules are not from a paper: `inference` prepares a network for search, `shortlist` restricts the output layer,
+and `weights` saves and loads files. Faster code with the same result is in `nmt.kernels`; at first read its functions
+as what their names say (`linear`, `dot_products`, `weighted_sum`, `lstm_cell`).
 """

@@ -1,4 +1,7 @@
-"""Token ids to vectors. Axes: B sentences, T tokens, E embedding width, V vocabulary."""
+"""Embed token ids: scaled rows of an embedding table, with dropout.
+
+Axes: B sentences, T tokens, E embedding width, V vocabulary.
+"""
 
 from torch import Tensor, nn
 
@@ -9,12 +12,12 @@ from nmt.models.dropout import SequenceDropout, WordDropout
 
 
 class TokenEmbedding(nn.Module):
-    """Embeds token ids; the table may be shared with another embedding or with the output layer.
+    """Embeds token ids. The table may be shared with the other embedding or the output layer (`model.embedding.tie`).
 
-    A table that also suits an output layer has entries of about 1 / sqrt(E), which would leave the layers above almost
-    nothing to read at first: alignments would be found late, and with some seeds never. So vectors are `scale` times
-    their rows: the fourth root of E for recurrent networks (with the square root, each step of the optimizer moves what
-    they read too far), the square root for a Transformer, as positions are added (Vaswani 2017, section 3.4).
+    The entries of a table that also serves an output layer are about 1 / sqrt(E). With such small inputs a network
+    learns alignments late, and with some seeds never. So the rows are multiplied by `scale`: E^(1/4) for a recurrent
+    network, as with E^(1/2) each optimizer step changes the embeddings too much; E^(1/2) for a Transformer, which adds
+    positions (Vaswani 2017, section 3.4).
     """
 
     def __init__(self, table: nn.Embedding, dropout: Dropout, kind: Kind) -> None:
@@ -25,18 +28,18 @@ class TokenEmbedding(nn.Module):
         self.dropout = SequenceDropout(dropout.embedding, dropout.mask)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return the vectors (B, T, E) of `tokens` (B, T)."""
-        vectors: Tensor = self.dropout(self.word_dropout(self.table(tokens) * self.scale))
-        return vectors
+        """Return the embeddings (B, T, E) of `tokens` (B, T)."""
+        embedded: Tensor = self.dropout(self.word_dropout(self.table(tokens) * self.scale))  # (B, T, E)
+        return embedded
 
 
 def embedding_scale(size: int, kind: Kind) -> float:
-    """Return by what rows of a table of width `size` are multiplied."""
+    """Return the factor for the rows of a table of width `size`."""
     return float(size ** (0.5 if kind == "transformer" else 0.25))
 
 
 def embedding_table(vocabulary: int, size: int) -> nn.Embedding:
-    """Return a table (V, E) drawn from N(0, 1/E), which also suits an output layer."""
+    """Return a table (V, E) drawn from N(0, 1/E), as also suits an output layer."""
     table = nn.Embedding(vocabulary, size, padding_idx=PAD)
     nn.init.normal_(table.weight, std=size**-0.5)
     return table

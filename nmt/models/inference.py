@@ -1,4 +1,4 @@
-"""A network made ready for search: its weights in the arithmetic of the search, what a step multiplies by in one piece.
+"""Prepare a trained network for search: convert its weights to fp32, bf16 or int8, and pack its matrices.
 
 Axes: N rows, I input width, O output width.
 """
@@ -8,47 +8,45 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nmt.kernels.deferred_gradients import Linear
 from nmt.kernels.device import Arithmetic, choose_arithmetic, copy_network
 from nmt.kernels.int8 import Int8Product
 from nmt.kernels.packed import PackedProduct, can_pack
 from nmt.models.cells import Cell
+from nmt.models.linear import Linear
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.transformer import TransformerDecoderLayer
 
 
 @torch.no_grad()
-def prepare_for_search(
-    model: Seq2Seq, arithmetic: Arithmetic, is_copied: bool = True, is_packed: bool = True
-) -> Seq2Seq:
-    """Return a copy of `model` for search, which needs no autocast; the original stays as it is.
+def prepare_for_search(model: Seq2Seq, arithmetic: Arithmetic, copy: bool = True, pack: bool = True) -> Seq2Seq:
+    """Return a copy of `model` for search without autocast, or `model` itself, changed, if `copy` is False.
 
-    Without `is_copied` it is `model` itself that changes. Laying its matrices out, `is_packed`, pays over many batches;
-    what comes of it can be neither copied nor moved. With int8 the matrices of the decoder's step are quantised;
-    what reads the source is in bfloat16 where the processor has it, and all else is float32.
+    `pack` packs the matrices, which takes time and pays over many batches. A packed or quantised network can neither be
+    copied nor moved. With int8 the matrices of the decoder's step are quantised; the encoder and the attention keys are
+    bfloat16 if the CPU has instructions for it, and everything else is float32.
     """
-    made = (copy_network(model) if is_copied else model).eval().requires_grad_(False)
+    made = (copy_network(model) if copy else model).eval().requires_grad_(False)
     if arithmetic == "bf16":
         made.to(torch.bfloat16)
     output = made.output
     product: Callable[[Tensor, Tensor], nn.Module] = Linear.of
     if arithmetic == "int8":
         product = Int8Product.of
-    elif is_packed and can_pack(output.weight):
+    elif pack and can_pack(output.weight):
         product = PackedProduct
     products: list[tuple[nn.Module, str]] = []
     if made.decoder.readout is not None:
         products.append((made.decoder, "readout"))
     for part in list(made.decoder.modules()):
         if isinstance(part, Cell):
-            part.make_ready(product)
+            part.set_product(product)
         elif isinstance(part, TransformerDecoderLayer):
             products += part.products()
     for part, name in products:
         weights = getattr(part, name)
         part.add_module(name, product(weights.weight, weights.bias))
     if arithmetic == "int8":
-        made.add_module("output", Int8Product.of(output.weight, output.bias, made.readout_bound))
+        made.add_module("output", Int8Product.of(output.weight, output.bias, made.decoder.readout_bound))
         if choose_arithmetic("auto", output.weight.device) == "bf16":
             made.encoder.to(torch.bfloat16)
             for name, part in made.decoder.named_modules():

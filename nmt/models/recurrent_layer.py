@@ -1,40 +1,32 @@
-"""One recurrent layer in one direction: a whole sequence at once, or one step, over the same weights.
+"""A recurrent layer in one direction: over a whole sequence, or one step at a time with the same weights.
 
-Axes: B sentences, N rows, T steps, I input width, D width, G gates: 4D, of a plain RNN D.
+Axes: B sentences, N rows, T steps, I input width, J width of the input columns in use, D width, G gate inputs: 4D, or D
+for an RNN.
 """
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from nmt.kernels.deferred_gradients import deferred_gradients
-from nmt.models.cells import Cell, CellState, GateWeights
+from nmt.kernels.fused_rnn import FUSED_KERNELS, fused_dtype, mark_padding
+from nmt.models.cells import Cell, CellState, GateProduct
 
-FUSED: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-KERNELS: dict[str, Callable[..., Any]] = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}
-CELLS: dict[str, Callable[..., nn.RNNCellBase]] = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
-_SHUT = 1e4
-"""Its sigmoid is exactly 1, and that of its negative exactly 0."""
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence cuDNN about weights that lie in pieces, as they must where they are made anew."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
-        yield
+LAYER_MODULES: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+"""torch's modules that hold the weights of a fused layer."""
+CELL_MODULES: dict[str, Callable[..., nn.RNNCellBase]] = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}
+"""torch's modules that hold the weights of one cell."""
 
 
 class RecurrentLayer(Cell):
-    """A layer of cells, of which it is the first itself: so a plain layer's weights are named `network.*`.
+    """h_t = f(h_{t-1}, x_t), with one or several cells in each step.
 
-    `forward` is one fused call (oneDNN, cuDNN); `step` is the same arithmetic, one step at a time. With several
-    `transitions` a step goes through so many cells, of which the first alone reads the input (deep transition, Pascanu
-    2014). No fused call does that, nor normalised gates: `forward` is then a loop over `step`, and slower.
+    With `transitions: n` a step goes through n cells, of which only the first reads the input (deep transition, Pascanu
+    2014). The layer itself is the first cell, so the tensors of an ordinary layer are called `network.*` in
+    checkpoints; the other cells are called `further.*`. A layer with one cell and without gate normalisation runs over
+    a sequence in one fused call. Other layers loop over `step`, which is slower.
     """
 
     def __init__(
@@ -46,113 +38,90 @@ class RecurrentLayer(Cell):
         gate_norm: bool = False,
         weight_dropout: float = 0.0,
     ) -> None:
-        further = [Cell(cell, CELLS[cell](0, size), size, gate_norm, weight_dropout) for _ in range(transitions - 1)]
+        others = [
+            Cell(cell, CELL_MODULES[cell](0, size), size, gate_norm, weight_dropout) for _ in range(transitions - 1)
+        ]
         is_fused = transitions == 1 and input_size > 0 and not gate_norm
-        network = FUSED[cell](input_size, size, batch_first=True) if is_fused else CELLS[cell](input_size, size)
+        if is_fused:
+            network: nn.Module = LAYER_MODULES[cell](input_size, size, batch_first=True)
+        else:
+            network = CELL_MODULES[cell](input_size, size)
         super().__init__(cell, network, size, gate_norm, weight_dropout)
         self.is_fused = is_fused
-        self.further = cast("Sequence[Cell]", nn.ModuleList(further))
+        self.further = cast("Sequence[Cell]", nn.ModuleList(others))
 
-    def forward(self, x: Tensor, start: CellState | None = None) -> Tensor:
-        """Return the outputs (B, T, D) over `x` (B, T, I), from the state `start` or from zero."""
-        if not self.is_fused:
-            return self._states(x, start, with_cells=False)[0]
-        with self._type(x) as dtype:
-            state = None if start is None else tuple(part.to(dtype) for part in start)
-            if self.weight_dropout and self.training:
-                first = self._pack_state(state or (x.new_zeros(len(x), self.size, dtype=dtype),) * self.states)
-                output = self._fused(x.to(dtype), first, self.weights_in_use())[0]
-            else:
-                output = self.network(x.to(dtype), self._pack_state(state))[0]
-        return output
+    def forward(
+        self, x: Tensor, start: CellState | None = None, lengths: Tensor | None = None, with_cells: bool = False
+    ) -> tuple[Tensor, CellState]:
+        """Return the outputs (B, T, D) over `x` (B, T, I), and the state after the last real token of each sentence.
 
-    def forward_to_end(self, x: Tensor, lengths: Tensor, with_cells: bool = True) -> tuple[Tensor, CellState]:
-        """Return outputs (B, T, D) and the state after each sentence's last real token (`lengths`, (B,)).
-
-        Without `with_cells` the state of an LSTM is (h,) only, which costs nothing. The fused call gives memory cells
-        after the last step only. So padding is marked by an input of its own, which shuts the input gate and opens the
-        forget gate: the memory stays as the last real token left it.
+        `start` is the first state, zero by default. `lengths` (B,) counts the real tokens; without it the final state
+        is empty. Without `with_cells` the final state of an LSTM is (h,), which costs nothing.
         """
-        if not self.is_fused:
-            states = self._states(x, None, with_cells)
-            return states[0], tuple(last_real(part, lengths) for part in states)
-        if self.cell != "lstm" or not with_cells:
-            output = self(x)
-            return output, (last_real(output, lengths),)
-        input_weight, *others = self.weights_in_use()
-        is_padding = torch.arange(x.shape[1], device=x.device) >= lengths.unsqueeze(1)
-        x = torch.cat([x, is_padding.unsqueeze(2).to(x.dtype)], dim=-1)
-        mark = input_weight.new_zeros(4, self.size, 1)
-        mark[0], mark[1] = -_SHUT, _SHUT
-        weights = [torch.cat([input_weight, mark.flatten(0, 1)], dim=1), *others]
-        zero = x.new_zeros(1, len(x), self.size)
-        with self._type(x) as dtype:
-            output, _, c = self._fused(x.to(dtype), (zero.to(dtype), zero.to(dtype)), weights)
-        return output, (last_real(output, lengths), c[0])
+        state = start or (x.new_zeros(len(x), self.size),) * self.state_count  # (B, D) each
+        with_cells = with_cells and self.cell == "lstm"
+        cells: list[Tensor] = []
+        if self.is_fused:
+            weights: Sequence[Tensor] = self.dropped_weights()
+            if with_cells and lengths is not None:
+                x, weights = mark_padding(x, lengths, weights)
+            with fused_dtype(x, weights[0]) as dtype:
+                parts = tuple(part.to(dtype).unsqueeze(0).contiguous() for part in state)  # (1, B, D) each
+                first = parts if self.cell == "lstm" else parts[0]
+                if weights[0] is self.weights[0] and weights[1] is self.weights[1]:
+                    output, last = self.network(x.to(dtype), first)  # (B, T, D), (1, B, D) each
+                else:  # has_biases, num_layers, dropout, train, bidirectional, batch_first
+                    options = True, 1, 0.0, self.training, False, True
+                    output, *last = FUSED_KERNELS[self.cell](x.to(dtype), first, weights, *options)
+            cells = [last[1][0]] if with_cells else []  # (B, D)
+        else:
+            states = []
+            with deferred_gradients():
+                products = self.gate_products(x.shape[-1])
+                for projected in self.project_input(x).unbind(1):  # (B, G)
+                    state = self.step([], state, products, projected)
+                    states.append(state if with_cells else state[:1])
+            # (B, T, D) each
+            output, *others = (torch.stack(each, dim=1).to(x.dtype) for each in zip(*states, strict=True))
+            cells = [] if lengths is None else [last_real(other, lengths) for other in others]  # (B, D)
+        return output, () if lengths is None else (last_real(output, lengths), *cells)
 
-    def _fused(self, x: Tensor, state: Any, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return outputs, last h and, of an LSTM, last c of the fused call with `weights` in place of the layer's."""
-        # has_biases, num_layers, dropout, train, bidirectional, batch_first
-        further = True, 1, 0.0, self.training, False, True
-        with _quiet():
-            found: tuple[Tensor, ...] = KERNELS[self.cell](x, state, weights, *further)
-        return found
-
-    def _states(self, x: Tensor, start: CellState | None, with_cells: bool) -> CellState:
-        """Return the states after each step over `x` (B, T, I), (B, T, D) each; of an LSTM both if `with_cells`."""
-        state = start or (x.new_zeros(len(x), self.size),) * self.states
-        nothing = x.new_empty(len(x), 0)
-        weights = self.all_gate_weights(slice(x.shape[-1], None))
-        states = []
-        with deferred_gradients():
-            for projected in self.project_input(x, slice(None)).unbind(1):
-                _, state = self.step(nothing, state, weights, projected)
-                states.append(state if with_cells else state[:1])
-        return tuple(torch.stack(parts, dim=1).to(x.dtype) for parts in zip(*states, strict=True))
-
-    def all_gate_weights(self, columns: slice = slice(None)) -> list[GateWeights]:
-        """Return what makes the gates of each cell of a step, the input of which has those `columns` only."""
-        return [self.gate_weights(columns), *(cell.gate_weights() for cell in self.further)]
+    def gate_products(self, first_column: int = 0) -> list[GateProduct]:
+        """Return the products of all cells for a loop over `step` with inputs of the columns from `first_column` on."""
+        return [self.gate_product(first_column), *(cell.gate_product() for cell in self.further)]
 
     def step(
-        self, x: Tensor, state: CellState, weights: list[GateWeights] | None = None, projected: Tensor | None = None
-    ) -> tuple[Tensor, CellState]:
-        """Return the output (N, D) and next state from `state` and the input `x` (N, I).
+        self,
+        inputs: list[Tensor],
+        state: CellState,
+        products: list[GateProduct] | None = None,
+        projected: Tensor | None = None,
+    ) -> CellState:
+        """Return the next state from `state` and the input x (N, I), the concatenation of `inputs`. The output is h'.
 
-        In a loop, `weights` come ready, and may be those of some columns, `x`; `projected` (N, G) is of the others.
+        In a loop, `products` are computed in advance. They may be for the last columns of the input only, which are
+        then `inputs`; `projected` (N, G) is `project_input` of the other columns.
         """
-        state = self.advance(x, state, weights[0] if weights else None, projected)
-        for number, cell in enumerate(self.further, 1):
-            state = cell.advance(x[:, :0], state, weights[number] if weights else None)
-        return state[0], state
-
-    @contextmanager
-    def _type(self, x: Tensor) -> Iterator[torch.dtype]:
-        """Give the type for the input `x` of a fused call, within which autocast does what is right for it.
-
-        On a GPU autocast would run it in float16, whatever it is set to; there it runs in the type of its weights.
-        """
-        if x.device.type == "cuda":
-            with torch.autocast("cuda", enabled=False):
-                yield self.weights[0].dtype
-        else:
-            yield x.dtype
-
-    def _pack_state(self, state: CellState | None) -> Tensor | tuple[Tensor, Tensor] | None:
-        if state is None:
-            return None
-        stacked = [part.unsqueeze(0).contiguous() for part in state]
-        return (stacked[0], stacked[1]) if self.cell == "lstm" else stacked[0]
+        for number, cell in enumerate((self, *self.further)):
+            function, norm_bias = cell.step_product() if products is None else products[number]
+            parts = [*inputs, state[0]]
+            x = torch.cat([part.to(parts[0].dtype) for part in parts], dim=-1)  # (N, J + D)
+            gates = function(x)  # (N, G)
+            if projected is not None:
+                gates, projected = gates + projected, None
+            state = cell.update(gates, norm_bias, state)
+            inputs = []
+        return state
 
 
 def reverse(x: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse the real tokens of each sentence of `x` (B, T, I); padding (from `lengths`, (B,)) stays at the end."""
+    """Reverse the real tokens of each sentence of `x` (B, T, I); padding after `lengths` (B,) stays at the end."""
     position = torch.arange(x.shape[1], device=x.device).unsqueeze(0)  # (1, T)
     mirrored = lengths.unsqueeze(1) - 1 - position  # (B, T)
-    index = torch.where(mirrored >= 0, mirrored, position)
-    return x.gather(1, index.unsqueeze(2).expand_as(x))
+    index = torch.where(mirrored >= 0, mirrored, position).unsqueeze(2)  # (B, T, 1)
+    return x.gather(1, index.expand_as(x))  # (B, T, I)
 
 
 def last_real(x: Tensor, lengths: Tensor) -> Tensor:
-    """Return each sentence's vector at its last real token: (B, I) from `x` (B, T, I) and `lengths` (B,)."""
+    """Return the vector (B, I) of each sentence at its last real token, from `x` (B, T, I) and `lengths` (B,)."""
     return x[torch.arange(len(x), device=x.device), lengths - 1]

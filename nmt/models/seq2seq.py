@@ -1,7 +1,7 @@
-"""The whole network: what training calls (`forward`) and what search sees (`encode`, `start`, `step`).
+"""The whole network: `forward` for training; `encode`, `start` and `step` for search.
 
-Axes: B sentences, K beams, N hypotheses (`state`), S source tokens, T target tokens, E embedding width, R readout
-width, V target vocabulary, U target tokens allowed.
+Axes: B sentences, N hypotheses (see `state`), S source tokens, T target tokens, E embedding width, R readout width,
+V target vocabulary, U target tokens of a shortlist.
 """
 
 import dataclasses
@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from nmt.config import Model
 from nmt.data.token_ids import UNK
-from nmt.kernels.deferred_gradients import Linear, cast_once
+from nmt.kernels.batched_products import cast_for_batched_matmul
+from nmt.models.cells import CellState
 from nmt.models.decoders import DECODERS
 from nmt.models.decoders.base import Decoder
 from nmt.models.dropout import SequenceDropout
 from nmt.models.embedding import TokenEmbedding, embedding_table
 from nmt.models.encoder import Encoder, summarize
+from nmt.models.linear import Linear
 from nmt.models.pointer_generator import CopyGate
 from nmt.models.shortlist import Shortlist
 from nmt.models.state import DecoderState, Memory, StepOutput
@@ -26,16 +28,17 @@ from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
 @dataclass(frozen=True)
 class Unrolled:
-    """What all steps of B sentences give."""
+    """Outputs of all steps for B sentences."""
 
     readout: Tensor
-    """(B, T, R) what the output layer reads."""
+    """(B, T, R) input of the output layer."""
     alignment: Tensor
     """(B, T, S) attention over the source."""
 
 
 class Seq2Seq(nn.Module):
-    """Encoder, attention, decoder and output layer as `config.Model` composes them."""
+    """p(y_t | y_1, …, y_{t-1}, x) = softmax(W r_t + b) for the readout r_t of the decoder (`config.Model`,
+    `model:`)."""
 
     def __init__(self, config: Model, source_size: int, target_size: int) -> None:
         """Build a network for vocabularies of `source_size` and `target_size` entries."""
@@ -63,8 +66,6 @@ class Seq2Seq(nn.Module):
         self.summary_kind = config.encoder.summary
         self.has_attention = config.has_attention
         self.has_coverage = config.attention.coverage
-        # |readout| is known after tanh: int8 then needs no scale for each row (`ready.Int8Product`)
-        self.readout_bound = 1.0 if config.decoder.readout in ("tanh", "deep") and not config.is_transformer else None
         self.output = Linear(config.readout_size, target_size)
         if config.embedding.tie == "none" or target_table is None:
             nn.init.normal_(self.output.weight, std=config.readout_size**-0.5)
@@ -74,54 +75,69 @@ class Seq2Seq(nn.Module):
         self.copy_gate = CopyGate(config.readout_size) if config.decoder.copy_source else None
         self.dropout = SequenceDropout(config.dropout.output, config.dropout.mask)
 
-    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
-        """Read `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens.
+    def forward(self, source: Tensor, lengths: Tensor, previous: Tensor) -> Unrolled:
+        """Return readouts and alignments for the `previous` target tokens (B, T), BOS first.
 
-        With copying there may be ids past the vocabulary's, which are read as UNK and copied as they are.
+        `source` and `lengths` are those of `encode`. `self.output` makes logits (B, T, V) of the readouts.
         """
-        embedded = self.source_embedding(self._entries(source))
-        states, final = self.encoder(embedded.to(next(self.encoder.parameters()).dtype), lengths)
-        is_real = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
-        summary = summarize(self.summary_kind, states, final, lengths)
-        # For search only: in training it would wait for the GPU.
-        copies_words = self.copy_gate is not None and not self.training
-        further = max(0, int(source.max()) + 1 - self.vocabulary) if copies_words else 0
-        return Memory(cast_once(states), self.decoder.keys(states), is_real, final, summary, source, further)
+        embedded = self._embed_target(previous)  # (B, T, E)
+        states, final = self.encoder(self._embed_source(source), lengths)  # (B, S, M), (B, M) each
+        memory = self._remember(source, lengths, states, final)
+        output, context, alignment = self.decoder.unroll(embedded, memory)  # (B, T, …) each
+        return Unrolled(self.dropout(self.decoder.read_out(output, context, embedded)), alignment)
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+        """Encode `source` (B, S), ids with EOS, padded; `lengths` (B,) counts the real tokens.
+
+        With copying, ids from V on are encoded as UNK and copied as they are.
+        """
+        states, final = self.encoder(self._embed_source(source), lengths)  # (B, S, M), (B, M) each
+        return self._remember(source, lengths, states, final)
 
     def restrict(self, memory: Memory, tokens: Tensor, is_allowed: Tensor) -> Memory:
-        """Return `memory` for generating only target `tokens` (U,), of which each sentence `is_allowed` (B, U) some."""
-        return dataclasses.replace(memory, shortlist=Shortlist(tokens, is_allowed, self.output.columns(tokens)))
+        """Return `memory` restricted to target `tokens` (U,); `is_allowed` (B, U) are those of each sentence."""
+        return dataclasses.replace(memory, shortlist=Shortlist(tokens, is_allowed, self.output.select_outputs(tokens)))
 
-    def forward(self, source: Tensor, lengths: Tensor, previous: Tensor) -> Unrolled:
-        """Return readouts and alignments for the `previous` tokens (B, T), BOS first; `self.output` makes logits."""
-        readout, alignment = self.decoder.unroll(self._embed(previous), self.encode(source, lengths))
-        return Unrolled(self.dropout(readout), alignment)
-
-    def start(self, memory: Memory, beams: int) -> DecoderState:
-        """Return the state of `beams` empty hypotheses a sentence, B * K rows, those of a sentence together."""
-        return self.decoder.start(memory, beams).to(self.source_embedding.table.weight.dtype)
+    def start(self, memory: Memory, width: int) -> DecoderState:
+        """Return the state of `width` empty hypotheses per sentence, B * K rows, those of a sentence adjacent."""
+        return self.decoder.start(memory, width).to(self.source_embedding.table.weight.dtype)
 
     def step(self, token: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, StepOutput]:
-        """Read the previous `token` (N,), BOS first, and predict the next of the hypotheses that `memory` is for."""
-        state, readout, alignment = self.decoder.step(self._embed(token.unsqueeze(1)).squeeze(1), state, memory)
+        """Read the previous `token` (N,), BOS first, of the hypotheses that `memory` is for, and predict the next."""
+        embedded = self._embed_target(token.unsqueeze(1)).squeeze(1)  # (N, E)
+        state, output, context, alignment = self.decoder.step(embedded, state, memory)
+        readout = self.decoder.read_out(output, context, embedded)  # (N, R)
         shortlist = memory.shortlist
         if shortlist is None:
-            logits = self.output(readout).float()
+            logits = self.output(readout).float()  # (N, V)
             if self.copy_gate is not None:
-                copies = memory.of_hypotheses(memory.source, len(logits))
-                logits = self.copy_gate.mix(logits, readout, alignment, copies, memory.further)
+                source = memory.repeat(memory.source, len(logits))  # (N, S)
+                logits = self.copy_gate.mix(logits, readout, alignment, source, memory.extra_words)  # (N, V + X)
             return state, StepOutput(logits, alignment)
-        logits = shortlist.output(readout).float()
-        logits = logits.masked_fill(~memory.of_hypotheses(shortlist.is_allowed, len(logits)), -torch.inf)
+        logits = shortlist.output(readout).float()  # (N, U)
+        logits = logits.masked_fill(~memory.repeat(shortlist.is_allowed, len(logits)), -torch.inf)
         return state, StepOutput(logits, alignment, shortlist.tokens)
 
-    def _entries(self, tokens: Tensor) -> Tensor:
-        """Return `tokens` with UNK in place of what only copying knows."""
+    def _remember(self, source: Tensor, lengths: Tensor, states: Tensor, final: tuple[CellState, ...]) -> Memory:
+        is_real = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)  # (B, S)
+        summary = summarize(self.summary_kind, states, final, lengths)  # (B, M)
+        # Training does not need `extra_words`, and would wait for the GPU.
+        copies_words = self.copy_gate is not None and not self.training
+        extra_words = max(0, int(source.max()) + 1 - self.vocabulary) if copies_words else 0
+        keys = self.decoder.keys(states)
+        return Memory(cast_for_batched_matmul(states), keys, is_real, final, summary, source, extra_words)
+
+    def _replace_extra_words(self, tokens: Tensor) -> Tensor:
         return tokens if self.copy_gate is None else tokens.where(tokens < self.vocabulary, UNK)
 
-    def _embed(self, previous: Tensor) -> Tensor:
-        """Return what the decoder reads of `previous` tokens (N, T): (N, T, E), of width 0 without feedback."""
+    def _embed_source(self, source: Tensor) -> Tensor:
+        """Return the embeddings (B, S, E) of `source` (B, S) in the dtype of the encoder."""
+        embedded: Tensor = self.source_embedding(self._replace_extra_words(source))
+        return embedded.to(next(self.encoder.parameters()).dtype)
+
+    def _embed_target(self, previous: Tensor) -> Tensor:
+        """Return the embeddings (N, T, E) of `previous` tokens (N, T); E = 0 with `model.decoder.feedback: false`."""
         if self.target_embedding is None:
-            return self.source_embedding.table.weight.new_empty(*previous.shape, 0)
-        embedded: Tensor = self.target_embedding(self._entries(previous))
-        return embedded[..., : self.read_size]
+            return self.source_embedding.table.weight.new_empty(*previous.shape, 0)  # (N, T, 0)
+        embedded: Tensor = self.target_embedding(self._replace_extra_words(previous))
+        return embedded[..., : self.read_size]  # (N, T, E)

@@ -1,7 +1,7 @@
-"""The output layer over a few target tokens: those that a lexicon finds for the sentences of a batch.
+"""Shortlists: restrict the output layer to the target tokens that a lexicon finds for the source sentences of a batch.
 
-Axes: B sentences, N hypotheses, S source tokens, R readout width, V source vocabulary, W target vocabulary, U target
-tokens of the batch.
+Axes: B sentences, N hypotheses, S source tokens, R readout width, V source vocabulary, W target vocabulary, L
+candidates of a source token, U target tokens of the batch.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from nmt.data.token_ids import BOS, EOS, PAD, UNK
 
 @dataclass(frozen=True)
 class Shortlist:
-    """What a batch may generate."""
+    """The target tokens that the sentences of a batch may generate."""
 
     tokens: Tensor
     """(U,) int64 target ids, ascending; PAD, UNK, BOS and EOS are the first four."""
     is_allowed: Tensor
-    """(B, U) bool, True on the tokens that the lexicon finds for the sentence itself, whatever its neighbours are."""
+    """(B, U) bool, True on the tokens that the lexicon finds for the sentence itself."""
     output: nn.Module
-    """Makes the logits (N, U) of readouts (N, R)."""
+    """Returns the logits (N, U) of readouts (N, R)."""
 
     def select(self, rows: Tensor) -> "Shortlist":
         """Return the shortlist of the sentences `rows`."""
@@ -30,20 +30,20 @@ class Shortlist:
 
 
 class Shortlister(nn.Module):
-    """Finds the target tokens of a source."""
+    """Find the target tokens for source sentences."""
 
     def __init__(self, lexicon: Lexicon, size: int, target_size: int) -> None:
-        """Keep the `size` best candidates of each source token."""
+        """Use the `size` best candidates of each source token."""
         super().__init__()
-        self.candidates = nn.Buffer(torch.from_numpy(lexicon.candidates[:, :size]).long())  # (V, size)
+        self.candidates = nn.Buffer(torch.from_numpy(lexicon.candidates[:, :size]).long())  # (V, L)
         always = torch.tensor([PAD, UNK, BOS, EOS])
         self.always = nn.Buffer(torch.cat([always, torch.from_numpy(lexicon.common).long()]))
         self.target_size = target_size
 
     def forward(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Return `Shortlist.tokens` and `Shortlist.is_allowed` for `source` (B, S)."""
-        table = torch.zeros(len(source), self.target_size, dtype=torch.bool, device=source.device)  # (B, W)
-        table.scatter_(1, self.candidates[source].flatten(1), True)
-        table[:, self.always] = True
-        tokens = table.any(0).nonzero().squeeze(1)
-        return tokens, table[:, tokens]
+        is_allowed = torch.zeros(len(source), self.target_size, dtype=torch.bool, device=source.device)  # (B, W)
+        is_allowed.scatter_(1, self.candidates[source].flatten(1), True)
+        is_allowed[:, self.always] = True
+        tokens = is_allowed.any(0).nonzero().squeeze(1)  # (U,)
+        return tokens, is_allowed[:, tokens]

@@ -1,14 +1,14 @@
-"""A network's weights in a file, and a network from them.
+"""Save and load the weights of a network as a safetensors file, and load a network from a checkpoint folder.
 
-Not by safetensors' own functions for networks, which refuse weights that lie in one piece of memory, as cuDNN wants
-those of a recurrent layer on a GPU.
+safetensors has functions for whole networks, but these reject weights that share one block of memory, as the weights of
+a recurrent layer do for cuDNN on a GPU.
 """
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -20,43 +20,51 @@ from nmt.storage import checksums
 from nmt.storage.json_text import parse_json
 
 FORMAT = 3
-"""What the weights of a checkpoint mean: 2 and 3 scale embeddings as the network reads them."""
+"""Version of the meaning of the weights in a checkpoint. From version 2 on, embeddings are scaled when looked up."""
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the weights of `model` to the safetensors file `path`, those that have several names under the first."""
-    save_file({names[0]: weight.detach().cpu().contiguous() for names, weight in _named(model)}, path)
+    """Write the weights of `model` to the safetensors file `path`; a shared weight has its first name there."""
+    save_file({names[0]: weight.detach().cpu().contiguous() for names, weight in _unique_weights(model)}, path)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Fill `model` from the safetensors file `path`; every weight must be there, whole, and fit, and no other."""
-    found = load_tensors(path)
-    places = _places(model, {name: tuple(tensor.shape) for name, tensor in found.items()}, path)
-    with torch.no_grad():
-        for name, weight in places:
-            weight.copy_(found[name])
+    """Copy the weights in the safetensors file `path` into `model`.
 
-
-def _places(model: nn.Module, shapes: dict[str, tuple[int, ...]], path: Path) -> list[tuple[str, Tensor]]:
-    """Return each weight of `model` after its name in the file `path`, which holds tensors of these `shapes`.
-
-    Raises `NmtError` where one is missing or of another shape, or there is what the network has not.
+    Raise `NmtError` if the file is damaged, or if it does not have exactly the weights of `model`. Then `model` is not
+    changed.
     """
-    places = []
-    for names, weight in _named(model):
-        name = next((name for name in names if name in shapes), None)
+    _copy_weights(load_tensors(path), model, path)
+
+
+@torch.no_grad()
+def _copy_weights(tensors: dict[str, Tensor], model: nn.Module, path: Path) -> None:
+    for tensor, weight in _match(tensors, model, path):
+        weight.copy_(tensor)
+
+
+def _match(tensors: dict[str, Tensor], model: nn.Module, path: Path) -> list[tuple[Tensor, Tensor]]:
+    """Return the tensor of the file `path` for each weight of `model`, and the weight.
+
+    Raise `NmtError` if a tensor is missing, unexpected or of another shape.
+    """
+    misfit = f"{path}: does not fit the configuration:"
+    matches = []
+    for names, weight in _unique_weights(model):
+        name = next((name for name in names if name in tensors), None)
         if name is None:
-            raise _misfit(path, f"{names[0]} is not there")
-        if shapes[name] != weight.shape:
-            raise _misfit(path, f"{name} is {shapes[name]}, not {tuple(weight.shape)}")
-        places.append((name, weight))
-    if further := shapes.keys() - model.state_dict().keys():
-        raise _misfit(path, f"{min(further)} is of no use in it")
-    return places
+            raise NmtError(f"{misfit} tensor {names[0]} is missing")
+        shape, expected = tuple(tensors[name].shape), tuple(weight.shape)
+        if shape != expected:
+            raise NmtError(f"{misfit} tensor {name} has shape {shape}, not {expected}")
+        matches.append((tensors[name], weight))
+    if unexpected := tensors.keys() - model.state_dict().keys():
+        raise NmtError(f"{misfit} unexpected tensor {min(unexpected)}")
+    return matches
 
 
-def _named(model: nn.Module) -> list[tuple[list[str], Tensor]]:
-    """Return each weight of `model` once, after all its names."""
+def _unique_weights(model: nn.Module) -> list[tuple[list[str], Tensor]]:
+    """Return each weight of `model` once, with all its names; a shared weight has several."""
     found: dict[int, tuple[list[str], Tensor]] = {}
     for name, weight in model.state_dict(keep_vars=True).items():
         found.setdefault(id(weight), ([], weight))[0].append(name)
@@ -65,23 +73,23 @@ def _named(model: nn.Module) -> list[tuple[list[str], Tensor]]:
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of the safetensors file `path`."""
-    checksums.check(path)
+    checksums.verify_file(path)
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise checksums.damaged(path, str(error)) from None
+        raise checksums.corruption_error(path, str(error)) from None
     return tensors
 
 
 def load_meta(checkpoint: Path) -> dict[str, Any]:
-    """Return what `meta.json` says of a checkpoint: step, vocabulary fingerprint and sizes.
+    """Return the content of a checkpoint's `meta.json`: step, vocabulary fingerprint and sizes.
 
-    Raises `NmtError` for a checkpoint of a version whose weights had another meaning.
+    Raise `NmtError` if the checkpoint has another `FORMAT`.
     """
     meta = load_json(checkpoint / "meta.json")
     if meta.get("format") != FORMAT:
         raise NmtError(
-            f"{checkpoint}: of format {meta.get('format', 1)}, and this version of nmt reads format {FORMAT}; "
+            f"{checkpoint}: has format {meta.get('format', 1)}, but this version of nmt reads format {FORMAT}; "
             "translate with the version that trained it, or train again"
         )
     return meta
@@ -89,51 +97,38 @@ def load_meta(checkpoint: Path) -> dict[str, Any]:
 
 def load_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file of a checkpoint."""
-    checksums.check(path)
+    checksums.verify_file(path)
     try:
         values = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise checksums.damaged(path, str(error)) from None
+        raise checksums.corruption_error(path, str(error)) from None
     if not isinstance(values, dict):
-        raise checksums.damaged(path, "not a JSON object")
+        raise checksums.corruption_error(path, "not a JSON object")
     return values
 
 
 def load_model(checkpoint: Path, config: Config, source_size: int, target_size: int, device: torch.device) -> Seq2Seq:
-    """Return the network of a checkpoint folder, ready for search.
+    """Return the network of a checkpoint folder in evaluation mode.
 
-    Nothing is allocated before it is known that the file holds the weights that `config` asks for.
+    Memory for the weights is allocated only after the names and shapes in the file have been checked against `config`.
     """
     path = checkpoint / "model.safetensors"
-    with _Undrawn(), torch.device("meta"):
-        _places(Seq2Seq(config.model, source_size, target_size), _shapes(path), path)
-    with _Undrawn():
+    tensors = load_tensors(path)
+    with _SkipInitialization(), torch.device("meta"):
+        _match(tensors, Seq2Seq(config.model, source_size, target_size), path)
+    with _SkipInitialization():
         model = Seq2Seq(config.model, source_size, target_size).to(device)
-    load_weights(model, path)
+    _copy_weights(tensors, model, path)
     return model.eval()
 
 
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor that the safetensors file `path` says it holds."""
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise checksums.damaged(path, str(error)) from None
-
-
-def _misfit(path: Path, what: str) -> NmtError:
-    checksums.check(path)  # a damaged file is named as such
-    return NmtError(f"{path}: does not fit the configuration: {what}")
-
-
-class _Undrawn(TorchFunctionMode):
-    """Leaves the memory of weights as it is where they would be drawn, which takes longer than reading them."""
+class _SkipInitialization(TorchFunctionMode):
+    """Leave new weights uninitialised, since they are read from a file: drawing them takes longer than reading them."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Take the place of `func`."""
+        """Return the argument of `func` if it would initialise a weight, else the result of `func`."""
         if func in (nn.init.normal_, nn.init.uniform_, torch.Tensor.normal_, torch.Tensor.uniform_):
             return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
         if func is torch.linalg.qr:

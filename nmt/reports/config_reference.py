@@ -1,6 +1,8 @@
 """Document every key of the configuration from the schema: `nmt config keys` and docs/config.md."""
 
+import difflib
 import json
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nmt.config import Config
+from nmt.errors import NmtError
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,22 @@ def keys(prefix: str = "") -> list[Key]:
     """Return the keys whose dotted name is `prefix` or begins with it; all keys for the empty prefix."""
     every = [key for section in sections() for key in section.keys]
     return [key for key in every if not prefix or f"{key.name}.".startswith(f"{prefix.rstrip('.')}.")]
+
+
+def terminal_text(prefix: str = "") -> str:
+    """Return the keys under `prefix` for the terminal. Raise `NmtError` if there are none."""
+    found = keys(prefix)
+    if not found:
+        parts = {".".join(key.name.split(".")[:n]) for key in keys() for n in range(1, 5)}
+        similar = difflib.get_close_matches(prefix, sorted(parts), n=1, cutoff=0.4)
+        remedy = f"did you mean '{similar[0]}'?" if similar else "`nmt config keys` lists all"
+        raise NmtError(f"no key '{prefix}'; {remedy}")
+    lines = []
+    for key in found:
+        default = key.default if key.default in ("required", "unset") else f"default {key.default}"
+        lines.append(f"{key.name}  ({key.kind.replace('`', '')}; {default})")
+        lines.append(textwrap.fill(key.text, 100, initial_indent="    ", subsequent_indent="    "))
+    return "\n".join(lines)
 
 
 def markdown() -> str:

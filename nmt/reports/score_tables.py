@@ -1,18 +1,50 @@
-"""Format scores for `nmt score`: tables, TSV and JSON."""
+"""Compute scores and format them for `nmt score`: tables, TSV and JSON."""
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from nmt.data.lines import one_line
-from nmt.evaluation.metrics import Score, SentenceScores
+from nmt.evaluation.metrics import Score, Scoring, SentenceScores, corpus_scores, sentence_scores
 from nmt.evaluation.scored_files import ScoredText
-from nmt.evaluation.significance import System
+from nmt.evaluation.significance import System, paired_bootstrap
 from nmt.reports.table import table
 from nmt.storage.json_text import dump_json
 
+logger = logging.getLogger(__name__)
 Scored = tuple[str, Sequence[Score]]
 """The name of a system and its scores."""
+
+
+def corpus_report(text: ScoredText, metrics: Sequence[str], scoring: Scoring, output_format: str, decimals: int) -> str:
+    """Score whole test sets. Return the scores as text, tsv, json or numbers, the `output_format`."""
+    scored = [(name, corpus_scores(lines, text.reference_lines, metrics, scoring)) for name, lines in text.systems]
+    if output_format == "json":
+        return corpus_json(scored)
+    return {"text": corpus_text, "tsv": corpus_tsv, "numbers": corpus_numbers}[output_format](scored, decimals)
+
+
+def paired_report(
+    text: ScoredText, metrics: Sequence[str], scoring: Scoring, output_format: str, decimals: int, **options: Any
+) -> str:
+    """Compare systems with the first. Return the result as text, tsv or json; see `paired_bootstrap` for `options`."""
+    found = paired_bootstrap(text.systems, text.reference_lines, metrics, scoring, **options)
+    if output_format == "json":
+        return paired_json(found)
+    return {"text": paired_text, "tsv": paired_tsv}[output_format](found, decimals)
+
+
+def sentence_report(
+    text: ScoredText, metrics: Sequence[str], scoring: Scoring, output_format: str, decimals: int
+) -> str:
+    """Score each sentence. Return the scores as text, tsv, json or numbers; with tsv, log the signatures."""
+    found = [sentence_scores(lines, text.reference_lines, metrics, scoring) for _, lines in text.systems]
+    sentences = SentenceTable(text, found, decimals)
+    if output_format == "tsv":
+        logger.info(sentences.signatures())
+    formats = {"text": sentences.as_text, "tsv": sentences.as_tsv, "json": sentences.as_json}
+    return formats.get(output_format, sentences.as_numbers)()
 
 
 def corpus_text(scored: Sequence[Scored], decimals: int) -> str:

@@ -1,1 +1,1 @@
-"""Files: atomic writes, checksums, run folders, locks."""
+"""Files on disk: atomic writes, checksums, run folders, locks."""

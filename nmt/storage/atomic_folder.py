@@ -1,28 +1,28 @@
-"""A folder that appears all at once: made beside its place by one process at a time, then moved there."""
+"""Build a folder completely or not at all, and let only one process at a time build it."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.errors import NmtError
 from nmt.storage.locks import lock_file
+from nmt.storage.portability import close_on_windows
 
 
-@contextmanager
+@contextlib.contextmanager
 def build_folder(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | None]:
-    """Yield an empty folder that takes the place of `folder` when the block ends well, None where `is_done()`.
+    """Yield an empty folder that replaces `folder` if the block succeeds, or None if `is_done()` returns True.
 
-    Another process that builds the same folder is waited for before `is_done` is asked. What an interrupted try left
-    behind is removed.
+    Wait for another process that builds the same folder, then call `is_done`. Remove what an interrupted process left.
     """
     if folder.name in ("", ".."):
         raise NmtError(f"data.prepared: {folder}: give it a folder of its own")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (folder.with_name(f".{folder.name}.{what}") for what in ("partial", "old"))
-    with _locked(folder.with_name(f".{folder.name}.lock")):
-        if old.exists() and not folder.exists():  # interrupted between the two renames below
+    partial, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("partial", "old"))
+    with _lock(folder.with_name(f".{folder.name}.lock")):
+        if old.exists() and not folder.exists():  # a process was interrupted between the two renames below
             old.rename(folder)
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -40,13 +40,13 @@ def build_folder(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | N
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, however it ends."""
-    lock = lock_file(path)
-    assert lock is not None
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(lock)
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`, and remove it at the end."""
+    with os.fdopen(lock_file(path), "rb") as file:
+        try:
+            yield
+        finally:
+            close_on_windows(file)
+            with contextlib.suppress(PermissionError):  # Windows: the next process has opened it
+                path.unlink(missing_ok=True)

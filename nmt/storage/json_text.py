@@ -1,4 +1,4 @@
-"""Read and write JSON: null for NaN and infinite numbers, which JSON does not have."""
+"""Read and write JSON, with null for NaN and infinite numbers, which JSON lacks."""
 
 import json
 import math
@@ -6,23 +6,23 @@ from typing import Any
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text; NaN and infinite numbers, which older versions wrote, are read as None.
+    """Return the value of a JSON text, with None for NaN and infinite numbers, which older versions wrote.
 
-    Raises `ValueError` if the text is not JSON or is nested too deeply.
+    Raise `ValueError` if the text is not JSON or is nested too deeply.
     """
     try:
         return json.loads(text, parse_constant=lambda name: None)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
 
 
 def dump_json(value: Any, indent: int | None = None, ensure_ascii: bool = True, sort_keys: bool = False) -> str:
-    """Return `value` as JSON, with null in place of NaN and of infinite numbers, which JSON does not have."""
+    """Return `value` as JSON, with null for NaN and infinite numbers."""
     return json.dumps(_finite(value), indent=indent, ensure_ascii=ensure_ascii, sort_keys=sort_keys, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
-    """Return `value` with None in place of each float that is not finite, at any depth."""
+    """Return `value` with None for each float that is not finite, at any depth."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,58 +1,68 @@
-"""Lock a file for one process; the lock ends with the process."""
+"""File locks of the operating system, which releases them when the process ends, even after SIGKILL.
+
+Only `filelock.lock_descriptor` is used, on files that are opened here: filelock's `FileLock` cannot name the process
+that holds it, and the marker file of its `SoftFileLock`, which can, may outlive a killed process.
+"""
 
 import contextlib
 import errno
 import os
+import time
 from pathlib import Path
 
-from nmt.storage.file_mode import copy_mode, regular_file_status
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from nmt.storage.portability import copy_owner_and_mode, regular_file_status
 
 _UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK}
-"""What file systems without locks answer; there none is taken."""
+"""Error codes of file systems that have no locks. Files there are not locked."""
+_POLL_SECONDS = 0.05
 
 
-def lock_file(path: Path, wait: bool = True, replaces: Path | None = None) -> int | None:
-    """Open `path`, made if missing, for this process alone, and return its descriptor; closing it releases the lock.
+def lock_file(path: Path, replaces: Path | None = None) -> int:
+    """Open `path`, which is created if missing, for this process alone. Return the descriptor; closing it unlocks.
 
-    If another process holds it, that one is waited for, or None is returned. The lock ends with the process, however
-    it ends. Links are not followed. From the beginning only those may read it who may read the file that it `replaces`.
+    Wait as long as another process holds the lock. Links are not followed. The file can be read only by those who can
+    read the file that it `replaces`, from the moment that it is created.
     """
-    found = None if replaces is None else regular_file_status(replaces)
-    mode = 0o666 if found is None else 0o600
+    while (handle := try_lock_file(path, replaces)) is None:
+        time.sleep(_POLL_SECONDS)
+    return handle
+
+
+def try_lock_file(path: Path, replaces: Path | None = None) -> int | None:
+    """Do as `lock_file` does, but return None if another process holds the lock."""
+    is_replacement = replaces is not None and regular_file_status(replaces) is not None
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), mode)
+        handle = os.open(path, flags, 0o600 if is_replacement else 0o666)
         try:
-            if fcntl is None or not _lock(handle, wait) or _is_at(handle, path):
-                if found is not None and replaces is not None:
-                    copy_mode(replaces, handle, extra=0o600)
+            is_locked = _lock(handle)
+            if is_locked and _is_at(handle, path):
+                if replaces is not None:
+                    copy_owner_and_mode(replaces, handle, extra=0o600)
                 return handle
-        except BlockingIOError:
-            os.close(handle)
-            return None
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # the process that held it has removed or renamed it: another may hold a new one
+        os.close(handle)
+        if not is_locked:
+            return None
+        # Try again: the process that held the lock has removed or renamed the file.
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Tell whether the open file still has the name `path`."""
+    """Return whether the open file still has the name `path`."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), path.lstat())
     return False
 
 
-def _lock(handle: int, wait: bool) -> bool:
-    """Lock an open file and return True, or False if the file system has no locks."""
+def _lock(handle: int) -> bool:
+    """Lock an open file; return False if another process holds the lock, True also if the file system has no locks."""
+    from filelock import lock_descriptor  # loads asyncio
+
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        return lock_descriptor(handle, blocking=False)
     except OSError as error:
         if error.errno in _UNSUPPORTED:
-            return False
+            return True
         raise
-    return True

@@ -1,26 +1,31 @@
-"""The folder of a run, and which one is meant when none is named.
+"""The layout of a run folder (runs/NAME), and how a command finds its run: --model, $NMT_MODEL, or the newest.
 
 runs/NAME/config.yaml              resolved configuration
           subword/                 subword model(s)
-          lexicon.safetensors      which target tokens a source token becomes
-          lengths.json             how long the training sources were
+          lexicon.safetensors      likely target tokens of each source token
+          lengths.json             lengths of the training sources
           checkpoints/step-N/      model.safetensors, meta.json, training/
-          checkpoints/best, last   text files that hold the name of a checkpoint
-          log.jsonl                one JSON object a line
-          finished.json            only once training has ended
+          checkpoints/best, last   text files with the name of a checkpoint
+          log.jsonl                one JSON object per line
+          finished.json            exists only after the end of training
           report.html
+          .lock                    locked by the process that trains; contains its id
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
+from nmt.storage.atomic_files import convert_write_errors
 from nmt.storage.json_text import parse_json
+from nmt.storage.locks import try_lock_file
 
 RUNS = Path("runs")
-HOW_TO_GET_ONE = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
+NO_RUN_REMEDY = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
 
 
 @dataclass(frozen=True)
@@ -36,42 +41,42 @@ class Run:
 
     @property
     def subword(self) -> Path:
-        """Folder of the subword model(s)."""
+        """The folder of the subword model or models."""
         return self.folder / "subword"
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of the checkpoints."""
+        """The folder of the checkpoints."""
         return self.folder / "checkpoints"
 
     @property
     def lexicon(self) -> Path:
-        """Target tokens for source tokens, for `--shortlist`."""
+        """The likely target tokens of each source token, for `--shortlist`."""
         return self.folder / "lexicon.safetensors"
 
     @property
     def lengths(self) -> Path:
-        """How long the training sources were; runs of older versions have none."""
+        """The lengths of the training sources. Runs of older versions lack this file."""
         return self.folder / "lengths.json"
 
     @property
     def log(self) -> Path:
-        """The log, one JSON object a line."""
+        """The log, one JSON object per line."""
         return self.folder / "log.jsonl"
 
     @property
     def finished(self) -> Path:
-        """There once training has ended."""
+        """A file that exists only after the end of training."""
         return self.folder / "finished.json"
 
     @property
     def can_resume(self) -> bool:
-        """Whether a checkpoint has been saved that `nmt train --resume` goes on from."""
+        """Whether a checkpoint has been saved that `nmt train --resume` can continue from."""
         return (self.checkpoints / "last").exists()
 
     @property
-    def disk_remedy(self) -> str:
-        """What to do if a file of the run cannot be written; it ends an error message."""
+    def write_remedy(self) -> str:
+        """What to do if a file of the run cannot be written: the end of an error message."""
         if self.can_resume:
             return "earlier checkpoints are intact: free disk space, or repair the folder, and resume with --resume"
         return "no checkpoint has been saved yet: free disk space, or repair the folder, and run the command again"
@@ -79,17 +84,16 @@ class Run:
     def checkpoint(self, which: str = "best") -> Path:
         """Return the folder of checkpoint `which`: best, last, averaged or step-N.
 
-        A pointer is read again if the training removes the checkpoint that it named at the same moment.
+        `best` and `last` are files with the name of a checkpoint. If training has just removed that checkpoint, the
+        file is read again. If there is no such checkpoint, raise an `NmtError` that lists the existing ones.
         """
-        is_pointer = which in ("best", "last")
-        name, before = self._pointed(which) if is_pointer else which, ""
-        while name != before:
+        name, previous = self._resolve(which), ""
+        while name != previous:
             path = self.checkpoints / name
             if Path(name).name == name and (path / "model.safetensors").is_file():
                 return path
-            name, before = self._pointed(which) if is_pointer else which, name
-        there = ", ".join(self.names()) or "none yet"
-        raise NmtError(f"{self.folder}: no checkpoint '{which}'; there are: {there}")
+            name, previous = self._resolve(which), name
+        raise NmtError(f"{self.folder}: no checkpoint '{which}'; there are: {', '.join(self.names()) or 'none yet'}")
 
     def names(self) -> list[str]:
         """Return the names of the checkpoints, oldest first."""
@@ -97,37 +101,60 @@ class Run:
         averaged = ["averaged"] if (self.checkpoints / "averaged").is_dir() else []
         return sorted(steps, key=lambda name: int(name[5:])) + averaged
 
-    def _pointed(self, pointer: str) -> str:
-        path = self.checkpoints / pointer
+    def _resolve(self, which: str) -> str:
+        """Return the name of the checkpoint that `best` or `last` refers to; other names are returned unchanged."""
+        if which not in ("best", "last"):
+            return which
         try:
-            return path.read_text(encoding="utf-8").strip() or "-"
+            return (self.checkpoints / which).read_text(encoding="utf-8").strip() or "-"
         except (OSError, UnicodeDecodeError):
-            raise NmtError(f"{self.folder}: no checkpoint '{pointer}' yet; {HOW_TO_GET_ONE}") from None
+            raise NmtError(f"{self.folder}: no checkpoint '{which}' yet; {NO_RUN_REMEDY}") from None
+
+    @contextmanager
+    def lock(self, remedy: str) -> Iterator[None]:
+        """Lock the run for this process. Raise `NmtError` that names the process if another one holds the lock.
+
+        `remedy` ends the error message if the lock file cannot be written.
+        """
+        path = self.folder / ".lock"
+        with convert_write_errors(path, remedy):
+            handle = try_lock_file(path)
+        if handle is None:
+            with path.open("rb") as file:
+                file.seek(1)  # Windows lets no other process read the locked first byte
+                holder = file.read().decode("ascii", errors="replace")
+            raise NmtError(f"{self.folder} is in use by process {holder}; wait for it or stop it")
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            with convert_write_errors(path, remedy):
+                file.truncate()
+                file.write(f" {os.getpid()}".encode())
+            yield
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
-        """Return the run in `folder`; raises `NmtError` where there is none."""
+        """Return the run in `folder`. Raise `NmtError` if there is none."""
         run = cls(folder)
         if not folder.is_dir():
-            raise NmtError(f"{folder}: no such run folder; {HOW_TO_GET_ONE}")
+            raise NmtError(f"{folder}: no such run folder; {NO_RUN_REMEDY}")
         if not run.config_file.is_file() or not run.checkpoints.is_dir():
-            raise NmtError(f"{folder}: not a run folder (no config.yaml or checkpoints/); {HOW_TO_GET_ONE}")
+            raise NmtError(f"{folder}: not a run folder (no config.yaml or checkpoints/); {NO_RUN_REMEDY}")
         return run
 
 
 def find_run(model: Path | None) -> tuple[Run, str, str]:
-    """Return the run, the name of its checkpoint, and why: `model`, else $NMT_MODEL, else the newest finished run.
+    """Find the run that `model` names, else $NMT_MODEL, else the newest finished run in `RUNS`.
 
-    `model` may be a run folder or a checkpoint folder inside one. Raises `NmtError` for anything else.
+    `model` is a run folder or a checkpoint folder inside one. Return the run, the name of its checkpoint, and the
+    reason for this choice as a text for the user. Raise `NmtError` if there is no such run.
     """
     if model is not None:
-        return *_from_path(model), "as asked"
+        return *_from_path(model), "as requested"
     if named := os.environ.get("NMT_MODEL"):
         return *_from_path(Path(named).expanduser()), "from $NMT_MODEL"
-    done = [path for path in RUNS.glob("*/finished.json") if (path.parent / "config.yaml").is_file()]
-    if not done:
-        raise NmtError(f"no finished run in {RUNS.resolve()}; {HOW_TO_GET_ONE}")
-    newest = max(done, key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    finished = [path for path in RUNS.glob("*/finished.json") if (path.parent / "config.yaml").is_file()]
+    if not finished:
+        raise NmtError(f"no finished run in {RUNS.resolve()}; {NO_RUN_REMEDY}")
+    newest = max(finished, key=lambda path: (path.stat().st_mtime_ns, str(path)))
     return Run.open(newest.parent), "best", "the newest finished run"
 
 
@@ -135,13 +162,13 @@ def _from_path(path: Path) -> tuple[Run, str]:
     if path.parent.name == "checkpoints" and not (path / "config.yaml").exists():
         return Run.open(path.parent.parent), path.name
     if not (path / "config.yaml").exists():
-        _refuse_inside(path)
+        _check_not_inside_run(path)
     return Run.open(path), "best"
 
 
-def _refuse_inside(path: Path) -> None:
-    """Raise `NmtError` if `path` is a file, or lies inside a run, and name the folders to give in its place."""
-    what = "is a file" if path.is_file() else "is not a run folder" if path.exists() else "no such file or folder"
+def _check_not_inside_run(path: Path) -> None:
+    """Raise `NmtError` that names the folders to give instead if `path` is a file or inside a run folder."""
+    state = "is a file" if path.is_file() else "is not a run folder" if path.exists() else "no such file or folder"
     for folder in path.absolute().parents:
         if not (folder / "config.yaml").is_file() or not (folder / "checkpoints").is_dir():
             continue
@@ -150,13 +177,13 @@ def _refuse_inside(path: Path) -> None:
         names = run.names()
         example = next((name for name in names if name in parts), names[-1] if names else None)
         checkpoint = f", or a checkpoint folder, such as {run.checkpoints / example}" if example else ""
-        raise NmtError(f"{path}: {what}; name the run folder, {run.folder}{checkpoint}")
+        raise NmtError(f"{path}: {state}; name the run folder, {run.folder}{checkpoint}")
     if path.is_file():
         raise NmtError(f"{path}: is a file; name the folder of a run (runs/NAME) or of one of its checkpoints")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of a log; a line torn by a crash is left out."""
+    """Return the entries of a log, without lines that a crash has cut off. Raise `NmtError` if it cannot be read."""
     entries = []
     try:
         lines = path.read_bytes().split(b"\n")

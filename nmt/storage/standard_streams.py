@@ -7,14 +7,16 @@ from nmt.errors import NmtError
 
 
 def standard_input() -> BinaryIO:
-    """Return stdin, to read bytes from; raises `NmtError` where it is closed."""
+    """Return stdin as a binary stream. Raise `NmtError` if it is closed."""
     if sys.stdin is None:
         raise NmtError("standard input is closed; name a file to read")
     return sys.stdin.buffer
 
 
 def standard_output() -> BinaryIO:
-    """Return stdout, to write bytes to; raises `NmtError` where it is closed."""
+    """Return stdout as a binary stream. Raise `NmtError` if it is closed."""
     if sys.stdout is None:
-        raise NmtError("standard output is closed, and results go there; send them to a file, or to /dev/null")
+        raise NmtError(
+            "standard output is closed, but the results are written to it; redirect it to a file or to /dev/null"
+        )
     return sys.stdout.buffer

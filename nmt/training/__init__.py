@@ -1,7 +1,7 @@
-"""From a model and batches to a checkpoint.
+"""Train a model: the loop, losses, optimizer, validation, checkpoints, and resuming a run.
 
-`session.train` checks what is needed (`preflight`, `beginning`; `resuming` for a run that goes on), prepares data and
-the run's folder. `Trainer.train` is the loop: `_update` takes a step, `_gradients` and `_backward` find its gradients,
-`_loss` chooses `objective.likelihood_loss` (`cross_entropy`) or `risk.risk_loss`; then `_validate` (`validation`),
-`_judge` (`judging`) and `_save` (`checkpoint`).
+`session.train` runs the checks (`preflight`, `initialization`; `resume_checks` if it resumes a run), prepares the data
+and writes the run folder. `Trainer.train` is the loop: `step` computes `objective.likelihood_loss` (`cross_entropy`) or
+`minimum_risk.risk_loss` and updates the weights (`optimizer`, `learning_rate`). Then come the log (`step_statistics`),
+the validation (`validation`, `best_checkpoint`) and the checkpoint (`checkpoint`).
 """

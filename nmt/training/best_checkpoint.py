@@ -1,4 +1,4 @@
-"""Which validation is the best so far, and when there have been too many since without a better one."""
+"""Decide from the validations which checkpoint is best, when to stop early (patience), and when to count a plateau."""
 
 import math
 from typing import Any
@@ -9,110 +9,127 @@ from nmt.reports.history import ZERO_BLEU, rank
 from nmt.storage.run_folder import Run, read_log
 from nmt.training.checkpoint import Progress
 
+Rank = tuple[float, float]
+Ranked = list[tuple[Rank | None, dict[str, Any]]]
+
 
 def update_best(progress: Progress, settings: Training, loss: float, bleu: float | None) -> bool:
-    """Take note of the validation of `progress.step`, and return whether it is the best so far.
+    """Record the validation of `progress.step` and return whether it is the best so far.
 
-    A value that is not finite is never the best. Of two equal BLEU the one with the lower loss is better.
+    A value that is not finite is never the best. If two BLEU are equal, the lower loss is better.
     """
-    found = rank(settings.metric, loss, bleu)
-    known = _rank_of_best(progress, settings)
-    if found is not None and (known is None or found > known):
+    new, old = rank(settings.metric, loss, bleu), _rank_of_best(progress, settings)
+    if new is not None and (old is None or new > old):
         _set_best(progress, settings, progress.step, loss, bleu)
         return True
-    if counts(progress, settings, progress.step):
-        progress.misses += 1
-        progress.plateau_misses += 1
-        if settings.schedule == "plateau" and progress.plateau_misses >= settings.plateau_patience:
+    if counts_for_patience(progress, settings, progress.step):
+        progress.stalled_validations += 1
+        progress.stalled_since_plateau += 1
+        if settings.schedule == "plateau" and progress.stalled_since_plateau >= settings.plateau_patience:
             progress.plateaus += 1
-            progress.plateau_misses = 0
+            progress.stalled_since_plateau = 0
     return False
 
 
-def counts(progress: Progress, settings: Training, step: int) -> bool:
-    """Return whether a validation without improvement at `step` counts for `patience` and plateaus.
+def counts_for_patience(progress: Progress, settings: Training, step: int) -> bool:
+    """Return whether a validation at `step` without improvement counts for `patience` and `plateau_patience`.
 
-    It does once warm-up has ended and, with `metric: bleu`, once a BLEU of `ZERO_BLEU` or more has been reached.
+    It does after warm-up and, with `metric: bleu`, once a BLEU of `ZERO_BLEU` or more has been reached.
     """
     is_reached = settings.metric == "loss" or (progress.best is not None and progress.best >= ZERO_BLEU)
     return step > settings.warmup_steps and is_reached
 
 
-def measure(config: Config) -> dict[str, Any]:
-    """Return what `metric` is, and what values of BLEU depend on."""
+def metric_settings(config: Config) -> dict[str, Any]:
+    """Return the metric that decides, and the settings on which values of BLEU depend."""
     tokenize = default_tokenizer(config.data.target_language)
     settings = config.training
     return {"metric": settings.metric, "validation_sentences": settings.validation_sentences, "tokenize": tokenize}
 
 
-def update_best_on_resume(progress: Progress, config: Config, before: dict[str, Any], run: Run) -> str | None:
-    """Find the best checkpoint of a run that is resumed, if what its progress says of it holds no longer.
+def update_best_on_resume(progress: Progress, config: Config, old: dict[str, Any], run: Run) -> str | None:
+    """Choose the best checkpoint of a resumed run again if the recorded one is not comparable or does not exist.
 
-    That is so if values are not measured as `before` (see `measure`), if the best checkpoint is gone, and for what
-    older versions saved. The validations in the log decide, of those checkpoints that are still there. Where there is
-    no value to compare, the best checkpoint stays until one is found. Returns a line for the user if anything changed.
+    That is so if `old`, the former `metric_settings`, differ from those of `config`, if the best checkpoint has been
+    removed, or if an older version saved the checkpoint. The validations in the log decide between the checkpoints that
+    still exist. If the log has no comparable value, the best checkpoint stays until the next validation. Return a
+    message for the user if anything changed.
     """
-    settings, was, names = config.training, progress.best_step, run.names()
-    changes = _changes(before, measure(config))
-    if was is not None and f"step-{was}" not in names:
-        changes.append(f"step-{was}, the best checkpoint, is gone")
-    is_old = progress.best is not None and progress.best_loss is None
-    if not changes and not is_old:
+    settings, names, old_best = config.training, run.names(), progress.best_step
+    reasons = _changes(old, metric_settings(config))
+    if old_best is not None and f"step-{old_best}" not in names:
+        reasons.append(f"step-{old_best}, the best checkpoint, does not exist")
+    is_old_version = progress.best is not None and progress.best_loss is None
+    if not reasons and not is_old_version:
         return None
-    others = {key: value for key, value in measure(config).items() if key != "metric"}
-    is_comparable = settings.metric == "loss" or all(before[key] == value for key, value in others.items())
-    ranked = _ranked(run, progress, settings) if is_comparable else []
-    there = [one for one in ranked if one[0] is not None and f"step-{one[1]['step']}" in names]
-    if there:
-        best, entry = max(there, key=lambda one: one[0])
-        _set_best(progress, settings, entry["step"], entry.get("loss"), entry.get("bleu"))
-        for found, later in ranked:
-            if later["step"] <= entry["step"]:
-                continue
-            if found is not None and found > best:  # its checkpoint is gone, but the run had not stood still
-                best, progress.misses, progress.plateau_misses = found, 0, 0
-            elif counts(progress, settings, later["step"]):
-                progress.misses += 1
-                progress.plateau_misses = (progress.plateau_misses + 1) % settings.plateau_patience
-        if not changes and progress.best_step == was:
+    ranked = _ranked_validations(run, progress, settings) if _is_comparable(old, config) else []
+    if _choose_best(progress, settings, ranked, names):
+        if not reasons and progress.best_step == old_best:
             return None
-        why = "; ".join(changes) or "judged anew, as an older version saved the checkpoint"
+        reason = "; ".join(reasons) or "chosen again, because an older version saved the checkpoint"
         value = f"{settings.metric} {progress.best:.4g}"
-        return f"{why}: by the validations in the log, step-{progress.best_step} is the best checkpoint ({value})"
-    if not changes:
+        return f"{reason}: by the validations in the log, step-{progress.best_step} is the best checkpoint ({value})"
+    if not reasons:
         return None
     progress.best = progress.best_loss = None
-    progress.best_step = was if f"step-{was}" in names else None
-    progress.misses = progress.plateau_misses = 0
-    kept = "" if progress.best_step is None else f", and step-{was} stays the best checkpoint until then"
-    return f"{'; '.join(changes)}: the log has no value to compare, so the next validation decides{kept}"
+    progress.best_step = old_best if f"step-{old_best}" in names else None
+    progress.stalled_validations = progress.stalled_since_plateau = 0
+    kept = "" if progress.best_step is None else f", and step-{old_best} stays the best checkpoint until then"
+    return f"{'; '.join(reasons)}: the log has no comparable value, so the next validation decides{kept}"
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return in words why values measured as `before` do not compare with those measured as `now`."""
+def _choose_best(progress: Progress, settings: Training, ranked: Ranked, names: list[str]) -> bool:
+    """Record the best of the `ranked` validations whose checkpoint is in `names`; return False if there is none.
+
+    Then count the later validations without improvement again.
+    """
+    existing = [(found, entry) for found, entry in ranked if found is not None and f"step-{entry['step']}" in names]
+    if not existing:
+        return False
+    best, chosen = max(existing, key=lambda pair: pair[0])
+    _set_best(progress, settings, chosen["step"], chosen.get("loss"), chosen.get("bleu"))
+    for found, entry in ranked:
+        if entry["step"] <= chosen["step"]:
+            continue
+        if found is not None and found > best:  # its checkpoint is gone, but there was an improvement
+            best, progress.stalled_validations, progress.stalled_since_plateau = found, 0, 0
+        elif counts_for_patience(progress, settings, entry["step"]):
+            progress.stalled_validations += 1
+            progress.stalled_since_plateau = (progress.stalled_since_plateau + 1) % settings.plateau_patience
+    return True
+
+
+def _is_comparable(old: dict[str, Any], config: Config) -> bool:
+    """Return whether the values in the log can be compared with new ones: a loss always, BLEU with equal settings."""
+    new = metric_settings(config)
+    return new["metric"] == "loss" or all(old[key] == new[key] for key in new if key != "metric")
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return a phrase for each setting because of which values measured with `old` and with `new` differ."""
     names = {"metric": "training.metric", "validation_sentences": "training.validation_sentences"}
     return [
-        f"{names.get(key, 'the tokeniser of BLEU')} was {before[key]} and is {value}"
-        for key, value in now.items()
-        if before[key] != value and (key == "metric" or now["metric"] == "bleu")
+        f"{names.get(key, 'the tokeniser of BLEU')} was {old[key]} and is {value}"
+        for key, value in new.items()
+        if old[key] != value and (key == "metric" or new["metric"] == "bleu")
     ]
 
 
-def _ranked(run: Run, progress: Progress, settings: Training) -> list[tuple[Any, dict[str, Any]]]:
-    """Return the validations in the log up to the resumed step, each after its rank (None: not finite)."""
+def _ranked_validations(run: Run, progress: Progress, settings: Training) -> Ranked:
+    """Return the validations in the log up to the resumed step, each with its rank (None if it is not finite)."""
     if not run.log.exists():
         return []
-    entries = []
+    entries: Ranked = []
     for entry in read_log(run.log):
         step = entry.get("step")
         if entry.get("event") != "valid" or not isinstance(step, int) or settings.metric not in entry:
             continue
-        if step < progress.step or (step == progress.step and not progress.is_unjudged):
+        if step < progress.step or (step == progress.step and not progress.needs_validation):
             entries.append((rank(settings.metric, entry.get("loss"), entry.get("bleu")), entry))
     return entries
 
 
-def _rank_of_best(progress: Progress, settings: Training) -> tuple[float, float] | None:
+def _rank_of_best(progress: Progress, settings: Training) -> Rank | None:
     if progress.best is None:
         return None
     loss = progress.best if settings.metric == "loss" else progress.best_loss
@@ -123,4 +140,4 @@ def _set_best(progress: Progress, settings: Training, step: int, loss: float | N
     progress.best = loss if settings.metric == "loss" else bleu
     progress.best_loss = loss if loss is not None and math.isfinite(loss) else None
     progress.best_step = step
-    progress.misses = progress.plateau_misses = 0
+    progress.stalled_validations = progress.stalled_since_plateau = 0

@@ -1,13 +1,13 @@
-"""Saving the state of a training run, whole or not at all, and reading it back.
+"""Save the state of a training run as a checkpoint, completely or not at all, and restore it.
 
-A checkpoint is `checkpoints/step-N/`: `model.safetensors` (the weights to use: the moving average where one is kept),
-`meta.json`, `checksums.json`, and `training/` with what going on needs: `weights.safetensors` (only with a moving
-average), `optimizer.safetensors` and `state.json`. It is written beside its place and renamed; no file holds pickle.
+A checkpoint is `checkpoints/step-N/`: `model.safetensors` (the weights to translate with, which are the moving average
+if there is one), `meta.json`, `checksums.json`, and `training/`, which only resuming needs: `weights.safetensors` (only
+with a moving average), `optimizer.safetensors` and `state.json`. It is written to a temporary folder and renamed. No
+file is a pickle. Corrupted files are detected by `storage.checksums`.
 """
 
 import dataclasses
 import math
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -26,54 +26,78 @@ from nmt.models.weights import FORMAT, load_json, load_tensors, load_weights, sa
 from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
+from nmt.storage.portability import sync, sync_tree
 from nmt.storage.run_folder import Run
+
+STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
+"""The state of Adam for each weight."""
+JSON_KEYS = {
+    "stalled_validations": "misses",
+    "stalled_since_plateau": "plateau_misses",
+    "log_sums": "sums",
+    "needs_validation": "is_unjudged",
+    "interim_step": "passing",
+    "skipped_steps": "skipped",
+}
+"""The keys in `state.json` of the fields of `Progress` whose names differ from them."""
+_REPLACED = ".old.tmp"
 
 
 @dataclass
 class Progress:
-    """All of a run that is not a tensor."""
+    """The state of a run apart from its tensors."""
 
     step: int = 0
     """Optimizer steps done."""
     position: Position = field(default_factory=Position)
-    """The next batch."""
+    """Position of the next batch in the training data."""
     best: float | None = None
-    """Best value of the chosen metric so far; None where there is none yet."""
+    """Best value of `training.metric` so far; None if there is none yet."""
     best_loss: float | None = None
     """Validation loss of the best checkpoint, which decides between equal BLEU."""
     best_step: int | None = None
-    """Step of the best checkpoint, 0 for the weights that the run began with; None where there is none yet."""
-    misses: int = 0
-    """Validations without improvement since then, see `judging.counts`."""
+    """Step of the best checkpoint, 0 for the initial weights; None if there is none yet."""
+    stalled_validations: int = 0
+    """Validations without improvement since the best one that count for patience (`counts_for_patience`)."""
     plateaus: int = 0
-    """Plateaus met (see `learning_rate`)."""
-    plateau_misses: int = 0
+    """Number of plateaus so far (see `learning_rate`)."""
+    stalled_since_plateau: int = 0
     """Validations without improvement since the last plateau."""
     seconds: float = 0.0
     """Time trained, over all sessions."""
-    sums: list[float] = field(default_factory=list)
-    """What the trainer sums between two lines of the log."""
-    since: list[int] = field(default_factory=lambda: [0, 0])
-    """Target tokens and steps since the last line of the log."""
-    is_unjudged: bool = False
-    """Whether the weights of this step are still to be validated, as a signal came before that was done."""
-    passing: int = 0
-    """Step of a checkpoint that is there only because a signal came; the next takes its place."""
-    skipped: int = 0
-    """Steps left out because the gradient was not finite."""
+    log_sums: list[float] = field(default_factory=list)
+    """The trainer's sums since the last line of the log."""
+    tokens_since_log: int = 0
+    """Target tokens since the last line of the log."""
+    steps_since_log: int = 0
+    """Steps since the last line of the log."""
+    needs_validation: bool = False
+    """Whether the weights of this step must be validated, because a signal arrived before that was done."""
+    interim_step: int = 0
+    """Step of a checkpoint that was saved only because training was interrupted; the next checkpoint replaces it."""
+    skipped_steps: int = 0
+    """Steps skipped because the gradient was not finite."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        return dataclasses.asdict(self)
+        """Return the fields as JSON values with the keys of `state.json`."""
+        values = dataclasses.asdict(self)
+        values["since"] = [values.pop("tokens_since_log"), values.pop("steps_since_log")]
+        return {JSON_KEYS.get(name, name): value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Progress":
-        """Undo `to_json`; raises `KeyError` and `TypeError`. In what older versions wrote, step 0 means none."""
+        """Return the progress that `to_json` made `values` from, in this or an older version.
+
+        Raises KeyError, TypeError or ValueError if `values` are something else. In old files step 0 means None.
+        """
         is_old = "best_loss" not in values
-        best_step = None if is_old and values["best_step"] == 0 else values["best_step"]
-        sums = [math.nan if value is None else value for value in values["sums"]]
-        position = Position.from_json(values["position"])
-        return cls(**{**values, "position": position, "best_step": best_step, "sums": sums})
+        names = {key: name for name, key in JSON_KEYS.items()}
+        fields = {names.get(key, key): value for key, value in values.items() if key != "since"}
+        fields["tokens_since_log"], fields["steps_since_log"] = values.get("since", (0, 0))
+        fields["position"] = Position.from_json(values["position"])
+        fields["best_step"] = None if is_old and values["best_step"] == 0 else values["best_step"]
+        fields["log_sums"] = [math.nan if value is None else value for value in values["sums"]]
+        return cls(**fields)
 
 
 def save(
@@ -86,7 +110,7 @@ def save(
 ) -> str:
     """Write checkpoint `step-N` of `run`, point `last` at it, and return its name."""
     name = f"step-{progress.step}"
-    with _new(run, name) as folder:
+    with _new_checkpoint(run, name) as folder:
         (folder / "training").mkdir()
         save_weights(averaged or model, folder / "model.safetensors")
         if averaged is not None:
@@ -98,41 +122,38 @@ def save(
     return name
 
 
-def save_to_use(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> None:
-    """Write a checkpoint of weights alone, to translate with but not to go on from."""
-    with _new(run, name) as folder:
+def save_weights_only(run: Run, name: str, meta: dict[str, Any], model: nn.Module) -> None:
+    """Write a checkpoint that can be used for translation but not resumed."""
+    with _new_checkpoint(run, name) as folder:
         save_weights(model, folder / "model.safetensors")
         _write_json(folder / "meta.json", {"format": FORMAT, **meta})
 
 
 @contextmanager
-def _new(run: Run, name: str) -> Iterator[Path]:
-    """Give a folder to fill, which becomes checkpoint `name` once it is whole; raises `NmtError` where that fails."""
+def _new_checkpoint(run: Run, name: str) -> Iterator[Path]:
+    """Yield a folder to fill, which becomes checkpoint `name` at the end; raises `NmtError` if that fails."""
     temporary = run.checkpoints / f".{name}.tmp"
-    with convert_write_errors(run.checkpoints, run.disk_remedy):
+    with convert_write_errors(run.checkpoints, run.write_remedy):
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             yield temporary
             _publish(temporary, run.checkpoints / name)
-        except SafetensorError as error:
+        except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise OSError(str(error)) from None
-        except OSError:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            raise error if isinstance(error, OSError) else OSError(str(error)) from None
 
 
 def restore(
     checkpoint: Path, model: nn.Module, averaged: nn.Module | None, optimizer: torch.optim.Optimizer
 ) -> Progress:
-    """Fill network, moving average and optimizer from `checkpoint` and return the run's progress."""
+    """Load the network, its moving average and the optimizer from `checkpoint`, and return the progress of the run."""
     training = checkpoint / "training"
     path = training / "state.json"
     try:
         progress = Progress.from_json(load_json(path))
-    except (TypeError, KeyError) as error:
-        raise checksums.damaged(path, str(error)) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise checksums.corruption_error(path, str(error)) from None
     if averaged is not None:
         load_weights(averaged, checkpoint / "model.safetensors")
         load_weights(model, training / "weights.safetensors")
@@ -140,48 +161,44 @@ def restore(
         load_weights(model, checkpoint / "model.safetensors")
     tensors = load_tensors(training / "optimizer.safetensors")
     for name, weight in model.named_parameters():
-        if not any(f"{name}/{key}" in tensors for key in STATE_KEYS):
-            continue  # it has never had a gradient
-        try:
-            optimizer.state[weight] = {key: _place(tensors[f"{name}/{key}"], weight, key) for key in STATE_KEYS}
-        except (KeyError, RuntimeError):
-            raise NmtError(f"{training / 'optimizer.safetensors'}: does not fit the configuration ({name})") from None
+        state = {key: tensors[f"{name}/{key}"] for key in STATE_KEYS if f"{name}/{key}" in tensors}
+        if not state:
+            continue  # this weight has never had a gradient
+        if any(key not in state or (key != "step" and state[key].shape != weight.shape) for key in STATE_KEYS):
+            raise NmtError(f"{training / 'optimizer.safetensors'}: does not fit the configuration ({name})")
+        # Copies, because the tensors are unaligned memory maps of a file that may be deleted.
+        optimizer.state[weight] = {key: tensor.to(weight.device, copy=True) for key, tensor in state.items()}
     return progress
 
 
-_OLD = ".old.tmp"
-STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
-"""What Adam keeps for each weight."""
-
-
 def point(run: Run, pointer: str, name: str) -> None:
-    """Make `checkpoints/best` or `checkpoints/last` name a checkpoint."""
-    write_atomically(run.checkpoints / pointer, f"{name}\n", run.disk_remedy)
+    """Write the name of a checkpoint into the file `checkpoints/best` or `checkpoints/last`."""
+    write_atomically(run.checkpoints / pointer, f"{name}\n", run.write_remedy)
 
 
 def rewind(run: Run, start: Path, best_step: int | None) -> None:
-    """Forget what came after the checkpoint `start`, at which the best one was `best_step`, and unfinished writes."""
+    """Remove checkpoints after `start` and unfinished writes; point `last` at `start` and `best` at `best_step`."""
     names = [name for name in run.names() if name == "averaged" or int(name[5:]) <= int(start.name[5:])]
-    best = f"step-{best_step}"  # in no case the name of a checkpoint where there is none
+    best = f"step-{best_step}"  # "step-None" is the name of no checkpoint
     point(run, "last", start.name)
     point(run, "best", best if best in names else start.name)
     prune(run, names)
 
 
 def recover(run: Run) -> None:
-    """Give back its name to a checkpoint that a kill caught while a newer one of the same step took its place."""
-    for old in run.checkpoints.glob(f".*{_OLD}"):
-        place = old.with_name(old.name[1 : -len(_OLD)])
-        if not place.exists():
-            old.rename(place)
+    """Rename a checkpoint back if the process was killed while a newer one of the same step replaced it."""
+    for replaced in run.checkpoints.glob(f".*{_REPLACED}"):
+        original = replaced.with_name(replaced.name[1 : -len(_REPLACED)])
+        if not original.exists():
+            replaced.rename(original)
 
 
 def prune(run: Run, keep: Iterable[str]) -> None:
-    """Remove all checkpoints `step-N` but those named, and what an interrupted write left."""
-    kept = set(keep)
+    """Remove all checkpoints `step-N` whose names are not in `keep`, and the files of interrupted writes."""
+    names = set(keep)
     for path in run.checkpoints.iterdir():
-        is_old = path.name.startswith("step-") and path.name not in kept
-        if is_old or (path.name.startswith(".") and path.name.endswith(".tmp")):
+        is_unwanted = path.name.startswith("step-") and path.name not in names
+        if is_unwanted or (path.name.startswith(".") and path.name.endswith(".tmp")):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -197,36 +214,20 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
     }
 
 
-def _place(tensor: Tensor, weight: Tensor, key: str) -> Tensor:
-    if key != "step" and tensor.shape != weight.shape:
-        raise RuntimeError("shape")
-    return tensor.to(weight.device, copy=True)  # it lies in the file, askew, and the file may go
-
-
 def _write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(dump_json(values, indent=1) + "\n", encoding="utf-8")
 
 
-def _publish(temporary: Path, place: Path) -> None:
-    """Give a finished folder its checksums and its name; what had that name is gone only when the new one is whole."""
+def _publish(temporary: Path, final: Path) -> None:
+    """Add the checksums and rename the folder; a folder that it replaces is removed only afterwards."""
     checksums.write(temporary)
-    for path in sorted(temporary.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(temporary)
-    if place.exists():
-        old = place.with_name(f".{place.name}{_OLD}")
-        shutil.rmtree(old, ignore_errors=True)
-        place.rename(old)
-        temporary.rename(place)
-        shutil.rmtree(old)
+    sync_tree(temporary)
+    if final.exists():
+        replaced = final.with_name(f".{final.name}{_REPLACED}")
+        shutil.rmtree(replaced, ignore_errors=True)
+        final.rename(replaced)
+        temporary.rename(final)
+        shutil.rmtree(replaced)
     else:
-        temporary.rename(place)
-    _sync(place.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        temporary.rename(final)
+    sync(final.parent)

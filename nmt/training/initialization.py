@@ -1,7 +1,7 @@
-"""What a new run's weights are before the first step, where they are not drawn: another run's, or word vectors."""
+"""Initial weights from another run (`training.init_from`, fine-tuning) or from pretrained word vectors."""
 
 import json
-from collections.abc import Callable
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nmt.config import Config, load_run_config
-from nmt.data.manifest import differing_text_settings, text_settings
+from nmt.data.manifest import text_setting_differences, text_settings
 from nmt.data.prepared_data import Prepared
 from nmt.data.subword import Vocabularies
 from nmt.data.word_vectors import check_width, read_vectors
@@ -19,16 +19,16 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_meta, load_model
 from nmt.storage.run_folder import Run, find_run
 
-Report = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
-def initialize_weights(model: Seq2Seq, config: Config, prepared: Prepared, report: Report) -> bool:
-    """Fill `model` from `training.init_from`, or its embeddings from word vectors, where the config asks for them.
+def initialize_weights(model: Seq2Seq, config: Config, prepared: Prepared) -> bool:
+    """Copy the weights of `training.init_from` into `model`, or word vectors into its embeddings, if `config` asks so.
 
-    Returns whether it is now a trained network.
+    Return whether `model` is a trained network now.
     """
     if config.training.init_from is not None:
-        _from_run(model, config, config.training.init_from, prepared.vocabularies, report)
+        _copy_weights(model, config, config.training.init_from, prepared.vocabularies)
         return True
     for side in ("source", "target"):
         path: Path | None = getattr(config.model.embedding, f"{side}_vectors")
@@ -39,14 +39,14 @@ def initialize_weights(model: Seq2Seq, config: Config, prepared: Prepared, repor
         table, scale = embedding.table.weight, embedding.scale
         with torch.no_grad():
             table[torch.from_numpy(ids).to(table.device)] = torch.from_numpy(vectors).to(table.device) / scale
-        report(f"{path}: vectors for {len(ids):,} of {len(table):,} {side} tokens")
+        logger.info(f"{path}: vectors for {len(ids):,} of {len(table):,} {side} tokens")
     return False
 
 
 def check_initialization(config: Config) -> None:
-    """Raise `NmtError` where what the run is to begin with is missing or does not fit, before data is prepared."""
+    """Raise `NmtError` if the initial weights are missing or do not fit, before any data is prepared."""
     if config.training.init_from is not None:
-        run, checkpoint = _named(config.training.init_from)
+        run, checkpoint = _find_checkpoint(config.training.init_from)
         _check_network(run, config)
         _check_text(run, config)
         if config.subword.reuse is not None:
@@ -60,29 +60,29 @@ def check_initialization(config: Config) -> None:
             check_width(path, config.model.embedding.size)
 
 
-def _named(place: Path) -> tuple[Run, Path]:
+def _find_checkpoint(path: Path) -> tuple[Run, Path]:
     try:
-        run, name, _ = find_run(place)
+        run, name, _ = find_run(path)
         return run, run.checkpoint(name)
     except NmtError as error:
         raise NmtError(f"training.init_from: {error}") from None
 
 
 def _network(config: Config) -> dict[str, Any]:
-    """Return what of the section `model` the shapes and the meaning of the weights depend on."""
+    """Return the keys of the section `model` that decide the shapes and the meaning of the weights."""
     return config.model.model_dump(
         mode="json", exclude={"dropout": True, "embedding": {"source_vectors", "target_vectors"}}
     )
 
 
 def _check_network(run: Run, config: Config) -> None:
-    there, here = _network(load_run_config(run)), _network(config)
-    there["attention"]["coverage"] |= here["attention"]["coverage"]  # which may be added
+    old, new = _network(load_run_config(run)), _network(config)
+    old["attention"]["coverage"] |= new["attention"]["coverage"]  # coverage may be added
     differing = [
-        f"model.{part}.{key} is {json.dumps(value)} there and {json.dumps(here[part][key])} here"
-        for part, keys in there.items()
+        f"model.{part}.{key} is {json.dumps(value)} there and {json.dumps(new[part][key])} here"
+        for part, keys in old.items()
         for key, value in keys.items()
-        if value != here[part][key]
+        if value != new[part][key]
     ]
     if differing:
         raise NmtError(
@@ -92,26 +92,26 @@ def _check_network(run: Run, config: Config) -> None:
 
 
 def _check_text(run: Run, config: Config) -> None:
-    if different := differing_text_settings(text_settings(load_run_config(run).data), config.data):
+    if different := text_setting_differences(text_settings(load_run_config(run).data), config.data):
         raise NmtError(
-            f"training.init_from: {run.config_file}: {', '.join(different)}; the network was trained on text that is "
-            "normalised otherwise: set the same values in 'data'"
+            f"training.init_from: {run.config_file}: {', '.join(different)}; the network was trained on text that was "
+            "normalised differently: set these keys of 'data' to its values"
         )
 
 
-def _check_vocabularies(run: Run, checkpoint: Path, here: Vocabularies, place: Path) -> None:
-    if load_meta(checkpoint).get("vocabularies") != here.fingerprint:
+def _check_vocabularies(run: Run, checkpoint: Path, vocabularies: Vocabularies, folder: Path) -> None:
+    if load_meta(checkpoint).get("vocabularies") != vocabularies.fingerprint:
         raise NmtError(
-            f"training.init_from: {checkpoint} has another subword model than {place}; set subword.reuse: {run.folder} "
-            "and run nmt preprocess again"
+            f"training.init_from: {checkpoint} has another subword model than {folder}; set subword.reuse: "
+            f"{run.folder} and run nmt preprocess again"
         )
 
 
-def _from_run(model: Seq2Seq, config: Config, place: Path, vocabularies: Vocabularies, report: Report) -> None:
-    run, checkpoint = _named(place)
+def _copy_weights(model: Seq2Seq, config: Config, path: Path, vocabularies: Vocabularies) -> None:
+    run, checkpoint = _find_checkpoint(path)
     _check_vocabularies(run, checkpoint, vocabularies, config.prepared)
     sizes = vocabularies.source.size, vocabularies.target.size
     weights = load_model(checkpoint, load_run_config(run), *sizes, next(model.parameters()).device).state_dict()
     for name in model.load_state_dict(weights, strict=False).missing_keys:
-        nn.init.zeros_(model.get_parameter(name))  # of added coverage, which acts only as it is learnt
-    report(f"beginning with the weights of {checkpoint}")
+        nn.init.zeros_(model.get_parameter(name))  # added coverage starts without any effect
+    logger.info(f"starting with the weights of {checkpoint}")

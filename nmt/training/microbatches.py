@@ -1,12 +1,9 @@
-"""A batch of numpy arrays as the tensors that a step reads.
+"""Gradient accumulation: split a batch into micro-batches, more of them if memory runs out; copy them to the device.
 
-Axes: B sentences, S source tokens, T target tokens, N real target tokens.
+Axes: B sentences, S source tokens, T target tokens, N real target tokens (no padding).
 """
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,30 +13,29 @@ from torch.nn import functional as F
 
 from nmt.data.batching import Batch
 from nmt.data.token_ids import BOS, PAD
-from nmt.errors import NmtError
-from nmt.kernels.out_of_memory import NoMemory, run_with_retry
+from nmt.kernels.out_of_memory import OutOfMemory, free_after_shortage
 
-Answer = TypeVar("Answer")
+LENGTH_MULTIPLE = 2
+"""Sequences are padded to a multiple of this, because oneDNN compiles and keeps a kernel for each length.
+
+Smaller caches are no replacement (see `nmt.kernels.row_counts`), and without padding a seed gives another network.
+"""
 
 
 @dataclass(frozen=True)
 class DeviceBatch:
-    """What one forward pass needs."""
+    """The tensors of a batch that the network and the loss read."""
 
     source: Tensor
-    """(B, S) ids with EOS, padded to an even length."""
+    """(B, S) token ids, each sentence with EOS at its end, then padding."""
     lengths: Tensor
-    """(B,) real source tokens."""
+    """(B,) source tokens of each sentence, EOS included."""
     previous: Tensor
-    """(B, T) BOS and all target tokens but the last: what the decoder has read."""
+    """(B, T) input of the decoder: BOS and all target tokens but the last."""
     target: Tensor
-    """(B, T) what it must predict, EOS last."""
+    """(B, T) the tokens to predict, with EOS at the end."""
     real: Tensor
-    """(N,) which of `target.flatten()` are no padding; found on the processor, so that no step waits for a GPU."""
-
-
-EVEN = 2
-"""Lengths are padded to a multiple of this: half as many shapes on each side, whose kernels oneDNN all keeps."""
+    """(N,) positions of the real tokens in `target.flatten()`; computed on the CPU, so that no step waits for a GPU."""
 
 
 def to_device(batch: Batch, device: torch.device) -> DeviceBatch:
@@ -48,7 +44,7 @@ def to_device(batch: Batch, device: torch.device) -> DeviceBatch:
     def move(array: npt.NDArray[np.int64]) -> Tensor:
         tensor = torch.from_numpy(array)
         if tensor.dim() == 2:
-            tensor = F.pad(tensor, (0, -tensor.shape[1] % EVEN), value=PAD)
+            tensor = F.pad(tensor, (0, -tensor.shape[1] % LENGTH_MULTIPLE), value=PAD)
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
     source, lengths = move(batch.source), move(batch.source_lengths)
@@ -58,32 +54,28 @@ def to_device(batch: Batch, device: torch.device) -> DeviceBatch:
     return DeviceBatch(source, lengths, previous, target, move(np.flatnonzero(is_real)))
 
 
-def split(batch: Batch, parts: int) -> list[Batch]:
-    """Deal the sentences of `batch` into at most `parts` batches of like lengths, each trimmed to its longest."""
-    dealt = []
-    for part in range(min(parts, batch.pairs)):
-        rows = slice(part, None, parts)
+def split(batch: Batch, count: int) -> list[Batch]:
+    """Return at most `count` micro-batches of similar sentence lengths, each cut to its longest sentence."""
+    microbatches = []
+    for first in range(min(count, batch.pairs)):
+        rows = slice(first, None, count)
         source_lengths, target_lengths = batch.source_lengths[rows], batch.target_lengths[rows]
         source = batch.source[rows, : source_lengths.max()]
         target = batch.target[rows, : target_lengths.max()]
-        dealt.append(Batch(source, source_lengths, target, target_lengths))
-    return dealt
+        microbatches.append(Batch(source, source_lengths, target, target_lengths))
+    return microbatches
 
 
-def run_in_microbatches(
-    batch: Batch, parts: int, work: Callable[[int], Answer], name: str, remedy: str
-) -> tuple[Answer, int]:
-    """Return `work(parts)` and `parts`, which is doubled as long as memory does not suffice for a part of `batch`.
+def increase_count(error: BaseException, batch: Batch, count: int, place: str, remedy: str) -> int:
+    """Return twice `count`, the number of micro-batches of `batch` with which memory ran out, at most one per pair.
 
-    Raises `NmtError`, which begins with `name` and tells the `remedy`, where one pair at a time does not fit.
+    Raises `OutOfMemory`, whose message begins with `place` and contains the `remedy`, if each micro-batch was one pair
+    already, and `error` again if it does not say that memory ran out.
     """
-    while True:
-        try:
-            return run_with_retry(functools.partial(work, parts)), parts
-        except NoMemory:
-            if parts >= batch.pairs:
-                raise NmtError(
-                    f"{name}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} source and "
-                    f"{batch.target_lengths.max():,} target tokens; {remedy}, or take a smaller model"
-                ) from None
-            parts = min(2 * parts, batch.pairs)
+    free_after_shortage(error)
+    if count >= batch.pairs:
+        raise OutOfMemory(
+            f"{place}: out of memory for one pair at a time, of up to {batch.source_lengths.max():,} source and "
+            f"{batch.target_lengths.max():,} target tokens; {remedy}, or use a smaller model"
+        ) from None
+    return min(2 * count, batch.pairs)

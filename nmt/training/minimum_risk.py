@@ -1,6 +1,6 @@
-"""Minimum-risk training (Shen 2016): the expected loss of whole translations, in BLEU, over some that are drawn.
+"""Minimum-risk training (Shen 2016): minimise the expected loss, 1 - BLEU, of whole sampled translations.
 
-Axes: B sentences, C candidates of a sentence.
+Axes: B sentences, C candidate translations of a sentence.
 """
 
 import itertools
@@ -11,81 +11,85 @@ import torch
 
 from nmt.config import Training
 from nmt.data.batching import Batch
-from nmt.data.subword import UNKNOWN, Subword
+from nmt.data.subword import UNK_SURFACE, Subword
 from nmt.data.token_ids import EOS, PAD
-from nmt.decoding.hypothesis import Sentences
+from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.sampling import sample
-from nmt.decoding.search_options import Options
+from nmt.decoding.search_options import SearchOptions
 from nmt.models.seq2seq import Seq2Seq
 from nmt.training.microbatches import DeviceBatch, to_device
 from nmt.training.objective import Loss, target_log_probs
 
-WRONG, COPIED = "\ue000", "\ue001"
-"""Private characters: what no reference holds, and what begins a copied word."""
-LONGER = 10
-"""Tokens that a drawn translation may have more than twice its reference."""
+NO_MATCH, COPIED = "\ue000", "\ue001"
+"""Characters for private use: one that occurs in no reference, and one that begins the text of a copied word."""
+EXTRA_LENGTH = 10
+"""A sampled translation has at most twice the tokens of its reference plus this."""
 
 
 def risk_loss(
     model: Seq2Seq,
-    drawer: Seq2Seq,
+    searched: Seq2Seq,
     batch: DeviceBatch,
     settings: Training,
     target: Subword,
     score: Callable[[str, str], float],
     seed: int,
 ) -> Loss:
-    """Return the sum over sentences of sum_c Q(c) (1 - BLEU(c)), which is not per token.
+    """Return the risk, a sum over sentences, not over tokens (eq. 9 to 13).
 
-    Q(c) is p(c)^alpha over the different candidates: the reference and what `drawer`, the model ready for search, draws
-    (eq. 9 to 13). `score` gives the BLEU (0 to 100) of a text against its reference.
+        R = sum_s sum_{y in S(x_s)} Q(y | x_s) (1 - BLEU(y, y_s))
+        Q(y | x) = p(y | x)^alpha / sum_{y' in S(x)} p(y' | x)^alpha
+
+    S(x) holds the reference and the different translations that are drawn from `searched`, the model prepared for
+    search. alpha is `risk_sharpness`. `score` returns the BLEU (0 to 100) of a text and its reference.
     """
     references = [row[: row.index(EOS)] for row in batch.target.tolist()]
-    candidates = _draw(drawer, batch, references, settings.risk_samples, seed)
+    candidates = _sample_candidates(searched, batch, references, settings.risk_samples, seed)
     costs = []
-    for reference, found in zip(references, candidates, strict=True):
+    for reference, sampled in zip(references, candidates, strict=True):
         text = _text(reference, target)
-        # An unknown word is not that of the reference because both are unknown.
-        texts = [text, *(_text(tokens, target).replace(UNKNOWN, WRONG) for tokens in found[1:])]
+        # An unknown word in a sample must not match an unknown word in the reference.
+        texts = [text, *(_text(tokens, target).replace(UNK_SURFACE, NO_MATCH) for tokens in sampled[1:])]
         costs += [1.0 - score(hypothesis, text) / 100.0 for hypothesis in texts]
-    rows = [row for row, found in enumerate(candidates) for _ in found]
-    drawn = _batch_of(batch, rows, [tokens for found in candidates for tokens in found])
-    log_prob, _ = target_log_probs(model, model(drawn.source, drawn.lengths, drawn.previous), drawn)
-    of_candidate = drawn.real // drawn.target.shape[1]
-    whole = log_prob.new_zeros(len(rows)).index_add(0, of_candidate, log_prob)  # (B C,) log p of each candidate
-    column = [number for found in candidates for number in range(len(found))]
-    places = torch.tensor(rows, device=whole.device), torch.tensor(column, device=whole.device)
+    rows = [row for row, sampled in enumerate(candidates) for _ in sampled]
+    pairs = _pair_sources(batch, rows, [tokens for sampled in candidates for tokens in sampled])
+    log_prob, _ = target_log_probs(model, model(pairs.source, pairs.lengths, pairs.previous), pairs)
+    candidate = pairs.real // pairs.target.shape[1]
+    log_probs = log_prob.new_zeros(len(rows)).index_add(0, candidate, log_prob)  # (B C,) log p(y | x)
+    columns = [number for sampled in candidates for number in range(len(sampled))]
+    cells = torch.tensor(rows, device=log_probs.device), torch.tensor(columns, device=log_probs.device)
     shape = len(candidates), max(map(len, candidates))
-    scores = whole.new_full(shape, -torch.inf).index_put(places, whole * settings.risk_sharpness)
-    cost = whole.new_zeros(shape).index_put(places, torch.tensor(costs, device=whole.device))
-    return Loss((scores.softmax(1) * cost).sum(), -whole.detach()[places[1] == 0].sum())
+    scores = log_probs.new_full(shape, -torch.inf).index_put(cells, log_probs * settings.risk_sharpness)  # (B, C)
+    cost = log_probs.new_zeros(shape).index_put(cells, torch.tensor(costs, device=log_probs.device))  # (B, C)
+    return Loss((scores.softmax(1) * cost).sum(), -log_probs.detach()[cells[1] == 0].sum())
 
 
 @torch.no_grad()
-def _draw(
-    drawer: Seq2Seq, batch: DeviceBatch, references: list[list[int]], count: int, seed: int
+def _sample_candidates(
+    searched: Seq2Seq, batch: DeviceBatch, references: list[list[int]], count: int, seed: int
 ) -> list[list[tuple[int, ...]]]:
     """Return the different candidates of each sentence, the reference first."""
-    limits = [2 * len(reference) + LONGER for reference in references]
-    answers = sample(drawer, Sentences(batch.source, batch.lengths, limits), Options("sample", n_best=count, seed=seed))
+    limits = [2 * len(reference) + EXTRA_LENGTH for reference in references]
+    options = SearchOptions(method="sample", n_best=count, seed=seed)
+    samples = sample(searched, SearchBatch(batch.source, batch.lengths, limits), options)
     return [
-        list(dict.fromkeys([tuple(reference), *(hypothesis.tokens for hypothesis in answer)]))
-        for reference, answer in zip(references, answers, strict=True)
+        list(dict.fromkeys([tuple(reference), *(hypothesis.tokens for hypothesis in hypotheses)]))
+        for reference, hypotheses in zip(references, samples, strict=True)
     ]
 
 
 def _text(tokens: Sequence[int], target: Subword) -> str:
-    """Return the text of tokens; words that only copying knows are written as words of their own, one for each id."""
-    known = range(target.size)
+    """Return the text of tokens; a copied word outside the vocabulary becomes a word of its own, unique to its id."""
+    vocabulary = range(target.size)
     parts = (
-        target.decode(list(some)) if is_known else " ".join(f"{COPIED}{token}" for token in some)
-        for is_known, some in itertools.groupby(tokens, known.__contains__)
+        target.decode(list(group)) if is_known else " ".join(f"{COPIED}{token}" for token in group)
+        for is_known, group in itertools.groupby(tokens, vocabulary.__contains__)
     )
     return " ".join(parts)
 
 
-def _batch_of(batch: DeviceBatch, rows: list[int], targets: list[tuple[int, ...]]) -> DeviceBatch:
-    """Return the sources `rows` with these targets."""
+def _pair_sources(batch: DeviceBatch, rows: list[int], targets: list[tuple[int, ...]]) -> DeviceBatch:
+    """Return a batch of the sources in `rows` with these `targets`."""
     lengths = np.array([len(tokens) + 1 for tokens in targets])
     table = np.full((len(targets), lengths.max()), PAD, np.int64)
     for row, tokens in zip(table, targets, strict=True):

@@ -1,4 +1,4 @@
-"""The optimizer, the learning rate as a function of the step, and the moving average of the weights."""
+"""Adam and AdamW, gradient clipping, the moving average of the weights (EMA), and the mean of several checkpoints."""
 
 import math
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ ADAM = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """Return Adam or AdamW over all weights; biases and normalisation gains are not decayed."""
+    """Return Adam or AdamW over all weights; biases and normalisation gains have no weight decay."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in weights if weight.dim() > 1], "weight_decay": settings.weight_decay},
@@ -26,40 +26,29 @@ def build_optimizer(model: nn.Module, settings: Training) -> torch.optim.Optimiz
 
 
 def clipped_step(optimizer: torch.optim.Optimizer, norm: Tensor, clip_norm: float) -> None:
-    """Take a step with gradients of total `norm`, scaled down to `clip_norm` where it is larger; 0 clips never.
+    """Take a step with gradients of total `norm`, scaled down to `clip_norm` if it is larger; 0 disables clipping.
 
-    The kernel that takes the step scales as well, which saves a pass over all gradients; on a GPU, which is not waited
-    for, it also leaves the weights alone where `norm` is not finite.
+    The fused kernel scales the gradients itself, which saves a pass over all of them. On a GPU, which the CPU does not
+    wait for, it also leaves the weights unchanged if `norm` is not finite.
     """
     excess = (norm / (clip_norm or math.inf)).clamp(min=1.0)
     on_cpu = norm.device.type == "cpu"
-    kernel: Any = optimizer  # torch.amp.GradScaler sets the same two
+    kernel: Any = optimizer  # torch.amp.GradScaler sets the same two attributes
     kernel.grad_scale = None if on_cpu and float(excess) == 1.0 else excess
     kernel.found_inf = None if on_cpu else (~norm.isfinite()).float()
     optimizer.step()
 
 
-class MovingAverage:
-    """An exponential moving average of the weights (Polyak & Juditsky 1992).
+def update_moving_average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Update `averaged`, the exponential moving average of the weights of `model`, after `step`.
 
-    The decay of update n is at most (1 + n) / (10 + n), so that the first weights are soon forgotten.
+    a_n = d_n a_{n-1} + (1 - d_n) w_n with d_n = min(`decay`, (1 + n) / (10 + n)) (Polyak & Juditsky 1992; the bound on
+    d_n lets the average soon forget the first weights).
     """
-
-    def __init__(self, model: nn.Module, averaged: nn.Module, decay: float) -> None:
-        """Keep the average of the weights of `model` in `averaged`, a copy of it."""
-        self.model = model
-        self.averaged = averaged
-        self.decay = decay
-
-    def update(self, step: int) -> None:
-        """Take in the weights after `step`."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                [weight.data for weight in self.averaged.parameters()],
-                [weight.data for weight in self.model.parameters()],
-                1.0 - decay,
-            )
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        old, new = ([weight.data for weight in network.parameters()] for network in (averaged, model))
+        torch._foreach_lerp_(old, new, 1.0 - decay)
 
 
 def mean_weights(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What is looked for before hours go into a run: the files of every corpus, and what a run is to begin with."""
+"""Check before training that the files of every corpus exist, are readable and are aligned line by line."""
 
 from pathlib import Path
 
@@ -13,24 +13,24 @@ from nmt.errors import NmtError
 def check_texts(config: Config) -> None:
     """Raise `NmtError` with a line for each file of a corpus that is missing, unreadable or misaligned.
 
-    Training corpora, which may be large, are only looked for; the others are read.
+    Training corpora may be large, so only their existence is checked. The others are read.
     """
     if faults := missing_files(config) or unreadable_texts(config):
-        raise NmtError("\n".join([*faults, where()]))
+        raise NmtError("\n".join([*faults, working_directory()]))
 
 
-def where() -> str:
-    """Return what paths are relative to."""
+def working_directory() -> str:
+    """Return a line that names the directory to which paths are relative."""
     return f"paths are relative to the working directory, {Path.cwd()}"
 
 
 def corpora(config: Config) -> dict[str, Corpus]:
-    """Return every corpus of a configuration after its key."""
+    """Return every corpus of a configuration by its key."""
     return {f"data.train.{number}": one for number, one in enumerate(config.data.train)} | _evaluated(config)
 
 
 def missing_files(config: Config) -> list[str]:
-    """Return a line for each file of a corpus that is not there."""
+    """Return a line for each file of a corpus that does not exist or is not a regular file."""
     return [
         f"{name}: {'not a regular file' if file.exists() else 'no such file'}: {file}"
         for key, corpus in corpora(config).items()
@@ -45,10 +45,10 @@ def unreadable_texts(config: Config) -> list[str]:
     for key, corpus in _evaluated(config).items():
         try:
             tagger = Tagger(config.data, corpus.tag or "", f"set {key}.tag")
-            # A few lines of `valid` that are not UTF-8 are accepted where the data is prepared.
+            # Preprocessing accepts a few lines of `valid` that are not UTF-8.
             pairs = read_pairs(corpus, [] if key == "data.valid" else None)
             tagger.check((normalize(source, config.data) for source, _ in pairs), key)
-            for _ in pairs:  # misaligned files are found at their ends
+            for _ in pairs:  # read to the end: only there are misaligned files found
                 pass
         except NmtError as error:
             faults.append(str(error) if str(error).startswith(key) else f"{key}: {error}")
@@ -56,5 +56,5 @@ def unreadable_texts(config: Config) -> list[str]:
 
 
 def _evaluated(config: Config) -> dict[str, Corpus]:
-    """Return the corpora that a model is evaluated on, each after its key."""
+    """Return the corpora that a model is evaluated on by their keys."""
     return {"data.valid": config.data.valid} | {f"data.test.{name}": one for name, one in config.data.test.items()}

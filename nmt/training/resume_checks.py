@@ -1,14 +1,16 @@
-"""Whether a run may go on with a configuration: the network, the text and the subword model must be the same.
+"""Check that a run can be resumed: the network, the seed, the text and the subword model must be the same.
 
-The text is the same wherever its files are now. The weights of corpora, dropout and the section `training` may change.
+The files of the text may have moved. Corpus weights, dropout and the section `training` may change.
 """
 
 import json
-from collections.abc import Callable, Iterator
+import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, load_run_config
+from nmt.config import TEXT_KEYS, Config, load_run_config
 from nmt.data import manifest, manifest_v1
 from nmt.data.prepared_data import Prepared, is_made_for, read_header
 from nmt.data.subword import Vocabularies
@@ -17,121 +19,115 @@ from nmt.models.weights import load_meta
 from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
 
-Report = Callable[[str], None]
-Change = tuple[str, Any, Any]
-"""A key, its value when the run began and its value now."""
-ANOTHER = "choose another name (--set name=NAME)"
+logger = logging.getLogger(__name__)
+RENAME_REMEDY = "choose another name (--set name=NAME)"
+MAY_CHANGE = re.compile(r"training\.|model\.dropout\.|data\.(train\.\d+|valid)\.(source|target|tsv|weight)$")
+"""Keys whose change is logged."""
+MUST_STAY = re.compile(
+    r"seed$|subword\.(?!reuse$)|model\.(?!embedding\.(source|target)_vectors$)|data\.(train|valid|filters)\."
+    rf"|data\.({'|'.join(TEXT_KEYS)})$"
+)
+"""Keys whose change is an error, except those that may change. The subword models themselves are compared, too."""
 
 
-def find_start(run: Run, config: Config, which: str, report: Report) -> Path:
-    """Return the checkpoint `which` to go on from, in a run that `config` suits; `report` what has changed."""
+def find_resume_checkpoint(run: Run, config: Config, name: str) -> Path:
+    """Return the folder of checkpoint `name` to resume from; log what has changed in `config` since the run began.
+
+    Raises `NmtError` if the checkpoint cannot be resumed or `config` does not fit the run.
+    """
     checkpoint.recover(run)
-    start = run.checkpoint(which)
+    start = run.checkpoint(name)
     load_meta(start)
-    _check_config(run, config, report)
+    _check_config(run, config)
     if not start.name.startswith("step-"):
-        raise NmtError(f"--checkpoint {which}: only step-N, best and last hold what going on needs")
+        raise NmtError(f"--checkpoint {name}: training cannot resume from it; choose step-N, best or last")
     return start
 
 
-def _check_config(run: Run, config: Config, report: Report) -> None:
-    """Refuse to go on with another model, seed or text; report what else has changed."""
-    corpora, of_now = len(load_run_config(run).data.train), len(config.data.train)
-    if corpora != of_now:
-        raise NmtError(f"{run.config_file}: 'data.train' differs: {corpora} corpora then, {of_now} now; {ANOTHER}")
-    before, now = _comparable(load_run_config(run)), _comparable(config)
-    if refused := list(_differences("", before["fixed"], now["fixed"])):
-        lines = ", ".join(f"'{key}' differs: {_shown(old)} then, {_shown(new)} now" for key, old, new in refused)
+def _check_config(run: Run, config: Config) -> None:
+    """Raise `NmtError` if the model, the seed or the text differ; log other changes."""
+    old_config = load_run_config(run)
+    old_count, new_count = len(old_config.data.train), len(config.data.train)
+    if old_count != new_count:
         raise NmtError(
-            f"{run.config_file}: {lines}; a run goes on only with the model and the text it began with: {ANOTHER}"
+            f"{run.config_file}: 'data.train' differs: the number of corpora was {old_count} and is now {new_count}; "
+            f"{RENAME_REMEDY}"
         )
-    if bool(load_run_config(run).training.ema_decay) != bool(config.training.ema_decay):
+    old, new = (dict(_flatten("", one.model_dump(mode="json"))) for one in (old_config, config))
+    changed = [key for key in new if new[key] != old.get(key)]
+    free = [key for key in changed if MAY_CHANGE.match(key)]
+    if fixed := [key for key in changed if MUST_STAY.match(key) and key not in free]:
+        lines = (f"'{key}' differs: {_to_json(old.get(key))} then, {_to_json(new[key])} now" for key in fixed)
+        raise NmtError(
+            f"{run.config_file}: {', '.join(lines)}; a run can be resumed only with the model and the text it began "
+            f"with: {RENAME_REMEDY}"
+        )
+    if bool(old_config.training.ema_decay) != bool(config.training.ema_decay):
         raise NmtError(f"{run.config_file}: training.ema_decay cannot be switched on or off in a run that has begun")
-    changed = list(_differences("", before["free"], now["free"]))
-    if changed:
-        changes = (f"{key} {_plain(old)} -> {_plain(new)}" for key, old, new in changed)
-        report(f"changed since the run began: {', '.join(changes)}")
+    if free:
+        lines = (f"{key} {_to_text(old.get(key))} -> {_to_text(new[key])}" for key in free)
+        logger.info(f"changed since the run began: {', '.join(lines)}")
 
 
-def _comparable(config: Config) -> dict[str, Any]:
-    """Return what must stay the same in a run as `fixed`, and as `free` what may change and is worth a word."""
-    values = config.model_dump(mode="json")
-    data, model, subword = values["data"], values["model"], values["subword"]
-    corpora = {"train": dict(enumerate(data["train"])), "valid": data["valid"]}
-    places: dict[str, Any] = {"train": {}, "valid": {}}
-    for number, corpus in corpora["train"].items():
-        places["train"][number] = {key: corpus.pop(key) for key in ("source", "target", "tsv", "weight")}
-    places["valid"] = {key: data["valid"].pop(key) for key in ("source", "target", "tsv", "weight")}
-    for key in ("source_vectors", "target_vectors"):  # read before the first step only
-        del model["embedding"][key]
-    del subword["reuse"]  # the models themselves are compared
-    return {
-        "fixed": {
-            "seed": values["seed"],
-            "subword": subword,
-            "model": {key: value for key, value in model.items() if key != "dropout"},
-            "data": manifest.text_settings(config.data) | {"filters": data["filters"]} | corpora,
-        },
-        "free": {"data": places, "model": {"dropout": model["dropout"]}, "training": values["training"]},
-    }
-
-
-def _differences(name: str, old: Any, new: Any) -> Iterator[Change]:
-    """Yield each key below `name` whose values differ."""
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        if old != new:
-            yield name, old, new
+def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values in nested sections and lists of sections with their keys, such as data.train.0.source."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
+        yield name, value
         return
-    for key in [*old, *(key for key in new if key not in old)]:
-        yield from _differences(f"{name}.{key}" if name else str(key), old.get(key), new.get(key))
+    for key, inner in value.items():
+        yield from _flatten(f"{name}.{key}" if name else str(key), inner)
 
 
-def _shown(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else _shown(value)
+def _to_text(value: Any) -> str:
+    return value if isinstance(value, str) else _to_json(value)
 
 
-def check_data(run: Run, config: Config, prepared: Prepared, start: Path, report: Report) -> None:
-    """Refuse to go on from a checkpoint that was trained with other data or another vocabulary."""
+def check_data(run: Run, config: Config, prepared: Prepared, start: Path) -> None:
+    """Raise `NmtError` if the checkpoint `start` was trained with other data or another vocabulary."""
     is_same = Vocabularies.load(run.subword).fingerprint == prepared.vocabularies.fingerprint
     if not is_same or not _is_data_of(run, config, start, prepared):
         if not is_made_for(prepared.folder, config):
             raise NmtError(
-                f"{prepared.folder} holds the data of another configuration now: run nmt preprocess with this one and "
-                "resume with --resume; give each its own data.prepared"
+                f"{prepared.folder} now holds the data of another configuration: run nmt preprocess with this one and "
+                "resume with --resume; give each configuration its own data.prepared"
             )
         raise NmtError(
             f"{start} was not trained on the data in {prepared.folder}; the text of the corpora or their settings have "
-            f"changed since the run began: {ANOTHER}"
+            f"changed since the run began: {RENAME_REMEDY}"
         )
-    _check_moved_files(run, config, prepared, report)
+    _check_moved_files(run, config, prepared)
 
 
 def _is_data_of(run: Run, config: Config, start: Path, prepared: Prepared) -> bool:
     """Return whether the checkpoint was trained on the prepared data."""
-    known = load_meta(start).get("data")
-    if known in (prepared.fingerprint, prepared.former_fingerprint):
-        return known is not None
+    fingerprint = load_meta(start).get("data")
+    if fingerprint in (prepared.fingerprint, prepared.fingerprint_v1):
+        return fingerprint is not None
     # An older version saved the checkpoint, and the data has been prepared again since.
-    former = manifest_v1.former_fingerprint(load_run_config(run), config, prepared.vocabularies)
-    return known is not None and known == former and not any(manifest.differing(read_header(prepared.folder), config))
+    former = manifest_v1.fingerprint_v1(load_run_config(run), config, prepared.vocabularies)
+    if fingerprint is None or fingerprint != former:
+        return False
+    return not any(manifest.changed_files(read_header(prepared.folder), config))
 
 
-def _check_moved_files(run: Run, config: Config, prepared: Prepared, report: Report) -> None:
-    """Refuse corpora in other files than before whose text is not that of the prepared data, which is what is read."""
+def _check_moved_files(run: Run, config: Config, prepared: Prepared) -> None:
+    """Raise `NmtError` if the corpora are in other files now and their text is not that of the prepared data."""
     if manifest.corpus_files(load_run_config(run)) == manifest.corpus_files(config):
         return
     missing = [f"{key}: {path}" for key, path in manifest.corpus_files(config) if not path.exists()]
     if missing:
-        report(f"no such file: {', '.join(missing)}; the run goes on with the text in {prepared.folder}")
+        logger.info(f"no such file: {', '.join(missing)}; training uses the text in {prepared.folder}")
         return
     header = read_header(prepared.folder)
-    for key, path in manifest.differing(header, config):
-        unknown = " (an older version kept the hash of compressed files only: name the file as it was)"
+    note = " (an older version recorded the hash of the compressed file only: use the original file name)"
+    for key, path in manifest.changed_files(header, config):
         raise NmtError(
             f"{run.config_file}: '{key}' differs: {path} does not hold the text that the run began with"
-            f"{unknown if header.get('is_former') else ''}; {ANOTHER}"
+            f"{note if header.get('is_v1') else ''}; {RENAME_REMEDY}"
         )

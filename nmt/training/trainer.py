@@ -1,14 +1,16 @@
-"""The training loop: batches in, checkpoints and a log out, to be stopped and resumed at any instant.
+"""The training loop: optimizer steps, log, validation and checkpoints; it can be stopped and resumed at any time.
 
-Everything random is drawn from (seed, purpose, step), so the saved step and the position in the data are all that
-going on needs besides the tensors.
+Every random number is a function of (seed, purpose, step), so resuming needs only the step and the position in the
+training data besides the tensors of a checkpoint.
 """
 
 import dataclasses
+import logging
 import math
 import time
+import traceback
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -16,52 +18,42 @@ from nmt.config import Config, Training
 from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import Prefetch
 from nmt.data.prepared_data import Prepared
-from nmt.errors import NmtError
+from nmt.errors import is_out_of_memory
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.kernels.allocator import RETURN_EVERY, return_freed_memory
 from nmt.kernels.device import Arithmetic, copy_network, set_cudnn_precision
+from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_meta, load_tensors
-from nmt.randomness import address
+from nmt.randomness import derive_seed
 from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
-from nmt.training.best_checkpoint import measure, update_best, update_best_on_resume
+from nmt.training.best_checkpoint import metric_settings, update_best, update_best_on_resume
 from nmt.training.checkpoint import Progress
 from nmt.training.learning_rate import learning_rate
-from nmt.training.microbatches import run_in_microbatches, split, to_device
+from nmt.training.microbatches import DeviceBatch, increase_count, split, to_device
 from nmt.training.minimum_risk import risk_loss
 from nmt.training.objective import Loss, likelihood_loss
-from nmt.training.optimizer import MovingAverage, build_optimizer, clipped_step, mean_weights
+from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
 from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
-from nmt.training.signals import Interrupted, Stop
-from nmt.training.training_log import TrainingLog, clock
-from nmt.training.validation import Result, Validator
+from nmt.training.signals import Interrupted, StopSignal
+from nmt.training.step_statistics import StepStatistics
+from nmt.training.training_log import TrainingLog, format_seconds
+from nmt.training.validation import ValidationResult, Validator
 
-MOST_SKIPPED = 20
-"""Steps in a row without a finite gradient after which training gives up."""
+logger = logging.getLogger(__name__)
 DEFAULT_TOKENS = 4096
-SUMS = 5
-"""Minimised loss, NLL, gradient norm, target tokens and number of the steps that were taken since the last log line."""
-
-
-class Mark(NamedTuple):
-    """From where the speed in the next line of the log is measured."""
-
-    time: float
-    """`time.monotonic()` then, moved on by what validation took."""
-    step: int
-    tokens: int = 0
-    """Target tokens since the last line that an earlier session had taken."""
+"""Target tokens of a batch if the configuration has neither `tokens_per_batch` nor `sentences_per_batch`."""
 
 
 class Trainer:
-    """One run in training."""
+    """Trains the model of one run."""
 
     def __init__(
         self, config: Config, run: Run, prepared: Prepared, device: torch.device, arithmetic: Arithmetic
     ) -> None:
-        """Build network, optimizer and batches; weights are drawn from the seed."""
+        """Build the network, the optimizer and the batches; the seed decides the initial weights."""
         self.config = config
         self.settings = config.training
         self.run = run
@@ -70,12 +62,10 @@ class Trainer:
         self.vocabularies = prepared.vocabularies
         self.data_fingerprint = prepared.fingerprint
         set_cudnn_precision(arithmetic, device)
-        torch.manual_seed(address(config.seed, "weights"))
+        torch.manual_seed(derive_seed(config.seed, "weights"))
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
         self.model.train()
-        self.average: MovingAverage | None = None
-        if self.settings.ema_decay:
-            self.average = MovingAverage(self.model, copy_network(self.model).eval(), self.settings.ema_decay)
+        self.averaged = copy_network(self.model).eval() if self.settings.ema_decay else None
         self.optimizer = build_optimizer(self.model, self.settings)
         self.batches = Batches(
             prepared.train,
@@ -85,244 +75,186 @@ class Trainer:
             sampling=config.subword.sampling,
             kind=config.subword.kind,
         )
-        self._score = sentence_scorer(config.data.target_language) if self.settings.objective == "risk" else None
-        self._validator = Validator(config, prepared, device, arithmetic)
+        self._sentence_score = None  # BLEU of a sentence, for minimum-risk training
+        if self.settings.objective == "risk":
+            self._sentence_score = sentence_scorer(config.data.target_language)
+        self.validator = Validator(config, prepared, device, arithmetic)
         self.progress = Progress()
-        self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
-        self._skipped_in_a_row = 0
-        self._in_parts: list[int] = []
-        self._stop = Stop()
+        self._statistics = StepStatistics(run, self.progress, device)
+        self._stop = StopSignal()
 
     @property
     def weights_to_use(self) -> Seq2Seq:
-        """The network to validate and to keep: the moving average where there is one."""
-        if self.average is None:
-            return self.model
-        averaged = self.average.averaged
-        assert isinstance(averaged, Seq2Seq)
-        return averaged
+        """The network to validate and to translate with: the moving average if there is one."""
+        return self.averaged or self.model
 
     def restart_average(self) -> None:
-        """Let the moving average begin at the weights as they are now."""
-        if self.average is not None:
-            self.average.averaged.load_state_dict(self.model.state_dict())
+        """Set the moving average to the current weights."""
+        if self.averaged is not None:
+            self.averaged.load_state_dict(self.model.state_dict())
 
-    def resume(self, start: Path, before: Config) -> str | None:
-        """Go on from the checkpoint folder `start` of a run that had the config `before`, and remove what came later.
+    def resume(self, start: Path, old: Config) -> str | None:
+        """Restore the checkpoint folder `start` of a run whose config was `old`, and remove later checkpoints.
 
-        Returns a line for the user where the best checkpoint had to be found anew.
+        Return a message for the user if the best checkpoint had to be chosen again.
         """
-        averaged = None if self.average is None else self.average.averaged
-        progress = self.progress = checkpoint.restore(start, self.model, averaged, self.optimizer)
+        progress = self.progress = checkpoint.restore(start, self.model, self.averaged, self.optimizer)
         meta = load_meta(start)
-        measured = {**measure(before), "metric": meta.get("metric"), **meta.get("measure", {})}
-        said = update_best_on_resume(progress, self.config, measured, self.run)
+        old_metric = {**metric_settings(old), "metric": meta.get("metric"), **meta.get("measure", {})}
+        message = update_best_on_resume(progress, self.config, old_metric, self.run)
         checkpoint.rewind(self.run, start, progress.best_step)
-        if len(self.progress.sums) == SUMS:
-            self._sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.device)
-        else:  # saved by an older version, which summed something else
-            self.progress.since = [0, 0]
+        self._statistics = StepStatistics(self.run, progress, self.device)
         if progress.position.is_incomplete:
-            weights = [corpus.weight for corpus in before.data.train]
-            size = _batch_size(before.training)
-            progress.position = self.batches.completed(progress.position, **size, weights=weights)
+            weights = [corpus.weight for corpus in old.data.train]
+            size = _batch_size(old.training)
+            progress.position = self.batches.complete(progress.position, **size, weights=weights)
             if size != _batch_size(self.settings) or weights != [corpus.weight for corpus in self.config.data.train]:
-                self._save(progress.passing != progress.step)  # as the run's config.yaml is about to change
-        return said
+                self._save()  # before the run's config.yaml, on which the position depends, is replaced
+        return message
 
-    def train(self, journal: TrainingLog) -> str:
-        """Train to the end and return why it ended; raises `Interrupted` after saving where a signal came."""
+    def train(self, log: TrainingLog) -> str:
+        """Train to the end and return why training ended.
+
+        Raises `Interrupted` after a signal and `OutOfMemory` if memory ran out; both only after a checkpoint is saved.
+        """
         progress = self.progress
-        began = time.monotonic() - progress.seconds
-        mark = Mark(time.monotonic(), progress.step, progress.since[0])
-        reason = "max_steps reached"
-        with self._stop.listening(), Prefetch(self.batches.run_from(progress.position)) as stream:
-            while progress.is_unjudged or not (progress.step >= self.settings.max_steps or self._is_enough):
-                was_unjudged = progress.is_unjudged
-                if not was_unjudged:
-                    batch, progress.position = next(stream)
-                    self._update(batch)
-                    progress.seconds = time.monotonic() - began
-                    journal.advance()
-                    if progress.step % self.settings.log_every == 0:
-                        mark = self._log(journal, mark)
-                is_last = progress.step == self.settings.max_steps
-                is_due = is_last or progress.step % self.settings.save_every == 0
-                progress.is_unjudged = is_last or progress.step % self.settings.validate_every == 0
-                before = time.monotonic()
-                if progress.is_unjudged and (result := self._validate(self.weights_to_use)) is not None:
-                    progress.is_unjudged = False
-                    is_due |= self._judge(result, journal) or self._is_enough
-                    is_last |= self._is_enough
-                    progress.seconds = time.monotonic() - began
-                    mark = mark._replace(time=mark.time + time.monotonic() - before)
-                if is_due or was_unjudged or self._stop.number is not None:
-                    self._save(is_due)
-                if self._stop.number is not None and (progress.is_unjudged or not is_last):
+        start = time.monotonic() - progress.seconds
+        self._statistics.start_clock()
+        with self._stop.listening(), Prefetch(self.batches.iterate_from(progress.position)) as batches:
+            while progress.needs_validation or not (progress.step >= self.settings.max_steps or self._is_stalled):
+                was_unvalidated = progress.needs_validation
+                try:
+                    if not progress.needs_validation:
+                        batch, position = next(batches)
+                        self.step(batch)
+                        progress.position = position
+                        progress.seconds = time.monotonic() - start
+                        log.advance()
+                        if progress.step % self.settings.log_every == 0:
+                            self._statistics.write(log, self.optimizer.param_groups[0]["lr"])
+                    is_last = progress.step == self.settings.max_steps
+                    progress.needs_validation = is_last or progress.step % self.settings.validate_every == 0
+                    before = time.monotonic()
+                    if progress.needs_validation:
+                        self._judge(self.validate(self.weights_to_use), log)
+                        progress.needs_validation = False
+                        progress.seconds = time.monotonic() - start
+                        self._statistics.exclude(time.monotonic() - before)
+                except Interrupted:
+                    pass  # the validation is repeated when the run is resumed
+                except (OutOfMemory, MemoryError, RuntimeError) as error:
+                    self._save_after_shortage(error)
+                    raise
+                if self._is_due or was_unvalidated or self._stop.number is not None:
+                    self._save()
+                is_last = is_last or self._is_stalled
+                if self._stop.number is not None and (progress.needs_validation or not is_last):
                     raise Interrupted(self._stop.number)
-            if self._is_enough:
-                reason = f"{self.settings.metric} has not improved for {progress.misses} validations"
+            reason = "max_steps reached"
+            if self._is_stalled:
+                reason = f"{self.settings.metric} has not improved for {progress.stalled_validations} validations"
             if self.settings.average_last:
-                self._average_last(journal)
+                self._average_last(log)
         return reason
 
     @property
-    def _is_enough(self) -> bool:
-        """Whether patience has run out, now or in what was resumed."""
-        return 0 < self.settings.patience <= self.progress.misses
+    def _is_stalled(self) -> bool:
+        """Whether `patience` has run out, in this session or in the one that was resumed."""
+        return 0 < self.settings.patience <= self.progress.stalled_validations
 
-    def _validate(self, model: Seq2Seq) -> Result | None:
-        """Validate `model`; None where a signal came before or meanwhile, which does not wait for the end of it."""
-        if self._stop.number is not None:
-            return None
-        try:
-            with self._stop.breaking_off():
-                return self._validator(model)
-        except Interrupted:
-            return None
-
-    def _update(self, batch: Batch) -> None:
-        """Take one optimizer step on `batch`."""
+    @property
+    def _is_due(self) -> bool:
+        """Whether a checkpoint of this step is to be saved also without a signal."""
         progress, settings = self.progress, self.settings
-        step = progress.step + 1
+        is_scheduled = progress.step == settings.max_steps or progress.step % settings.save_every == 0
+        return is_scheduled or progress.best_step == progress.step or self._is_stalled
+
+    def validate(self, model: Seq2Seq) -> ValidationResult:
+        """Validate `model`; raise `Interrupted` if a signal has arrived, or as soon as one arrives."""
+        with self._stop.interrupting():
+            return self.validator(model)
+
+    def step(self, batch: Batch) -> None:
+        """Take one optimizer step on `batch`, with more micro-batches than `accumulate` if memory runs out.
+
+        Raises `OutOfMemory` if memory does not suffice for one pair at a time. The weights are unchanged then.
+        """
+        progress, settings = self.progress, self.settings
+        step, count, score = progress.step + 1, settings.accumulate, self._sentence_score
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, settings, progress.plateaus)
-        losses = self._gradients(batch, step)
+        is_sampling = score is not None or teacher_probability(step, settings) < 1.0
+        divisor = batch.tokens if score is None else batch.pairs
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            losses = torch.zeros(2, dtype=torch.float64, device=self.device)
+            searched: Seq2Seq | None = None
+            loss: Loss | None = None
+            try:
+                if is_sampling:
+                    searched = prepare_for_search(self.model, self.arithmetic, pack=False)
+                for number, part in enumerate(split(batch, count)):
+                    torch.manual_seed(derive_seed(self.config.seed, "dropout", step, number))
+                    seed = derive_seed(self.config.seed, "samples", step, number)
+                    inputs = self._inputs(part, searched, step, seed)
+                    with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
+                        if searched is None or score is None:
+                            loss = likelihood_loss(self.model, inputs, settings, step)
+                        else:
+                            target = self.vocabularies.target
+                            loss = risk_loss(self.model, searched, inputs, settings, target, score, seed)
+                    (loss.minimised / divisor).backward()  # type: ignore[no-untyped-call]
+                    losses += torch.stack([loss.minimised.detach() / divisor * batch.tokens, loss.nll])
+                break
+            except (MemoryError, RuntimeError) as error:
+                searched = loss = None
+                remedy = "leave longer pairs out (training.max_tokens)"
+                count = increase_count(error, batch, count, f"step {step:,}", remedy)
+        if count > settings.accumulate:
+            self._statistics.microbatches.append(count)
+        self._apply_gradients(step, losses, batch.tokens)
+
+    def _inputs(self, microbatch: Batch, searched: Seq2Seq | None, step: int, seed: int) -> DeviceBatch:
+        """Return `microbatch` on the device; scheduled sampling, if on, replaces previous tokens by samples."""
+        inputs = to_device(microbatch, self.device)
+        if searched is None or self._sentence_score is not None:
+            return inputs
+        previous = sampled_previous(searched, inputs, teacher_probability(step, self.settings), seed)
+        return dataclasses.replace(inputs, previous=previous)
+
+    def _apply_gradients(self, step: int, losses: torch.Tensor, tokens: int) -> None:
+        """Update the weights and the progress; `losses` (2,) are minimised loss and NLL summed over `tokens`."""
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        counts = losses.new_full((1,), batch.tokens), losses.new_ones(1)
-        self._sums += torch.cat([losses, norm.double().view(1), *counts]).where(norm.isfinite(), 0.0)
-        if self.device.type != "cpu" or self._is_taken(norm):
-            clipped_step(self.optimizer, norm, settings.clip_norm)
-        progress.step = step
-        progress.since = [progress.since[0] + batch.tokens, progress.since[1] + 1]
-        if self.average is not None:
-            self.average.update(step)
+        if self._statistics.add(losses, norm, tokens):
+            clipped_step(self.optimizer, norm, self.settings.clip_norm)
+        self.progress.step = step
+        if self.averaged is not None:
+            update_moving_average(self.averaged, self.model, self.settings.ema_decay, step)
         if step % RETURN_EVERY == 0:
             return_freed_memory()
 
-    def _gradients(self, batch: Batch, step: int) -> torch.Tensor:
-        """Set the gradients of the batch, taken in more and more parts while memory does not suffice.
-
-        Returns the sums over its target tokens of minimised loss and NLL.
-        """
-        losses, parts = run_in_microbatches(
-            batch,
-            self.settings.accumulate,
-            lambda parts: self._backward(batch, step, parts),
-            f"step {step:,}",
-            "leave longer pairs out (training.max_tokens)",
-        )
-        if parts > self.settings.accumulate:
-            self._in_parts.append(parts)
-        return losses
-
-    def _backward(self, batch: Batch, step: int, parts: int) -> torch.Tensor:
-        self.optimizer.zero_grad(set_to_none=True)
-        losses = torch.zeros(2, dtype=torch.float64, device=self.device)
-        count = batch.tokens if self._score is None else batch.pairs
-        is_drawn = self._score is not None or teacher_probability(step, self.settings) < 1.0
-        drawer = prepare_for_search(self.model, self.arithmetic, is_packed=False) if is_drawn else None
-        for number, part in enumerate(split(batch, parts)):
-            loss = self._loss(part, step, number, drawer)
-            mean = loss.minimised / count
-            mean.backward()  # type: ignore[no-untyped-call]
-            losses += torch.stack([mean.detach() * batch.tokens, loss.nll])
-        return losses
-
-    def _loss(self, part: Batch, step: int, number: int, drawer: Seq2Seq | None) -> Loss:
-        """Return the loss of a part of the step's batch; `drawer` draws tokens where they are wanted."""
-        torch.manual_seed(address(self.config.seed, "dropout", step, number))
-        seed = address(self.config.seed, "samples", step, number)
-        here = to_device(part, self.device)
-        if drawer is not None and self._score is None:
-            previous = sampled_previous(drawer, here, teacher_probability(step, self.settings), seed)
-            here = dataclasses.replace(here, previous=previous)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
-            if drawer is not None and self._score is not None:
-                return risk_loss(self.model, drawer, here, self.settings, self.vocabularies.target, self._score, seed)
-            return likelihood_loss(self.model, here, self.settings, step)
-
-    def _is_taken(self, norm: torch.Tensor) -> bool:
-        """Return whether to take the step: its gradient is finite. Raises `NmtError` after too many that are not."""
-        if math.isfinite(float(norm)):
-            self._skipped_in_a_row = 0
-            return True
-        self._skipped_in_a_row += 1
-        if self._skipped_in_a_row >= MOST_SKIPPED:
-            raise self._diverged()
-        return False
-
-    def _diverged(self) -> NmtError:
-        resume = " and resume with --resume" if self.run.can_resume else ""
-        return NmtError(
-            f"{self.run.folder}: no finite gradient in {MOST_SKIPPED} steps, up to step {self.progress.step}; "
-            f"lower training.learning_rate or set training.precision to fp32{resume}"
-        )
-
-    def _log(self, journal: TrainingLog, mark: Mark) -> Mark:
-        """Log the steps since `mark`, and return the mark of the next line."""
+    def _judge(self, result: ValidationResult, log: TrainingLog) -> None:
+        """Log a validation and record whether it is the best so far."""
         progress = self.progress
-        now, (tokens, steps) = time.monotonic(), progress.since
-        smoothed, nll, norm, taken_tokens, taken = self._sums.tolist()
-        self._sums.zero_()
-        progress.since = [0, 0]
-        if skipped := steps - round(taken):
-            progress.skipped += skipped
-            journal.say(f"{skipped} of {steps} steps skipped before step {progress.step:,}: no finite gradient")
-        if self._in_parts:
-            journal.say(
-                f"{len(self._in_parts)} of {steps} steps before step {progress.step:,} were taken in up to "
-                f"{max(self._in_parts)} parts: out of memory; smaller batches (training.tokens_per_batch) "
-                "would be faster"
-            )
-            self._in_parts.clear()
-        if self.device.type != "cpu":  # whose steps are not looked at one by one
-            self._skipped_in_a_row = 0 if taken else self._skipped_in_a_row + steps
-            if self._skipped_in_a_row >= MOST_SKIPPED:
-                raise self._diverged()
-        if taken == 0:
-            return Mark(now, progress.step)
-        elapsed = max(1e-9, now - mark.time)
-        speed = (tokens - mark.tokens) / elapsed
-        loss = nll / taken_tokens
-        journal.write(
-            "train",
-            step=progress.step,
-            epoch=progress.position.epoch,
-            loss=loss,
-            smoothed_loss=smoothed / taken_tokens,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
-            gradient_norm=norm / taken,
-            tokens=tokens,
-            **({"skipped": skipped} if skipped else {}),
-            tokens_per_second=round(speed, 1),
-            seconds=round(progress.seconds, 2),
-        )
-        journal.show(progress.step, loss, speed, elapsed / max(1, progress.step - mark.step))
-        return Mark(now, progress.step)
-
-    def _judge(self, result: Result, journal: TrainingLog) -> bool:
-        """Log a validation and return whether it is the best so far."""
-        progress = self.progress
-        bleu = {} if result.bleu is None else {"bleu": result.bleu}
         perplexity = math.exp(min(result.loss, 700.0)) if math.isfinite(result.loss) else result.loss
-        journal.write(
+        log.write(
             "valid",
             step=progress.step,
             epoch=progress.position.epoch,
             loss=result.loss,
             perplexity=perplexity,
-            **bleu,
+            **({} if result.bleu is None else {"bleu": result.bleu}),
             samples=result.samples,
             seconds=round(progress.seconds, 2),
         )
-        is_best = update_best(progress, self.settings, result.loss, result.bleu)
         at = f"at step {progress.step:,}" if progress.step else "before the first step"
-        words = f"validation {at}: loss {result.loss:.3f}, perplexity {perplexity:.2f}"
-        words += "" if result.bleu is None else f", BLEU {result.bleu:.2f} (greedy)"
-        journal.say(f"{words}{', the best so far' if is_best else ''}; {clock(progress.seconds)} trained")
-        return is_best
+        bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f} (greedy)"
+        best = ", the best so far" if update_best(progress, self.settings, result.loss, result.bleu) else ""
+        trained = format_seconds(progress.seconds)
+        logger.info(
+            f"validation {at}: loss {result.loss:.3f}, perplexity {perplexity:.2f}{bleu}{best}; {trained} trained"
+        )
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -331,46 +263,57 @@ class Trainer:
             "source_size": self.vocabularies.source.size,
             "target_size": self.vocabularies.target.size,
             "metric": self.settings.metric,
-            "measure": measure(self.config),
+            "measure": metric_settings(self.config),
             "best": self.progress.best,
         }
 
-    def _save(self, is_due: bool) -> None:
-        """Save a checkpoint; one that only a signal asked for, so is not due, is gone with the next."""
-        progress = self.progress
-        progress.sums = self._sums.tolist()
-        passing = {f"step-{progress.passing}"} if progress.passing != progress.step else set()
-        progress.passing = 0 if is_due else progress.step
-        averaged = None if self.average is None else self.average.averaged
-        name = checkpoint.save(self.run, progress, self._meta(), self.model, averaged, self.optimizer)
+    def _save(self) -> None:
+        """Save a checkpoint and remove those that are not kept; one that is not due is removed with the next."""
+        progress, is_due = self.progress, self._is_due
+        progress.log_sums = self._statistics.sums()
+        interim = {f"step-{progress.interim_step}"} if progress.interim_step != progress.step else set()
+        progress.interim_step = 0 if is_due else progress.step
+        name = checkpoint.save(self.run, progress, self._meta(), self.model, self.averaged, self.optimizer)
         best = name if progress.best_step is None else f"step-{progress.best_step}"
         if progress.best_step in (None, progress.step):
             checkpoint.point(self.run, "best", name)
-        passing |= set() if is_due else {name}
-        due = [known for known in self._trained() if known not in passing]
-        checkpoint.prune(self.run, [best, name, *due[-self.settings.keep_last :]])
+        interim |= set() if is_due else {name}
+        kept = [other for other in self._trained_checkpoints() if other not in interim]
+        checkpoint.prune(self.run, [best, name, *kept[-self.settings.keep_last :]])
 
-    def _trained(self) -> list[str]:
-        """Return the names of the checkpoints after some steps, oldest first."""
+    def _save_after_shortage(self, error: Exception) -> None:
+        """If `error` says that memory ran out, save the state of the last finished step and raise `OutOfMemory`."""
+        step, message = self.progress.step, str(error)
+        if not isinstance(error, OutOfMemory):
+            if not is_out_of_memory(error):
+                return
+            remedy = "use smaller batches (training.tokens_per_batch) or a smaller model"
+            message = f"after step {step:,}: out of memory ({message or 'MemoryError'}); {remedy}"
+        traceback.clear_frames(error.__traceback__)
+        if step and f"step-{step}" not in self.run.names():
+            self._save()
+        saved = f"step {step:,} is saved: resume with --resume" if self.run.can_resume else "no checkpoint is saved yet"
+        raise OutOfMemory(f"{message}; {saved}") from None
+
+    def _trained_checkpoints(self) -> list[str]:
+        """Return the names of the checkpoints after at least one step, oldest first."""
         return [name for name in self.run.names() if name not in ("averaged", "step-0")]
 
-    def _average_last(self, journal: TrainingLog) -> None:
-        names = self._trained()[-self.settings.average_last :]
+    def _average_last(self, log: TrainingLog) -> None:
+        """Average the last checkpoints, and validate and save the mean as checkpoint `averaged`."""
+        names = self._trained_checkpoints()[-self.settings.average_last :]
         mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
         averaged = copy_network(self.weights_to_use)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
-        result = self._validate(averaged)
-        if result is None:
-            assert self._stop.number is not None
-            raise Interrupted(self._stop.number)
-        checkpoint.save_to_use(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
+        result = self.validate(averaged)
+        checkpoint.save_weights_only(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
         bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f}"
-        journal.say(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")
-        journal.write("averaged", step=self.progress.step, loss=result.loss, bleu=result.bleu, of=names)
+        logger.info(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")
+        log.write("averaged", step=self.progress.step, loss=result.loss, bleu=result.bleu, of=names)
 
 
 def _batch_size(settings: Training) -> dict[str, Any]:
-    """Return the settings of `Batches` that decide which pairs make a batch."""
+    """Return the settings of `Batches` that decide which pairs are in a batch."""
     sentences = settings.sentences_per_batch
     return {
         "tokens_per_batch": None if sentences else settings.tokens_per_batch or DEFAULT_TOKENS,

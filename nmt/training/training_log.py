@@ -1,11 +1,11 @@
-"""What a run says while it trains: `log.jsonl`, and a progress bar or plain lines on stderr."""
+"""Write `log.jsonl` and show the progress of training: a bar on a terminal, else a line for each log entry."""
 
 import contextlib
+import logging
 import sys
 from types import TracebackType
 from typing import Any
 
-import click
 from tqdm import tqdm
 
 from nmt.errors import NmtError
@@ -13,28 +13,32 @@ from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import Run, read_log
 
-AT_THE_END = ("averaged", "end")
-"""Events after the last step, which come again when a run goes on."""
+logger = logging.getLogger(__name__)
+FINAL_EVENTS = ("averaged", "end")
+"""Events after the last step, which are logged again when a run is resumed."""
 
 
 class TrainingLog:
-    """Writes each event to the log and shows it."""
+    """The log of a run and its progress bar."""
 
-    def __init__(self, run: Run, step: int | None, max_steps: int, is_judged: bool = True) -> None:
-        """Go on with the log of `run` after `step`, where None begins a new log; lines of later steps are dropped.
+    def __init__(self, run: Run, step: int | None, max_steps: int, is_validated: bool = True) -> None:
+        """Open the log of `run` to continue after `step`, or a new log if it is None; drop the lines of later steps.
 
-        So are those on the validation of `step` where that comes again, as it is not `is_judged`.
+        If `step` is not yet validated (not `is_validated`), drop its validation, too.
         """
         log = run.log
         if log.exists():
-            known = (entry for entry in read_log(log) if entry.get("event") not in AT_THE_END)
-            if not is_judged:
-                known = (entry for entry in known if (entry.get("event"), entry.get("step")) != ("valid", step))
             steps = range(0 if step is None else step + 1)
-            kept = [entry for entry in known if entry.get("step") in steps]
-            write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.disk_remedy)
+            kept = [
+                entry
+                for entry in read_log(log)
+                if entry.get("step") in steps
+                and entry.get("event") not in FINAL_EVENTS
+                and (is_validated or (entry.get("event"), entry.get("step")) != ("valid", step))
+            ]
+            write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.write_remedy)
         self._run = run
-        with convert_write_errors(log, run.disk_remedy):
+        with convert_write_errors(log, run.write_remedy):
             self._file = log.open("a", encoding="utf-8", buffering=1)
         self._bar: tqdm[Any] | None = None
         self._max_steps = max_steps
@@ -51,38 +55,31 @@ class TrainingLog:
             self._bar.close()
         with (
             contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext(),
-            convert_write_errors(self._run.log, self._run.disk_remedy),
+            convert_write_errors(self._run.log, self._run.write_remedy),
         ):
-            self._file.close()  # which writes again what could not be written
+            self._file.close()  # tries again to write lines that could not be written
 
     def write(self, event: str, **values: Any) -> None:
         """Append one line to the log."""
-        with convert_write_errors(self._run.log, self._run.disk_remedy):
+        with convert_write_errors(self._run.log, self._run.write_remedy):
             self._file.write(dump_json({"event": event, **values}) + "\n")
-
-    def say(self, text: str) -> None:
-        """Print a line on stderr, above the bar."""
-        if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
-        else:
-            click.echo(text, err=True)
 
     def advance(self) -> None:
         """Move the bar by one step."""
         if self._bar is not None:
             self._bar.update()
 
-    def show(self, step: int, loss: float, rate: float, seconds_a_step: float) -> None:
-        """Show loss (nats a token), speed (target tokens/s) and, where there is no bar, step and time left."""
+    def show(self, step: int, loss: float, rate: float, seconds_per_step: float) -> None:
+        """Show loss (nats per token) and speed (target tokens/s); without a bar also the step and the time left."""
         figures = f"loss {loss:.3f}, {rate:,.0f} target tokens/s"
         if self._bar is not None:
             self._bar.set_postfix_str(figures)
         else:
-            left = (self._max_steps - step) * seconds_a_step
-            self.say(f"step {step:,}/{self._max_steps:,}  {figures}, {clock(left)} left")
+            left = (self._max_steps - step) * seconds_per_step
+            logger.info(f"step {step:,}/{self._max_steps:,}  {figures}, {format_seconds(left)} left")
 
 
-def clock(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Return `seconds` as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

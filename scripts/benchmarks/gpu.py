@@ -9,7 +9,6 @@ batches of about --batch sentences. The network is untrained, so every translati
 """
 
 import argparse
-import dataclasses
 import itertools
 import random
 import sys
@@ -26,8 +25,8 @@ from nmt import config as schema
 from nmt.config import Config
 from nmt.data.batching import Position
 from nmt.data.preprocess import preprocess
-from nmt.decoding.search_options import Options
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.translator import Translator
 from nmt.kernels.allocator import keep_freed_memory
 from nmt.kernels.device import Arithmetic, choose_arithmetic, choose_device
 from nmt.models.inference import prepare_for_search
@@ -37,7 +36,7 @@ from nmt.training.trainer import Trainer
 from scripts import ROOT, reporting
 
 CONFIG = ROOT / "configs" / "benchmark" / "gnmt.yaml"
-SEARCHES = {"greedy": Options(method="greedy"), "beam 5": Options(beam_size=5)}
+SEARCHES: dict[str, dict[str, Any]] = {"greedy": {"method": "greedy"}, "beam 5": {"beam_size": 5}}
 MEAN_LENGTH, SHORTEST, LONGEST = 25, 4, 50
 """Words per sentence, about as in the English and German text of WMT."""
 
@@ -80,13 +79,13 @@ def synchronized_time(device: torch.device) -> float:
 
 def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
     """Return speed, peak memory, and how often a step synchronises with the device."""
-    stream = trainer.batches.run_from(Position())
+    stream = trainer.batches.iterate_from(Position())
     batches = [batch for batch, _ in itertools.islice(stream, 2 * steps)]
     for batch in batches[:steps]:
-        trainer._update(batch)
+        trainer.step(batch)
     start = synchronized_time(trainer.device)
     for batch in batches[steps:]:
-        trainer._update(batch)
+        trainer.step(batch)
     seconds = synchronized_time(trainer.device) - start
     source = sum(int(batch.source_lengths.sum()) for batch in batches[steps:])
     target = sum(int(batch.target_lengths.sum()) for batch in batches[steps:])
@@ -96,7 +95,7 @@ def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            trainer._update(batches[-1])
+            trainer.step(batches[-1])
         torch.cuda.set_sync_debug_mode("default")
         synchronizations = len(caught)
     return {
@@ -113,9 +112,8 @@ def measure_search(translator: Translator, config: Config, lines: list[str], bat
     """Return target tokens per second of each search."""
     speeds = {}
     for name, search in SEARCHES.items():
-        settings = dataclasses.replace(
-            Settings.of(config),
-            search=search,
+        settings = SearchOptions.of(config).changed(
+            **search,
             max_length_ratio=1.0,
             max_length_extra=0,
             tokens_per_batch=batch * MEAN_LENGTH,
@@ -134,7 +132,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     config = resolve(options.config, options.overrides, work, options.steps)
     arithmetic: Arithmetic = choose_arithmetic(config.training.precision, device)
     keep_freed_memory()
-    prepared = preprocess(config, reporting.progress)
+    prepared = preprocess(config)
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, options.steps)
     model = prepare_for_search(trainer.model, arithmetic)

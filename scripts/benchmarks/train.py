@@ -174,9 +174,9 @@ def read_configs(options: argparse.Namespace, work: Path) -> list[Config]:
     """Read all configurations; raise NmtError if they do not share their text, or the toolkits cannot build one."""
     paths = options.configs or CONFIGS
     configs = [resolve(path, options.overrides, work / "prepared", options.steps) for path in paths]
-    first = manifest.settings(configs[0]), manifest.files(configs[0])
+    first = manifest.preparation_settings(configs[0]), manifest.input_files(configs[0])
     for path, config in zip(paths, configs, strict=True):
-        if (manifest.settings(config), manifest.files(config)) != first:
+        if (manifest.preparation_settings(config), manifest.input_files(config)) != first:
             raise NmtError(f"{path}: 'data' and 'subword' must be those of {paths[0]}; all systems read the same text")
     if options.opennmt or options.joeynmt:
         toolkits.check_supported(configs[0], str(paths[0]))

@@ -61,26 +61,26 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
         setattr(owner, name, timed)
 
-    add_timer(trainer.model, "encode", "encoder")
+    add_timer(trainer.model.encoder, "forward", "encoder")
     add_timer(trainer.model.decoder, "unroll", "decoder")
     add_timer(objective, "cross_entropy", "output, loss")
     add_timer(torch.Tensor, "backward", "backward")
     add_timer(torch.nn.utils, "get_total_norm", "clip, optimizer")
     add_timer(trainer.optimizer, "step", "clip, optimizer")
 
-    stream = trainer.batches.run_from(Position())
+    stream = trainer.batches.iterate_from(Position())
     batches = [next(stream)[0] for _ in range(STEPS)]
     for batch in batches:  # warm-up: every shape once
-        trainer._update(batch)
+        trainer.step(batch)
     seconds.clear()
     start = time.perf_counter()
     for batch in batches:
-        trainer._update(batch)
+        trainer.step(batch)
     total = time.perf_counter() - start
     parts = {**seconds, "rest": total - sum(seconds.values()), "together": total}
     with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as record:
         for batch in batches:
-            trainer._update(batch)
+            trainer.step(batch)
     costs = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)[:OPERATORS]
     return {
         "system": f"{config.name}, {arithmetic}",

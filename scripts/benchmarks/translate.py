@@ -12,7 +12,6 @@ is bin/python of a toolkit's virtual environment; docs/benchmarks.md says how to
 """
 
 import argparse
-import dataclasses
 import statistics
 import sys
 from collections.abc import Sequence
@@ -45,8 +44,8 @@ PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty"
 
 def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     """Translate `lines` with a checkpoint and each search; return `time_search` of each."""
-    from nmt.decoding.search_options import Options
-    from nmt.decoding.translator import Settings, Translator
+    from nmt.decoding.search_options import SearchOptions
+    from nmt.decoding.translator import Translator
     from nmt.kernels.allocator import keep_freed_memory
 
     run = Run.open(Path(request["run"]))
@@ -54,13 +53,12 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     keep_freed_memory()
     loaded = [(run, Path(request["checkpoint"]))]
     translator = Translator.load(loaded, "cpu", request["precision"], request["shortlist"])
-    beam, greedy = Options(beam_size=5, beam_prune=request["prune"]), Options(method="greedy")
+    beam = SearchOptions.of(config).changed(beam_size=5, beam_prune=request["prune"])
     result = {}
-    for name, search in {BEAM: beam, GREEDY: greedy}.items():
-        settings = dataclasses.replace(Settings.of(config), search=search)
+    for name, search in {BEAM: beam, GREEDY: beam.changed(method="greedy")}.items():
 
-        def translate(lines: list[str], settings: Settings = settings) -> list[Any]:
-            return [translation.targets[0] for translation in translator.translate(lines, settings)]
+        def translate(lines: list[str], search: SearchOptions = search) -> list[Any]:
+            return [translation.targets[0] for translation in translator.translate(lines, search)]
 
         result[name] = time_search(
             translate,

@@ -74,7 +74,7 @@ def run_case(case: Case, folder: Path) -> tuple[int, bytes, bytes]:
 
 def _run_nmt(case: Case, folder: Path) -> int:
     """Run `nmt` with the arguments of the case in this process, and return its status."""
-    from nmt.cli.main import main
+    from nmt.__main__ import main
 
     os.setsid()
     os.chdir(folder)

@@ -26,13 +26,13 @@ def run(*arguments: str) -> str:
     return CliRunner().invoke(command, arguments, catch_exceptions=False, standalone_mode=False).stdout
 
 
-def test_show_prints_what_loads_as_the_same_config(file: str) -> None:
+def test_show_prints_a_config_that_loads_as_the_same(file: str) -> None:
     shown = yaml.safe_load(run("show", "-c", file, "--set", "training.max_steps=5", "--set", "seed=3"))
     assert parse(shown, "shown") == load(Path(file), ["training.max_steps=5", "seed=3"])
     assert shown["training"]["max_steps"] == 5
 
 
-def test_check_is_content_or_names_every_missing_file(file: str) -> None:
+def test_check_names_every_missing_file(file: str) -> None:
     assert "the run will be runs/run" in run("check", "--config", file)
     Path("a.zh").unlink()
     with pytest.raises(NmtError) as caught:
@@ -55,13 +55,13 @@ def test_check_is_content_or_names_every_missing_file(file: str) -> None:
         ("subword.reuse=runs/nothing", "subword.reuse: runs/nothing has no joint.model"),
     ],
 )
-def test_check_looks_for_what_training_begins_with(file: str, override: str, message: str) -> None:
+def test_check_finds_missing_initial_weights_and_vectors(file: str, override: str, message: str) -> None:
     with pytest.raises(NmtError) as caught:
         run("check", "--config", file, "--set", override)
     assert str(caught.value).startswith(f"c.yaml: {message}")
 
 
-def test_keys(file: str) -> None:
+def test_keys_explains_the_keys_under_a_prefix(file: str) -> None:
     assert run("keys", "training.max_steps").startswith(
         "training.max_steps  (integer > 0; default 10000)\n    Optimizer"
     )
@@ -71,7 +71,7 @@ def test_keys(file: str) -> None:
         run("keys", "model.decodr")
 
 
-def test_check_finds_lines_without_a_tag_where_there_are_several_directions(file: str) -> None:
+def test_check_finds_lines_without_a_tag_if_there_are_several_target_languages(file: str) -> None:
     pair = {"source": "a.en", "target": "a.zh"}
     data = {"train": [{**pair, "tag": "<2zh>"}, {**pair, "tag": "<2de>"}], "valid": {**pair, "tag": "<2zh>"}}
     values = {"name": "run", "data": data, "subword": {"user_symbols": ["<2zh>", "<2de>"]}}

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli.evaluate import command
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
-from nmt.evaluation import test_sets as room
 from nmt.evaluation.metrics import corpus_scores
 from nmt.storage import checksums
 
@@ -42,18 +42,18 @@ def lines(path: object) -> list[str]:
     return text[:-1].split("\n")
 
 
-def test_scores_are_those_of_the_kept_hypotheses(run: Path) -> None:
+def test_the_scores_are_those_of_the_saved_hypotheses(run: Path) -> None:
     (result,) = evaluated(run)
-    kept = Path(str(result["hypotheses"]))
-    assert kept.parent == run / "evaluations"
-    assert kept.name == "flickr-step-1-beam2.txt"
-    hypotheses = lines(kept)
+    saved = Path(str(result["hypotheses"]))
+    assert saved.parent == run / "evaluations"
+    assert saved.name == "flickr-step-1-beam2.txt"
+    hypotheses = lines(saved)
     assert len(hypotheses) == len(SOURCE)
     expected = [
         {"name": s.name, "score": s.value, "signature": s.signature} for s in corpus_scores(hypotheses, [TARGET])
     ]
     assert result["scores"] == expected
-    assert json.loads(kept.with_suffix(".json").read_text(encoding="utf-8")) | {"hypotheses": str(kept)} == result
+    assert json.loads(saved.with_suffix(".json").read_text(encoding="utf-8")) | {"hypotheses": str(saved)} == result
     assert result["perplexity"] == pytest.approx(math.exp(float(str(result["loss"]))))
     assert result["sentences"] == len(SOURCE)
     samples = result["samples"]
@@ -61,53 +61,53 @@ def test_scores_are_those_of_the_kept_hypotheses(run: Path) -> None:
     assert samples[0] == [SOURCE[0], hypotheses[0], TARGET[0]]
 
 
-def test_evaluating_again_changes_nothing_but_the_times(run: Path) -> None:
-    def timeless(result: dict[str, object]) -> dict[str, object]:
+def test_a_second_evaluation_differs_only_in_its_times(run: Path) -> None:
+    def without_times(result: dict[str, object]) -> dict[str, object]:
         return {key: value for key, value in result.items() if "second" not in key}
 
-    assert timeless(evaluated(run)[0]) == timeless(evaluated(run)[0])
+    assert without_times(evaluated(run)[0]) == without_times(evaluated(run)[0])
 
 
-def test_greedy_is_beam_1_and_loss_knows_no_search(run: Path) -> None:
+def test_greedy_equals_beam_1_and_the_loss_does_not_depend_on_the_search(run: Path) -> None:
     (greedy,), (beam,), (wide,) = evaluated(run, "--greedy"), evaluated(run, "-b", "1"), evaluated(run, "-b", "4")
     assert lines(greedy["hypotheses"]) == lines(beam["hypotheses"])
     assert greedy["scores"] == beam["scores"]
     assert greedy["loss"] == beam["loss"] == wide["loss"]
 
 
-def test_other_settings_and_files_never_overwrite(run: Path, tmp_path: Path) -> None:
+def test_results_with_other_options_or_files_are_not_overwritten(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "flickr"
     other.write_text("a cat\n", encoding="utf-8")
-    options = ["--output", str(tmp_path / "kept")]
+    options = ["--output", str(tmp_path / "saved")]
     from_file = ["--source", str(other), "--reference", str(other)]
     asked = [[], ["--alpha", "0.5"], ["--greedy"], ["--checkpoint", "last"], ["--min-length", "3"], from_file]
     asked += [["--shortlist", "1"], ["--precision", "bf16"]]
     files = {str(evaluated(run, *options, *extra)[0]["hypotheses"]) for extra in asked}
     assert len(files) == len(asked)
-    assert {path.suffix for path in (tmp_path / "kept").iterdir()} == {".txt", ".json"}
+    assert {path.suffix for path in (tmp_path / "saved").iterdir()} == {".txt", ".json"}
 
 
 @pytest.mark.parametrize("with_checksums", [False, True])
-def test_other_weights_of_the_same_name_never_overwrite(run: Path, tmp_path: Path, with_checksums: bool) -> None:
+def test_results_of_other_weights_are_not_overwritten(run: Path, tmp_path: Path, with_checksums: bool) -> None:
     other = tmp_path / "tiny"
     shutil.copytree(run, other)
     best = other / "checkpoints" / "step-1"
     shutil.copy(other / "checkpoints" / "step-2" / "model.safetensors", best)
     if with_checksums:
         checksums.write(best)
-    kept = ["--output", str(tmp_path / "kept")]
-    (first,), (second,), (again,) = evaluated(run, *kept), evaluated(other, *kept), evaluated(other, *kept)
+    saved = ["--output", str(tmp_path / "saved")]
+    (first,), (second,), (again,) = evaluated(run, *saved), evaluated(other, *saved), evaluated(other, *saved)
     assert first["models"] == second["models"] and first["hypotheses"] != second["hypotheses"] == again["hypotheses"]
     assert second["weights"] == [checksums.digest(best / "model.safetensors")] != first["weights"]
 
 
-def test_a_shortlist_of_one_token(run: Path) -> None:
+def test_a_shortlist_of_one_token_allows_one_character(run: Path) -> None:
     (whole,), (result,) = evaluated(run), evaluated(run, "--forbid-unknown", "--shortlist", "1")
     assert len(set("".join(lines(result["hypotheses"])))) <= 1 < len(set("".join(lines(whole["hypotheses"]))))
     assert result["loss"] == whole["loss"], "the probability of a reference is over the whole vocabulary"
 
 
-def test_several_references_and_splits(run: Path) -> None:
+def test_several_references_and_all_splits(run: Path) -> None:
     source, target = str(run.parents[1] / "x.en"), str(run.parents[1] / "x.de")
     (result,) = evaluated(run, "--source", source, "-r", target, "-r", target, "--tokenize", "none")
     assert "nrefs:2" in str(result["scores"])
@@ -117,7 +117,7 @@ def test_several_references_and_splits(run: Path) -> None:
     assert valid["loss"] == test["loss"], "the same files"
 
 
-def test_table(run: Path) -> None:
+def test_the_table_has_a_row_per_split(run: Path) -> None:
     table = invoke(run, "--split", "all")
     head, first, second = table.split("\n")[:3]
     assert head.split()[:7] == ["split", "sentences", "loss", "perplexity", "BLEU", "chrF2", "TER"]
@@ -126,7 +126,7 @@ def test_table(run: Path) -> None:
     assert "evaluations/valid-step-1-beam2.txt" in table
 
 
-def test_mistakes(run: Path, tmp_path: Path) -> None:
+def test_mistakes_are_named(run: Path, tmp_path: Path) -> None:
     one = tmp_path / "one"
     one.write_text("a\n", encoding="utf-8")
     with pytest.raises(NmtError, match=r"no split 'test'.*there are: valid, flickr"):
@@ -140,27 +140,27 @@ def test_mistakes(run: Path, tmp_path: Path) -> None:
             invoke(run, *wrong)
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_translated(
+def test_a_folder_that_cannot_be_written_is_reported_before_the_translation(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setattr(room, "evaluate", lambda *_: pytest.fail("it translated"))
+    monkeypatch.setattr(Translator, "translate", lambda *_: pytest.fail("a line was translated"))
     with pytest.raises(NmtError, match=r"file.*choose another folder with --output"):
         evaluated(run, "--output", str(tmp_path / "file"))
 
 
-def test_scores_that_cannot_be_kept_are_printed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+def test_scores_are_printed_even_if_they_cannot_be_saved(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
         raise NmtError("evaluations: cannot be written: No space left on device")
 
-    monkeypatch.setattr(room, "save", full)
+    monkeypatch.setattr("nmt.evaluation.test_sets.write_atomically", fail)
     arguments = ["--model", str(run), "--device", "cpu", "--precision", "fp32"]
     done = CliRunner().invoke(command, arguments, standalone_mode=False)
-    assert isinstance(done.exception, NmtError) and "BLEU" in done.stdout and "kept in" not in done.stdout
+    assert isinstance(done.exception, NmtError) and "BLEU" in done.stdout and "saved in" not in done.stdout
 
 
-def test_a_split_of_several_directions_needs_a_tag(run: Path, tmp_path: Path) -> None:
-    """All splits are looked at before the first is translated."""
+def test_a_split_needs_a_tag_if_there_are_several_target_languages(run: Path, tmp_path: Path) -> None:
+    """All splits are checked before the first is translated."""
     both = tmp_path / "both"
     shutil.copytree(run, both, ignore=shutil.ignore_patterns("evaluations"))
     values = yaml.safe_load((both / "config.yaml").read_text(encoding="utf-8"))
@@ -178,7 +178,9 @@ def test_a_split_of_several_directions_needs_a_tag(run: Path, tmp_path: Path) ->
     evaluated(both, "--source", source, "--reference", data["test"]["flickr"]["target"], "--tag", "b")
 
 
-def test_a_moved_run_says_where_its_paths_come_from(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_of_a_moved_run_is_named_with_its_key_and_config(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(run, moved, ignore=shutil.ignore_patterns("evaluations"))
     values = yaml.safe_load((moved / "config.yaml").read_text(encoding="utf-8"))
@@ -196,18 +198,18 @@ def test_a_moved_run_says_where_its_paths_come_from(run: Path, tmp_path: Path, m
         )
 
 
-def test_results_of_before_an_option_existed_are_of_the_same_evaluation(run: Path, tmp_path: Path) -> None:
-    kept = ["--output", str(tmp_path)]
-    path = Path(str(evaluated(run, *kept)[0]["hypotheses"])).with_suffix(".json")
+def test_results_without_newer_options_belong_to_the_same_evaluation(run: Path, tmp_path: Path) -> None:
+    saved = ["--output", str(tmp_path)]
+    path = Path(str(evaluated(run, *saved)[0]["hypotheses"])).with_suffix(".json")
     result = json.loads(path.read_text(encoding="utf-8"))
     for name in ("no_repeat_ngram", "repetition_penalty", "beam_prune"):
         del result["search"][name]
     path.write_text(json.dumps(result), encoding="utf-8")
-    assert evaluated(run, *kept)[0]["hypotheses"] == str(path.with_suffix(".txt"))
+    assert evaluated(run, *saved)[0]["hypotheses"] == str(path.with_suffix(".txt"))
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_search_against_repetition_is_named(run: Path, tmp_path: Path) -> None:
+def test_options_against_repetition_are_in_the_name_and_the_table(run: Path, tmp_path: Path) -> None:
     asked = ["--output", str(tmp_path), "--no-repeat-ngram", "2", "--repetition-penalty", "1.5"]
     (result,) = evaluated(run, *asked)
     assert Path(str(result["hypotheses"])).name == "flickr-step-1-beam2-no-repeat-ngram-2-repetition-penalty-1.5.txt"
@@ -218,7 +220,7 @@ def scores(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {score["name"]: score for score in result["scores"]}
 
 
-def test_options_of_a_metric_are_those_of_sacrebleu(run: Path) -> None:
+def test_metrics_have_the_options_of_sacrebleu(run: Path) -> None:
     (plain,) = evaluated(run, "--greedy")
     (bleu,) = evaluated(run, "--greedy", "-tok", "char", "-lc")
     (rest,) = evaluated(run, "--greedy", "--chrf-lowercase", "--ter-normalized", "--ter-asian-support")
@@ -228,15 +230,13 @@ def test_options_of_a_metric_are_those_of_sacrebleu(run: Path) -> None:
     assert others["BLEU"] == before["BLEU"]
     assert "case:lc" in others["chrF2"]["signature"]
     assert "norm:yes|punct:yes|asian:yes" in others["TER"]["signature"]
-    assert len({str(result["hypotheses"]) for result in (plain, bleu, rest)}) == 3, "each is kept by itself"
+    assert len({str(result["hypotheses"]) for result in (plain, bleu, rest)}) == 3, "each is saved separately"
     with pytest.raises(click.UsageError, match="--smooth-value goes with"):
         evaluated(run, "--smooth-value", "1")
 
 
 @pytest.mark.parametrize(("code", "tokenizer"), [("zho_Hans", "zh"), ("tha", "char"), ("de-AT", "13a")])
-def test_the_language_code_of_the_run_chooses_the_tokeniser(
-    run: Path, tmp_path: Path, code: str, tokenizer: str
-) -> None:
+def test_the_target_language_determines_the_tokeniser(run: Path, tmp_path: Path, code: str, tokenizer: str) -> None:
     other = tmp_path / "run"
     shutil.copytree(run, other, ignore=shutil.ignore_patterns("evaluations"))
     values = yaml.safe_load((other / "config.yaml").read_text(encoding="utf-8"))
@@ -247,9 +247,9 @@ def test_the_language_code_of_the_run_chooses_the_tokeniser(
     assert "asian:no" in scores(result)["TER"]["signature"]
 
 
-def test_references_without_spaces_are_told(run: Path, tmp_path: Path) -> None:
+def test_references_without_spaces_cause_a_warning(run: Path, tmp_path: Path) -> None:
     source, thai = run.parents[1] / "x.en", tmp_path / "thai"
     thai.write_text("วันนี้อากาศดีมากเราไปเดินเล่นที่สวนสาธารณะ\n" * len(SOURCE), encoding="utf-8")
     options = ["--model", str(run), "--device", "cpu", "--greedy", "-s", str(source), "-r", str(thai)]
-    told = CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stderr
-    assert f"{thai} is written without spaces between words" in told and "--tokenize char" in told
+    messages = CliRunner().invoke(command, options, catch_exceptions=False, standalone_mode=False).stderr
+    assert f"{thai} is written without spaces between words" in messages and "--tokenize char" in messages

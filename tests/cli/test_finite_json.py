@@ -1,4 +1,4 @@
-"""JSON that commands write holds null, and never NaN or Infinity, which JSON does not have."""
+"""The JSON output of commands contains null instead of NaN and Infinity, which JSON lacks."""
 
 import json
 import math
@@ -33,14 +33,14 @@ def strict(text: str) -> dict[str, object]:
 
 @pytest.fixture
 def infinite(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every pair have a token that is impossible."""
+    """Make one token of every pair impossible."""
     monkeypatch.setattr(
         Translator, "log_probs", lambda self, pairs, *rest, **more: ((["a", "</s>"], (-math.inf, -1.0)) for _ in pairs)
     )
 
 
 @pytest.mark.usefixtures("infinite")
-def test_log_probabilities_of_tokens(run: Path) -> None:
+def test_infinite_log_probabilities_of_tokens_become_null(run: Path) -> None:
     files = ["--source", str(run.parents[1] / "x.en"), "--target", str(run.parents[1] / "x.de")]
     entries = [strict(line) for line in call(run, logprob.command, *files, "--per-token").split("\n")[:-1]]
     assert len(entries) == len(SOURCE)
@@ -48,15 +48,15 @@ def test_log_probabilities_of_tokens(run: Path) -> None:
 
 
 @pytest.mark.usefixtures("infinite")
-def test_evaluations_printed_and_kept(run: Path) -> None:
+def test_an_infinite_loss_becomes_null_in_results_that_are_printed_and_saved(run: Path) -> None:
     [printed] = strict(call(run, evaluate.command, "--json"))  # type: ignore[misc]
-    kept = strict(Path(printed["hypotheses"]).with_suffix(".json").read_text(encoding="utf-8"))
-    for result in (printed, kept):
+    saved = strict(Path(printed["hypotheses"]).with_suffix(".json").read_text(encoding="utf-8"))
+    for result in (printed, saved):
         assert (result["loss"], result["perplexity"]) == (None, None)
-    assert "inf" in call(run, evaluate.command)  # a table, which is no JSON
+    assert "inf" in call(run, evaluate.command)  # the table is not JSON
 
 
-def test_translations() -> None:
+def test_scores_of_translations_that_are_not_finite_become_null() -> None:
     target = Target("a", math.nan, -math.inf, (), (), ((0, 0),), None)
-    entry = strict(render(Translation(0, "x", (), (target,)), "json", 1, with_links=False))
+    entry = strict(render(Translation(0, "x", (), (target,)), "json", 1, with_alignment=False))
     assert entry["hypotheses"] == [{"text": "a", "score": None, "log_prob": None, "alignment": [[0, 0]]}]

@@ -1,4 +1,4 @@
-"""Every command that reads text notices lines that are not UTF-8: refused where scores would be wrong, else counted."""
+"""Invalid UTF-8 is an error if it would make scores wrong; `nmt translate` counts such lines and warns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Done:
-    """What a command printed, and whether it ended with an error."""
+    """The output of a command, and whether it failed."""
 
     returncode: int
     stdout: bytes
@@ -61,15 +61,14 @@ def nmt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
     ],
     ids=" ".join,
 )
-def test_scores_of_text_that_is_not_utf8_are_refused(arguments: list[str], nmt: Callable[..., Done]) -> None:
+def test_text_that_is_not_utf8_is_not_scored(arguments: list[str], nmt: Callable[..., Done]) -> None:
     done = nmt(*arguments)
-    said = done.stderr
     assert done.returncode == 1 and not done.stdout
-    assert "1 of 4 lines are not valid UTF-8, the first is line 4" in said and REMEDY in said
-    assert any(name in said for name in ("bad", "pairs.tsv"))
+    assert "1 of 4 lines are not valid UTF-8, the first is line 4" in done.stderr and REMEDY in done.stderr
+    assert any(name in done.stderr for name in ("bad", "pairs.tsv"))
 
 
-def test_hypotheses_on_stdin_that_are_not_utf8_are_refused(folder: Path, nmt: Callable[..., Done]) -> None:
+def test_hypotheses_on_stdin_that_are_not_utf8_are_not_scored(folder: Path, nmt: Callable[..., Done]) -> None:
     done = nmt("score", "-r", "good", stdin=(folder / "bad").read_bytes())
     assert done.returncode == 1 and "standard input: 1 of 4 lines are not valid UTF-8" in done.stderr
 
@@ -81,13 +80,12 @@ def test_translate_warns_with_a_count_and_prints_every_line(
     lines = (folder / "bad").read_bytes()
     given = ["-i", "bad"] if is_file else []
     done = nmt("translate", "-m", "runs/tiny", "--device", "cpu", *given, stdin=b"" if is_file else lines)
-    said = done.stderr
     assert done.returncode == 0 and done.stdout.count(b"\n") == 4
-    assert said.count("not valid UTF-8") == 1 and REMEDY in said
-    assert ("bad: 1 of 4 lines" if is_file else "standard input: 1 of ") in said
+    assert done.stderr.count("not valid UTF-8") == 1 and REMEDY in done.stderr
+    assert ("bad: 1 of 4 lines" if is_file else "standard input: 1 of ") in done.stderr
 
 
-def test_a_byte_order_mark_between_files_is_no_part_of_a_line(nmt: Callable[..., Done]) -> None:
+def test_byte_order_marks_are_removed(nmt: Callable[..., Done]) -> None:
     marked = "".join(f"\ufeff{line}\n" for line in SOURCE).encode()
     plain = "".join(f"{line}\n" for line in SOURCE).encode()
     found = [nmt("translate", "-m", "runs/tiny", "--device", "cpu", "-q", stdin=raw) for raw in (marked, plain)]
@@ -95,7 +93,7 @@ def test_a_byte_order_mark_between_files_is_no_part_of_a_line(nmt: Callable[...,
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
-def test_utf16_is_refused_everywhere(encoding: str, folder: Path, nmt: Callable[..., Done]) -> None:
+def test_utf16_is_rejected(encoding: str, folder: Path, nmt: Callable[..., Done]) -> None:
     raw = "".join(f"{line}\n" for line in TARGET).encode(encoding)
     (folder / "wide").write_bytes(raw)
     for arguments in (["score", "-r", "good", "wide"], ["translate", "-m", "runs/tiny", "-i", "wide"]):

@@ -1,18 +1,26 @@
-"""Whoever writes a line into a FIFO, a pipe or a device gets its answer before writing the next."""
+"""A line that is written into a FIFO or a pipe is answered before the next line is written."""
 
-import functools
-import gzip
+import json
 import os
+import select
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from tiny_run import SOURCE, TARGET, make_run
+
+from nmt.cli import logprob, translate
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="FIFOs")
 LIMIT = 60
-"""Seconds after which a deadlock ends."""
+"""Seconds after which a deadlock fails the test."""
 
 
 @pytest.fixture(scope="module")
@@ -20,126 +28,88 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("live"))
 
 
-def begin(run: Path, *arguments: str, stdin: int | None = None) -> "subprocess.Popen[bytes]":
-    command, *rest = arguments
-    asked = ["timeout", str(LIMIT), sys.executable, "-m", "nmt", command, "--model", str(run), "--precision", "fp32"]
-    return subprocess.Popen([*asked, *rest], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lines("source", SOURCE)
+    write_lines("target", TARGET)
 
 
-@functools.cache
-def whole(run: Path, *arguments: str, text: bytes = b"") -> list[bytes]:
-    """Return the lines that come out where the input comes at once."""
-    process = begin(run, *arguments, stdin=subprocess.PIPE)
-    return process.communicate(text)[0].split(b"\n")[:-1]
+def write_lines(name: str, lines: list[str]) -> None:
+    Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def test_translate_answers_a_fifo_line_by_line(run: Path, tmp_path: Path) -> None:
-    expected = whole(run, "translate", text="".join(f"{line}\n" for line in SOURCE).encode())
-    os.mkfifo(tmp_path / "fifo")
-    with (
-        begin(run, "translate", "-i", str(tmp_path / "fifo")) as process,
-        (tmp_path / "fifo").open("r+b", buffering=0) as fifo,
-    ):
-        assert process.stdout is not None
+def words(run: Path, *arguments: object) -> list[str]:
+    return ["--model", str(run), "--device", "cpu", "--precision", "fp32", *map(str, arguments)]
+
+
+def answers(command: click.Command, run: Path, *arguments: object) -> list[str]:
+    """Return the lines of stdout."""
+    return CliRunner().invoke(command, words(run, *arguments), catch_exceptions=False).stdout.split("\n")[:-1]
+
+
+@contextmanager
+def running(command: click.Command, run: Path, *arguments: object, fifos: list[str]) -> Iterator[list[FileIO]]:
+    """Run a command in a thread with the FIFO `out` as output; return the `fifos` and `out`, and wait for its end."""
+    with ExitStack() as stack:
+        for name in [*fifos, "out"]:
+            os.mkfifo(name)
+        files = [stack.enter_context(Path(name).open("r+b", buffering=0)) for name in [*fifos, "out"]]
+        given = words(run, *arguments, "-o", "out")
+        thread = threading.Thread(target=command.main, args=(given,), kwargs={"standalone_mode": False}, daemon=True)
+        thread.start()
+        yield files
+        for file in files[:-1]:
+            file.close()
+        thread.join(LIMIT)
+        assert not thread.is_alive()
+
+
+def read_answer(file: FileIO) -> str:
+    assert select.select([file], [], [], LIMIT)[0], "no answer"
+    return file.readline().decode().removesuffix("\n")
+
+
+def test_translate_answers_each_line_of_a_fifo(run: Path) -> None:
+    expected = answers(translate.command, run, "-i", "source")
+    with running(translate.command, run, "-i", "fifo", fifos=["fifo"]) as (fifo, out):
         for line, answer in zip(SOURCE, expected, strict=True):
             fifo.write(f"{line}\n".encode())
-            assert process.stdout.readline() == answer + b"\n"
-        fifo.close()
-        assert process.stdout.read() == b"" and process.wait(LIMIT) == 0
+            assert read_answer(out) == answer
 
 
-@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev/stdin")
-@pytest.mark.parametrize("name", ["/dev/stdin", "link"])
-def test_translate_answers_pipes_by_any_name(run: Path, tmp_path: Path, name: str) -> None:
-    if name == "link":
-        (tmp_path / "link").symlink_to("/dev/stdin")
-        name = str(tmp_path / "link")
-    expected = whole(run, "translate", text=b"a dog\nthe cat\n")
-    with begin(run, "translate", "--input", name, stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None
-        for line, answer in zip([b"a dog\n", b"the cat\n"], expected, strict=True):
-            process.stdin.write(line)
-            process.stdin.flush()
-            assert process.stdout.readline() == answer + b"\n"
-        process.stdin.close()
-        assert process.wait(LIMIT) == 0
+def test_translate_answers_each_json_object_with_its_prefix(run: Path) -> None:
+    arguments = ["-i", "fifo", "--prefix-file", "prefixes", "--input-format", "json", "--shortlist", "0"]
+    with running(translate.command, run, *arguments, fifos=["fifo", "prefixes"]) as (fifo, prefixes, out):
+        for prefix in ("ein", "zwei"):
+            fifo.write(json.dumps({"source": "a dog"}).encode() + b"\n")
+            prefixes.write(f"{prefix}\n".encode())
+            assert read_answer(out).startswith(prefix)
 
 
-def test_translate_answers_prefixes_and_objects_line_by_line(run: Path, tmp_path: Path) -> None:
-    for name in ("fifo", "prefixes"):
-        os.mkfifo(tmp_path / name)
-    asked = ["-i", str(tmp_path / "fifo"), "--prefix-file", str(tmp_path / "prefixes"), "--input-format", "json"]
-    with begin(run, "translate", *asked, "--shortlist", "0") as process:
-        assert process.stdout is not None
-        with (
-            (tmp_path / "fifo").open("r+b", buffering=0) as fifo,
-            (tmp_path / "prefixes").open("r+b", buffering=0) as prefixes,
-        ):
-            for prefix in (b"ein", b"zwei"):
-                fifo.write(b'{"source": "a dog"}\n')
-                prefixes.write(prefix + b"\n")
-                assert process.stdout.readline().startswith(prefix)
-        assert process.wait(LIMIT) == 0
+@pytest.mark.parametrize("live", [["s", "t"], ["t"]])
+def test_logprob_answers_each_pair(run: Path, live: list[str]) -> None:
+    expected = answers(logprob.command, run, "-s", "source", "-t", "target")
+    arguments = ["-s", "s" if "s" in live else "source", "-t", "t"]
+    with running(logprob.command, run, *arguments, fifos=live) as (*inputs, out):
+        for *lines, answer in zip(SOURCE, TARGET, expected, strict=True):
+            for file, line in zip(inputs, lines[-len(inputs) :], strict=True):
+                file.write(f"{line}\n".encode())
+            assert float(read_answer(out)) == pytest.approx(float(answer), abs=1e-4)
 
 
-def test_logprob_answers_fifos_line_by_line(run: Path, tmp_path: Path) -> None:
-    for name, lines in (("s", SOURCE), ("t", TARGET)):
-        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        os.mkfifo(tmp_path / f"{name}.fifo")
-    expected = whole(run, "logprob", "-s", str(tmp_path / "s"), "-t", str(tmp_path / "t"))
-    asked = ["-s", str(tmp_path / "s.fifo"), "-t", str(tmp_path / "t.fifo")]
-    with (
-        begin(run, "logprob", *asked) as process,
-        (tmp_path / "s.fifo").open("r+b", buffering=0) as sources,
-        (tmp_path / "t.fifo").open("r+b", buffering=0) as targets,
-    ):
-        assert process.stdout is not None
-        for source, target, answer in zip(SOURCE, TARGET, expected, strict=True):
-            sources.write(f"{source}\n".encode())
-            targets.write(f"{target}\n".encode())
-            assert float(process.stdout.readline()) == pytest.approx(float(answer), abs=1e-4)
-        sources.close()
-        targets.close()
-        assert process.wait(LIMIT) == 0
-
-
-def test_logprob_answers_one_pipe_and_one_file(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "s").write_text("".join(f"{line}\n" for line in SOURCE), encoding="utf-8")
-    with begin(run, "logprob", "-s", str(tmp_path / "s"), "-t", "-", stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None
-        for line in TARGET:
-            process.stdin.write(f"{line}\n".encode())
-            process.stdin.flush()
-            assert float(process.stdout.readline()) < 0
-        process.stdin.close()
-        assert process.wait(LIMIT) == 0
-
-
-def test_compressed_text_in_a_fifo_is_read_and_on_stdin_refused(run: Path, tmp_path: Path) -> None:
-    packed = gzip.compress(b"a dog\nthe cat\n")
-    expected = whole(run, "translate", text=b"a dog\nthe cat\n")
-    os.mkfifo(tmp_path / "fifo")
-    with begin(run, "translate", "-i", str(tmp_path / "fifo")) as process:
-        (tmp_path / "fifo").write_bytes(packed)
-        assert process.stdout is not None
-        assert process.stdout.read().split(b"\n")[:-1] == expected
-    asked = ["translate", "--model", str(run)]
-    done = subprocess.run([sys.executable, "-m", "nmt", *asked], input=packed, capture_output=True, check=False)
-    assert done.returncode == 1 and b"standard input: this is compressed" in done.stderr
-
-
-def test_a_closed_reader_ends_a_fifo_quietly(run: Path, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "-i", str(tmp_path / "fifo")]
+def test_translate_ends_without_traceback_if_nobody_reads_its_output_and_the_fifo_stays_open(run: Path) -> None:
+    os.mkfifo("fifo")
+    command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "-i", "fifo"]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
-        (tmp_path / "fifo").open("r+b", buffering=0) as fifo,
+        Path("fifo").open("r+b", buffering=0) as fifo,
     ):
         assert process.stdout is not None and process.stderr is not None
         fifo.write(b"a dog\n")
         assert process.stdout.readline()
         process.stdout.close()
         fifo.write(b"a dog\n")
-        said = process.stderr.read()
-        assert process.wait(LIMIT) in (1, 141, -13)  # though the FIFO is open
-    assert b"Traceback" not in said and b"Exception" not in said
+        stderr = process.stderr.read()
+        assert process.wait(LIMIT) in (1, 141, -13)
+    assert b"Traceback" not in stderr and b"Exception" not in stderr

@@ -1,4 +1,4 @@
-"""Lines that are longer than what the model was trained on: told, cut, and left out of the loss where they are cut."""
+"""Lines longer than the training lines: a warning, splitting, and their exclusion from the loss if they are split."""
 
 import json
 import shutil
@@ -23,8 +23,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(command, run: Path, *arguments: object, text: str = "") -> Result:  # type: ignore[no-untyped-def]
-    asked = ["--model", run, "--device", "cpu", "--precision", "fp32", *arguments]
-    return CliRunner().invoke(command, [str(word) for word in asked], input=text.encode(), catch_exceptions=False)
+    words = ["--model", run, "--device", "cpu", "--precision", "fp32", *arguments]
+    return CliRunner().invoke(command, [str(word) for word in words], input=text.encode(), catch_exceptions=False)
 
 
 def changed(made: Path, folder: Path, **sections: dict[str, object]) -> Path:
@@ -42,13 +42,13 @@ def warnings(result: Result) -> list[str]:
     return [line for line in result.stderr.split("\n") if "warning" in line]
 
 
-def test_translate_tells_long_lines_once(made: Path, tmp_path: Path) -> None:
+def test_translate_warns_about_long_lines_once(made: Path, tmp_path: Path) -> None:
     text = "".join(f"{line}\n" for line in [*SOURCE, LONG, "", LONG])
     (tmp_path / "in").write_text(text, encoding="utf-8")
-    [told] = warnings(call(translate.command, made, "-i", tmp_path / "in", "--window", 2))
-    assert "in: 2 lines (the first is line 5) are longer than 99.9 % of the training lines (30 tokens)" in told
-    assert "one sentence a line" in told and "--max-source-tokens 30" in told
-    assert "one sentence a line" in CliRunner().invoke(translate.command, ["--help"]).output
+    [warning] = warnings(call(translate.command, made, "-i", tmp_path / "in", "--window", 2))
+    assert "in: 2 lines (the first is line 5) are longer than 99.9 % of the training lines (30 tokens)" in warning
+    assert "one sentence per line" in warning and "--max-source-tokens 30" in warning
+    assert "one sentence per line" in CliRunner().invoke(translate.command, ["--help"]).output
     assert warnings(call(translate.command, made, "-i", tmp_path / "in", "--quiet")) == []
     assert warnings(call(translate.command, made, text="".join(f"{line}\n" for line in SOURCE))) == []
     (made / "lengths.json").rename(tmp_path / "lengths.json")
@@ -58,25 +58,24 @@ def test_translate_tells_long_lines_once(made: Path, tmp_path: Path) -> None:
         (tmp_path / "lengths.json").rename(made / "lengths.json")
 
 
-def test_evaluate_tells_long_lines_once(made: Path, tmp_path: Path) -> None:
+def test_evaluate_warns_about_long_lines_once(made: Path, tmp_path: Path) -> None:
     for name, lines in (("s", [*SOURCE, LONG]), ("t", [*TARGET, LONG])):
         (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    asked = ["--source", tmp_path / "s", "-r", tmp_path / "t", "-o", tmp_path / "kept", "--json"]
-    [told] = warnings(call(evaluate.command, made, *asked))
-    assert "s: line 5 is longer than 99.9 % of the training lines" in told
+    files = ["--source", tmp_path / "s", "-r", tmp_path / "t", "-o", tmp_path / "kept", "--json"]
+    [warning] = warnings(call(evaluate.command, made, *files))
+    assert "s: line 5 is longer than 99.9 % of the training lines" in warning
 
 
-def test_sentences_of_a_line_are_translated_one_by_one(made: Path) -> None:
-    """As if each had a line of its own."""
+def test_the_sentences_of_a_long_line_are_translated_separately(made: Path) -> None:
     sentences = ["a dog runs.", "the cat sleeps here.", "a man reads."]
     alone = call(translate.command, made, text="".join(f"{line}\n" for line in sentences)).stdout.split("\n")[:-1]
-    cut = call(translate.command, made, "--max-source-tokens", 21, text=f"{' '.join(sentences)}\n").stdout
-    assert cut == " ".join(line for line in alone if line) + "\n"
-    assert cut != call(translate.command, made, text=f"{' '.join(sentences)}\n").stdout
+    split = call(translate.command, made, "--max-source-tokens", 21, text=f"{' '.join(sentences)}\n").stdout
+    assert split == " ".join(line for line in alone if line) + "\n"
+    assert split != call(translate.command, made, text=f"{' '.join(sentences)}\n").stdout
 
 
 @pytest.mark.parametrize("command", [translate.command, evaluate.command])
-def test_more_tokens_than_location_attention_has_positions_are_refused(made: Path, tmp_path: Path, command) -> None:  # type: ignore[no-untyped-def]
+def test_more_tokens_than_positions_of_location_attention_are_rejected(made: Path, tmp_path: Path, command) -> None:  # type: ignore[no-untyped-def]
     location = {"attention": {"score": "location", "positions": 101}}
     run = changed(made, tmp_path, model=location, decoding={"max_source_tokens": 100}, training={"max_tokens": 100})
     message = r"--max-source-tokens 101: the location attention of tiny has 101 positions .*, enough for 100"
@@ -84,7 +83,7 @@ def test_more_tokens_than_location_attention_has_positions_are_refused(made: Pat
         call(command, run, "--max-source-tokens", 101, text="a dog\n")
 
 
-def test_pairs_that_translation_cuts_are_not_in_the_loss(made: Path, tmp_path: Path) -> None:
+def test_pairs_with_a_split_line_are_not_in_the_loss(made: Path, tmp_path: Path) -> None:
     lines = {"s": [SOURCE[0], LONG, SOURCE[1]], "t": [TARGET[0], LONG, TARGET[1]], "s2": SOURCE[:2], "t2": TARGET[:2]}
     for name, some in lines.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in some), encoding="utf-8")
@@ -94,16 +93,16 @@ def test_pairs_that_translation_cuts_are_not_in_the_loss(made: Path, tmp_path: P
         result = call(evaluate.command, made, *files, "--max-source-tokens", 25, "--json")
         return json.loads(result.stdout)[0], warnings(result)
 
-    (mixed, told), (short, quiet) = evaluated(""), evaluated("2")
+    (mixed, mixed_warnings), (short, short_warnings) = evaluated(""), evaluated("2")
     assert mixed["loss"] == pytest.approx(short["loss"]) and mixed["target_tokens"] == short["target_tokens"]
-    assert (mixed["left_out_of_loss"], short["left_out_of_loss"], quiet) == (1, 0, [])
-    assert "s: 1 of 3 lines (the first is line 2) have more than 25 source tokens" in told[0]
-    assert "the loss is without them" in told[0]
+    assert (mixed["left_out_of_loss"], short["left_out_of_loss"], short_warnings) == (1, 0, [])
+    assert "s: 1 of 3 lines (the first is line 2) have more than 25 source tokens" in mixed_warnings[0]
+    assert "the loss is without them" in mixed_warnings[0]
     kept = json.loads(Path(str(mixed["hypotheses"])).with_suffix(".json").read_text(encoding="utf-8"))
     assert kept["left_out_of_loss"] == 1
 
 
-def test_there_is_no_loss_where_every_line_is_cut(made: Path, tmp_path: Path) -> None:
+def test_there_is_no_loss_if_every_line_is_split(made: Path, tmp_path: Path) -> None:
     files = ["--source", tmp_path / "s", "-r", tmp_path / "s", "-o", tmp_path / "kept", "--max-source-tokens", 5]
     (tmp_path / "s").write_text(f"{LONG}\n", encoding="utf-8")
     result = call(evaluate.command, made, *files, "--json")
@@ -115,18 +114,18 @@ def test_there_is_no_loss_where_every_line_is_cut(made: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("score", ["additive", "location"])
-def test_logprob_scores_long_pairs_whole_and_tells_them(made: Path, tmp_path: Path, score: str) -> None:
-    asked = ["-s", tmp_path / "s", "-t", tmp_path / "t"]
+def test_logprob_scores_long_pairs_whole_and_warns(made: Path, tmp_path: Path, score: str) -> None:
+    files = ["-s", tmp_path / "s", "-t", tmp_path / "t"]
     for name in "st":
         (tmp_path / name).write_text("".join(f"{line}\n" for line in [SOURCE[0], LONG, LONG]), encoding="utf-8")
     shorter = {"max_source_tokens": 20}
     run = location_run(tmp_path) if score == "location" else changed(made, tmp_path, decoding=shorter)
-    result = call(logprob.command, run, *asked)
-    [told] = warnings(result)
-    assert "2 pairs (the first is pair 2) have more than 20 source tokens: they are scored whole" in told
+    result = call(logprob.command, run, *files)
+    [warning] = warnings(result)
+    assert "2 pairs (the first is pair 2) have more than 20 source tokens: they are scored whole" in warning
     values = list(map(float, result.stdout.split("\n")[:-1]))
     assert len(values) == 3 and all(-1000 < value < 0 for value in values)
-    assert warnings(call(logprob.command, run, *asked, "--quiet")) == []
+    assert warnings(call(logprob.command, run, *files, "--quiet")) == []
 
 
 def location_run(folder: Path) -> Path:
@@ -139,7 +138,7 @@ def location_run(folder: Path) -> Path:
     )
 
 
-def test_longer_lines_than_positions_are_translated_in_parts(tmp_path: Path) -> None:
+def test_a_line_longer_than_the_positions_is_translated_in_parts(tmp_path: Path) -> None:
     run = location_run(tmp_path)
     assert len(call(translate.command, run, text=f"{LONG * 3}\n").stdout) > 1
     assert len(call(translate.command, run, "--max-source-tokens", 24, text=f"{LONG * 3}\n").stdout) > 1

@@ -1,4 +1,4 @@
-"""`nmt plot` on logs of runs."""
+"""`nmt plot` draws the logs of runs."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def run(*arguments: str) -> list[str]:
     return result.stdout.split("\n")[:-1]
 
 
-def test_where_the_picture_goes(runs: list[str]) -> None:
+def test_the_default_file_is_in_the_folder_of_a_single_run(runs: list[str]) -> None:
     assert run("one") == ["one/curves.png"]
     assert run(*runs) == ["curves.png"]
     assert run(*runs, "-o", "new/both.svg") == ["new/both.svg"]
@@ -37,7 +37,7 @@ def test_where_the_picture_goes(runs: list[str]) -> None:
     assert all(f"{name}: best BLEU 20.00 at step 8" in svg for name in runs)
 
 
-def test_mistakes(runs: list[str]) -> None:
+def test_missing_logs_and_wrong_formats_are_reported(runs: list[str]) -> None:
     with pytest.raises(NmtError, match="no such log"):
         run("one", "three")
     with pytest.raises(NmtError, match=r"b\.gif: the file extension must be"):
@@ -47,7 +47,7 @@ def test_mistakes(runs: list[str]) -> None:
         run("two")
 
 
-def test_the_report_is_written_anew(runs: list[str]) -> None:
+def test_html_writes_the_report_page_again(runs: list[str]) -> None:
     corpus = {"source": "a", "target": "b"}
     values = {"name": "one", "data": {"train": corpus, "valid": corpus}}
     Path("one/config.yaml").write_text(config.dump(config.parse(values, "test")), encoding="utf-8")

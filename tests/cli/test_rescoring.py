@@ -1,8 +1,5 @@
-"""n-best lists of one model are scored by another."""
+"""n-best lists of one model are scored by another model (`nmt logprob`)."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -26,12 +23,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def call(command, run: Path, *arguments: object, text: str = "", checkpoint: str = "best") -> Result:  # type: ignore[no-untyped-def]
-    asked = ["--model", run, "--device", "cpu", "--precision", "fp32", "--checkpoint", checkpoint, *arguments]
-    return CliRunner().invoke(command, [str(word) for word in asked], input=text.encode(), catch_exceptions=False)
+    words = ["--model", run, "--device", "cpu", "--precision", "fp32", "--checkpoint", checkpoint, *arguments]
+    return CliRunner().invoke(command, [str(word) for word in words], input=text.encode(), catch_exceptions=False)
 
 
-def test_the_feature_of_a_list_is_what_logprob_says(run: Path) -> None:
-    """The search is left no choice: a prefix longer than the greatest length is the whole translation."""
+def test_the_feature_of_an_n_best_list_equals_the_score_of_logprob(run: Path) -> None:
+    """A prefix longer than the maximum length is the whole translation, so the search has no choice."""
     Path("t").write_text("".join(f"{line}\n" for line in [*TARGET, "Hund", "ein Hund"]), encoding="utf-8")
     forced = ["--prefix-file", "t", "--max-length-ratio", "1e-9", "--format", "moses"]
     found = call(translate.command, run, "-i", "s", *forced).stdout
@@ -40,29 +37,31 @@ def test_the_feature_of_a_list_is_what_logprob_says(run: Path) -> None:
     values = list(map(float, scores.split("\n")[:-1]))
     assert len(entries) == len(values) == len(SOURCE) + 2
     for entry, value in zip(entries, values, strict=True):
-        assert entry.rest[0].startswith("F0= ")
+        assert entry.other_fields[0].startswith("F0= ")
         if entry.text:  # an empty source has an empty translation
-            assert float(entry.rest[0][4:]) == pytest.approx(value, abs=1e-4)
+            assert float(entry.other_fields[0][4:]) == pytest.approx(value, abs=1e-4)
 
 
-def test_another_model_adds_its_feature_and_so_does_the_next(run: Path) -> None:
+def test_each_model_appends_its_feature_to_the_n_best_list(run: Path) -> None:
     found = call(translate.command, run, "-i", "s", "-n", "2", "--format", "moses", "--alignments", "-").stdout
     Path("list").write_text(found, encoding="utf-8")
-    asked = ["-s", "s", "-t", "list", "--target-format", "moses"]
-    alone = call(logprob.command, run, *asked, checkpoint="last").stdout.split("\n")[:-1]
-    once = call(logprob.command, run, *asked, "--append", checkpoint="last").stdout
+    arguments = ["-s", "s", "-t", "list", "--target-format", "moses"]
+    alone = call(logprob.command, run, *arguments, checkpoint="last").stdout.split("\n")[:-1]
+    once = call(logprob.command, run, *arguments, "--append", checkpoint="last").stdout
     for before, after, value in zip(found.split("\n")[:-1], once.split("\n")[:-1], alone, strict=True):
         number, text, features, *rest = before.split(" ||| ")
         assert after == " ||| ".join([number, text, f"{features} F1= {value}", *rest])
-    asked[3] = "-"
-    twice = call(logprob.command, run, *asked, "--append", text=once).stdout.split("\n")[:-1]
-    assert all(" F1= " in line and " F2= " in line and line.count("|||") in (3, 4) for line in twice)
+    arguments[3] = "-"
+    twice = call(logprob.command, run, *arguments, "--append", "--quiet", text=once)
+    assert twice.stderr == ""
+    for line in twice.stdout.split("\n")[:-1]:
+        assert " F1= " in line and " F2= " in line and line.count("|||") in (3, 4)
 
 
-def test_bars_in_a_translation_survive(run: Path) -> None:
-    asked = ["--prefix", "ein ||| Hund &#124;", "--max-length-ratio", "1e-9", "-n", "1", "--format"]
-    text = call(translate.command, run, "-i", "s", *asked, "text").stdout.split("\n")
-    found = call(translate.command, run, "-i", "s", *asked, "moses").stdout
+def test_bars_in_a_translation_are_escaped(run: Path) -> None:
+    arguments = ["--prefix", "ein ||| Hund &#124;", "--max-length-ratio", "1e-9", "-n", "1", "--format"]
+    text = call(translate.command, run, "-i", "s", *arguments, "text").stdout.split("\n")
+    found = call(translate.command, run, "-i", "s", *arguments, "moses").stdout
     entries = list(read_n_best(found.split("\n")[:-1], "list"))
     assert text[0].startswith("ein ||| Hund") and [entry.text for entry in entries] == text[:-1]
     Path("t").write_text("\n".join(text), encoding="utf-8")
@@ -70,7 +69,7 @@ def test_bars_in_a_translation_survive(run: Path) -> None:
     assert scores == call(logprob.command, run, "-s", "s", "-t", "t").stdout
 
 
-def test_either_side_is_read_from_stdin(run: Path) -> None:
+def test_sources_or_targets_can_be_read_from_stdin(run: Path) -> None:
     Path("t").write_text("ein Hund\n" * 6, encoding="utf-8")
     text = Path("s").read_text(encoding="utf-8")
     expected = call(logprob.command, run, "-s", "s", "-t", "t").stdout
@@ -84,11 +83,11 @@ def test_either_side_is_read_from_stdin(run: Path) -> None:
     ("arguments", "message"),
     [
         (["-s", "-", "-t", "-"], "cannot both be stdin"),
-        (["-s", "s", "-t", "s", "--append"], "--append goes with --target-format moses"),
+        (["-s", "s", "-t", "s", "--append"], "--append needs --target-format moses"),
         (["-s", "s", "-t", "s", "--append", "--per-token", "--target-format", "moses"], "exclude each other"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(run: Path, arguments: list[str], message: str) -> None:
+def test_contradicting_options_are_rejected(run: Path, arguments: list[str], message: str) -> None:
     result = call(logprob.command, run, *arguments)
     assert result.exit_code == 2 and message in result.stderr
 
@@ -100,17 +99,6 @@ def test_options_that_do_not_go_together_are_refused(run: Path, arguments: list[
         ("9 ||| ein\n", "standard input, line 1: entry of sentence 9, counted from 0, but s has 6 lines"),
     ],
 )
-def test_a_bad_list_is_told(run: Path, text: str, message: str) -> None:
+def test_an_error_names_the_bad_line_of_an_n_best_list(run: Path, text: str, message: str) -> None:
     with pytest.raises(NmtError, match=message):
         call(logprob.command, run, "-s", "s", "-t", "-", "--target-format", "moses", text=text)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a shell")
-def test_translate_pipes_into_logprob(run: Path) -> None:
-    nmt = f"{sys.executable} -m nmt"
-    command = (
-        f"{nmt} translate -q --model {run} -i s -n 2 --format moses | "
-        f"{nmt} logprob -q --model {run} --checkpoint last -s s -t - --target-format moses --append"
-    )
-    done = subprocess.run(command, shell=True, capture_output=True, check=True)
-    assert done.stderr == b"" and all(b" F1= " in line for line in done.stdout.split(b"\n")[:-1])

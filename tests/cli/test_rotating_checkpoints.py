@@ -1,4 +1,4 @@
-"""A training that goes on removes and replaces checkpoints while they are looked for and loaded."""
+"""A training run removes and replaces checkpoints while they are looked up and loaded."""
 
 import shutil
 from pathlib import Path
@@ -27,16 +27,16 @@ def run(made: Path, tmp_path: Path) -> Path:
 
 
 def rotate(run: Path) -> None:
-    """Do what a training does: a new checkpoint, the pointer, the old one is removed file by file."""
+    """Do what a training run does: write a new checkpoint, move the pointer, remove the old checkpoint."""
     folder = run / "checkpoints"
     shutil.copytree(folder / "step-2", folder / "step-3")
     (folder / "last").write_text("step-3\n", encoding="utf-8")
     shutil.rmtree(folder / "step-2")
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, *happens) -> None:  # type: ignore[no-untyped-def]
-    """Let the functions `happens` be called one by one before each time that weights are loaded."""
-    remaining = list(happens)
+def before_loading(monkeypatch: pytest.MonkeyPatch, *actions) -> None:  # type: ignore[no-untyped-def]
+    """Call one of the `actions` before each attempt to load weights."""
+    remaining = list(actions)
 
     def load(*given, **named):  # type: ignore[no-untyped-def]
         if remaining:
@@ -47,26 +47,27 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, *happens) -> None:  # type: ignor
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_checkpoint_that_rotates_away_is_found_again(run: Path, monkeypatch: pytest.MonkeyPatch, others: int) -> None:
-    meanwhile(monkeypatch, lambda: rotate(run))
-    said: list[str] = []
+def test_a_checkpoint_that_is_removed_is_looked_up_again(
+    run: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str], others: int
+) -> None:
+    before_loading(monkeypatch, lambda: rotate(run))
     found = [*find_checkpoints([run / "checkpoints" / "step-1"], None)] * others
-    loaded = load_translator([*found, *find_checkpoints([run], "last")], "cpu", "fp32", say=said.append)
+    loaded = load_translator([*found, *find_checkpoints([run], "last")], "cpu", "fp32")
     assert [each.folder.name for each in loaded.checkpoints] == ["step-1"] * others + ["step-3"]
-    assert len(loaded.weights) == others + 1 and any("step-3" in line for line in said)
+    assert len(loaded.weights) == others + 1 and any("step-3" in line for line in messages[-2:])
 
 
-def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_waits_for_a_checkpoint_that_is_being_replaced(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run / "checkpoints"
     pauses: list[float] = []
 
-    def come_back(seconds: float) -> None:
+    def move_back(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 2:
             (folder / "away").rename(folder / "step-2")
 
-    monkeypatch.setattr(loading.time, "sleep", come_back)
-    meanwhile(monkeypatch, lambda: (folder / "step-2").rename(folder / "away"))
+    monkeypatch.setattr(loading.time, "sleep", move_back)
+    before_loading(monkeypatch, lambda: (folder / "step-2").rename(folder / "away"))
     with pytest.raises(NmtError, match="damaged or missing"):  # it is the same folder: it was not replaced
         load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")
     assert len(pauses) == 2
@@ -76,26 +77,26 @@ def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: Path, monkeypatc
         shutil.rmtree(folder / "step-2")
 
     pauses.clear()
-    meanwhile(monkeypatch, replace)
+    before_loading(monkeypatch, replace)
     monkeypatch.setattr(loading.time, "sleep", lambda seconds: (folder / "new").rename(folder / "step-2"))
     assert load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32").weights
 
 
-def test_a_checkpoint_that_is_gone_is_not_called_damaged(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "PAUSE", 0.0)
-    meanwhile(monkeypatch, lambda: rotate(run))
+def test_a_removed_checkpoint_is_not_reported_as_damaged(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "RETRY_DELAY", 0.0)
+    before_loading(monkeypatch, lambda: rotate(run))
     with pytest.raises(NmtError, match="no checkpoint 'step-2'; there are: step-1, step-3"):
         load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")
 
 
-def test_a_damaged_checkpoint_is_still_told(run: Path) -> None:
+def test_a_damaged_checkpoint_is_reported(run: Path) -> None:
     weights = run / "checkpoints" / "step-2" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-20])
     with pytest.raises(NmtError, match=r"step-2/model.safetensors: damaged or missing"):
         load_translator(find_checkpoints([run], "last"), "cpu", "fp32")
 
 
-def test_a_pointer_is_read_again_if_its_checkpoint_is_gone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pointer_is_read_again_if_its_checkpoint_is_removed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = Path.read_text
     pointer = run / "checkpoints" / "last"
 

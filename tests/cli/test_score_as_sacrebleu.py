@@ -1,4 +1,4 @@
-"""`nmt score` prints the scores and signatures of the sacrebleu command with the same options."""
+"""`nmt score` prints the same scores and signatures as the sacrebleu command with the same options."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from nmt.cli.score import command
 REFERENCE = ["Das ist ein kleiner Test.", "Der Hund schläft heute, &amp; wie!", "Wir gehen ins Kino.", "今天天气很好。"]
 OTHER = ["Dies ist ein kleiner Test.  ", "Heute schläft der Hund.", "Morgen gehen wir ins Kino.", "今日天气真好。"]
 HYPOTHESES = ["Das IST ein Test.", "Der  hund schläft heute\t", "Wir Gehen ins Kino morgen .", "今天天气好，"]
-TABLE = [
+OPTIONS = [
     "",
     "-tok char",
     "--tokenize zh -lc",
@@ -46,8 +46,8 @@ def nmt_score(*arguments: str) -> str:
     return CliRunner().invoke(command, arguments, catch_exceptions=False, standalone_mode=False).stdout
 
 
-@pytest.mark.parametrize("options", TABLE)
-def test_options(folder: Path, options: str) -> None:
+@pytest.mark.parametrize("options", OPTIONS)
+def test_scores_and_signatures_agree(folder: Path, options: str) -> None:
     theirs = json.loads(sacrebleu("-m", "bleu", "chrf", "ter", *options.split()))
     ours = json.loads(nmt_score("--json", *options.split()))[0]["scores"]
     assert [s["signature"] for s in ours] == [s["signature"] for s in theirs]
@@ -56,13 +56,13 @@ def test_options(folder: Path, options: str) -> None:
 
 
 @pytest.mark.parametrize("tokenizer", ["none", "zh", "char", "intl"])
-def test_tokeniser_and_case_are_those_of_bleu_in_the_paired_test_too(folder: Path, tokenizer: str) -> None:
+def test_options_of_bleu_do_not_change_other_metrics_of_the_paired_test(folder: Path, tokenizer: str) -> None:
     options = ("other", "--paired", "--paired-bs-n", "20", "--json", "-m", "chrf", "ter")
     assert nmt_score(*options, "-tok", tokenizer, "-lc") == nmt_score(*options)
 
 
 @pytest.mark.parametrize("metric", ["bleu", "chrf", "ter"])
-def test_sentence_level(folder: Path, metric: str) -> None:
+def test_sentence_scores_agree(folder: Path, metric: str) -> None:
     options = ("-m", metric, "--sentence-level", "-tok", "zh")
     theirs = [line.split(" = ", 1) for line in sacrebleu(*options, "-f", "text").splitlines()]
     [ours] = json.loads(nmt_score(*options, "--json"))

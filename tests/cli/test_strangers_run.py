@@ -1,4 +1,4 @@
-"""A run folder from a stranger executes nothing, reaches nothing outside it, and takes no more memory than it holds."""
+"""A run folder from an untrusted source executes no code, reads no other folder and cannot exhaust the memory."""
 
 import os
 import shutil
@@ -16,84 +16,101 @@ MEMORY = 4 << 30
 CODE = f"""
 import os, resource, sys
 import torch, nmt.decoding.translate_lines
-from nmt.cli.main import main
-used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-resource.setrlimit(resource.RLIMIT_AS, (used + {MEMORY},) * 2)
-sys.argv = ["nmt", "translate", "--model", sys.argv[1], "--greedy", "--device", "cpu"]
-main()
+from nmt.__main__ import main
+for number, run in enumerate(sys.argv[1:]):
+    if os.fork() == 0:  # a process for each run, without importing torch in each
+        for descriptor, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{{number}}.{{name}}", os.O_WRONLY | os.O_CREAT), descriptor)
+        used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (used + {MEMORY},) * 2)
+        sys.argv = ["nmt", "translate", "--model", run, "--input", "input.txt", "--greedy", "--device", "cpu"]
+        main()
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
 """
 
 
-@pytest.fixture
-def run(tmp_path):
-    return make_run(tmp_path)
+SIZES = [
+    (("encoder", "size"), 90_000),
+    (("encoder", "size"), 2_000_000_000),
+    (("encoder", "layers"), 5_000_000),
+    (("decoder", "layers"), 100),
+    (("embedding", "size"), 2_000_000_000),
+]
+POINTERS = ["../../../elsewhere", "/etc", "..", "step-1/../../..", ""]
 
 
-def translate(run):
-    """Return status, stdout and stderr of translating a line with `run`, in little memory."""
-    line = [sys.executable, "-c", CODE, str(run)]
-    done = subprocess.run(line, input=b"a dog\n", capture_output=True, cwd=run, timeout=120, check=False)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+class Attack:
+    """Creates a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
 
 
-def changed(run, *keys, to):
-    """Set a key of the run's configuration."""
-    path = run / "config.yaml"
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    place = values
-    for key in keys[:-1]:
-        place = place[key]
-    place[keys[-1]] = to
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+def make_runs(folder):
+    """Return a run that is valid, and manipulated ones, by name."""
+    names = ["valid", "yaml", "pickle", *(f"size {n}" for n in range(len(SIZES))), *map(repr, POINTERS)]
+    runs = {name: make_run(folder / str(number)) for number, name in enumerate(names)}
+    for number, ((section, key), value) in enumerate(SIZES):
+        path = runs[f"size {number}"] / "config.yaml"
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values["model"][section][key] = value
+        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    for name in POINTERS:
+        run = runs[repr(name)]
+        shutil.copytree(run / "checkpoints" / "step-1", run.parent.parent / "elsewhere")
+        (run / "checkpoints" / "best").write_text(name + "\n")
+    with (runs["yaml"] / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"\nseed: !!python/object/apply:os.mkdir [{folder / 'executed'}]\n")
+    for path in [*runs["pickle"].rglob("*.safetensors"), *runs["pickle"].rglob("*.model")]:
+        torch.save(Attack(folder / "executed"), path)
+    return runs
 
 
-@pytest.mark.parametrize(
-    ("keys", "value"),
-    [
-        (("encoder", "size"), 90_000),
-        (("encoder", "size"), 2_000_000_000),
-        (("encoder", "layers"), 5_000_000),
-        (("decoder", "layers"), 100),
-        (("embedding", "size"), 2_000_000_000),
-    ],
-)
-def test_a_network_larger_than_its_file_is_never_made(run, keys, value):
-    changed(run, "model", *keys, to=value)
-    status, out, err = translate(run)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder for all runs."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    """Translate a line with each run in little memory; return exit status, stdout and stderr of each by its name."""
+    runs = make_runs(folder)
+    before = {path: path.stat().st_mtime_ns for path in runs["valid"].rglob("*")}
+    (folder / "input.txt").write_text("a dog\n")
+    line = [sys.executable, "-c", CODE, *map(str, runs.values())]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=folder, timeout=300, check=True)
+    assert {path: path.stat().st_mtime_ns for path in runs["valid"].rglob("*")} == before, "nothing is written"
+    outputs = (
+        tuple((folder / f"{number}.{name}").read_text(encoding="utf-8") for name in ("out", "err"))
+        for number in range(len(runs))
+    )
+    return dict(zip(runs, zip(map(int, done.stdout.split()), outputs, strict=True), strict=True))
+
+
+def test_a_valid_run_translates_and_is_not_changed(results):
+    status, (out, _) = results["valid"]
+    assert status == 0 and out.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", range(len(SIZES)))
+def test_a_network_larger_than_its_file_is_not_allocated(results, number):
+    status, (out, err) = results[f"size {number}"]
     assert (status, out) == (1, "") and "Traceback" not in err
     assert "does not fit the configuration" in err or "less than or equal to 100" in err  # or to 100000
 
 
-def test_tags_of_python_are_not_executed(run, tmp_path):
-    path = run / "config.yaml"
-    victim = tmp_path / "executed"
-    path.write_text(path.read_text() + f"\nseed: !!python/object/apply:os.mkdir [{victim}]\n")
-    status, out, err = translate(run)
-    assert (status, out) == (1, "") and "Traceback" not in err and not victim.exists()
+@pytest.mark.parametrize("name", ["yaml", "pickle"])
+def test_code_in_yaml_or_pickle_is_not_executed(results, folder, name):
+    status, (out, err) = results[name]
+    assert (status, out) == (1, "") and "Traceback" not in err and not (folder / "executed").exists()
 
 
-def test_pickle_is_not_executed(run, tmp_path):
-    victim = tmp_path / "executed"
-
-    class Attack:
-        def __reduce__(self):
-            return os.mkdir, (str(victim),)
-
-    for path in [*run.rglob("*.safetensors"), *run.rglob("*.model")]:
-        torch.save(Attack(), path)
-    status, out, err = translate(run)
-    assert (status, out) == (1, "") and "Traceback" not in err and not victim.exists()
-
-
-@pytest.mark.parametrize("name", ["../../../elsewhere", "/etc", "..", "step-1/../../..", ""])
-def test_a_pointer_leads_nowhere_else(run, name):
-    shutil.copytree(run / "checkpoints" / "step-1", run.parent.parent / "elsewhere")
-    (run / "checkpoints" / "best").write_text(name + "\n")
-    status, out, err = translate(run)
+@pytest.mark.parametrize("name", POINTERS)
+def test_a_checkpoint_pointer_cannot_name_another_folder(results, name):
+    status, (out, err) = results[repr(name)]
     assert (status, out) == (1, "") and "Traceback" not in err and "no checkpoint" in err
-
-
-def test_nothing_is_written(run, tmp_path):
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert translate(run)[0] == 0
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

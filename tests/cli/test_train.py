@@ -1,4 +1,4 @@
-"""`nmt train` as a process: signals, exit status, what it says."""
+"""`nmt train` as a process: signals, exit status and messages."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from nmt.cli.train import command
-from nmt.training.trainer import Interrupted
+from nmt.training.signals import Interrupted
 
 CONFIG = """
 name: run
@@ -35,51 +35,58 @@ def start(folder, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # not ignored, as under nohup
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup it is ignored
     )
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize(("signals", "status"), [(["INT"], 130), (["TERM"], 143), (["HUP", "HUP"], 129)])
-def test_a_signal_saves_and_says_how_to_go_on(tmp_path, signals, status):
-    (tmp_path / "c.yaml").write_text(CONFIG)
+def start_and_signal(folder, *names):
+    """Train until the first line of the log, send the signals, and return exit status, stdout and stderr."""
+    (folder / "c.yaml").write_text(CONFIG)
     for side in ("src", "tgt"):
-        (tmp_path / f"train.{side}").write_text("ein haus\nzwei katzen\ndrei hunde und ein baum\n" * 20)
-    running = start(tmp_path)
-    log = tmp_path / "runs" / "run" / "log.jsonl"
+        (folder / f"train.{side}").write_text("ein haus\nzwei katzen\ndrei hunde und ein baum\n" * 20)
+    running = start(folder)
+    log = folder / "runs" / "run" / "log.jsonl"
     while running.poll() is None and '"train"' not in (log.read_text() if log.exists() else ""):
         time.sleep(0.05)
-    for name in signals:
-        running.send_signal(getattr(signal, f"SIG{name}"))
+    for name in names:
+        running.send_signal(getattr(signal, name))
         time.sleep(0.05)
     out, err = running.communicate(timeout=60)
-    assert (running.returncode, out) == (status, "")
-    assert "go on with: nmt train --config c.yaml --resume" in err
-    assert "Traceback" not in err
+    return running.returncode, out, err
 
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("names", "status"), [(["SIGINT"], 130), (["SIGTERM"], 143), (["SIGHUP", "SIGHUP"], 129)])
+def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(tmp_path, names, status):
+    found, out, err = start_and_signal(tmp_path, *names)
+    assert (found, out) == (status, "")
+    assert "resume with: nmt train --config c.yaml --resume" in err and "Traceback" not in err
     step = int((tmp_path / "runs/run/checkpoints/last").read_text().strip().removeprefix("step-"))
+    assert f"stopped; step {step:,} is saved" in err
+    if names != ["SIGINT"]:
+        return
     resumed = start(tmp_path, "--resume", "--set", f"training.max_steps={step + 3}")
     out, err = resumed.communicate(timeout=120)
     assert (resumed.returncode, out) == (0, "")
-    assert f"going on from step {step:,}" in err
+    assert f"resuming at step {step:,}" in err
     assert "changed since the run began: training.max_steps 100000" in err
     assert "translate with: nmt translate --model runs/run" in err
+    assert "<svg" in (tmp_path / "runs" / "run" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("is_saved", [False, True])
-def test_only_what_is_saved_can_be_resumed(tmp_path, monkeypatch, is_saved):
-    def stop(config, *_):
+def test_resuming_is_recommended_only_if_a_checkpoint_is_saved(tmp_path, monkeypatch, is_saved):
+    def interrupt(config, *_):
         if is_saved:
             (config.run / "checkpoints").mkdir(parents=True)
             (config.run / "checkpoints" / "last").write_text("step-1\n")
         raise Interrupted(2)
 
-    monkeypatch.setattr("nmt.training.session.train", stop)
+    monkeypatch.setattr("nmt.training.session.train", interrupt)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.yaml").write_text(CONFIG)
-    done = CliRunner().invoke(command, ["-c", "c.yaml", "--set", "seed=2"])
-    assert (done.exit_code, done.stdout) == (130, "")
+    result = CliRunner().invoke(command, ["-c", "c.yaml", "--set", "seed=2"])
+    assert (result.exit_code, result.stdout) == (130, "")
     again = "nmt train --config c.yaml --set seed=2"
-    assert done.stderr == (
-        f"go on with: {again} --resume\n" if is_saved else f"nothing is saved yet; start again with: {again}\n"
-    )
+    remedy = f"resume with: {again} --resume" if is_saved else f"nothing is saved yet; start again with: {again}"
+    assert result.stderr == f"{remedy}\n"

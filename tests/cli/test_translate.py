@@ -35,9 +35,9 @@ def make_run(
     data: dict[str, object] | None = None,
     **model: object,
 ) -> Path:
-    """Write a run folder whose `best` is step-1 and `last` step-2; `data` and `model` are keys and sections of these.
+    """Write a run folder whose `best` is step-1 and `last` step-2; `data` and `model` are values of these sections.
 
-    The vocabulary holds the `symbols`, and the `tags`.
+    The vocabulary contains the `symbols` and the `tags`.
     """
     chosen = random.Random(0)
     corpus = {"source": "none", "target": "none"}
@@ -78,7 +78,7 @@ def run(tmp_path_factory):
 
 
 def call(run, *arguments, text=None, command=translate.command):
-    """Return stdout and stderr; raises what the command raises."""
+    """Return stdout and stderr. Exceptions of the command are raised."""
     given = "".join(f"{line}\n" for line in LINES) if text is None else text
     asked = [*(["--model", str(run)] if run else []), "--precision", "fp32", *map(str, arguments)]
     result = CliRunner().invoke(command, asked, input=given.encode(), catch_exceptions=False)
@@ -86,7 +86,7 @@ def call(run, *arguments, text=None, command=translate.command):
     return result.stdout, result.stderr
 
 
-def test_a_line_for_a_line(run, tmp_path):
+def test_the_output_has_one_line_per_input_line(run, tmp_path):
     out, err = call(run)
     assert len(out.split("\n")) == len(LINES) + 1
     assert [not line for line in out.split("\n")[:-1]] == [not line.strip() for line in LINES]
@@ -98,7 +98,7 @@ def test_a_line_for_a_line(run, tmp_path):
     assert list(tmp_path.iterdir()) == [source, output] or set(tmp_path.iterdir()) == {source, output}
 
 
-def test_options_reach_the_search(run):
+def test_options_change_the_search(run):
     greedy = call(run, "--greedy")[0]
     assert call(run, "--beam-size", 1)[0] == greedy
     assert call(run, "--sample", "--top-k", 1)[0] == greedy
@@ -110,7 +110,7 @@ def test_options_reach_the_search(run):
         assert line.startswith("the dog")
 
 
-def test_formats(run):
+def test_output_formats(run):
     first = call(run)[0].split("\n")[:-1]
     lists = call(run, "--n-best", 3)[0].split("\n")[:-1]
     assert lists[::3] == first and len(lists) == 3 * len(LINES)
@@ -124,8 +124,8 @@ def test_formats(run):
         assert len(entry["hypotheses"][0]["alignment"]) == len(text.split())
 
 
-def test_lists_hold_a_text_once_unless_all_are_asked_for(run, monkeypatch):
-    """Segmentations that give the same text are one translation; the first of a list is what one alone would be."""
+def test_an_n_best_list_contains_each_text_once_by_default(run, monkeypatch):
+    """Segmentations with the same text are one translation. The first of a list equals the 1-best translation."""
     monkeypatch.setattr(Subword, "decode", lambda self, ids: "abc"[sum(ids) % 3])
 
     def lists(*arguments):
@@ -144,7 +144,7 @@ def test_lists_hold_a_text_once_unless_all_are_asked_for(run, monkeypatch):
 
 
 @pytest.mark.parametrize("search", [["--greedy"], ["--beam-size", "3"], ["--sample", "--seed", "3"]])
-def test_options_against_repetition_reach_the_search(run, search):
+def test_options_against_repetition_change_the_search(run, search):
     asked = [*search, "--max-length-ratio", 9, "--min-length", 8]
 
     def pieces(*arguments):
@@ -156,7 +156,7 @@ def test_options_against_repetition_reach_the_search(run, search):
     assert pieces("--no-repeat-ngram", 1) != pieces() != pieces("--repetition-penalty", 2)
 
 
-def test_alignments_are_written(run, tmp_path):
+def test_alignments_are_written_to_a_file_or_inline(run, tmp_path):
     links = tmp_path / "links"
     out = call(run, "--alignments", links)[0]
     lines = links.read_text(encoding="utf-8").split("\n")
@@ -179,13 +179,13 @@ def test_checkpoints_and_ensembles(run):
     assert both[0] not in (steps[0][0], steps[1][0])
 
 
-def test_an_ensemble_needs_one_vocabulary(run, tmp_path):
+def test_the_models_of_an_ensemble_must_have_the_same_vocabulary(run, tmp_path):
     other = make_run(tmp_path / "other", seed=5, words="a bee can do every fine gig here")
     with pytest.raises(NmtError, match=r"one.*other.*different subword models"):
         call(run, "--model", other)
 
 
-def test_an_ensemble_reads_text_in_one_way(run, tmp_path):
+def test_the_models_of_an_ensemble_must_normalise_text_alike(run, tmp_path):
     for key, value in (("lowercase", True), ("normalization", "nfkc"), ("collapse_whitespace", False)):
         other = make_run(tmp_path / key, seed=5, data={key: value})
         with pytest.raises(NmtError, match=rf"one.*{key}.*differ in data\.{key}"):
@@ -197,8 +197,8 @@ def test_an_ensemble_reads_text_in_one_way(run, tmp_path):
             call(first, "--model", second)
 
 
-def test_an_ensemble_of_other_networks_does_not_depend_on_their_order(tmp_path):
-    """One that copies makes the ensemble replace unknown words, where all have attention."""
+def test_an_ensemble_of_different_networks_does_not_depend_on_their_order(tmp_path):
+    """If one network copies and all have attention, the ensemble replaces unknown words."""
     copies = make_run(tmp_path / "copies", seed=6, decoder={"size": 8, "copy_source": True})
     plain = make_run(tmp_path / "plain", seed=7)
     blind = make_run(
@@ -215,8 +215,8 @@ def test_an_ensemble_of_other_networks_does_not_depend_on_their_order(tmp_path):
     assert replaced != call(plain, "--model", copies, "--keep-unknown", text=unseen)[0]
 
 
-def test_logprob_is_the_score_of_the_search(run, tmp_path):
-    """The search is left no choice: a prefix longer than the greatest length is the whole translation."""
+def test_logprob_and_search_give_the_same_score(run, tmp_path):
+    """A prefix that is longer than the maximum length is the whole translation, so the search has no choice."""
     targets = ["the cat sat on a mat", "dog sat on the mat and sat", "mat mat mat mat mat"]
     sources = ["the cat sat", "on a mat", "sat the on mat a cat"]
     for name, texts in (("s", sources), ("t", targets)):
@@ -245,14 +245,14 @@ def test_logprob_is_the_score_of_the_search(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shortlist", 4], "no lexicon; translate with --shortlist 0"),
+        (["--shortlist", 4], "no lexicon; add it with: nmt train "),
         (["--n-best", 9], "--beam-size of at least 9"),
         (["--checkpoint", "step-9"], "step-9"),
         (["--input", "missing.txt"], "missing.txt"),
         (["--output", "no/such/folder/out"], "no/such/folder"),
     ],
 )
-def test_mistakes_are_named(run, arguments, message):
+def test_error_messages_name_the_option_or_the_file(run, arguments, message):
     with pytest.raises(NmtError, match=message):
         call(run, *arguments)
 
@@ -264,10 +264,10 @@ def test_mistakes_are_named(run, arguments, message):
         (["--greedy", "--beam-size", "4"], "--greedy and --beam-size exclude"),
         (["--greedy", "--beam-prune", "1"], "--greedy and --beam-prune exclude"),
         (["--sample", "--beam-prune", "1"], "--sample and --beam-prune exclude"),
-        (["--temperature", "0.5"], "--temperature goes with --sample"),
-        (["--greedy", "--top-k", "0"], "--top-k goes with --sample"),
-        (["--top-p", "1"], "--top-p goes with --sample"),
-        (["--seed", "1"], "--seed goes with --sample"),
+        (["--temperature", "0.5"], "--temperature needs --sample"),
+        (["--greedy", "--top-k", "0"], "--top-k needs --sample"),
+        (["--top-p", "1"], "--top-p needs --sample"),
+        (["--seed", "1"], "--seed needs --sample"),
         (["--prefix", "a", "--prefix-file", "b"], "--prefix and --prefix-file exclude"),
         (["--prefix", "a", "--shortlist", "4"], "--shortlist and a prefix"),
         (["--length-penalty", "none", "--alpha", "0.3"], "--alpha has no effect"),
@@ -276,7 +276,7 @@ def test_mistakes_are_named(run, arguments, message):
         (["--sample", "--temperature", "nan"], "--temperature"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(run, arguments, message):
+def test_contradicting_options_are_usage_errors(run, arguments, message):
     result = CliRunner().invoke(translate.command, ["--model", str(run), *arguments], input=b"a\n")
     assert result.exit_code == 2 and message in result.stderr
 
@@ -296,12 +296,12 @@ def test_options_that_contradict_each_other_are_refused(run, arguments, message)
         ["--min-length", "10001"],
     ],
 )
-def test_numbers_without_sense_are_refused(run, arguments):
+def test_values_out_of_range_are_usage_errors(run, arguments):
     result = CliRunner().invoke(translate.command, ["--model", str(run), *arguments], input=b"a\n")
     assert result.exit_code == 2 and arguments[0] in result.stderr
 
 
-def test_a_failed_translation_leaves_the_output_alone(run, tmp_path):
+def test_a_failed_translation_does_not_change_the_output(run, tmp_path):
     output, prefixes = tmp_path / "out", tmp_path / "prefixes"
     output.write_text("precious", encoding="utf-8")
     prefixes.write_text("a\n", encoding="utf-8")
@@ -311,7 +311,7 @@ def test_a_failed_translation_leaves_the_output_alone(run, tmp_path):
     assert set(tmp_path.iterdir()) == {output, prefixes}
 
 
-def test_more_prefixes_than_lines_are_told_when_all_is_translated(run, tmp_path):
+def test_more_prefixes_than_lines_are_an_error_after_all_lines_are_translated(run, tmp_path):
     output, prefixes, source = tmp_path / "out", tmp_path / "prefixes", tmp_path / "source"
     prefixes.write_text("a\n" * 3, encoding="utf-8")
     source.write_text("a bee\n" * 2, encoding="utf-8")
@@ -320,20 +320,20 @@ def test_more_prefixes_than_lines_are_told_when_all_is_translated(run, tmp_path)
     assert len(output.read_text(encoding="utf-8").splitlines()) == 2
 
 
-def test_a_missing_or_foreign_subword_model_is_named(run, tmp_path):
+def test_the_wrong_subword_model_is_an_error(run, tmp_path):
     other = make_run(tmp_path / "other", seed=5, words="a bee can do every fine gig here")
     (other / "subword" / "joint.model").write_bytes((run / "subword" / "joint.model").read_bytes())
     with pytest.raises(NmtError, match="not the subword model"):
         call(other)
 
 
-def test_help_needs_no_torch():
+def test_help_does_not_import_torch():
     code = "import sys; import nmt.cli.translate, nmt.cli.logprob; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and signals")
-def test_a_person_is_answered_line_by_line_and_a_closed_pipe_is_quiet(run):
+def test_live_input_is_translated_line_by_line_and_a_closed_pipe_is_no_error(run):
     command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "--precision", "fp32"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin and process.stdout and process.stderr
@@ -350,12 +350,12 @@ def test_a_person_is_answered_line_by_line_and_a_closed_pipe_is_quiet(run):
     assert b"Traceback" not in err and b"Exception" not in err and b"Broken" not in err
 
 
-def test_a_tag_stands_before_each_line(tmp_path):
+def test_the_tag_is_put_before_each_line(tmp_path):
     tagged = make_run(tmp_path / "tagged", seed=5, tags=("<2de>", "<2fr>"))
     written = "".join(f"<2fr> {line}\n" if line.strip() else f"{line}\n" for line in LINES)
     asked, expected = call(tagged, "--tag", "<2fr>")[0], call(tagged, text=written)[0]
     assert asked == expected and asked != call(tagged, "--tag", "<2de>")[0]
-    assert expected == call(tagged, "--tag", "<2de>", text=written)[0]  # a line's own comes first
+    assert expected == call(tagged, "--tag", "<2de>", text=written)[0]  # the tag of the line itself is used
     with pytest.raises(NmtError, match=r"line 1: .*choose one with --tag, or begin the line with it: <2de>, <2fr>"):
         call(tagged)
     entries = [json.loads(line) for line in call(tagged, "--tag", "<2fr>", "--format", "json")[0].split("\n")[:-1]]
@@ -366,7 +366,7 @@ def test_a_tag_stands_before_each_line(tmp_path):
         call(tagged, "--tag", "<2xx>")
 
 
-def test_a_lines_own_tag_stands_before_each_part_of_it(tmp_path):
+def test_the_tag_of_a_long_line_is_put_before_each_part(tmp_path):
     tagged = make_run(tmp_path / "tagged", seed=5, tags=("<2de>", "<2fr>"))
     values = yaml.safe_load((tagged / "config.yaml").read_text(encoding="utf-8"))
     values["decoding"]["max_source_tokens"] = 3
@@ -382,7 +382,7 @@ def test_a_lines_own_tag_stands_before_each_part_of_it(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(("stream", "status"), [("stdout", 1), ("stderr", 0)])
-def test_a_full_disk_behind_a_stream(run, stream, status):
+def test_a_full_disk(run, stream, status):
     command = [sys.executable, "-m", "nmt", "translate", "--model", str(run), "--precision", "fp32"]
     with Path("/dev/full").open("wb") as full:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: full}
@@ -402,24 +402,26 @@ def test_without_attention_there_are_no_alignments(tmp_path):
     first = json.loads(call(plain, "--format", "json")[0].split("\n")[0])
     assert first["hypotheses"][0]["text"] and first["hypotheses"][0]["alignment"] == []
     for asked in (("--alignments", "-"), ("--replace-unknown",), ("--coverage-penalty", "0.1")):
-        with pytest.raises(NmtError, match=r"a model without attention .*gives no alignments, .*--keep-unknown"):
+        with pytest.raises(
+            NmtError, match=r"a model without attention .*replace_unknown must be false, .*coverage_penalty must be 0"
+        ):
             call(plain, *asked)
 
 
-def test_a_shortlist_does_not_go_with_copying(tmp_path):
-    with pytest.raises(NmtError, match=r"--shortlist does not go with model\.decoder\.copy_source"):
+def test_a_shortlist_is_an_error_for_a_copying_model(tmp_path):
+    with pytest.raises(NmtError, match=r"shortlist must be 0 with model\.decoder\.copy_source"):
         call(make_run(tmp_path / "copies", seed=7, decoder={"size": 8, "copy_source": True}), "--shortlist", "4")
 
 
 @pytest.mark.parametrize("output", [".", "..", "/", ""])
-def test_a_folder_is_no_output(run, output):
+def test_a_folder_as_output_is_an_error(run, output):
     with pytest.raises(NmtError, match=r"is a folder|[Ii]s a directory"):
         call(run, "--output", output)
 
 
-def test_progress_is_told_off_a_terminal(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "FIRST", 0.0)
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+def test_progress_is_logged_without_a_terminal(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST_REPORT", 0.0)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL", 0.0)
     (tmp_path / "in").write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
     told = call(run, "-i", tmp_path / "in", "--window", 2)[1]
     assert re.search(r"^2 lines in .* lines/s, .* target tokens/s, \d\d %, 0:00:\d\d left$", told, re.MULTILINE)

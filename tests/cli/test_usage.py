@@ -1,4 +1,4 @@
-"""Mistakes on the command line: repeated, misspelt and foreign options, and what the message says to write."""
+"""Mistakes on the command line: repeated, misspelt and unknown options, and what the message suggests."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ from nmt.reports.config_reference import keys
 
 
 def commands(group: click.Group, name: str = "nmt") -> Iterator[tuple[str, click.Command]]:
-    """Yield every command with its name, those of groups within it too."""
+    """Yield every command with its name, including those of nested groups."""
     yield name, group
     context = click.Context(group)
     for each in group.list_commands(context):
@@ -27,67 +27,67 @@ def commands(group: click.Group, name: str = "nmt") -> Iterator[tuple[str, click
             yield f"{name} {each}", command
 
 
-EVERY = dict(commands(cli))
+COMMANDS = dict(commands(cli))
 OPTIONS = [
     pytest.param(command, option, id=f"{name} {option.opts[0]}")
-    for name, command in EVERY.items()
+    for name, command in COMMANDS.items()
     for option in command.params
     if isinstance(option, click.Option) and not option.is_eager
 ]
 every_option = pytest.mark.parametrize(("command", "option"), OPTIONS)
 
 
-def refusal(command: click.Command, *arguments: str) -> str:
-    """Return the message of the usage error that parsing raises, or nothing."""
+def parse_error(command: click.Command, *arguments: str) -> str:
+    """Return the message of the error that parsing raises, or an empty string."""
     try:
         command.make_context("nmt", list(arguments))
     except click.UsageError as error:
         assert error.exit_code == 2
         return error.format_message()
-    except click.ClickException as error:  # the value is wrong
+    except click.ClickException as error:  # an invalid value
         return error.format_message()
     return ""
 
 
-def said(line: str) -> str:
-    """Return what `nmt LINE` says on stderr; it must end with status 2."""
+def usage_error(line: str) -> str:
+    """Return what `nmt LINE` prints on stderr; it must exit with status 2."""
     done = CliRunner().invoke(cli, shlex.split(line), prog_name="nmt")
     assert (done.exit_code, done.stdout) == (2, "")
     return done.stderr
 
 
-def test_all_commands_are_of_these_classes() -> None:
-    assert len(EVERY) > 10
-    for name, command in EVERY.items():
+def test_every_command_checks_its_options() -> None:
+    assert len(COMMANDS) > 10
+    for name, command in COMMANDS.items():
         assert isinstance(command, Group if isinstance(command, click.Group) else Command), name
 
 
 @every_option
-def test_an_option_that_counts_once_is_refused_twice(command: click.Command, option: click.Option) -> None:
-    """In each spelling; options added later are tested as well."""
+def test_an_option_with_one_value_cannot_be_repeated(command: click.Command, option: click.Option) -> None:
+    """In any spelling."""
     for first in option.opts:
         for second in option.opts:
-            short = len(second) == 2
-            lines = [[first, "1", second, "2"], [first, "1", f"{second}2" if short else f"{second}=2"]]
+            is_short = len(second) == 2
+            lines = [[first, "1", second, "2"], [first, "1", f"{second}2" if is_short else f"{second}=2"]]
             for line in [[first, second]] if option.is_flag else lines:
-                is_refused = "may be given once, and has the values '1' and '2'" in refusal(command, *line)
-                assert is_refused == (not option.multiple and not option.is_flag and not option.count), line
+                is_rejected = "may be given once, and has the values '1' and '2'" in parse_error(command, *line)
+                assert is_rejected == (not option.multiple and not option.is_flag and not option.count), line
         for second in option.secondary_opts:
-            assert f"{first} and {second} contradict each other" in refusal(command, first, second)
-            assert f"{second} and {first} contradict each other" in refusal(command, second, first)
+            assert f"{first} and {second} contradict each other" in parse_error(command, first, second)
+            assert f"{second} and {first} contradict each other" in parse_error(command, second, first)
 
 
 @every_option
-def test_a_long_option_with_one_dash_is_refused(command: click.Command, option: click.Option) -> None:
+def test_a_long_option_with_one_dash_is_rejected(command: click.Command, option: click.Option) -> None:
     for name in [each for each in (*option.opts, *option.secondary_opts) if each.startswith("--")]:
         low = name[2:].replace("-", "_")
         for written in {name[1:], f"-{low}", f"--{low}"} - {name}:
             for line in ([written, "x"], [f"{written}=x"]):
-                assert refusal(command, *line).endswith(f" {name}"), line
+                assert parse_error(command, *line).endswith(f" {name}"), line
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("translate -b3 -qb 5", "--beam-size may be given once, and has the values '3' and '5'"),
         ("translate -i a -q --input=b -i c", "the values 'a' and 'b' and 'c'; choose one"),
@@ -97,8 +97,8 @@ def test_a_long_option_with_one_dash_is_refused(command: click.Command, option: 
         ("preprocess -c a --set seed=1 --set seed=2", "undoes"),
     ],
 )
-def test_repetition_names_the_values(line: str, words: str) -> None:
-    assert words in said(line)
+def test_repeated_options_are_named_with_their_values(line: str, message: str) -> None:
+    assert message in usage_error(line)
 
 
 @pytest.mark.parametrize(
@@ -113,22 +113,22 @@ def test_repetition_names_the_values(line: str, words: str) -> None:
         "-o - -i -",
     ],
 )
-def test_what_is_no_repetition_is_taken(line: str) -> None:
-    assert refusal(EVERY["nmt translate"], *shlex.split(line)) == ""
+def test_options_that_may_be_repeated_are_accepted(line: str) -> None:
+    assert parse_error(COMMANDS["nmt translate"], *shlex.split(line)) == ""
 
 
 @pytest.mark.parametrize("line", ["--set seed=1 --set seed=1", "--set 'model={}' --set model.encoder.size=3"])
-def test_overrides_that_agree_are_taken(line: str) -> None:
-    assert refusal(EVERY["nmt train"], "-c", "a", *shlex.split(line)) == ""
+def test_overrides_that_agree_are_accepted(line: str) -> None:
+    assert parse_error(COMMANDS["nmt train"], "-c", "a", *shlex.split(line)) == ""
 
 
-def test_help_is_shown_whatever_else_is_there() -> None:
+def test_help_is_shown_despite_mistakes() -> None:
     done = CliRunner().invoke(cli, ["translate", "-b", "3", "-b", "4", "--help"])
     assert done.exit_code == 0 and "Usage" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("train -config x", "No such option '-config'; an option of several letters has two dashes: --config"),
         ("train -confg x.yaml", "No such option '-confg'; it is read as -c onfg; did you mean --config?"),
@@ -145,19 +145,19 @@ def test_help_is_shown_whatever_else_is_there() -> None:
         ("train -c a --layers 2", "--set model.encoder.layers=2 or --set model.decoder.layers=2"),
         ("train -c a --dropout 0.1", "'nmt config keys model.dropout' lists its keys"),
         ("train -c a --reusme", "did you mean --resume?"),
-        ("train -c a -train_steps 9", "here it is --set training.max_steps=N"),
+        ("train -c a -train_steps 9", "use --set training.max_steps=N"),
         ("preprocess -c a --vocab_size 9", "--set subword.vocab_size=9"),
         ("config show -c a --seed 9", "--set seed=9"),
         ("train a.yaml", "name the configuration with --config a.yaml"),
         ("train -c a training.max_steps=5", "set with --set training.max_steps=5"),
         ("translate a.txt", "give --input a.txt to read it, --output a.txt to write it"),
         ("translate -m a b", "give -m before each value: -m a -m b"),
-        ("translate -src a", "here it is --input"),
-        ("logprob -src a", "here it is --source"),
-        ("translate -gpu 0", "here it is --device cuda"),
-        ("train -c a -gpu 0", "here it is --set training.device=cuda"),
-        ("translate --nbest 3", "here it is --n-best"),
-        ("translate --lenpen 3", "here it is --alpha"),
+        ("translate -src a", "use --input"),
+        ("logprob -src a", "use --source"),
+        ("translate -gpu 0", "use --device cuda"),
+        ("train -c a -gpu 0", "use --set training.device=cuda"),
+        ("translate --nbest 3", "use --n-best"),
+        ("translate --lenpen 3", "use --alpha"),
         ("translate --nonsense-of-mine", "see nmt translate --help"),
         ("trian", "No such command 'trian'; did you mean 'nmt train'?"),
         ("tranlsate", "did you mean 'nmt translate'?"),
@@ -167,17 +167,16 @@ def test_help_is_shown_whatever_else_is_there() -> None:
         ("config chek", "did you mean 'nmt config check'?"),
     ],
 )
-def test_mistakes_come_with_a_remedy(line: str, words: str) -> None:
-    assert words in said(line)
+def test_mistakes_are_reported_with_a_remedy(line: str, message: str) -> None:
+    assert message in usage_error(line)
 
 
-def test_hints_are_true() -> None:
-    """Each names options that some command has, and keys that the schema has."""
-    options = {name for command in EVERY.values() for param in command.params for name in param.opts}
+def test_suggestions_name_existing_options_keys_and_commands() -> None:
+    options = {name for command in COMMANDS.values() for param in command.params for name in param.opts}
     known = {key.name for key in keys()}
     for name, texts in suggestions.OPTIONS.items():
-        assert name == suggestions.plain(f"--{name}") and f"--{name}" not in options
+        assert name == suggestions.normalize(f"--{name}") and f"--{name}" not in options
         for text in texts:
             assert set(re.findall(r"--[a-z-]+", text)) <= options, text
             assert {match[1] for match in re.finditer(r"([a-z_.]+)=", text)} <= known, text
-    assert set(suggestions.COMMANDS.values()) <= {name.removeprefix("nmt ") for name in EVERY}
+    assert set(suggestions.COMMANDS.values()) <= {name.removeprefix("nmt ") for name in COMMANDS}

@@ -1,4 +1,4 @@
-"""A run folder with an untrained network, made in a moment, for tests of what uses finished runs."""
+"""Create a run folder with an untrained network for tests of the commands that use finished runs."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from nmt import config
-from nmt.data.lexicon import CANDIDATES, Lexicon
+from nmt.data.lexicon import CANDIDATES_PER_TOKEN, Lexicon
 from nmt.data.subword import Subword, Vocabularies
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import FORMAT, save_weights
@@ -18,9 +18,9 @@ TARGET = ["ein Hund rennt", "die Katze schläft hier", "ein Mann liest ein Buch 
 
 
 def make_run(folder: Path, more: str = "", **sections: dict[str, Any]) -> Path:
-    """Write corpora into `folder` and a run into `folder/runs/tiny`; return the run's folder.
+    """Write corpora to `folder` and a run to `folder/runs/tiny`; return the folder of the run.
 
-    The vocabulary has the characters of the corpora and of `more`; `sections` of the config are changed.
+    The vocabulary contains the characters of the corpora and of `more`. `sections` are added to the config.
     """
     name = "tiny"
     folder.mkdir(exist_ok=True)
@@ -66,7 +66,7 @@ def make_run(folder: Path, more: str = "", **sections: dict[str, Any]) -> Path:
         checkpoint.mkdir(parents=True)
         save_weights(Seq2Seq(settings.model, subword.size, subword.size), checkpoint / "model.safetensors")
         (checkpoint / "meta.json").write_text(meta, encoding="utf-8")
-    candidates = np.full((subword.size, CANDIDATES), subword.size - 1, np.int32)
+    candidates = np.full((subword.size, CANDIDATES_PER_TOKEN), subword.size - 1, np.int32)
     lexicon = Lexicon(candidates, np.empty(0, np.int32))
     (run / "lexicon.safetensors").write_bytes(lexicon.to_bytes(Vocabularies.load(run / "subword")))
     (run / "checkpoints" / "best").write_text("step-1\n", encoding="utf-8")

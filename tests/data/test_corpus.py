@@ -1,4 +1,4 @@
-"""Pairs out of files, and what the filters drop."""
+"""The pairs of a corpus are read from two files or a TSV, and the filters drop the right ones."""
 
 import gzip
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from nmt import config
-from nmt.data.corpus import active, read_pairs, reject, tsv_hints
-from nmt.data.language_tags import tagged
+from nmt.data.corpus import active_filters, failed_filter, read_pairs, tsv_hints
+from nmt.data.language_tags import prepend_tag
 from nmt.errors import NmtError
 
 
-def test_two_files(tmp_path: Path) -> None:
+def test_pairs_are_read_from_two_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a\n\nc\n", encoding="utf-8")
     (tmp_path / "b").write_bytes(gzip.compress(b"x\ny\nz"))
     pairs = read_pairs(config.Corpus(source=tmp_path / "a", target=tmp_path / "b"))
@@ -20,7 +20,7 @@ def test_two_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("left", "right"), [(3, 5), (5, 3), (0, 1), (1200, 1)])
-def test_misaligned_files_tell_both_counts(left: int, right: int, tmp_path: Path) -> None:
+def test_the_error_for_misaligned_files_has_both_counts(left: int, right: int, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x\n" * left, encoding="utf-8")
     (tmp_path / "b").write_text("x\n" * right, encoding="utf-8")
     seen = []
@@ -29,7 +29,7 @@ def test_misaligned_files_tell_both_counts(left: int, right: int, tmp_path: Path
     assert f"a has {left:,} lines but {tmp_path / 'b'} has {right:,};" in str(error.value)
 
 
-def test_table_with_further_columns(tmp_path: Path) -> None:
+def test_other_columns_of_a_table_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("1\tHi.\tHallo.\tCC-BY\n2\tGo.\t\n", encoding="utf-8")
     corpus = config.Corpus(tsv=path, source_column=3, target_column=2)
@@ -37,7 +37,7 @@ def test_table_with_further_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("bad", "found"), [("only", 1), ("", 1), ("a\tb", 2)])
-def test_table_with_too_few_columns(bad: str, found: int, tmp_path: Path) -> None:
+def test_a_line_with_too_few_columns_is_an_error(bad: str, found: int, tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text(f"a\tb\tc\n{bad}\na\tb\tc\n", encoding="utf-8")
     with pytest.raises(NmtError, match=rf"t\.tsv: 1 line has fewer than the 3 .*: line 2 \({found}\)") as error:
@@ -52,7 +52,7 @@ def test_all_malformed_lines_of_a_table_are_counted_and_the_first_ten_named(tmp_
         list(read_pairs(config.Corpus(tsv=path)))
 
 
-def test_the_header_of_a_table_is_no_pair(tmp_path: Path) -> None:
+def test_the_header_of_a_table_is_not_a_pair(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("English\tGerman\nHi.\tHallo.\n", encoding="utf-8")
     assert list(read_pairs(config.Corpus(tsv=path, header=True))) == [("Hi.", "Hallo.")]
@@ -63,7 +63,7 @@ def test_the_header_of_a_table_is_no_pair(tmp_path: Path) -> None:
 QUOTED = """"He said ""no""."\t"Er sagte\tnein."\r\nplain\tein "Wort"\n"two\nlines"\tzwei\nlast\tletzte\n"""
 
 
-def test_quoted_fields_of_a_table(tmp_path: Path) -> None:
+def test_quoted_fields_of_a_table_are_unquoted(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text(QUOTED, encoding="utf-8")
     assert list(read_pairs(config.Corpus(tsv=path, quoting=True))) == [
@@ -75,7 +75,7 @@ def test_quoted_fields_of_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ['"never closed\tb', '"closed" and more\tb'])
-def test_a_wrong_quote_is_named_by_its_line(bad: str, tmp_path: Path) -> None:
+def test_the_error_for_a_wrong_quote_names_the_line(bad: str, tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text(f'a\tb\n"c\nd"\te\n{bad}\nc\td\n', encoding="utf-8")
     with pytest.raises(NmtError, match=r"t\.tsv: line 4: .*quoting: false"):
@@ -95,7 +95,9 @@ def test_a_wrong_quote_is_named_by_its_line(bad: str, tmp_path: Path) -> None:
         ([], {}, ""),
     ],
 )
-def test_hints_about_tables(lines: list[str], keys: dict[str, Any], hint: str, tmp_path: Path) -> None:
+def test_a_table_that_looks_like_a_header_or_quoted_gives_a_hint(
+    lines: list[str], keys: dict[str, Any], hint: str, tmp_path: Path
+) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     hints = tsv_hints(config.Corpus(tsv=path, **keys), ("en", "de"))
@@ -126,21 +128,23 @@ OFF: dict[str, Any] = {"empty": False, "max_characters": 0}
         ("a\ufffd", "b", OFF, "not UTF-8"),
     ],
 )
-def test_reject(source: str, target: str, filters: dict[str, Any], reason: str | None) -> None:
-    assert reject(source, target, config.Filters.model_validate(filters)) == reason
+def test_the_first_filter_that_a_pair_fails_is_named(
+    source: str, target: str, filters: dict[str, Any], reason: str | None
+) -> None:
+    assert failed_filter(source, target, config.Filters.model_validate(filters)) == reason
 
 
-def test_active_names_only_what_is_on() -> None:
-    assert active(config.Filters(duplicates=True)) == ["empty", "max_characters", "duplicates"]
-    assert active(config.Filters.model_validate(OFF)) == []
+def test_active_filters_are_those_that_are_switched_on() -> None:
+    assert active_filters(config.Filters(duplicates=True)) == ["empty", "max_characters", "duplicates"]
+    assert active_filters(config.Filters.model_validate(OFF)) == []
 
 
-def test_a_tag_stands_before_what_is_not_empty():
-    assert [tagged(line, "<2de>") for line in ("one two", "")] == ["<2de> one two", ""]
-    assert tagged("one", None) == "one"
+def test_a_tag_is_put_before_lines_that_are_not_empty() -> None:
+    assert [prepend_tag(line, "<2de>") for line in ("one two", "")] == ["<2de> one two", ""]
+    assert prepend_tag("one", None) == "one"
 
 
-def test_a_line_that_begins_with_a_tag_gets_no_second_one() -> None:
+def test_a_line_that_begins_with_a_tag_gets_no_second_tag() -> None:
     tags = ["<2de>", "<2fr>"]
     lines = ["<2de> one", "<2fr> one", "<2de>", "one <2de>", "<2es> one"]
-    assert [tagged(line, "<2de>", tags) for line in lines] == [*lines[:3], "<2de> one <2de>", "<2de> <2es> one"]
+    assert [prepend_tag(line, "<2de>", tags) for line in lines] == [*lines[:3], "<2de> one <2de>", "<2de> <2es> one"]

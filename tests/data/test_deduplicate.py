@@ -1,4 +1,4 @@
-"""The first of equal hashes is kept, however many buckets there are."""
+"""The first of equal pairs is kept, for any number of buckets."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ def test_the_first_of_equal_pairs_is_kept(per_bucket: int, tmp_path: Path) -> No
     for high, low in digests.tolist():
         expected.append((high, low) not in seen)
         seen.add((high, low))
-    assert finder.find().tolist() == expected
+    assert finder.find_first().tolist() == expected
 
 
-def test_nothing(tmp_path: Path) -> None:
-    assert Deduplicator(tmp_path / "d", 0).find().tolist() == []
+def test_an_empty_corpus_has_no_duplicates(tmp_path: Path) -> None:
+    assert Deduplicator(tmp_path / "d", 0).find_first().tolist() == []

@@ -1,4 +1,4 @@
-"""Lines: one in, one out, whatever the bytes are."""
+"""Text is read line by line without loss, whatever bytes it has, and normalised."""
 
 import bz2
 import gzip
@@ -46,7 +46,7 @@ def data(**keys: Any) -> config.Data:
     ids=lambda value: repr(value)[:30],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_read_lines(raw: bytes, lines: list[str], packed: bool, tmp_path: Path) -> None:
+def test_only_a_newline_ends_a_line(raw: bytes, lines: list[str], packed: bool, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes(gzip.compress(raw) if packed else raw)
     assert list(read_lines(path)) == lines
@@ -54,13 +54,13 @@ def test_read_lines(raw: bytes, lines: list[str], packed: bool, tmp_path: Path) 
 
 
 @given(st.lists(TEXT.filter(lambda t: "\n" not in t and not t.endswith("\r"))))
-def test_written_lines_come_back(lines: list[str]) -> None:
+def test_written_lines_are_read_back(lines: list[str]) -> None:
     stream = io.BytesIO("".join(f"{line}\n" for line in lines).encode())
     assert list(stream_lines(stream, InvalidLines("text"))) == [line.lstrip("\ufeff") for line in lines]
 
 
 @given(st.binary())
-def test_any_bytes_give_as_many_lines_as_they_have_ends(raw: bytes) -> None:
+def test_any_bytes_have_as_many_lines_as_newlines(raw: bytes) -> None:
     raw = b"text\n" + raw  # the first line is neither UTF-16 nor compressed
     invalid = InvalidLines("text")
     lines = list(stream_lines(io.BytesIO(raw), invalid))
@@ -68,7 +68,7 @@ def test_any_bytes_give_as_many_lines_as_they_have_ends(raw: bytes) -> None:
     assert not any("\n" in line for line in lines)
 
 
-def test_a_line_is_there_as_soon_as_it_is_complete() -> None:
+def test_a_line_is_yielded_as_soon_as_it_is_complete() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as writer:
         lines = stream_lines(stream)
@@ -92,7 +92,7 @@ def test_a_line_is_there_as_soon_as_it_is_complete() -> None:
     ],
     ids=["missing", "folder", "utf-16", "utf-16-le", "utf-16-be", "xz", "bzip2", "truncated", "damaged"],
 )
-def test_a_bad_file_is_named(content: bytes | str | None, message: str, tmp_path: Path) -> None:
+def test_the_error_for_a_bad_file_names_the_file(content: bytes | str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "text"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -120,7 +120,7 @@ def test_a_bad_file_is_named(content: bytes | str | None, message: str, tmp_path
         ("a&#10;b&#x2028;c", {"unescape_html": True, "collapse_whitespace": False}, "a b c"),
     ],
 )
-def test_normalize(text: str, keys: dict[str, Any], expected: str) -> None:
+def test_a_line_is_normalised(text: str, keys: dict[str, Any], expected: str) -> None:
     assert normalize(text, data(**keys)) == expected
 
 
@@ -128,7 +128,7 @@ ENTITIES = st.lists(st.one_of(TEXT, st.sampled_from(["&", "amp", ";", "&lt;", "&
 
 
 @given(TEXT | ENTITIES.map("".join), st.sampled_from(["none", "nfc", "nfkc"]), st.booleans(), st.booleans())
-def test_normalize_twice_changes_nothing(text: str, form: str, collapse: bool, lowercase: bool) -> None:
+def test_a_second_normalisation_changes_nothing(text: str, form: str, collapse: bool, lowercase: bool) -> None:
     settings = data(normalization=form, collapse_whitespace=collapse, lowercase=lowercase, unescape_html=True)
     once = normalize(text, settings)
     assert normalize(once, settings) == once
@@ -138,7 +138,7 @@ def test_normalize_twice_changes_nothing(text: str, form: str, collapse: bool, l
 
 
 @given(st.text())
-def test_one_line_is_one_line_for_any_reader(text: str) -> None:
+def test_one_line_has_no_line_break_of_any_kind(text: str) -> None:
     line = one_line(text)
     assert len(f"{line}x".splitlines()) == 1
     assert len(line) == len(text)
@@ -146,11 +146,11 @@ def test_one_line_is_one_line_for_any_reader(text: str) -> None:
     line.encode("utf-8")
 
 
-def test_one_line_leaves_ordinary_text_alone() -> None:
+def test_one_line_does_not_change_ordinary_text() -> None:
     assert one_line("a\tb é 你 \u200b") == "a\tb é 你 \u200b"
 
 
-def test_compressed_standard_input_is_refused() -> None:
+def test_compressed_standard_input_is_an_error() -> None:
     with pytest.raises(NmtError, match="standard input: this is compressed; unpack it: gzip -dc"):
         list(stream_lines(io.BytesIO(gzip.compress(b"a b c\n"))))
 
@@ -159,9 +159,7 @@ LATIN_1 = "Straße\nein Hund\nmüde\nÜbung\n".encode("latin-1")
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
-def test_text_that_is_not_utf8_is_refused_with_file_count_first_line_and_remedy(
-    is_stream: bool, tmp_path: Path
-) -> None:
+def test_the_error_for_invalid_utf8_has_file_count_first_line_and_remedy(is_stream: bool, tmp_path: Path) -> None:
     path = tmp_path / "text.de"
     path.write_bytes(b"gut\n" + LATIN_1)
     lines = stream_lines(io.BytesIO(path.read_bytes())) if is_stream else read_lines(path)
@@ -183,7 +181,7 @@ def test_text_that_is_not_utf8_is_refused_with_file_count_first_line_and_remedy(
     ],
     ids=["latin-1", "utf-8", "surrogates and overlong", "one NUL", "utf-16-le", "utf-16", "gb18030"],
 )
-def test_invalid_lines_are_counted_where_they_are_wanted(raw: bytes, first: int, count: int) -> None:
+def test_invalid_lines_are_counted_on_request(raw: bytes, first: int, count: int) -> None:
     invalid = InvalidLines("text")
     lines = list(stream_lines(io.BytesIO(raw), invalid))
     assert len(lines) == raw.count(b"\n") + (not raw.endswith(b"\n")) == invalid.lines
@@ -198,7 +196,7 @@ def test_html_entities_are_found(text: str, entity: str | None) -> None:
     assert html_entity(text) == entity
 
 
-def test_invalid_text_on_a_live_stream_is_refused_before_the_stream_ends() -> None:
+def test_invalid_text_on_a_live_stream_is_an_error_at_once() -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as writer:
         writer.write(b"gut\n" + LATIN_1)

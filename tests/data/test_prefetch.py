@@ -1,4 +1,4 @@
-"""Prefetch changes when things happen, not what happens."""
+"""Prefetch gives the same items in the same order as the iterator it runs."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ def failing() -> Iterator[int]:
     raise KeyError("broken")
 
 
-def test_same_items_in_the_same_order() -> None:
+def test_the_items_come_in_the_same_order() -> None:
     with Prefetch(iter(range(100)), ahead=3) as items:
         assert list(items) == list(range(100))
         assert list(items) == []
@@ -22,7 +22,7 @@ def test_same_items_in_the_same_order() -> None:
         assert list(nothing) == [None, None]
 
 
-def test_what_is_raised_is_raised_in_its_place() -> None:
+def test_an_exception_is_raised_at_its_place() -> None:
     with Prefetch(failing()) as items:
         assert next(items) == 1
         for _ in range(2):
@@ -30,7 +30,7 @@ def test_what_is_raised_is_raised_in_its_place() -> None:
                 next(items)
 
 
-def test_it_works_ahead_but_not_without_bound() -> None:
+def test_at_most_as_many_items_as_asked_are_prepared() -> None:
     made: list[int] = []
 
     def count() -> Iterator[int]:
@@ -44,7 +44,7 @@ def test_it_works_ahead_but_not_without_bound() -> None:
         while len(made) < 7 and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(0.02)
-        assert len(made) == 7  # one taken, five waiting, one in hand
+        assert len(made) == 7  # one taken, five in the queue, one that waits for a place in it
         assert [next(items) for _ in range(20)] == list(range(1, 21))
 
 

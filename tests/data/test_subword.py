@@ -1,4 +1,4 @@
-"""Subword models: round trips, fixed ids, determinism, and errors that name the key."""
+"""Subword models encode and decode without loss, are deterministic, and name the key of a mistake."""
 
 import hashlib
 import pickle
@@ -37,7 +37,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subword]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_round_trip(models: dict[str, Subword], kind: str) -> None:
+def test_decoding_undoes_encoding(models: dict[str, Subword], kind: str) -> None:
     subword = models[kind]
     ids = subword.encode(LINES)
     assert [subword.decode(i) for i in ids] == LINES
@@ -51,20 +51,20 @@ def test_round_trip(models: dict[str, Subword], kind: str) -> None:
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\u2581\ufffd"), max_size=20))
 @settings(max_examples=50)
-def test_byte_fallback_spells_anything(models: dict[str, Subword], kind: str, text: str) -> None:
+def test_byte_fallback_encodes_any_text(models: dict[str, Subword], kind: str, text: str) -> None:
     subword = models[kind]
     assert subword.decode(subword.encode([text])[0]) == text
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_special_tokens_leave_nothing_but_unk(models: dict[str, Subword], kind: str) -> None:
+def test_special_tokens_other_than_unk_are_not_decoded(models: dict[str, Subword], kind: str) -> None:
     subword = models[kind]
     dog = subword.encode(["the dog"])[0]
     assert subword.decode([BOS, *dog, EOS, PAD]) == "the dog"
     assert "\u2047" in subword.decode([*dog, UNK])
 
 
-def test_word_kind_is_words(models: dict[str, Subword]) -> None:
+def test_a_word_model_has_whole_words(models: dict[str, Subword]) -> None:
     subword = models["word"]
     assert [len(i) for i in subword.encode(["the dog sees", "the cow moos dog"])] == [3, 4]
     ids = subword.encode(["the cow moos dog"])[0]
@@ -73,7 +73,7 @@ def test_word_kind_is_words(models: dict[str, Subword]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_twice_gives_the_same_file(kind: str, tmp_path: Path) -> None:
+def test_training_is_deterministic(kind: str, tmp_path: Path) -> None:
     prints = set()
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -83,7 +83,7 @@ def test_training_twice_gives_the_same_file(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
-def test_sampling_depends_on_the_seed_alone(models: dict[str, Subword], kind: str) -> None:
+def test_samples_depend_on_the_seed_alone(models: dict[str, Subword], kind: str) -> None:
     subword = models[kind]
     first = subword.sample(LINES, 0.3, seed=1)
     assert subword.sample(LINES, 0.3, seed=2**62 + 5) != first
@@ -104,7 +104,7 @@ def test_samples_are_the_same_in_every_process(tmp_path: Path, kind: str) -> Non
     assert printed.strip() == str(subword.sample(["the dog sees a red ball"] * 9, 0.3, seed=1))
 
 
-def test_the_version_tells_whether_samples_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_are_seeded_before_sentencepiece_0_2_2(monkeypatch: pytest.MonkeyPatch) -> None:
     for version, expected in (("0.2.0", True), ("0.2.2", False), ("0.2.10", False), ("1.0", False)):
         monkeypatch.setattr("sentencepiece.__version__", version)
         assert has_seeded_samples() == expected
@@ -132,20 +132,22 @@ def test_user_symbols_are_one_token(kind: str, tmp_path: Path) -> None:
         (LINES, 400, {"user_symbols": ["<x>", "<x>"]}, "'<x>' is given twice"),
     ],
 )
-def test_what_cannot_be_learnt(lines: list[str], size: int, keys: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_the_error_for_an_impossible_vocabulary_names_the_key(
+    lines: list[str], size: int, keys: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(NmtError, match=message):
         train(tmp_path, lines, size, **keys)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_vocabulary_larger_than_the_text_shrinks(kind: str, tmp_path: Path) -> None:
+def test_a_vocabulary_is_smaller_if_the_text_has_fewer_pieces(kind: str, tmp_path: Path) -> None:
     subword = train(tmp_path, size=50_000, kind=kind)
     assert subword.size < 1000
     assert [subword.decode(i) for i in subword.encode(LINES)] == LINES
 
 
-def test_bad_model_files_are_named(tmp_path: Path) -> None:
-    for content in (b"", b"nothing of the kind", b"\x0a\xff\xff\xff"):
+def test_the_error_for_a_bad_model_file_names_the_file(tmp_path: Path) -> None:
+    for content in (b"", b"not a model at all", b"\x0a\xff\xff\xff"):
         path = tmp_path / "bad.model"
         path.write_bytes(content)
         with pytest.raises(NmtError, match=r"bad\.model: not a SentencePiece model"):
@@ -154,7 +156,7 @@ def test_bad_model_files_are_named(tmp_path: Path) -> None:
         Subword.load(tmp_path / "none.model")
 
 
-def test_vocabularies_are_copied_whole(models: dict[str, Subword], tmp_path: Path) -> None:
+def test_copied_vocabularies_are_equal(models: dict[str, Subword], tmp_path: Path) -> None:
     joint = Vocabularies(models["bpe"], models["bpe"])
     separate = Vocabularies(models["bpe"], models["word"])
     for name, vocabularies in (("joint", joint), ("separate", separate)):

@@ -1,4 +1,4 @@
-"""Length and coverage penalties, against tables worked out by hand."""
+"""Length and coverage penalties, compared with values calculated by hand."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from nmt.config import Decoding
-from nmt.decoding.penalties import coverage, divisor
+from nmt.decoding.penalties import coverage_penalty, length_divisor
 
 
 @pytest.mark.parametrize(
@@ -22,22 +22,22 @@ from nmt.decoding.penalties import coverage, divisor
         ("gnmt", 1.0, 1, 1.0),
     ],
 )
-def test_length(penalty, alpha, length, expected):
-    assert divisor(penalty, alpha, length) == pytest.approx(expected)
+def test_length_divisor(penalty, alpha, length, expected):
+    assert length_divisor(penalty, alpha, length) == pytest.approx(expected)
 
 
-def test_coverage():
+def test_coverage_penalty():
     cumulated = torch.tensor([[0.5, 2.0, 0.25], [1.0, 1.0, 0.0]])
     is_real = torch.tensor([[True, True, True], [True, True, False]])
-    assert coverage(cumulated, is_real).tolist() == pytest.approx([math.log(0.5) + math.log(0.25), 0.0])
+    assert coverage_penalty(cumulated, is_real).tolist() == pytest.approx([math.log(0.5) + math.log(0.25), 0.0])
 
 
-def test_coverage_of_a_source_word_never_seen_is_finite():
-    assert math.isfinite(float(coverage(torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))[0]))
+def test_the_coverage_penalty_of_a_word_without_attention_is_finite():
+    assert math.isfinite(float(coverage_penalty(torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))[0]))
 
 
-def test_the_largest_alpha_is_finite_at_any_length():
+def test_the_divisor_for_the_largest_alpha_is_finite():
     for penalty in ("average", "gnmt"):
-        assert math.isfinite(divisor(penalty, 10.0, 10**9))
+        assert math.isfinite(length_divisor(penalty, 10.0, 10**9))
     with pytest.raises(ValidationError):
         Decoding(alpha=10.1)

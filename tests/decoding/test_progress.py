@@ -1,8 +1,12 @@
-"""What a translation says off a terminal."""
+"""Log lines about the progress of a translation, and warnings about its input."""
 
-import re
+import logging
 
-from nmt.decoding.progress import LongLines, Progress
+import pytest
+
+from nmt.data.lines import InvalidLines
+from nmt.decoding.input_warnings import InputWarnings
+from nmt.decoding.progress import Progress
 
 
 class Clock:
@@ -12,62 +16,66 @@ class Clock:
         return self.now
 
 
-def said(seconds: list[float], is_live: bool = False) -> list[tuple[float, str]]:
-    """Return when what was said, of a translation that finishes 100 lines at each of the `seconds`."""
-    clock, found = Clock(), []
-    with Progress(
-        lambda line: found.append((clock.now - 100, line)), lambda n: n / 1e4, "", is_live, clock
-    ) as progress:
+def report_times(seconds: list[float], messages: list[str], is_live: bool = False) -> list[float]:
+    """Return the times of the messages of a translation that finishes 100 lines at each of the `seconds`."""
+    clock, times = Clock(), []
+    with Progress(lambda n: n / 1e4, "", is_live, clock) as progress:
         for second in seconds:
             clock.now = 100 + second
             progress.advance(100, 2500)
-    return found
+            times += [second] * (len(messages) - len(times))
+    return times
 
 
-def test_a_line_every_so_often_off_a_terminal() -> None:
-    found = said([1.0 * second for second in range(1, 101)])
-    assert [when for when, _ in found] == [10, 40, 70, 100]
-    assert found[1][1] == "4,000 lines in 40.0 s: 100.0 lines/s, 2,500 target tokens/s, 40 %, 0:01:00 left"
-    assert said([1.0 * second for second in range(1, 10)]) == []
+def test_progress_is_logged_at_regular_intervals(messages: list[str]) -> None:
+    assert report_times([1.0 * second for second in range(1, 101)], messages) == [10, 40, 70, 100]
+    assert messages[1] == "4,000 lines in 40.0 s: 100.0 lines/s, 2,500 target tokens/s, 40 %, 0:01:00 left"
+    messages.clear()
+    assert report_times([1.0 * second for second in range(1, 10)], messages) == []
 
 
-def test_lines_about_live_input_become_rare() -> None:
-    times = [when for when, _ in said([10.0 * second for second in range(1, 8640)], is_live=True)]
+def test_log_lines_about_live_input_become_rare(messages: list[str]) -> None:
+    times = report_times([10.0 * second for second in range(1, 8640)], messages, is_live=True)
     assert times[:4] == [10, 40, 100, 220] and len(times) < 40
 
 
-def test_nobody_is_told_when_quiet() -> None:
-    clock = Clock()
-    with Progress(None, clock=clock) as progress:
-        clock.now += 1000
-        progress.advance(5, 9)
-    assert (progress.lines, progress.tokens, progress.seconds) == (5, 9, 1000)
+@pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
+def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(
+    level: int, messages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logging.getLogger("nmt").setLevel(level)  # `messages` restores it
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    bars = []
+    monkeypatch.setattr("nmt.decoding.progress.tqdm", lambda **options: bars.append(options))
+    Progress()
+    assert len(bars) == (level == logging.INFO)
 
 
-def test_long_lines_are_counted_and_told_once() -> None:
-    found: list[str] = []
-    long = LongLines(found.append, 10, "in.txt")
+def test_long_lines_are_counted_in_one_warning_at_the_end(messages: list[str]) -> None:
+    warnings = InputWarnings(InvalidLines("in.txt"), 10)
     for number, tokens in enumerate([3, 10, 11, 4, 50, 0]):
-        long.see(number, tokens)
-    assert found == []
-    long.finish()
-    assert len(found) == 1 and re.match(
-        r"warning: in.txt: 2 lines \(the first is line 3\) are longer than 99.9 %", found[0]
-    )
-    assert "one sentence a line" in found[0] and "--max-source-tokens 10" in found[0]
+        warnings.check(number, tokens)
+    assert messages == []
+    warnings.finish()
+    [message] = messages
+    assert message.startswith("warning: in.txt: 2 lines (the first is line 3) are longer than 99.9 %")
+    assert "one sentence per line" in message and "--max-source-tokens 10" in message
 
 
-def test_live_long_lines_are_told_at_once() -> None:
-    found: list[str] = []
-    long = LongLines(found.append, 10, "standard input", is_live=True)
-    long.see(6, 11)
-    assert len(found) == 1 and "line 7 is longer" in found[0]
-    long.see(7, 11)
-    long.finish()
-    assert len(found) == 1
+def test_problems_of_live_input_are_reported_at_once_and_once(messages: list[str]) -> None:
+    counts = InvalidLines("standard input")
+    warnings = InputWarnings(counts, 10, is_live=True)
+    warnings.check(6, 11)
+    assert len(messages) == 1 and "line 7 is longer" in messages[0]
+    counts.decode(b"\xff")
+    for _ in range(2):
+        warnings.check(7, 11)
+        warnings.finish()
+    assert len(messages) == 2 and "1 of 1 lines are not valid UTF-8" in messages[1]
 
 
-def test_lines_of_old_runs_are_not_judged() -> None:
-    long = LongLines(lambda line: 1 / 0, None)
-    long.see(0, 10_000)
-    long.finish()
+def test_lines_of_runs_without_known_lengths_cause_no_warning(messages: list[str]) -> None:
+    warnings = InputWarnings(InvalidLines("in.txt"), None)
+    warnings.check(0, 10_000)
+    warnings.finish()
+    assert messages == []

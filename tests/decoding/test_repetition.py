@@ -1,24 +1,22 @@
-"""`no_repeat_ngram` and `repetition_penalty`: what they allow and how they rank, against a search in plain Python."""
+"""`no_repeat_ngram` and `repetition_penalty`, compared with a search in plain Python."""
 
 import dataclasses
 
 import pytest
 import torch
-from toy_model import ToyModel, all_targets, batch, random_batch
+from toy_model import ToyModel, all_targets, batch, random_batch, search
 
 from nmt.data.token_ids import BOS, EOS, PAD
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.penalties import divisor
-from nmt.decoding.search import search
-from nmt.decoding.search_options import Options
+from nmt.decoding.penalties import length_divisor
+from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.token_constraints import Constraints
-from nmt.errors import NmtError
 
-ASKED = [(0, 1.5), (1, 1.0), (2, 1.0), (2, 1.5), (3, 1.2)]
-both = pytest.mark.parametrize(("size", "penalty"), ASKED)
+SIZES_AND_PENALTIES = [(0, 1.5), (1, 1.0), (2, 1.0), (2, 1.5), (3, 1.2)]
+both = pytest.mark.parametrize(("size", "penalty"), SIZES_AND_PENALTIES)
 
 
 def ngrams(tokens, size):
@@ -26,7 +24,7 @@ def ngrams(tokens, size):
 
 
 def log_probs(model, source, target):
-    """Log-probabilities of the next token after BOS and each token of `target`, (T + 1, V)."""
+    """Return the log-probabilities of the next token after BOS and after each token of `target`, (T + 1, V)."""
     memory = model.encode(torch.tensor([[*source, EOS]]), torch.tensor([len(source) + 1]))
     state, rows = model.start(memory, 1), []
     for token in [BOS, *target]:
@@ -36,7 +34,7 @@ def log_probs(model, source, target):
 
 
 def reference(model, source, target, size, penalty):
-    """The score, and the log-probability, of a target that is generated freely; None where it repeats an n-gram."""
+    """Return the score and the log-probability of a target; None if it repeats an n-gram."""
     if size and len(set(ngrams(target, size))) < len(ngrams(target, size)):
         return None
     table, rank, total = log_probs(model, source, target), 0.0, 0.0
@@ -48,17 +46,17 @@ def reference(model, source, target, size, penalty):
 
 
 @both
-def test_unbounded_beam_is_exhaustive_search(size, penalty):
+def test_an_unlimited_beam_is_exhaustive_search(size, penalty):
     model, every = ToyModel(7, 1, sharpness=1.0), all_targets(7, 4)
     sources, limits = [[4, 5], [6]], [4, 3]
-    asked = Options(
+    options = SearchOptions(
         beam_size=len(every),
         n_best=len(every),
         no_repeat_ngram=size,
         repetition_penalty=penalty,
         length_penalty="average",
     )
-    for source, limit, found in zip(sources, limits, beam_search(model, batch(sources, limits), asked), strict=True):
+    for source, limit, found in zip(sources, limits, beam_search(model, batch(sources, limits), options), strict=True):
         scored = {tuple(t): reference(model, source, t, size, penalty) for t in every if len(t) <= limit}
         expected = sorted(((*value, t) for t, value in scored.items() if value is not None), reverse=True)
         assert [h.tokens for h in found] == [tokens for _, _, tokens in expected]
@@ -68,11 +66,11 @@ def test_unbounded_beam_is_exhaustive_search(size, penalty):
 
 
 @both
-def test_greedy_takes_the_best_allowed_token(size, penalty):
+def test_greedy_search_takes_the_best_allowed_token(size, penalty):
     model = ToyModel(14, 3, end=-2.0)
     sources, limits = random_batch(1, 20, limit=12, vocabulary=14)
-    asked = Options(method="greedy", no_repeat_ngram=size, repetition_penalty=penalty)
-    found = greedy_search(model, batch(sources, limits), asked)
+    options = SearchOptions(method="greedy", no_repeat_ngram=size, repetition_penalty=penalty)
+    found = greedy_search(model, batch(sources, limits), options)
     for source, limit, [hypothesis] in zip(sources, limits, found, strict=True):
         tokens: list[int] = []
         while len(tokens) < limit:
@@ -92,47 +90,50 @@ def test_greedy_takes_the_best_allowed_token(size, penalty):
 
 @both
 @pytest.mark.parametrize("prune", [0.0, 2.0])
-def test_log_probabilities_stay_those_of_the_model(size, penalty, prune):
+def test_reported_log_probabilities_are_those_of_the_model(size, penalty, prune):
     model = ToyModel(16, 4, end=-1.0)
     sources, limits = random_batch(2, 20, limit=12, vocabulary=16)
-    base = Options(beam_size=4, n_best=4, no_repeat_ngram=size, repetition_penalty=penalty, beam_prune=prune)
-    for asked in (
+    base = SearchOptions(beam_size=4, n_best=4, no_repeat_ngram=size, repetition_penalty=penalty, beam_prune=prune)
+    for options in (
         base,
-        dataclasses.replace(base, method="sample"),
-        dataclasses.replace(base, method="greedy", n_best=1),
+        base.changed(method="sample"),
+        base.changed(method="greedy", n_best=1),
     ):
-        for source, found in zip(sources, search(model, batch(sources, limits), asked), strict=True):
+        for source, found in zip(sources, search(model, batch(sources, limits), options), strict=True):
             for hypothesis in found:
                 pair = batch([source], [0]), batch([list(hypothesis.tokens)], [0])
                 [score] = score_targets(model, pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)
                 assert hypothesis.token_log_probs == pytest.approx(score, abs=1e-6)
                 assert hypothesis.log_prob == pytest.approx(sum(score), abs=1e-5)
                 expected = reference(model, source, list(hypothesis.tokens), size, penalty)
-                assert expected is not None, "an n-gram comes twice"
+                assert expected is not None, "an n-gram is repeated"
                 assert hypothesis.score == pytest.approx(expected[0], abs=1e-5)
 
 
 @both
 @pytest.mark.parametrize("rounded", [False, True])
-def test_greedy_is_beam_of_one_and_sampling_the_likeliest(size, penalty, rounded):
+def test_greedy_search_equals_a_beam_of_one_and_sampling_from_one_token(size, penalty, rounded):
     model = ToyModel(20, rounded=rounded, end=-1.0)
     sources, limits = random_batch(3, 20, limit=12, vocabulary=20)
-    asked = Options(beam_size=1, no_repeat_ngram=size, repetition_penalty=penalty)
-    drawn = dataclasses.replace(asked, method="sample", top_k=1)
+    options = SearchOptions(beam_size=1, no_repeat_ngram=size, repetition_penalty=penalty)
+    drawn = options.changed(method="sample", top_k=1)
     pairs = batch(sources, limits)
     for one, other, third in zip(
-        greedy_search(model, pairs, asked), beam_search(model, pairs, asked), search(model, pairs, drawn), strict=True
+        greedy_search(model, pairs, options),
+        beam_search(model, pairs, options),
+        search(model, pairs, drawn),
+        strict=True,
     ):
         assert one == other == third
 
 
-def test_they_change_something():
+def test_both_options_change_translations():
     model = ToyModel(20, end=-1.0)
     sources, limits = random_batch(3, 20, limit=12, vocabulary=20)
     found = [
         [
             h[0].tokens
-            for h in beam_search(model, batch(sources, limits), Options(no_repeat_ngram=n, repetition_penalty=p))
+            for h in beam_search(model, batch(sources, limits), SearchOptions(no_repeat_ngram=n, repetition_penalty=p))
         ]
         for n, p in [(0, 1.0), (1, 1.0), (0, 1.5)]
     ]
@@ -141,27 +142,27 @@ def test_they_change_something():
 
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
 @pytest.mark.parametrize("prune", [0.0, 1.5])
-def test_a_sentence_does_not_depend_on_its_batch(method, prune):
+def test_results_do_not_depend_on_the_batch(method, prune):
     model = ToyModel(16, end=-1.0)
     sources, limits = random_batch(4, 16, limit=12, vocabulary=16)
-    asked = Options(
+    options = SearchOptions(
         method=method, beam_size=4, n_best=1 if method == "greedy" else 3, no_repeat_ngram=2, repetition_penalty=1.3,
         beam_prune=prune if method == "beam" else 0.0,
     )  # fmt: skip
-    addresses = [(row,) for row in range(16)]
-    whole = search(model, batch(sources, limits, addresses=addresses), asked)
+    random_keys = [(row,) for row in range(16)]
+    whole = search(model, batch(sources, limits, random_keys=random_keys), options)
     for row in range(16):
-        [alone] = search(model, batch([sources[row]], [limits[row]], (), [addresses[row]]), asked)
+        [alone] = search(model, batch([sources[row]], [limits[row]], (), [random_keys[row]]), options)
         assert alone == whole[row]
 
 
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
-def test_a_prefix_may_repeat_itself_but_is_not_repeated(method):
+def test_a_prefix_may_repeat_an_ngram_but_the_rest_may_not(method):
     model = ToyModel(16, end=-30.0)
     sources, _ = random_batch(5, 12, limit=10, vocabulary=16)
     prefix = [5, 6, 5, 6, 7]
-    asked = Options(method=method, beam_size=3, no_repeat_ngram=2, repetition_penalty=1.3)
-    found = search(model, batch(sources, [10] * 12, [prefix] * 12), asked)
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=2, repetition_penalty=1.3)
+    found = search(model, batch(sources, [10] * 12, [prefix] * 12), options)
     for source, [hypothesis] in zip(sources, found, strict=True):
         assert list(hypothesis.tokens[:5]) == prefix
         pairs = ngrams(hypothesis.tokens, 2)
@@ -171,32 +172,32 @@ def test_a_prefix_may_repeat_itself_but_is_not_repeated(method):
         assert hypothesis.token_log_probs == pytest.approx(true, abs=1e-6)
         seen = [step >= 5 and token in hypothesis.tokens[:step] for step, token in enumerate(hypothesis.tokens)]
         rank = sum(value * (1.3 if again else 1) for value, again in zip(true, [*seen, False], strict=True))
-        assert hypothesis.score == pytest.approx(rank / len(true), abs=1e-5), "what is forced has no penalty"
+        assert hypothesis.score == pytest.approx(rank / len(true), abs=1e-5), "forced tokens have no penalty"
 
 
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
-def test_where_no_token_is_left_a_translation_ends_before_its_least_length(method):
+def test_a_translation_may_be_too_short_if_all_tokens_are_forbidden(method):
     model = ToyModel(9, end=-5.0)
-    asked = Options(method=method, beam_size=3, no_repeat_ngram=1, min_length=30, forbid_unknown=True)
-    for [hypothesis] in search(model, batch([[4, 5], [6]], [10, 40]), asked):
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=1, min_length=30, forbid_unknown=True)
+    for [hypothesis] in search(model, batch([[4, 5], [6]], [10, 40]), options):
         assert sorted(hypothesis.tokens) == [4, 5, 6, 7, 8]
-        assert divisor("average", 1.0, 6) * hypothesis.score == pytest.approx(hypothesis.log_prob)
+        assert length_divisor("average", 1.0, 6) * hypothesis.score == pytest.approx(hypothesis.log_prob)
 
 
 @both
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
-def test_an_ensemble_is_one_model(size, penalty, method):
+def test_an_ensemble_of_a_model_with_itself_equals_the_model(size, penalty, method):
     models = [ToyModel(16, seed, end=-1.0) for seed in (1, 1)]
     sources, limits = random_batch(6, 12, limit=10, vocabulary=16)
-    asked = Options(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
-    alone = search(models[0], batch(sources, limits), asked)
-    for [one], [other] in zip(alone, search(Ensemble(models), batch(sources, limits), asked), strict=True):
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
+    alone = search(models[0], batch(sources, limits), options)
+    for [one], [other] in zip(alone, search(Ensemble(models), batch(sources, limits), options), strict=True):
         assert one.tokens == other.tokens
         assert one.score == pytest.approx(other.score, abs=1e-5)
 
 
 class Shortened(ToyModel):
-    """Gives logits of the tokens of the shortlist only, in columns of their own."""
+    """Returns logits of the tokens of the shortlist only."""
 
     def restrict(self, memory, tokens, is_allowed):
         self.tokens = tokens
@@ -209,31 +210,23 @@ class Shortened(ToyModel):
 
 @both
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
-def test_a_shortlist_has_columns_of_its_own(size, penalty, method):
+def test_the_tokens_of_a_shortlist_are_mapped_to_its_columns(size, penalty, method):
     tokens = torch.tensor([0, 1, 2, 3, 5, 8, 9, 13, 15])
     whole, short = ToyModel(16, end=-1.0), Shortened(16, end=-1.0)
     others = [token for token in range(16) if token not in tokens.tolist()]
     whole.table[:, others] = -torch.inf
     sources, limits = random_batch(7, 12, limit=10, vocabulary=16)
-    asked = Options(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
-    expected = search(whole, batch(sources, limits), asked)
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
+    expected = search(whole, batch(sources, limits), options)
     shortlist = tokens, torch.ones(12, len(tokens), dtype=torch.bool)
-    found = search(short, dataclasses.replace(batch(sources, limits), shortlist=shortlist), asked)
+    found = search(short, dataclasses.replace(batch(sources, limits), shortlist=shortlist), options)
     for [one], [other] in zip(expected, found, strict=True):
         assert one.tokens == other.tokens
         assert one.score == pytest.approx(other.score, abs=1e-5)
 
 
-def test_without_them_nothing_is_kept_or_copied():
-    constraints = Constraints(batch([[4]], [3]), Options())
+def test_without_these_options_there_is_no_history_and_no_copy():
+    constraints = Constraints(batch([[4]], [3]), SearchOptions())
     assert not constraints.needs_history
     table = torch.zeros(1, 9)
     assert constraints.rank(table, 0) is table
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"no_repeat_ngram": -1}, {"repetition_penalty": 0.9}, {"repetition_penalty": float("nan")}]
-)
-def test_numbers_without_sense_are_refused(wrong):
-    with pytest.raises(NmtError, match="--no-repeat-ngram must not be negative, --repetition-penalty not below 1"):
-        Options(**wrong)

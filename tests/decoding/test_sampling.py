@@ -1,13 +1,11 @@
-"""Draws."""
-
-import dataclasses
+"""Sampling."""
 
 import pytest
 import torch
 from toy_model import ToyModel, batch
 
 from nmt.decoding.sampling import draw_token, sample
-from nmt.decoding.search_options import Options
+from nmt.decoding.search_options import SearchOptions
 
 
 def shares(log_probs, options, draws=20_000):
@@ -35,22 +33,22 @@ def shares(log_probs, options, draws=20_000):
 )
 def test_draws_follow_the_distribution(options, expected):
     log_probs = torch.tensor([[0.1, 0.4, 0.2, 0.0, 0.3]]).log()
-    assert shares(log_probs, Options(**options)) == pytest.approx(expected, abs=0.015)
+    assert shares(log_probs, SearchOptions(**options)) == pytest.approx(expected, abs=0.015)
 
 
-def test_the_ends_of_the_unit_interval_give_possible_tokens():
+def test_the_ends_of_the_unit_interval_draw_tokens_with_a_probability():
     log_probs = torch.tensor([[0.0, 0.5, 0.5, 0.0]]).log().expand(2, -1)
     ends = torch.tensor([0.0, 1.0 - 2**-53], dtype=torch.float64)
     for options in ({}, {"top_k": 4}, {"top_p": 0.9}):
-        assert draw_token(log_probs, ends, Options(**options)).tolist() == [1, 2]
+        assert draw_token(log_probs, ends, SearchOptions(**options)).tolist() == [1, 2]
 
 
-def test_draws_have_an_address():
+def test_draws_depend_on_seed_and_random_key():
     model = ToyModel(30)
-    options = Options(method="sample", n_best=4)
-    sentences = batch([[4, 5, 6]] * 3, [12] * 3, addresses=[(7,), (8,), (7,)])
+    options = SearchOptions(method="sample", n_best=4)
+    sentences = batch([[4, 5, 6]] * 3, [12] * 3, random_keys=[(7,), (8,), (7,)])
     first, second, again = [[h.tokens for h in found] for found in sample(model, sentences, options)]
     assert first == again != second
     assert len(set(first)) > 1
-    assert [h.tokens for h in sample(model, sentences, dataclasses.replace(options, n_best=1))[0]] == first[:1]
-    assert [h.tokens for h in sample(model, sentences, dataclasses.replace(options, seed=2))[0]] != first
+    assert [h.tokens for h in sample(model, sentences, options.changed(n_best=1))[0]] == first[:1]
+    assert [h.tokens for h in sample(model, sentences, options.changed(seed=2))[0]] != first

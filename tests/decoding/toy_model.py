@@ -1,6 +1,6 @@
-"""A model for tests of search: random logits that depend on the source and on the whole history of a hypothesis.
+"""Toy models for tests of search: random logits that depend on the source and on all tokens of a hypothesis.
 
-The state is a hash of all tokens so far, so that a wrong reordering of states changes every later probability.
+The state is a hash of all tokens so far. So a wrong order of states changes every later probability.
 Axes: B sentences, K beams, N hypotheses, S source tokens, V vocabulary.
 """
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nmt.data.token_ids import BOS, EOS, PAD
-from nmt.decoding.hypothesis import Sentences
+from nmt.decoding.hypothesis import SearchBatch
+from nmt.decoding.search import search_function
 from nmt.models.state import StepOutput
 
 PRIME = 1009
@@ -22,20 +23,20 @@ PRIME = 1009
 class ToyMemory:
     key: Tensor
     is_real: Tensor
-    places: Tensor | None = None
-    beams: int = 0
+    slots: Tensor | None = None
+    width: int = 0
 
     def select(self, rows):
         is_real = self.is_real[rows]
         return ToyMemory(self.key[rows], is_real[:, : int(is_real.sum(1).max())])
 
-    def at(self, places, beams):
-        return dataclasses.replace(self, places=places, beams=beams)
+    def at(self, slots, width):
+        return dataclasses.replace(self, slots=slots, width=width)
 
     def rows(self, count):
-        """Return which sentence each of `count` hypotheses is of."""
-        if self.places is not None:
-            return self.places // self.beams
+        """Return the sentence of each of `count` hypotheses."""
+        if self.slots is not None:
+            return self.slots // self.width
         return torch.arange(len(self.key)).repeat_interleave(count // len(self.key))
 
 
@@ -48,7 +49,7 @@ class ToyState:
 
 
 class ToyModel:
-    """`rounded` logits have many exact ties."""
+    """Its logits have many exact ties if they are `rounded`."""
 
     def __init__(self, vocabulary, seed=0, sharpness=1.5, end=0.0, rounded=False):
         random = torch.Generator().manual_seed(seed)
@@ -76,12 +77,17 @@ class ToyModel:
         return ToyState(history), StepOutput(self.table[at].clone(), scores.softmax(-1))
 
 
-def batch(sources, max_lengths, prefixes=(), addresses=()):
+def search(model, batch, options):
+    """Search with the algorithm that the options select."""
+    return search_function(options)(model, batch, options)
+
+
+def batch(sources, max_lengths, prefixes=(), random_keys=()):
     """Pad `sources`, lists of ids without EOS."""
     rows = [[*ids, EOS] for ids in sources]
     width = max(map(len, rows))
     table = torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
-    return Sentences(table, torch.tensor([len(row) for row in rows]), max_lengths, prefixes, addresses)
+    return SearchBatch(table, torch.tensor([len(row) for row in rows]), max_lengths, prefixes, random_keys)
 
 
 def random_batch(seed, count, limit=8, vocabulary=12):
@@ -92,7 +98,7 @@ def random_batch(seed, count, limit=8, vocabulary=12):
 
 
 def all_targets(vocabulary, max_length):
-    """Every sequence that search may give: all tokens but PAD, BOS and EOS, up to `max_length` of them."""
+    """Return every sequence of at most `max_length` tokens without PAD, BOS and EOS."""
     tokens = [t for t in range(vocabulary) if t not in (PAD, BOS, EOS)]
     return [list(ids) for n in range(max_length + 1) for ids in itertools.product(tokens, repeat=n)]
 
@@ -105,7 +111,7 @@ class EchoMemory:
     def select(self, rows):
         return EchoMemory(self.source[rows], self.is_real[rows])
 
-    def at(self, places, beams):
+    def at(self, slots, width):
         return self
 
 
@@ -118,7 +124,7 @@ class EchoState:
 
 
 class EchoModel:
-    """Translates each source token by itself, in order, and attends to it; `calls` records the shapes it was given."""
+    """Copies the source tokens in their order and attends to each; `calls` has the shapes of all encoded sources."""
 
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary

@@ -3,7 +3,7 @@
 import pytest
 
 from nmt.evaluation import score_warnings as module
-from nmt.evaluation.metrics import ALL, Scoring
+from nmt.evaluation.metrics import DEFAULT_METRICS, Scoring
 from nmt.evaluation.score_warnings import score_warnings, validation_warning
 
 TEXTS = {
@@ -60,7 +60,7 @@ def test_chinese_tokeniser_on_thai_gives_a_warning() -> None:
 @pytest.mark.parametrize("text", FINE.values(), ids=FINE.keys())
 @pytest.mark.parametrize("tokenize", ["13a", "none", "intl", "zh"])
 def test_text_with_spaces_gives_no_warning(text: str, tokenize: str) -> None:
-    assert score_warnings([("hyp", ["x"])], [("ref", [text] * 3)], ALL, Scoring(tokenize)) == []
+    assert score_warnings([("hyp", ["x"])], [("ref", [text] * 3)], DEFAULT_METRICS, Scoring(tokenize)) == []
 
 
 def test_english_without_spaces_gives_a_warning() -> None:
@@ -74,11 +74,11 @@ def test_every_reference_is_checked_and_named() -> None:
 
 
 def test_ter_on_text_without_spaces_gives_a_warning() -> None:
-    [hint] = score_warnings([], [("ref", [TEXTS["zh"]])], ALL, Scoring("zh"))
+    [hint] = score_warnings([], [("ref", [TEXTS["zh"]])], DEFAULT_METRICS, Scoring("zh"))
     assert "TER takes whole clauses" in hint and "--ter-normalized --ter-asian-support" in hint
     characters = Scoring("zh", ter_normalized=True, ter_asian_support=True)
-    assert score_warnings([], [("ref", [TEXTS["zh"]])], ALL, characters) == []
-    [hint] = score_warnings([], [("ref", [TEXTS["th"]])], ALL, Scoring("13a"))
+    assert score_warnings([], [("ref", [TEXTS["zh"]])], DEFAULT_METRICS, characters) == []
+    [hint] = score_warnings([], [("ref", [TEXTS["th"]])], DEFAULT_METRICS, Scoring("13a"))
     assert "BLEU with the tokeniser 13a and TER take" in hint and "--tokenize char, and use chrF" in hint
 
 
@@ -86,7 +86,7 @@ def test_tokenised_hypotheses_give_a_warning() -> None:
     reference = [("ref", ["Ein Satz."] * 100)]
     [hint] = score_warnings([("a", ["Ein Satz."] * 100), ("b", ["ein Satz ."] * 100)], reference)
     assert hint.startswith("b looks tokenised") and "--tokenize none" in hint
-    assert score_warnings([("b", ["ein Satz ."] * 100)], reference, ALL, Scoring("none")) == []
+    assert score_warnings([("b", ["ein Satz ."] * 100)], reference, DEFAULT_METRICS, Scoring("none")) == []
     assert score_warnings([("b", ["ein Satz ."] * 100)], reference, ["chrf"]) == []
 
 

@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from nmt import config
+from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translation import Target, Translation
-from nmt.decoding.translator import Settings, Translator
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import DEFAULTS
 from nmt.evaluation.test_sets import Split, as_dict, default_split, evaluate, read_files, save
@@ -26,7 +27,7 @@ class Stub:
         return [len(line.split()) for line in lines]
 
     def translate(
-        self, lines: Iterable[str], settings: Settings, on_batch: Callable[[int, int], None]
+        self, lines: Iterable[str], settings: SearchOptions, on_batch: Callable[[int, int], None]
     ) -> Iterator[Translation]:
         self.tags = [settings.tag]
         for number, line in enumerate(lines):
@@ -44,10 +45,10 @@ class Stub:
 STUB = cast(Translator, Stub())
 
 
-def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, Settings]:
+def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, SearchOptions]:
     corpus = {"source": "a", "target": "b"}
     run = config.parse({"name": "x", "data": {"train": corpus, "valid": corpus, **(values or {})}}, "test")
-    return run, Settings.of(run)
+    return run, SearchOptions.of(run)
 
 
 def test_perplexity_of_a_uniform_model_is_its_vocabulary_size() -> None:
@@ -75,9 +76,9 @@ def test_file_names_of_saved_results(tmp_path: Path) -> None:
     found = evaluate(STUB, settings, SPLIT, DEFAULTS)
 
     def name(
-        settings: Settings, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT, weights: str = "0a"
+        settings: SearchOptions, models: tuple[str, ...] = ("x/step-5",), split: Split = SPLIT, weights: str = "0a"
     ) -> str:
-        result = as_dict(dataclasses.replace(found, split=split), models, [weights], settings, 0, "cpu fp32")
+        result = as_dict(dataclasses.replace(found, split=split), models, [weights], settings, "cpu fp32")
         path = save(found, result, tmp_path, run)
         assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) == result
         assert path.read_bytes() == b"A B\n\nC\n"

@@ -1,4 +1,4 @@
-"""How directions are merged, which layers read both ways, and what stands for the whole sentence."""
+"""The encoder merges directions, reads both ways in the chosen layers, and summarises sentences."""
 
 import pytest
 import torch
@@ -19,14 +19,14 @@ MERGED = {
 
 @pytest.mark.parametrize("merge", MERGED)
 @torch.no_grad()
-def test_merged_directions(merge):
+def test_directions_are_merged(merge):
     torch.manual_seed(0)
     layer = EncoderLayer(config.Encoder(size=6, merge=merge), 4)
     output, (h, c) = layer(X, X, LENGTHS, with_cells=True)
     assert output.shape == (2, 5, 6) and h.shape == c.shape == (2, 6)
     for row, length in enumerate(LENGTHS.tolist()):
         x = X[row : row + 1, :length]
-        forward, backward = layer.forwards(x)[0], layer.backwards(x.flip(1)).flip(1)[0]
+        forward, backward = layer.forwards(x)[0][0], layer.backwards(x.flip(1))[0].flip(1)[0]
         torch.testing.assert_close(output[row, :length], MERGED[merge](forward, backward))
         torch.testing.assert_close(h[row], MERGED[merge](forward[-1], backward[0]))
 
@@ -35,14 +35,14 @@ def test_merged_directions(merge):
     ("keys", "expected"),
     [({}, [1, 1, 1]), ({"bidirectional": False}, [0, 0, 0]), ({"bidirectional_layers": 2}, [1, 1, 0])],
 )
-def test_layers_both_ways(keys, expected):
+def test_the_lowest_layers_are_bidirectional(keys, expected):
     settings = config.Encoder(size=6, layers=3, **keys)
     encoder = Encoder(settings, config.Dropout(), 4, with_cells=False)
     assert [layer.backwards is not None for layer in encoder.layers] == expected
 
 
 @torch.no_grad()
-def test_reversed_source():
+def test_a_reversed_encoder_reads_the_source_backwards():
     torch.manual_seed(0)
     plain = Encoder(config.Encoder(size=6, bidirectional=False), config.Dropout(), 4, with_cells=True).eval()
     backward = Encoder(config.Encoder(size=6, bidirectional=False, reverse=True), config.Dropout(), 4, True).eval()
@@ -54,7 +54,7 @@ def test_reversed_source():
         torch.testing.assert_close(final[0][1][row], ends[0][1][0])
 
 
-def test_summaries():
+def test_a_sentence_is_summarised_as_one_vector():
     states = torch.tensor([[[1.0, 5.0], [3.0, 1.0], [9.0, 9.0]]])
     lengths, final = torch.tensor([2]), ((torch.tensor([[7.0, 8.0]]),),)
     assert summarize("last", states, final, lengths).tolist() == [[7.0, 8.0]]
@@ -63,7 +63,7 @@ def test_summaries():
     assert summarize("max", states, final, lengths).tolist() == [[3.0, 5.0]]
 
 
-def test_a_residual_connection_adds_what_was_not_dropped():
+def test_a_residual_connection_adds_the_input_before_dropout():
     torch.manual_seed(0)
     layer = EncoderLayer(config.Encoder(size=4, residual=True, bidirectional=False), 4)
     dropped = torch.zeros_like(X)
@@ -75,7 +75,7 @@ def test_a_residual_connection_adds_what_was_not_dropped():
 @pytest.mark.parametrize(
     ("first", "expected"), [(1, [True, True, True]), (2, [False, True, True]), (3, [False, False, True])]
 )
-def test_residual_connections_begin_at_the_layer_named(first, expected):
+def test_residual_connections_start_at_residual_from(first, expected):
     torch.manual_seed(0)
     keys = config.Encoder(size=4, layers=3, residual=True, residual_from=first, bidirectional=False)
     found = []

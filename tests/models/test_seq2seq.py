@@ -1,8 +1,8 @@
-"""What every architecture must hold (design.md): unroll equals step, padding and neighbours change nothing."""
+"""Every architecture: unroll equals step, and neither padding nor other sentences change a prediction."""
 
 import pytest
 import torch
-from architectures import EVERY, PLACES, VOCABULARY, batch, build, name_of, parts_of, unrolled_logits
+from architectures import CONTEXT_TO, EVERY, VOCABULARY, batch, build, name_of, parts_of, unrolled_logits
 from torch import nn
 
 from nmt import config
@@ -23,10 +23,9 @@ def test_unroll_equals_step(architecture):
         torch.testing.assert_close(output.logits, expected, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("place", ["next_input", "same_step", "conditional", "all_layers", "upper_layers"])
-def test_bf16_training_computes_what_validation_computes(place: str) -> None:
-    """A loop over time on the CPU multiplies attention in the same type with gradients as without."""
-    model = build(cell="gru", context_to=place)  # oneDNN has a bfloat16 LSTM on some CPUs only
+@pytest.mark.parametrize("context_to", ["next_input", "same_step", "conditional", "all_layers", "upper_layers"])
+def test_bf16_training_and_validation_compute_the_same(context_to):
+    model = build(cell="gru", context_to=context_to)  # only some CPUs have a bfloat16 LSTM
     source, lengths, previous = batch()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         trained = model(source, lengths, previous)
@@ -38,7 +37,7 @@ def test_bf16_training_computes_what_validation_computes(place: str) -> None:
 
 @every_architecture
 @torch.no_grad()
-def test_padding_and_neighbours_change_nothing(architecture):
+def test_padding_and_other_sentences_change_nothing(architecture):
     model = build(**architecture)
     source, lengths, previous = batch()
     together = unrolled_logits(model, source, lengths, previous)
@@ -51,8 +50,7 @@ def test_padding_and_neighbours_change_nothing(architecture):
 
 @every_architecture
 @torch.no_grad()
-def test_beams_are_queries_of_one_memory(architecture):
-    """Two beams that read different tokens, reordered half-way, equal two batches that read them."""
+def test_two_reordered_hypotheses_per_sentence_equal_two_batches(architecture):
     model = build(**architecture)
     source, lengths, first = batch()
     second = batch(seed=1)[2]
@@ -77,22 +75,22 @@ def test_beams_are_queries_of_one_memory(architecture):
 
 @every_architecture
 @torch.no_grad()
-def test_hypotheses_can_leave(architecture):
+def test_a_step_may_leave_slots_empty(architecture):
     model = build(**architecture)
     source, lengths, previous = batch()
     memory = model.encode(source, lengths)
     first, second = previous[:, :3].flatten(), previous[:, 2:].flatten()
     state, _ = model.step(first, model.start(memory, 3), memory)
     _, expected = model.step(second, state, memory)
-    places = torch.tensor([0, 2, 3, 7])  # 2, 1 and 1 of 3 each
-    _, output = model.step(second[places], state.select(places), memory.at(places, 3))
-    torch.testing.assert_close(output.logits, expected.logits[places], rtol=0, atol=2e-5)
-    torch.testing.assert_close(output.alignment, expected.alignment[places], rtol=0, atol=2e-5)
+    slots = torch.tensor([0, 2, 3, 7])  # 2, 1 and 1 of 3 slots per sentence
+    _, output = model.step(second[slots], state.select(slots), memory.at(slots, 3))
+    torch.testing.assert_close(output.logits, expected.logits[slots], rtol=0, atol=2e-5)
+    torch.testing.assert_close(output.alignment, expected.alignment[slots], rtol=0, atol=2e-5)
 
 
 @every_architecture
 @torch.no_grad()
-def test_sentences_can_leave(architecture):
+def test_sentences_can_be_removed_between_steps(architecture):
     model = build(**architecture)
     source, lengths, previous = batch()
     memory = model.encode(source, lengths)
@@ -106,7 +104,7 @@ def test_sentences_can_leave(architecture):
 
 
 @every_architecture
-def test_gradient_reaches_every_weight_and_agrees_with_differences(architecture):
+def test_the_gradient_reaches_every_weight_and_equals_differences(architecture):
     model = build(**architecture).double()
     source, lengths, previous = batch()
     weights = list(model.parameters())
@@ -131,7 +129,7 @@ def test_gradient_reaches_every_weight_and_agrees_with_differences(architecture)
 
 
 @pytest.mark.parametrize("mask", ["step", "sentence"])
-def test_dropout_acts_in_training_only(mask):
+def test_dropout_acts_only_in_training(mask):
     model = build(dropout=0.5, word=0.2, mask=mask)
     inputs = batch()
     assert torch.equal(model(*inputs).readout, model(*inputs).readout)
@@ -141,7 +139,7 @@ def test_dropout_acts_in_training_only(mask):
 
 @pytest.mark.parametrize("context_to", ["upper_layers", "next_input", "all_layers", "same_step", "conditional"])
 @torch.no_grad()
-def test_dropped_recurrent_weights_are_those_of_the_whole_batch(context_to):
+def test_the_same_recurrent_weights_are_dropped_for_the_whole_batch(context_to):
     model = build(recurrent=0.5, context_to=context_to)
     source, lengths, previous = (part[:1].expand(2, *part.shape[1:]) for part in batch())
     before = model(source, lengths, previous).readout
@@ -161,7 +159,7 @@ def test_tying_shares_tables(tie, tables):
 
 
 @torch.no_grad()
-def test_the_conditional_decoder_has_one_state_and_attention_between_its_cells():
+def test_the_conditional_decoder_attends_between_two_cells_with_one_state():
     model = build(cell="gru", score="dot", layers=1, context_to="conditional", transitions=2, readout="deep")
     decoder = model.decoder
     source, lengths, previous = batch()
@@ -178,30 +176,31 @@ def test_the_conditional_decoder_has_one_state_and_attention_between_its_cells()
     state = model.start(memory, 1)
     h = state.layers[0][0]
     for token in previous.unbind(1):
-        embedded = model._embed(token.unsqueeze(1)).squeeze(1)
+        embedded = model.target_embedding(token.unsqueeze(1)).squeeze(1)
         h = reads_token(embedded, h)
         scores = torch.einsum("nd,nsd->ns", h, memory.states) / 8**0.5
         weights = scores.masked_fill(~memory.is_real, -torch.inf).softmax(-1)
         context = torch.einsum("ns,nsd->nd", weights, memory.states)
         h = last(embedded[:, :0], reads_context(context, h))
-        state, readout, alignment = decoder.step(embedded, state, memory)
+        state, *found, alignment = decoder.step(embedded, state, memory)
         torch.testing.assert_close(alignment, weights)
-        torch.testing.assert_close(readout, decoder.readout(torch.cat([h, context, embedded], -1)).tanh())
+        expected = decoder.readout(torch.cat([h, context, embedded], -1)).tanh()
+        torch.testing.assert_close(decoder.read_out(*found, embedded), expected)
 
 
 @pytest.mark.parametrize("context_to", ["upper_layers", "same_step", "conditional", "all_layers"])
 @torch.no_grad()
-def test_the_output_layer_may_read_the_top_state_alone(context_to):
+def test_the_readout_can_be_the_top_state(context_to):
     model = build(context_to=context_to, layers=2, readout="state", tie="all")
     source, lengths, previous = batch()
     memory = model.encode(source, lengths)
-    embedded = model._embed(previous[:, :1]).squeeze(1)
-    state, readout, _ = model.decoder.step(embedded, model.start(memory, 1), memory)
-    assert torch.equal(readout, state.layers[-1][0])
+    embedded = model.target_embedding(previous[:, :1]).squeeze(1)
+    state, *found, _ = model.decoder.step(embedded, model.start(memory, 1), memory)
+    assert torch.equal(model.decoder.read_out(*found, embedded), state.layers[-1][0])
 
 
 @torch.no_grad()
-def test_in_all_layers_the_bottom_one_reads_the_context_a_step_later():
+def test_the_bottom_layer_of_rnmt_plus_reads_the_previous_context():
     model = build(
         score="dot", layers=3, context_to="all_layers", readout="none", tie="none", residual=True, residual_from=2
     )
@@ -216,7 +215,7 @@ def test_in_all_layers_the_bottom_one_reads_the_context_a_step_later():
     states = list(state.layers)
     context = torch.zeros(len(source), 8)
     for token in previous.unbind(1):
-        embedded = model._embed(token.unsqueeze(1)).squeeze(1)
+        embedded = model.target_embedding(token.unsqueeze(1)).squeeze(1)
         states[0] = cells[0](torch.cat([embedded, context], -1), states[0])
         x = states[0][0]
         scores = torch.einsum("nd,nsd->ns", x, memory.states) / 8**0.5
@@ -225,16 +224,16 @@ def test_in_all_layers_the_bottom_one_reads_the_context_a_step_later():
         for depth in (1, 2):
             states[depth] = cells[depth](torch.cat([x, context], -1), states[depth])
             x = x + states[depth][0]
-        state, readout, alignment = decoder.step(embedded, state, memory)
+        state, *found, alignment = decoder.step(embedded, state, memory)
         torch.testing.assert_close(alignment, weights)
-        torch.testing.assert_close(readout, torch.cat([x, context], -1))
+        torch.testing.assert_close(decoder.read_out(*found, embedded), torch.cat([x, context], -1))
 
 
-@pytest.mark.parametrize("to", ["same_step", "upper_layers", "output", "every_step", "start"])
+@pytest.mark.parametrize("context_to", ["same_step", "upper_layers", "output", "every_step", "start"])
 @torch.no_grad()
-def test_where_the_context_goes_by_hand(to):
-    score = "none" if to in ("every_step", "start") else "dot"
-    model = build(cell="gru", layers=2, score=score, context_to=to, readout="maxout", tie="none")
+def test_a_decoder_reads_the_context_where_its_paper_does(context_to):
+    score = "none" if context_to in ("every_step", "start") else "dot"
+    model = build(cell="gru", layers=2, score=score, context_to=context_to, readout="maxout", tie="none")
     decoder, (source, lengths, previous) = model.decoder, batch()
     memory = model.encode(source, lengths)
     cells = [nn.GRUCell(layer.weights[0].shape[1], 8) for layer in decoder.layers]
@@ -242,7 +241,7 @@ def test_where_the_context_goes_by_hand(to):
         for weight, given in zip(cell.parameters(), layer.weights, strict=True):
             weight.copy_(given)
 
-    def look(query):
+    def attend(query):
         scores = torch.einsum("nd,nsd->ns", query, memory.states) / 8**0.5
         return torch.einsum("ns,nsd->nd", scores.masked_fill(~memory.is_real, -torch.inf).softmax(-1), memory.states)
 
@@ -250,20 +249,21 @@ def test_where_the_context_goes_by_hand(to):
     h = [layer[0] for layer in state.layers]
     torch.testing.assert_close(torch.cat(h, -1), decoder.begin.bridge(memory.summary).tanh())
     for token in previous.unbind(1):
-        e = model._embed(token.unsqueeze(1)).squeeze(1)
-        c = look(h[1]) if to == "same_step" else memory.summary if to == "every_step" else e[:, :0]
+        e = model.target_embedding(token.unsqueeze(1)).squeeze(1)
+        c = attend(h[1]) if context_to == "same_step" else memory.summary if context_to == "every_step" else e[:, :0]
         h[0] = cells[0](torch.cat([e, c], -1), h[0])
-        c = look(h[0]) if to == "upper_layers" else c
-        h[1] = cells[1](torch.cat([h[0], c], -1) if to == "upper_layers" else h[0], h[1])
-        c = look(h[1]) if to == "output" else c
-        state, readout, _ = decoder.step(e, state, memory)
+        c = attend(h[0]) if context_to == "upper_layers" else c
+        h[1] = cells[1](torch.cat([h[0], c], -1) if context_to == "upper_layers" else h[0], h[1])
+        c = attend(h[1]) if context_to == "output" else c
+        state, *found, _ = decoder.step(e, state, memory)
         both = decoder.readout(torch.cat([h[1], c, e], -1))
-        torch.testing.assert_close(readout, torch.maximum(both[:, ::2], both[:, 1::2]), rtol=0, atol=2e-5)
+        expected = torch.maximum(both[:, ::2], both[:, 1::2])
+        torch.testing.assert_close(decoder.read_out(*found, e), expected, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize(("layers", "expected"), [(1, [1]), (2, [0, 1]), (3, [0, 0, 1])])  # the encoder has two
 @torch.no_grad()
-def test_last_states_are_copied_from_the_top(layers, expected):
+def test_the_final_states_of_the_encoder_start_the_decoder_from_the_top(layers, expected):
     model = build(layers=layers, start="last")
     memory = model.encode(*batch()[:2])
     for found, below in zip(model.start(memory, 1).layers, expected, strict=True):
@@ -275,23 +275,23 @@ DROPS = [
     *((kind, part) for kind in ("layer", "recurrent") for part in ("encoder", "decoder")),
     ("output", "dropout"),
 ]
-ARRANGED = [
-    *({"context_to": to} for to in (*PLACES, "all_layers", "conditional")),
+DECODERS = [
+    *({"context_to": to} for to in (*CONTEXT_TO, "all_layers", "conditional")),
     *({"score": "none", "context_to": to} for to in ("start", "every_step")),
     {"encoder": "transformer", "decoder": "transformer"},
 ]
 
 
-@pytest.mark.parametrize("architecture", ARRANGED, ids=name_of)
+@pytest.mark.parametrize("architecture", DECODERS, ids=name_of)
 @torch.no_grad()
-def test_each_kind_of_dropout_acts_in_its_place(architecture):
-    idle = []
-    for key, place in DROPS:
+def test_each_kind_of_dropout_acts_in_its_module(architecture):
+    inactive = []
+    for key, module in DROPS:
         dropout = config.Dropout(**(dict.fromkeys(("embedding", "layer", "output"), 0.0) | {key: 0.5}))
         torch.manual_seed(1)
         parts = parts_of(**architecture).model_copy(update={"dropout": dropout})
         model = Seq2Seq(parts, VOCABULARY, VOCABULARY).eval()
-        model.get_submodule(place).train()
+        model.get_submodule(module).train()
         if torch.equal(model(*batch()).readout, model(*batch()).readout):
-            idle.append((key, place))
-    assert idle == ([drop for drop in DROPS if drop[0] == "recurrent"] if "encoder" in architecture else [])
+            inactive.append((key, module))
+    assert inactive == ([drop for drop in DROPS if drop[0] == "recurrent"] if "encoder" in architecture else [])

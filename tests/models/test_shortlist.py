@@ -1,26 +1,26 @@
-"""Search over a shortlist: no other tokens, the same ones whatever the neighbours, or no restriction at all."""
+"""Search with a shortlist generates only its tokens, which do not depend on the other sentences of a batch."""
 
 import numpy as np
 import pytest
 import torch
 from architectures import VOCABULARY, batch, build
 
-from nmt.data.lexicon import CANDIDATES, Lexicon
+from nmt.data.lexicon import CANDIDATES_PER_TOKEN, Lexicon
 from nmt.data.token_ids import EOS, UNK
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.greedy import greedy_search
-from nmt.decoding.hypothesis import Sentences
-from nmt.decoding.search_options import Options
+from nmt.decoding.hypothesis import SearchBatch
+from nmt.decoding.search_options import SearchOptions
 from nmt.models.inference import prepare_for_search
 from nmt.models.shortlist import Shortlister
 
-SEARCHES = [(greedy_search, Options(beam_size=1)), (beam_search, Options(beam_size=4, n_best=4))]
+SEARCHES = [(greedy_search, SearchOptions(beam_size=1)), (beam_search, SearchOptions(beam_size=4, n_best=4))]
 
 
 def lexicon(common=()):
-    """Each source token becomes the two tokens after it."""
-    candidates = np.full((VOCABULARY, CANDIDATES), EOS, np.int32)
+    """Return a lexicon in which the candidates of a source token are the next two tokens."""
+    candidates = np.full((VOCABULARY, CANDIDATES_PER_TOKEN), EOS, np.int32)
     for token in range(4, VOCABULARY):
         candidates[token, :2] = [4 + (token + i - 4) % (VOCABULARY - 4) for i in (1, 2)]
     return Lexicon(candidates, np.array(common, np.int32))
@@ -31,13 +31,13 @@ def sentences(shortlister, rows=slice(None)):
     source, lengths = source[rows], lengths[rows]
     source = source[:, : int(lengths.max())]
     limits = [8] * len(source)
-    return Sentences(source, lengths, limits, shortlist=shortlister and shortlister(source))
+    return SearchBatch(source, lengths, limits, shortlist=shortlister and shortlister(source))
 
 
 @pytest.mark.parametrize(("search", "options"), SEARCHES, ids=["greedy", "beam"])
 @pytest.mark.parametrize("models", [1, 2])
 @pytest.mark.parametrize("arithmetic", ["fp32", "int8"])
-def test_only_what_the_sentence_allows(search, options, models, arithmetic):
+def test_only_tokens_of_the_shortlist_of_a_sentence_are_generated(search, options, models, arithmetic):
     if arithmetic == "int8" and not hasattr(torch.ops.onednn, "qlinear_pointwise"):
         pytest.skip("this torch has no oneDNN")
     one = prepare_for_search(build(), arithmetic)
@@ -58,7 +58,7 @@ def test_only_what_the_sentence_allows(search, options, models, arithmetic):
 
 
 @pytest.mark.parametrize(("search", "options"), SEARCHES, ids=["greedy", "beam"])
-def test_the_whole_vocabulary_is_no_restriction(search, options):
+def test_a_shortlist_of_the_whole_vocabulary_changes_nothing(search, options):
     model = prepare_for_search(build(), "fp32")
     everything = Shortlister(lexicon(common=range(4, VOCABULARY)), 1, VOCABULARY)
     with_list, without = (search(model, sentences(each), options) for each in (everything, None))

@@ -1,4 +1,4 @@
-"""The Transformer's layers against torch's own, with the same weights."""
+"""The Transformer layers equal torch's layers with the same weights."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 from architectures import batch, build
 from torch import nn
 
-from nmt.models.transformer import TransformerEncoderLayer, with_positions
+from nmt.models.transformer import TransformerEncoderLayer, add_positions
 
 
 @torch.no_grad()
@@ -14,10 +14,12 @@ def test_encoder_layer_equals_torch():
     torch.manual_seed(0)
     ours = TransformerEncoderLayer(8, 2, 12, 0.0)
     theirs = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True)
-    look = ours.attention
-    theirs.self_attn.in_proj_weight.copy_(torch.cat([look.query.weight, look.key.weight, look.value.weight]))
-    theirs.self_attn.in_proj_bias.copy_(torch.cat([look.query.bias, look.key.bias, look.value.bias]))
-    theirs.self_attn.out_proj.load_state_dict(look.merge.state_dict())
+    attention = ours.attention
+    theirs.self_attn.in_proj_weight.copy_(
+        torch.cat([attention.query.weight, attention.key.weight, attention.value.weight])
+    )
+    theirs.self_attn.in_proj_bias.copy_(torch.cat([attention.query.bias, attention.key.bias, attention.value.bias]))
+    theirs.self_attn.out_proj.load_state_dict(attention.merge.state_dict())
     theirs.linear1.load_state_dict(ours.feed_forward.enter.state_dict())
     theirs.linear2.load_state_dict(ours.feed_forward.leave.state_dict())
     x, is_real = torch.randn(2, 5, 8), torch.arange(5) < torch.tensor([[5], [3]])
@@ -26,8 +28,8 @@ def test_encoder_layer_equals_torch():
     torch.testing.assert_close(found[is_real], expected[is_real])
 
 
-def test_positions_by_hand():
-    found = with_positions(torch.full((1, 2, 4), 0.5), first=3)
+def test_positions_are_added_as_sinusoids():
+    found = add_positions(torch.full((1, 2, 4), 0.5), first=3)
     for row, position in enumerate((3, 4)):
         waves = [math.sin(position), math.cos(position), math.sin(position / 100), math.cos(position / 100)]
         torch.testing.assert_close(found[0, row], torch.tensor([0.5 + wave for wave in waves]))
@@ -46,8 +48,8 @@ def test_decoder_layer_equals_torch():
     for number, norm in enumerate(layer.norms, 1):
         getattr(theirs, f"norm{number}").load_state_dict(norm.state_dict())
     source, lengths, previous = batch()
-    memory, embedded = model.encode(source, lengths), model._embed(previous)
+    memory, embedded = model.encode(source, lengths), model.target_embedding(previous)
     later = torch.ones(5, 5, dtype=torch.bool).triu(1)
     masks = {"tgt_mask": later, "memory_key_padding_mask": ~memory.is_real}
-    expected = theirs(with_positions(embedded), memory.states, **masks)
+    expected = theirs(add_positions(embedded), memory.states, **masks)
     torch.testing.assert_close(model.decoder.unroll(embedded, memory)[0], expected, rtol=1e-4, atol=1e-4)

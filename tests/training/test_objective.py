@@ -1,4 +1,4 @@
-"""The losses against what torch, or a formula spelled out, makes of the same numbers."""
+"""The losses equal those of torch, or a formula written out, for the same numbers."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from nmt.training.objective import likelihood_loss
 
 @pytest.fixture(params=[1, 50, 1 << 20])
 def chunks(request, monkeypatch):
-    """Take so many logits at once."""
+    """Compute this many logits at once."""
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", request.param)
     monkeypatch.setattr(cross_entropy, "SLICE_ELEMENTS", request.param)
 
@@ -27,55 +27,53 @@ def layer(width, vocabulary):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.usefixtures("chunks")
-def test_equals_torch(smoothing):
+def test_cross_entropy_equals_torch(smoothing):
     output = layer(5, 11)
     readout, target = torch.randn(70, 5, requires_grad=True), torch.randint(0, 11, (70,))
     weights = [readout, output.weight, output.bias]
     loss, nll = output_cross_entropy(output, [readout], target, smoothing, 0.0)
-    ours = torch.autograd.grad(3.0 * loss, weights)
+    gradients = torch.autograd.grad(3.0 * loss, weights)
     expected = F.cross_entropy(output(readout), target, label_smoothing=smoothing, reduction="sum")
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(nll, F.cross_entropy(output(readout), target, reduction="sum"))
-    for a, b in zip(ours, torch.autograd.grad(3.0 * expected, weights), strict=True):
-        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(gradients, torch.autograd.grad(3.0 * expected, weights))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.usefixtures("chunks")
-def test_r_drop(smoothing):
-    """Half of Liang (2021), eq. 4: the mean cross-entropy, and alpha / 4 times both divergences."""
+def test_r_drop_equals_its_formula(smoothing):
+    """Half of Liang (2021), eq. 4: the mean cross-entropy, and alpha / 4 times the two divergences."""
     output = layer(5, 11)
     one, two, target = torch.randn(70, 5), torch.randn(70, 5), torch.randint(0, 11, (70,))
     weights = [one.requires_grad_(), two.requires_grad_(), output.weight, output.bias]
     loss, nll = output_cross_entropy(output, [one, two], target, smoothing, 5.0)
-    ours = torch.autograd.grad(loss, weights)
+    gradients = torch.autograd.grad(loss, weights)
     p, q = output(one).log_softmax(-1), output(two).log_softmax(-1)
-    both = [F.cross_entropy(x, target, label_smoothing=smoothing, reduction="sum") for x in (p, q)]
-    apart = F.kl_div(p, q, log_target=True, reduction="sum") + F.kl_div(q, p, log_target=True, reduction="sum")
-    expected = sum(both) / 2 + 5.0 / 4 * apart
+    losses = [F.cross_entropy(x, target, label_smoothing=smoothing, reduction="sum") for x in (p, q)]
+    divergence = F.kl_div(p, q, log_target=True, reduction="sum") + F.kl_div(q, p, log_target=True, reduction="sum")
+    expected = sum(losses) / 2 + 5.0 / 4 * divergence
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
         nll, (F.nll_loss(p, target, reduction="sum") + F.nll_loss(q, target, reduction="sum")) / 2
     )
-    for a, b in zip(ours, torch.autograd.grad(expected, weights), strict=True):
-        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(gradients, torch.autograd.grad(expected, weights))
 
 
-def test_token_log_probs(monkeypatch):
+def test_log_probabilities_of_tokens_equal_torch(monkeypatch):
     monkeypatch.setattr(cross_entropy, "CHUNK_ELEMENTS", 1)
     output = layer(5, 11)
     readout, target = torch.randn(70, 5, requires_grad=True), torch.randint(0, 11, (70,))
-    weigh = torch.randn(70)
+    token_weights = torch.randn(70)
     log_prob, mean = token_log_probs(output, readout, target)
     table = output(readout).log_softmax(-1)
     torch.testing.assert_close(log_prob, table[torch.arange(70), target])
     torch.testing.assert_close(mean, table.mean(1))
-    ours, theirs = ((weigh * x).sum() for x in (log_prob, table[torch.arange(70), target]))
-    for a, b in zip(*(torch.autograd.grad(x, [readout, output.weight]) for x in (ours, theirs)), strict=True):
-        torch.testing.assert_close(a, b)
+    sums = ((token_weights * x).sum() for x in (log_prob, table[torch.arange(70), target]))
+    gradients, expected = (torch.autograd.grad(x, [readout, output.weight]) for x in sums)
+    torch.testing.assert_close(gradients, expected)
 
 
-def test_bf16_is_close():
+def test_the_loss_in_bfloat16_is_close_to_float32():
     output, readout, target = layer(32, 50), torch.randn(24, 32), torch.randint(0, 50, (24,))
     exact, _ = output_cross_entropy(output, [readout], target, 0.1, 0.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -83,19 +81,19 @@ def test_bf16_is_close():
     torch.testing.assert_close(low, exact, rtol=5e-3, atol=0)
 
 
-def test_no_gradient_wanted():
+def test_without_gradients_the_loss_has_none():
     with torch.no_grad():
         loss, _ = output_cross_entropy(layer(5, 11), [torch.randn(2, 5)], torch.tensor([1, 2]), 0.0, 0.0)
     assert not loss.requires_grad
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_likelihood_with_coverage_by_hand(copies):
+def test_likelihood_with_the_coverage_loss_equals_its_formula(copies):
     model = build(score="additive", coverage=True, context_to="next_input", copy_source=copies).double()
     source, lengths, _ = batch()
     target = torch.tensor([[5, 6, 7, EOS], [8, EOS, PAD, PAD], [9, 10, EOS, PAD]])
     previous, is_real = torch.cat([torch.full((3, 1), BOS), target[:, :-1]], 1), target != PAD
-    here = DeviceBatch(source, lengths, previous, target, is_real.flatten().nonzero().squeeze(1))
+    inputs = DeviceBatch(source, lengths, previous, target, is_real.flatten().nonzero().squeeze(1))
     settings = config.Training(max_steps=10, label_smoothing=0.1, coverage_loss=0.5, coverage_after=0.4)
     weights = list(model.parameters())
     for step, weight in ((4, 0.0), (5, 0.5)):
@@ -109,8 +107,8 @@ def test_likelihood_with_coverage_by_hand(copies):
             for alignment in found.alignment[row, :count]:
                 expected = expected + weight * torch.minimum(alignment, covered).sum()
                 covered = covered + alignment
-        loss = likelihood_loss(model, here, settings, step)
+        loss = likelihood_loss(model, inputs, settings, step)
         torch.testing.assert_close(loss.minimised, expected)
         torch.testing.assert_close(loss.nll, -log_prob[is_real].sum().detach())
-        ours, theirs = (torch.autograd.grad(x, weights, retain_graph=True) for x in (loss.minimised, expected))
-        torch.testing.assert_close(ours, theirs)
+        gradients = (torch.autograd.grad(x, weights, retain_graph=True) for x in (loss.minimised, expected))
+        torch.testing.assert_close(*gradients)

@@ -1,4 +1,4 @@
-"""Validation BLEU of languages written without spaces: their codes, and what is said where the code is missing."""
+"""Validation BLEU of languages written without spaces, and the hint if the language code is missing."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from nmt import config
 from nmt.evaluation.metrics import sentence_scorer, validation_bleu
 from nmt.storage.run_folder import read_log
 from nmt.training.session import train
-from nmt.training.validation import advice
+from nmt.training.validation import bleu_hint
 
 TEXT = {
     "th": "วันนี้อากาศดีมากเราไปเดินเล่นที่สวนสาธารณะ",
@@ -38,14 +38,14 @@ def settings(language: str, **training: object) -> config.Config:
 
 
 @pytest.mark.parametrize("code", TEXT)
-def test_one_wrong_letter_is_not_bleu_0(code: str) -> None:
+def test_bleu_with_one_wrong_letter_is_not_0(code: str) -> None:
     reference = TEXT[code]
     assert 50 < validation_bleu([reference[:-1]], [reference], code) < 100
     assert 50 < sentence_scorer(code)(reference[:-1], reference) < 100
 
 
 @pytest.mark.parametrize(
-    ("language", "training", "is_told"),
+    ("language", "training", "is_shown"),
     [
         ("tgt", {}, True),
         ("tgt", {"validation_bleu": False, "metric": "loss"}, False),
@@ -53,19 +53,18 @@ def test_one_wrong_letter_is_not_bleu_0(code: str) -> None:
         ("th", {}, False),
     ],
 )
-def test_advice(language: str, training: dict[str, object], is_told: bool) -> None:
-    assert (advice(settings(language, **training), [TEXT["th"]]) is not None) == is_told
+def test_the_hint_is_given_if_bleu_is_used(language: str, training: dict[str, object], is_shown: bool) -> None:
+    assert (bleu_hint(settings(language, **training), [TEXT["th"]]) is not None) == is_shown
 
 
-@pytest.mark.parametrize(("language", "is_told"), [("tgt", True), ("tha_Thai", False)])
-def test_training_tells_it_at_the_start(
-    language: str, is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("language", "is_shown"), [("tgt", True), ("tha_Thai", False)])
+def test_training_shows_the_hint_at_its_start(
+    language: str, is_shown: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for suffix, line in (("src", "a b c d"), ("tgt", TEXT["th"])):
         Path(f"x.{suffix}").write_text(f"{line}\n" * 8, encoding="utf-8")
-    said: list[str] = []
-    run = train(settings(language), False, said.append)
-    told = [line for line in said if "set data.target_language to its code, e.g. th" in line]
-    assert len(told) == is_told
+    run = train(settings(language))
+    shown = [line for line in messages if "set data.target_language to its code, e.g. th" in line]
+    assert len(shown) == is_shown
     assert any("bleu" in entry for entry in read_log(run.log))

@@ -1,4 +1,4 @@
-"""Loss and BLEU of a validation describe the same inputs."""
+"""The loss and BLEU of a validation are computed from the same sources."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ SHORT = [("a b c", "x y"), ("a", "x"), ("b c a b", "y x y")]
 LONG = ("a b c a b c", "x y x y x")
 
 
-def made(folder: Path, valid: list[tuple[str, str]], tag: str | None) -> tuple[config.Config, Prepared]:
+def prepare(folder: Path, valid: list[tuple[str, str]], tag: str | None) -> tuple[config.Config, Prepared]:
     folder.mkdir()
     for name, pairs in (("train", SHORT * 20), ("valid", valid)):
         for side in (0, 1):
@@ -36,14 +36,14 @@ def made(folder: Path, valid: list[tuple[str, str]], tag: str | None) -> tuple[c
         "decoding": {"max_source_tokens": 4},
     }
     parsed = config.parse(values, "test")
-    return parsed, preprocess(parsed, lambda line: None)
+    return parsed, preprocess(parsed)
 
 
 @pytest.mark.parametrize("tag", [None, "<2de>"])
-def test_pairs_that_translation_cuts_are_not_in_the_loss(tmp_path: Path, tag: str | None) -> None:
+def test_pairs_whose_source_is_cut_in_translation_are_not_in_the_loss(tmp_path: Path, tag: str | None) -> None:
     losses, notes = [], []
     for name, valid in (("mixed", [*SHORT, LONG]), ("short", SHORT), ("long", [LONG])):
-        settings, prepared = made(tmp_path / name, valid, tag)
+        settings, prepared = prepare(tmp_path / name, valid, tag)
         torch.manual_seed(1)
         size = prepared.vocabularies.source.size
         validator = Validator(settings, prepared, torch.device("cpu"), "fp32")

@@ -1,4 +1,4 @@
-"""A tiny corpus and runs on it that take a moment, for tests of training."""
+"""A tiny corpus, training runs on it that take less than a second, and ways to interrupt them."""
 
 import random
 import signal
@@ -8,23 +8,30 @@ import pytest
 from safetensors.numpy import load_file
 
 from nmt import config
-from nmt.storage.run_folder import read_log
+from nmt.storage.run_folder import Run, read_log
 from nmt.training.session import train
+from nmt.training.signals import Interrupted
 from nmt.training.trainer import Trainer
+from nmt.training.validation import ValidationResult
 
 WORDS = [f"{a}{b}" for a in "bdfgk" for b in "aeiou"]
 
 
-def write_corpus():
-    """Write text whose target is the source, upper case, reversed."""
+class Killed(BaseException):
+    """The process ends at once, as after SIGKILL."""
+
+
+def write_corpus(pairs=300, words=WORDS, shortest=1, longest=6, change=str.upper):
+    """Write text whose target is the source reversed, with each line changed, by default to upper case."""
     draw = random.Random(0)
-    for name, count in (("train", 300), ("valid", 20)):
-        lines = [[draw.choice(WORDS) for _ in range(draw.randint(1, 6))] for _ in range(count)]
+    for name, count in (("train", pairs), ("valid", 20)):
+        lines = [[draw.choice(words) for _ in range(draw.randint(shortest, longest))] for _ in range(count)]
         Path(f"{name}.src").write_text("".join(" ".join(line) + "\n" for line in lines))
-        Path(f"{name}.tgt").write_text("".join(" ".join(reversed(line)).upper() + "\n" for line in lines))
+        Path(f"{name}.tgt").write_text("".join(change(" ".join(reversed(line))) + "\n" for line in lines))
 
 
 def tiny(name="run", subword=None, **training):
+    """Return the configuration of a run of 12 steps; `training` and `subword` change keys of these sections."""
     return config.parse(
         {
             "name": name,
@@ -51,11 +58,29 @@ def tiny(name="run", subword=None, **training):
     )
 
 
-def run(settings, resume=False):
-    return train(settings, resume, lambda line: None)
+def changed(settings, **sections):
+    """Return the settings with other keys in some sections, such as data."""
+    values = settings.model_dump(mode="json")
+    for name, keys in sections.items():
+        values[name] |= keys
+    return config.parse(values, "test")
+
+
+def with_model(settings, **sections):
+    """Return the settings with other keys in some sections of the model."""
+    values = settings.model_dump(mode="json")
+    for name, keys in sections.items():
+        values["model"][name] |= keys
+    return config.parse(values, "test")
+
+
+def without_dropout(settings):
+    """Return the settings of a model without dropout."""
+    return with_model(settings, dropout={"embedding": 0.0, "layer": 0.0, "output": 0.0})
 
 
 def untimed(log):
+    """Return the entries of a log without times and without resumptions."""
     return [
         {key: value for key, value in entry.items() if key not in ("seconds", "tokens_per_second")}
         for entry in read_log(log)
@@ -63,46 +88,70 @@ def untimed(log):
     ]
 
 
-def stop_after(monkeypatch, step):
-    """Send SIGINT during the step after `step`."""
-    update = Trainer._update
-
-    def interrupted(self, batch):
-        if self.progress.step == step:
-            signal.raise_signal(signal.SIGINT)
-        update(self, batch)
-
-    monkeypatch.setattr(Trainer, "_update", interrupted)
+def logged(run, event, key):
+    """Return the values of `key` in the log's entries of `event`."""
+    return [entry[key] for entry in read_log(run.log) if entry["event"] == event]
 
 
-def equal(one, other):
-    """Whether two runs ended with the same weights and state of the optimizer, to the bit."""
-    for name in ("model.safetensors", "training/optimizer.safetensors"):
-        a, b = (load_file(found.checkpoint("last") / name) for found in (one, other))
-        if a.keys() != b.keys() or not all((a[key] == b[key]).all() for key in a):
-            return False
-    return True
+def same_weights(one, other, which="last", file="model.safetensors"):
+    """Return whether a file of tensors is the same, to the bit, in a checkpoint of two runs."""
+    a, b = (load_file(found.checkpoint(which) / file) for found in (one, other))
+    return a.keys() == b.keys() and all((a[key] == b[key]).all() for key in a)
 
 
-def break_off(monkeypatch, step):
-    """Send SIGINT while the weights of `step` are validated."""
-    validate = Trainer._validate
+def same_state(one, other):
+    """Return whether two runs ended with the same weights, optimizer state and log, to the bit."""
+    files = ("model.safetensors", "training/optimizer.safetensors")
+    return all(same_weights(one, other, file=file) for file in files) and untimed(one.log) == untimed(other.log)
+
+
+def before_step(monkeypatch, step, action):
+    """Call `action` before the training step `step`."""
+    original = Trainer.step
+
+    def replaced(self, batch):
+        if self.progress.step + 1 == step:
+            action()
+        original(self, batch)
+
+    monkeypatch.setattr(Trainer, "step", replaced)
+
+
+def interrupt(monkeypatch, step):
+    """Send SIGINT during the training step `step`."""
+    before_step(monkeypatch, step, lambda: signal.raise_signal(signal.SIGINT))
+
+
+def interrupt_validation(monkeypatch, step):
+    """Send SIGINT during the validation of the weights of `step`."""
+    original = Trainer.validate
 
     def validation(model):
         signal.raise_signal(signal.SIGINT)
-        pytest.fail("the validation went on")
+        pytest.fail("the validation continued")
 
-    def interrupted(self, model):
+    def replaced(self, model):
         if self.progress.step == step:
-            self._validator = validation
-        return validate(self, model)
+            self.validator = validation
+        return original(self, model)
 
-    monkeypatch.setattr(Trainer, "_validate", interrupted)
+    monkeypatch.setattr(Trainer, "validate", replaced)
 
 
-def with_model(settings, **sections):
-    """Return the settings with changed sections of the model."""
-    values = settings.model_dump(mode="json")
-    for name, keys in sections.items():
-        values["model"][name] |= keys
-    return config.parse(values, "test")
+def interrupted(monkeypatch, settings, step, resume=False):
+    """Train until SIGINT arrives during `step` and return the run."""
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        interrupt(patch, step)
+        train(settings, resume)
+    return Run(settings.run)
+
+
+def validate_as(monkeypatch, values):
+    """Let the validation of each step return the loss and the BLEU in `values`."""
+    monkeypatch.setattr(Trainer, "validate", lambda self, _: ValidationResult(*values[self.progress.step], []))
+
+
+def do_not_draw(monkeypatch):
+    """Leave the figures of reports out, which take longer than a tiny training."""
+    monkeypatch.setattr("nmt.reports.report_page.draw", lambda histories: None)
+    monkeypatch.setattr("nmt.reports.report_page.inline_svg", lambda figure: "")

@@ -1,7 +1,4 @@
-"""The arrangements of a recurrent decoder: one network each for where the context goes.
-
-Axes: B sentences, N hypotheses, T target tokens, S source tokens, D width, M memory width.
-"""
+"""The recurrent decoders of the papers, and which of them each value of `model.decoder.context_to` selects."""
 
 from collections.abc import Callable
 

@@ -1,27 +1,31 @@
-"""Bahdanau's decoder (2015).
+"""Bahdanau's decoder (2015): attention is computed from the previous state; the current step reads the context.
 
-Axes: B sentences, N hypotheses, T target tokens, S source tokens, D width, M memory width.
+Axes: N hypotheses, S source tokens, D width, M memory width.
 """
 
 from torch import Tensor
 
 from nmt.config import Model
-from nmt.models.decoders.base import ContextInStateDecoder, Precomputed
+from nmt.models.decoders.base import LoopDecoder, PrecomputedStep
 from nmt.models.state import DecoderState, Memory
 
 
-class BahdanauDecoder(ContextInStateDecoder):
-    """The previous state queries, this step's bottom layer reads the context (Bahdanau 2015, section 3.1)."""
+class BahdanauDecoder(LoopDecoder):
+    """Bahdanau (2015, section 3.1 and appendix A.2.2; `model.decoder.context_to: same_step`).
+
+    a_ts = softmax_s score(s^L_{t-1}, h_s), eq. 6, for the top layer L;  c_t = sum_s a_ts h_s, eq. 5
+    s_t = f(s_{t-1}, [e_{t-1}; c_t]);  layer l > 1: s^l_t = f(s^l_{t-1}, s^{l-1}_t)
+    """
 
     def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size + config.encoder.size, *above])
+        super().__init__(config, bottom_extra=config.encoder.size)
 
-    def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
+    def step(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
-        context, alignment, coverage = self.attend(state.layers[-1][0], memory, state)
-        output, bottom = self.enter(embedded, state, context, known, t)
-        x, above = self.climb(self.add_and_norm(0, output, embedded), state, known=known, t=t)
-        state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
-        return state, x, context, alignment
+        """See `Decoder.step`."""
+        query = state.layers[-1][0]  # (N, D)
+        context, alignment = self.attention(query, memory, state.position, state.coverage)  # (N, M), (N, S)
+        bottom = self.step_bottom_layer(embedded, state, context, given)
+        x, above = self.step_upper_layers(self.add_and_norm(0, bottom[0], embedded), state, given=given)  # (N, D)
+        return state.next([bottom, *above], alignment), x, context, alignment

@@ -1,70 +1,64 @@
-"""Luong's decoder (2015), with and without input feeding.
+"""Luong's decoder (2015), without and with input feeding.
 
-Axes: B sentences, N hypotheses, T target tokens, S source tokens, D width, M memory width.
+Axes: B sentences, N hypotheses, T target tokens, S source tokens, E embedding width, D width, M memory width, R readout
+width.
 """
 
-import torch
 from torch import Tensor
 
 from nmt.config import Model
-from nmt.kernels.deferred_gradients import deferred_gradients
-from nmt.models.decoders.base import Decoder, Precomputed
+from nmt.models.decoders.base import Decoder, LoopDecoder, PrecomputedStep
 from nmt.models.state import DecoderState, Memory
 
 
 class LuongDecoder(Decoder):
-    """The top layer queries, only the readout reads the context (Luong 2015, section 3): parallel as its layers are."""
+    """Luong (2015, section 3): only the readout reads the context (`model.decoder.context_to: output`).
 
-    def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size, *above])
+    s_t = f(s_{t-1}, e_{t-1});  layer l > 1: s^l_t = f(s^l_{t-1}, s^{l-1}_t)
+    a_ts = softmax_s score(s^L_t, h_s), eq. 7, for the top layer L;  c_t = sum_s a_ts h_s
+    readout: tanh(W [s^L_t; c_t]), eq. 5
 
-    def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    Training runs one layer after the other over the whole sequence.
+    """
+
+    def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None, Tensor]:
         """See `Decoder.unroll`."""
-        assert self.attention is not None
-        x = self.stack(embedded, embedded, memory)
-        context, alignment = self.attention(x, memory, torch.arange(x.shape[1], device=x.device))
-        return self.read_out(x, context, embedded), alignment
+        x = self.unroll_layers(embedded, embedded, memory)  # (B, T, D)
+        context, alignment = self.attention(x, memory)  # (B, T, M), (B, T, S)
+        return x, context, alignment
 
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
+    def step(
+        self, embedded: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[DecoderState, Tensor, Tensor | None, Tensor]:
         """See `Decoder.step`."""
-        output, bottom = self.enter(embedded, state)
-        x, above = self.climb(self.add_and_norm(0, output, embedded), state)
-        context, alignment, _ = self.attend(x, memory, state)
-        state = DecoderState((bottom, *above), position=state.position + 1)
-        return state, self.read_out(x, context, embedded), alignment
+        bottom = self.step_bottom_layer(embedded, state)
+        x, above = self.step_upper_layers(self.add_and_norm(0, bottom[0], embedded), state)  # (N, D)
+        context, alignment = self.attention(x, memory, state.position)  # (N, M), (N, S)
+        return state.next([bottom, *above], alignment), x, context, alignment
 
 
-class InputFeedingDecoder(Decoder):
-    """Input feeding: the readout joins the next step's input (Luong 2015, section 3.3)."""
+class InputFeedingDecoder(LoopDecoder):
+    """Luong (2015, section 3.3): the readout r_t joins the next input (`model.decoder.context_to: next_input`).
+
+    s_t = f(s_{t-1}, [e_{t-1}; r_{t-1}]);  layer l > 1: s^l_t = f(s^l_{t-1}, s^{l-1}_t)
+    a_ts = softmax_s score(s^L_t, h_s), eq. 7, for the top layer L;  c_t = sum_s a_ts h_s
+    r_t = tanh(W [s^L_t; c_t]), eq. 5, the attentional vector
+    """
 
     def __init__(self, config: Model) -> None:
-        above = [config.decoder.size] * (config.decoder.layers - 1)
-        super().__init__(config, [config.read_size + config.readout_size, *above])
+        super().__init__(config, bottom_extra=config.readout_size)
         self.feed_size = config.readout_size
 
-    def unroll(self, embedded: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """See `Decoder.unroll`."""
-        state = self.start(memory, 1)
-        readouts, alignments = [], []
-        known = self.precompute(embedded)
-        with deferred_gradients():
-            for t, token in enumerate(embedded.unbind(1)):
-                state, readout, alignment = self._advance(token, state, memory, known, t)
-                readouts.append(readout)
-                alignments.append(alignment)
-        return torch.stack(readouts, dim=1), torch.stack(alignments, dim=1)
+    def step(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
+    ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
+        """See `Decoder.step`; the output is the readout (N, R)."""
+        bottom = self.step_bottom_layer(embedded, state, state.feed, given)
+        x, above = self.step_upper_layers(self.add_and_norm(0, bottom[0], embedded), state, given=given)  # (N, D)
+        context, alignment = self.attention(x, memory, state.position, state.coverage)  # (N, M), (N, S)
+        readout = super().read_out(x, context, embedded)  # (N, R)
+        return state.next([bottom, *above], alignment, feed=readout), readout, context, alignment
 
-    def step(self, embedded: Tensor, state: DecoderState, memory: Memory) -> tuple[DecoderState, Tensor, Tensor]:
-        """See `Decoder.step`."""
-        return self._advance(embedded, state, memory)
-
-    def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
-    ) -> tuple[DecoderState, Tensor, Tensor]:
-        assert state.feed is not None
-        output, bottom = self.enter(embedded, state, state.feed, known, t)
-        x, above = self.climb(self.add_and_norm(0, output, embedded), state, known=known, t=t)
-        context, alignment, coverage = self.attend(x, memory, state)
-        readout = self.read_out(x, context, embedded)
-        return DecoderState((bottom, *above), readout, coverage, state.position + 1), readout, alignment
+    def read_out(self, output: Tensor, context: Tensor | None, embedded: Tensor) -> Tensor:
+        """Return `output`: it is the readout already, since the next step reads it."""
+        return output

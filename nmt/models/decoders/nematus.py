@@ -1,6 +1,6 @@
-"""The conditional decoder of Nematus (Sennrich et al. 2017).
+"""The conditional decoder of Nematus (Sennrich et al. 2017): two cells per step with attention between them.
 
-Axes: B sentences, N hypotheses, T target tokens, S source tokens, D width, M memory width.
+Axes: N hypotheses, S source tokens, E embedding width, D width, M memory width.
 """
 
 import dataclasses
@@ -8,21 +8,25 @@ import dataclasses
 from torch import Tensor
 
 from nmt.config import Model
-from nmt.models.decoders.base import ContextInStateDecoder, Precomputed
+from nmt.models.decoders.base import LoopDecoder, PrecomputedStep
 from nmt.models.recurrent_layer import RecurrentLayer
 from nmt.models.state import DecoderState, Memory
 
 
-class ConditionalDecoder(ContextInStateDecoder):
-    """Nematus's conditional GRU (Sennrich 2017), of any cell: cells with one state, and attention between.
+class ConditionalDecoder(LoopDecoder):
+    """The conditional GRU of Sennrich (2017, section 2) with any cell; `model.decoder.context_to: conditional`.
 
-    The first reads the token, its state queries; the second reads the context, those that follow only the state.
+    s'_t = f'(s_{t-1}, e_{t-1})
+    a_ts = softmax_s score(s'_t, h_s);  c_t = sum_s a_ts h_s
+    s_t = f''(s'_t, c_t);  layer l > 1: s^l_t = f(s^l_{t-1}, s^{l-1}_t)
+
+    With `transitions: n` f'' has n cells, of which only the first reads c_t.
     """
 
     def __init__(self, config: Model) -> None:
         decoder = config.decoder
-        above = [decoder.size] * (decoder.layers - 1)
-        super().__init__(config, [config.read_size, *above], bottom_transitions=1)
+        super().__init__(config, bottom_transitions=1)
+        # f''; the name is that of its tensors in checkpoints
         self.reader = RecurrentLayer(
             decoder.cell,
             config.encoder.size,
@@ -32,16 +36,18 @@ class ConditionalDecoder(ContextInStateDecoder):
             config.dropout.recurrent,
         )
 
-    def precompute(self, embedded: Tensor) -> Precomputed:
-        """See `Decoder.precompute`."""
-        return dataclasses.replace(super().precompute(embedded), reader=self.reader.all_gate_weights())
+    def precompute(self, embedded: Tensor) -> list[PrecomputedStep]:
+        """See `LoopDecoder.precompute`; the last of `products` are those of f''."""
+        steps = super().precompute(embedded)
+        reader = self.reader.gate_products()
+        return [dataclasses.replace(step, products=[*step.products, reader]) for step in steps]
 
-    def _advance(
-        self, embedded: Tensor, state: DecoderState, memory: Memory, known: Precomputed | None = None, t: int = 0
+    def step(
+        self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
     ) -> tuple[DecoderState, Tensor, Tensor, Tensor]:
-        _, middle = self.enter(embedded, state, known=known, t=t)
-        context, alignment, coverage = self.attend(middle[0], memory, state)
-        output, bottom = self.reader.step(context.to(embedded.dtype), middle, None if known is None else known.reader)
-        x, above = self.climb(self.add_and_norm(0, output, embedded), state, known=known, t=t)
-        state = DecoderState((bottom, *above), coverage=coverage, position=state.position + 1)
-        return state, x, context, alignment
+        """See `Decoder.step`."""
+        middle = self.step_bottom_layer(embedded, state, given=given)
+        context, alignment = self.attention(middle[0], memory, state.position, state.coverage)  # (N, M), (N, S)
+        bottom = self.reader.step([context.to(embedded.dtype)], middle, None if given is None else given.products[-1])
+        x, above = self.step_upper_layers(self.add_and_norm(0, bottom[0], embedded), state, given=given)  # (N, D)
+        return state.next([bottom, *above], alignment), x, context, alignment

@@ -1,0 +1,44 @@
+"""`nmt evaluate`: evaluate a model on several test sets, one after another, and save each result."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt.decoding.loading import LoadedTranslator
+from nmt.decoding.search_options import SearchOptions
+from nmt.errors import NmtError
+from nmt.evaluation.metrics import Scoring
+from nmt.evaluation.score_warnings import score_warnings
+from nmt.evaluation.test_sets import Split, as_dict, evaluate, save
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_splits(
+    loaded: LoadedTranslator, search: SearchOptions, splits: Sequence[Split], scoring: Scoring, folder: Path
+) -> tuple[list[dict[str, Any]], NmtError | None]:
+    """Evaluate the model on `splits`, save the results to `folder`, and log warnings about the scores.
+
+    Return the results as `as_dict` describes them, each with the file of its `hypotheses`. If a result could not be
+    saved, its file is None and the error is returned, too.
+    """
+    translator = loaded.translator
+    for split in splits:  # check all before the first is translated
+        translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
+    arithmetic = f"{translator.device.type} {translator.arithmetic}"
+    models = [f"{each.config.name}/{each.folder.name}" for each in loaded.checkpoints]
+    results: list[dict[str, Any]] = []
+    error: NmtError | None = None
+    for split in splits:
+        evaluation = evaluate(translator, search, split, scoring, loaded.typical_length)
+        result = as_dict(evaluation, models, loaded.weights, search, arithmetic)
+        results.append({**result, "hypotheses": None})
+        try:
+            results[-1]["hypotheses"] = str(save(evaluation, result, folder, loaded.checkpoints[0].config))
+        except NmtError as caught:
+            error = caught
+        hypotheses = [("the translation", evaluation.hypotheses)]
+        for warning in score_warnings(hypotheses, split.named_references, scoring=scoring):
+            logger.info(f"nmt evaluate: {warning}")
+    return results, error

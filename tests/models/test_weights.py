@@ -1,0 +1,124 @@
+"""Weights are the same after saving and loading, for every architecture; messages name a wrong file."""
+
+import json
+
+import pytest
+import torch
+from architectures import EVERY, batch, build, name_of, parts_of, unrolled_logits
+from safetensors.torch import load_file, save_file, save_model
+from torch import nn
+
+from nmt import config
+from nmt.errors import NmtError
+from nmt.models.weights import load_meta, load_model, load_weights, save_weights
+
+
+def settings(**architecture):
+    data = {"train": {"source": "a", "target": "b"}, "valid": {"source": "a", "target": "b"}}
+    parts = parts_of(**architecture).model_dump(mode="json")
+    return config.parse({"name": "x", "data": data, "model": parts}, "test")
+
+
+def flatten_weights(model):
+    """Put the weights of each recurrent layer into one block of memory, as cuDNN has them on a GPU."""
+    for layer in model.modules():
+        if isinstance(layer, nn.RNNBase):
+            weights = list(layer.parameters())
+            whole = torch.cat([weight.detach().flatten() for weight in weights])
+            for weight, part in zip(weights, whole.split([weight.numel() for weight in weights]), strict=True):
+                weight.data = part.view(weight.shape)
+    return model
+
+
+@pytest.mark.parametrize("architecture", [{"tie": "none"}, {"tie": "target"}, {"tie": "all"}, *EVERY], ids=name_of)
+@torch.no_grad()
+def test_a_network_predicts_the_same_after_saving_and_loading(tmp_path, architecture):
+    model = build(**architecture)
+    save_weights(model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path, settings(**architecture), 19, 19, torch.device("cpu"))
+    assert not loaded.training
+    assert torch.equal(unrolled_logits(loaded, *batch()), unrolled_logits(model, *batch()))
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize("tie", ["none", "target", "all"])
+@torch.no_grad()
+def test_files_written_by_save_model_of_safetensors_can_be_loaded(tmp_path, tie):
+    """nmt used it until 2026-11; it stores a shared weight under another of its names."""
+    model = build(tie=tie)
+    save_model(model, str(tmp_path / "model.safetensors"))
+    loaded = load_model(tmp_path, settings(tie=tie), 19, 19, torch.device("cpu"))
+    assert torch.equal(unrolled_logits(loaded, *batch()), unrolled_logits(model, *batch()))
+
+
+@pytest.mark.parametrize("architecture", EVERY, ids=name_of)
+@torch.no_grad()
+def test_weights_in_one_block_of_memory_can_be_saved_and_loaded(tmp_path, architecture):
+    model = flatten_weights(build(**architecture))
+    save_weights(model, tmp_path / "model.safetensors")
+    found = flatten_weights(build(**architecture))
+    for weight in found.parameters():
+        weight.zero_()
+    load_weights(found, tmp_path / "model.safetensors")
+    assert torch.equal(unrolled_logits(found, *batch()), unrolled_logits(model, *batch()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: found.pop("output.bias"), "tensor output.bias is missing"),
+        (
+            lambda found: found.update({"output.bias": torch.zeros(3)}),
+            r"tensor output.bias has shape \(3,\), not \(19,\)",
+        ),
+        (lambda found: found.update({"input.bias": torch.zeros(3)}), "unexpected tensor input.bias"),
+    ],
+)
+def test_weights_that_do_not_fit_are_rejected_and_change_nothing(tmp_path, change, message):
+    path = tmp_path / "model.safetensors"
+    save_weights(build(), path)
+    found = load_file(path)
+    change(found)
+    save_file({name: tensor + 1 for name, tensor in found.items()}, path)
+    model = build()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with pytest.raises(NmtError, match=f"does not fit the configuration: {message}"):
+        load_weights(model, path)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "damaged or missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-20]), "damaged"),
+        (lambda path: path.write_bytes(b"junk"), "damaged"),
+    ],
+)
+def test_the_message_names_a_damaged_file(tmp_path, damage, message):
+    path = tmp_path / "model.safetensors"
+    save_weights(build(tie="all"), path)
+    damage(path)
+    with pytest.raises(NmtError, match=message) as caught:
+        load_model(tmp_path, settings(tie="all"), 19, 19, torch.device("cpu"))
+    assert str(path) in str(caught.value)
+
+
+def test_weights_of_another_vocabulary_are_rejected(tmp_path):
+    save_weights(build(tie="all"), tmp_path / "model.safetensors")
+    with pytest.raises(NmtError, match="does not fit the configuration"):
+        load_model(tmp_path, settings(tie="all"), 25, 25, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("written", [{}, {"format": 1}, {"format": 4}])
+def test_a_checkpoint_of_another_format_is_rejected(tmp_path, written):
+    (tmp_path / "meta.json").write_text(json.dumps(written))
+    with pytest.raises(NmtError, match=r"this version of nmt reads format 3; .* or train again"):
+        load_meta(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_the_message_names_a_damaged_meta_json(tmp_path, text):
+    (tmp_path / "meta.json").write_text(text)
+    with pytest.raises(NmtError, match=r"meta\.json"):
+        load_meta(tmp_path)
