@@ -1,4 +1,4 @@
-"""NmtError, the error for mistakes that a user can correct, and tests for errors that mean out of memory."""
+"""NmtError, the error for mistakes that a user can correct, and functions that recognise out-of-memory errors."""
 
 
 class NmtError(Exception):

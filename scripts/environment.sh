@@ -1,5 +1,5 @@
-# Sourced by quickstart.sh and test.sh: makes or reuses the virtual environment .venv and installs nmt into it.
-# usage: source scripts/environment.sh [EXTRA]
+# Create or reuse the virtual environment .venv and install nmt in it. quickstart.sh and test.sh source this file.
+# Usage: source scripts/environment.sh [EXTRA]
 
 environment() {
     local extra=${1:-} wanted
@@ -9,7 +9,7 @@ environment() {
             command -v "$python" >/dev/null &&
                 "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2])' && break
         done || { echo "Python 3.10 or later is needed" >&2; return 1; }
-        echo "making the virtual environment .venv with $("$python" --version)" >&2
+        echo "creating the virtual environment .venv with $("$python" --version)" >&2
         "$python" -m venv .venv
     fi
     wanted="$(cat pyproject.toml scripts/constraints.txt | cksum) ${extra}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From nothing to a translator: installs nmt, trains English to German on data/quickstart, translates, scores.
-# Run it again and it reuses what is there.
+# Install nmt, train an English-German model on data/quickstart, translate the test set and score the translations.
+# A second run reuses the environment, the prepared data and the model.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
@@ -15,11 +15,11 @@ if [ ! -e $run/finished.json ]; then
 fi
 
 echo
-echo "== Some sentences of the test set, and their translations"
+echo "== Five sentences of the test set and their translations"
 some=$(head -n 5 data/quickstart/test.en)
 paste -d '\n' <(echo "$some") <(echo "$some" | nmt translate --model $run --quiet)
 echo
 echo "== The whole test set"
 nmt evaluate --model $run --split test
 echo
-echo "== Now you:  echo 'The small cat is sleeping.' | .venv/bin/nmt translate"
+echo "== Translate your own sentence:  echo 'The small cat is sleeping.' | .venv/bin/nmt translate"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint, types and tests, in an environment of their own making. Arguments go to pytest.
+# Run lint, type checks and tests in the virtual environment .venv. Arguments are passed to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh

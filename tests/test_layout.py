@@ -123,11 +123,10 @@ training: {{max_steps: 1, validation_bleu: false, metric: loss}}
 
     with monkeypatch.context() as patch:
         training = Depth(patch)
-        training.wrap(torch._VF, "lstm")
-        training.wrap(torch, "lstm")
+        training.wrap(torch.nn.LSTM, "forward")
         run("train", "--config", "c.yaml")
     translation = Depth(monkeypatch)
-    translation.wrap(torch._VF, "lstm")
+    translation.wrap(torch.nn.LSTM, "forward")
     translation.wrap(torch.nn.functional, "linear")
     translation.wrap(torch.ops.mkldnn, "_linear_pointwise")
     run("translate", "--model", "runs/tiny", "--input", "valid.en", "--output", "out.txt", "--quiet")

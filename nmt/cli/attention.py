@@ -73,7 +73,7 @@ def command(
     is_any_drawn = False
     for translation in translator.translate(lines, search):
         number = translation.number + 1
-        path = place(output, number, len(lines))
+        path = output_file(output, number, len(lines))
         try:
             alignment = of_translation(translation, level == "word")
             figure = draw(alignment, font, may_lack=path.suffix.lower() == ".svg")
@@ -87,7 +87,7 @@ def command(
         raise NmtError("no line could be drawn; the reasons are above")
 
 
-def place(output: Path, number: int, count: int) -> Path:
+def output_file(output: Path, number: int, count: int) -> Path:
     """Return the output file of line `number` of `count` lines."""
     if not output.suffix:
         return output / f"{number:0{len(str(count))}d}.png"

@@ -1,4 +1,4 @@
-"""Command-line options of the metrics: sacreBLEU's options for BLEU, chrF and TER, and the list `-m bleu chrf`."""
+"""Command-line options of BLEU, chrF and TER, as in sacreBLEU, and `-m`, which takes several metric names."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ def parse_metrics(given: Sequence[str]) -> list[str]:
 
 
 class MetricsCommand(Command):
-    """A command whose `-m` takes all metric names that follow it, like sacreBLEU's: `-m bleu chrf ter`."""
+    """A command whose `-m` takes all metric names that follow it, as `-m` of sacreBLEU does: `-m bleu chrf ter`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert `-m` before each further name, then parse as usual."""

@@ -16,7 +16,7 @@ from nmt.errors import NmtError
 
 
 def _option(name: str, *short: str, **attributes: Any) -> Callable[[Command], Command]:
-    """Return the decorator that adds the option for a field of `SearchOptions`; the field checks its values."""
+    """Return the decorator that adds the option for a field of `SearchOptions`, which validates the value."""
     return click.option(flag(name), *short, type=_type_of(name), **attributes)
 
 

@@ -1,4 +1,4 @@
-"""Standard output and error of the commands: a lost message does not stop the work, a lost result does."""
+"""Standard output and error of the commands: if a message cannot be written, the command continues; else it fails."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Suggest what to write instead of an unknown option or command, also if it is one of another toolkit or a config key.
+"""Suggest a remedy for an unknown option or command, including those of other toolkits and configuration keys.
 
 Names are compared without leading dashes and with dashes instead of underscores: OpenNMT's `-beam_size` is beam-size.
 """

@@ -36,7 +36,7 @@ class Decoding(Section):
     shortlist: Annotated[int, Field(ge=0, le=64)] = 0
     """Generate only this many likely target tokens for each source token, according to the lexicon of the run, and the
     most frequent tokens. Probabilities are normalised over these tokens. Costs some quality, and saves time only if the
-    vocabulary is large; 0 allows the whole vocabulary."""
+    vocabulary is large; 0 allows the whole vocabulary. Training learns the lexicon only if this is not 0."""
     replace_unknown: bool | None = None
     """Replace an unknown target word by the source word that it attends to (Luong 2015b); default: only with
     `model.decoder.copy_source`."""

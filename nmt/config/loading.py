@@ -1,4 +1,4 @@
-"""Load a YAML file as a checked `Config`, and write it back; errors name the key and the remedy."""
+"""Load a YAML file as a validated `Config`, and write it back; errors name the key and how to correct it."""
 
 import difflib
 import functools

@@ -1,4 +1,4 @@
-"""The section `model`: the network, and the rules between its parts."""
+"""The section `model`: the network, and the constraints that involve several of its keys."""
 
 from typing import TYPE_CHECKING, Literal
 

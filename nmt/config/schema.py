@@ -1,4 +1,4 @@
-"""The complete configuration of a run: all sections, and the rules between them."""
+"""The complete configuration of a run: all sections, and the constraints that involve several sections."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -69,7 +69,10 @@ class BatchLimits:
 
 @dataclass(frozen=True)
 class EpochLayout:
-    """What decides which pairs are in which window of an epoch. The field names are keys of training/state.json."""
+    """Settings that divide the pairs of an epoch into windows: groups of pairs that are sorted by length together.
+
+    The field names are keys of training/state.json.
+    """
 
     pairs_per_window: int
     """The approximate number of pairs of a window."""

@@ -1,4 +1,4 @@
-"""Clean a corpus: normalise raw pairs, apply the filters and write the rest, in chunks that fit in memory.
+"""Clean a corpus: normalise raw pairs, apply the filters and write the remaining pairs, in chunks that fit in memory.
 
 A cleaned file holds alternating source and target lines. Chunks are cut by lines and characters alone, so that nothing
 depends on the number of workers.

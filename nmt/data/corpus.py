@@ -1,4 +1,4 @@
-"""Read the sentence pairs of a corpus from two text files or a TSV, and decide which filter drops a pair."""
+"""Read the sentence pairs of a corpus from two text files or a TSV file, and test pairs against the filters."""
 
 import csv
 import re
@@ -23,11 +23,11 @@ _COLUMN_NAMES |= {"input", "output", "original", "language", "english", "german"
 
 
 def read_pairs(corpus: config.Corpus, invalid: list[InvalidLines] | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the (source, target) lines of a corpus as they are in the files, without its tag.
+    """Yield the (source, target) lines of a corpus unchanged; the tag of the corpus is not added.
 
-    If `invalid` is given, a counter of the lines that are not valid UTF-8 is added to it for each file; otherwise such
-    lines are errors. Raise NmtError at the end if two files differ in their number of lines or if lines of a TSV have
-    too few columns.
+    If the list `invalid` is given, one counter per file is appended to it, which counts the lines that are not valid
+    UTF-8; otherwise such lines are errors. Raise NmtError at the end if two files differ in their number of lines or if
+    lines of a TSV have too few columns.
     """
     if corpus.tsv is not None:
         return _read_table(corpus.tsv, corpus, _counter(corpus.tsv, invalid))

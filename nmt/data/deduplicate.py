@@ -1,4 +1,4 @@
-"""Find duplicate pairs of a whole corpus in memory that does not grow with the corpus.
+"""Find duplicate sentence pairs in a corpus with a fixed amount of memory.
 
 The hash and the number of every pair are written to bucket files, equal hashes to the same bucket. Then the buckets are
 sorted one by one, and all but the first of equal pairs are marked in a file with one byte for each pair. In a corpus of

@@ -1,4 +1,4 @@
-"""Tasks of worker processes on cleaned files: train a subword model; encode text as token ids."""
+"""Functions that worker processes run on cleaned files: train a subword model, and encode text as token ids."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -37,8 +37,8 @@ class Tagger:
             return ""
         if self._default is None:
             raise NmtError(
-                f"{name}: this model translates in several directions: {self._remedy}, or begin the line with it: "
-                f"{', '.join(self._known)}"
+                f"{name}: this model has several translation directions: {self._remedy}, or begin the line with one of "
+                f"the tags {', '.join(self._known)}"
             )
         return self._default
 

@@ -1,4 +1,4 @@
-"""The bilingual lexicon for shortlists: the most probable target tokens of each source token; read and write its file.
+"""The bilingual lexicon for shortlists: the most probable target tokens of each source token; read and write the file.
 
 Axes: V source vocabulary, N candidates of a source token.
 """
@@ -33,7 +33,7 @@ class Lexicon:
     """(at most MAX_COMMON,) the most frequent target tokens, the most frequent first."""
 
     def to_bytes(self, vocabularies: "Vocabularies") -> bytes:
-        """Return the content of the file that `load` reads, with the fingerprint of its vocabularies."""
+        """Serialise the lexicon in the format that `load` reads, with the fingerprint of its vocabularies."""
         tensors = {"candidates": self.candidates, "common": self.common}
         return save(tensors, metadata={"vocabularies": vocabularies.fingerprint})
 

@@ -1,4 +1,4 @@
-"""The manifest prepared.json: which text and settings the prepared data was made from, to see whether it is up to date.
+"""The manifest prepared.json: the text and the settings of the prepared data, to see whether the data is up to date.
 
 The text counts, not the place: a file may be moved, renamed, compressed with gzip or decompressed.
 """

@@ -1,4 +1,4 @@
-"""Read the manifest of format 1, in which paths, weights and compressed files were part of the fingerprint."""
+"""Read manifests of format 1, whose fingerprints depended on file paths, corpus weights and compression."""
 
 import hashlib
 import json

@@ -41,7 +41,7 @@ class Subword:
     """A SentencePiece model. Ids 0 to 3 are PAD, UNK, BOS and EOS."""
 
     def __init__(self, model: bytes, name: str) -> None:
-        """Take the bytes of a model file; `name` begins error messages."""
+        """Take the bytes of a model file; `name` is the prefix of error messages."""
         try:
             if not model:  # SentencePiece would load nothing without an error
                 raise ValueError

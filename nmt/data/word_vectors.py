@@ -60,8 +60,8 @@ def _split(path: Path, size: int) -> Iterator[tuple[int, str, list[str]]]:
         surplus = list(itertools.takewhile(_is_number, reversed(word.split(" ")[1:])))
         if len(values) != size or surplus:
             raise NmtError(
-                f"{path}: line {number:,} has {len(values) + len(surplus)} numbers after its word, and "
-                f"model.embedding.size is {size}; the two must agree"
+                f"{path}: line {number:,} has {len(values) + len(surplus)} numbers after its word, but "
+                f"model.embedding.size is {size}; set it to the width of the vectors, or use other vectors"
             )
         yield number, word, values
 

@@ -195,10 +195,11 @@ class _Finished:
         self.table = table.gather(2, order.expand(3, -1, -1))
 
     def is_done(self, best_open: Tensor, divisor: float, largest_divisor: Tensor) -> Tensor:
-        """Return which sentences (B,) need no more steps; `best_open` (B,) is the total of their best open hypothesis.
+        """Return which sentences (B,) need no more steps.
 
-        The score of an open hypothesis is at most `best_open` divided by the divisor of the maximum length,
-        `largest_divisor` (B,), because no token and no coverage penalty increases it.
+        `best_open` (B,) is the largest sum of log-probabilities of the unfinished hypotheses of a sentence. The sum is
+        at most 0 and cannot grow, and the coverage penalty is at most 0. So `best_open / largest_divisor` is an upper
+        bound of the final score; `largest_divisor` (B,) is the length penalty of the maximum length.
         """
         last = self.table[0, :, self.beam_size - 1]  # (B,) the K-th best score
         is_full = (last > -torch.inf) & (last >= best_open / divisor)

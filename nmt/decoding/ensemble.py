@@ -93,6 +93,6 @@ def check_same_text(run: Run, other: Run) -> None:
             )
     if {corpus.tag for corpus in a.train} != {corpus.tag for corpus in b.train}:
         raise NmtError(
-            f"{run.folder} and {other.folder} were trained with different tags (data.train.tag); an ensemble needs "
-            "runs of the same directions"
+            f"{run.folder} and {other.folder} were trained with different tags (data.train.tag); all "
+            "models of an ensemble must have the same translation directions"
         )

@@ -1,4 +1,4 @@
-"""Group input lines into windows: full windows of a file, or the lines that have arrived from a live input."""
+"""Group input lines: a fixed number of lines of a file, or the lines available so far from a pipe or terminal."""
 
 import itertools
 import queue

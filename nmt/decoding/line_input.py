@@ -1,4 +1,4 @@
-"""Read the input of a command as lines: from a file, a pipe or standard input, and detect live input."""
+"""Read the input of a command as lines: from a file, a pipe, a terminal or standard input."""
 
 import io
 import os

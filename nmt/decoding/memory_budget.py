@@ -1,4 +1,4 @@
-"""Cut sentences into batches that fit a budget of tokens, and halve a batch for which memory does not suffice."""
+"""Group sentences for search into batches that fit a budget of tokens, and halve a batch if memory runs out."""
 
 from collections.abc import Iterator
 

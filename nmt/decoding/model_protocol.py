@@ -1,4 +1,4 @@
-"""The interface between search and models: `encode`, `start` and `step` of any network, ensemble or other engine.
+"""The interface between search and models: `encode`, `start` and `step` of a network, an ensemble or another model.
 
 Search knows nothing about layers, cells or attention. It passes memories and states from one call to the next, and
 reorders them with `select`.
@@ -60,7 +60,7 @@ class Model(Protocol[MemoryT, StateT]):
         """Return the state of `beams` empty hypotheses per sentence."""
 
     def step(self, token: Tensor, state: StateT, memory: MemoryT) -> tuple[StateT, StepOutput]:
-        """Read the previous token of each hypothesis, `token` (N,), at first BOS, and predict the next token.
+        """Predict the next token of each hypothesis. `token` (N,) is the previous token, BOS in the first step.
 
-        The hypotheses of `state` are those that `memory` is for (see `Memory.at`).
+        Rows of `token` and `state` belong to the same hypotheses, those of `memory` (see `Memory.at`).
         """

@@ -1,4 +1,4 @@
-"""Length penalty and coverage penalty, which make the scores of hypotheses of different lengths comparable.
+"""Length penalty, and coverage penalty for source words without attention (Wu 2016).
 
 Axes: S source tokens.
 """

@@ -178,10 +178,11 @@ class ResumableOutput:
 def open_resumable(
     paths: Sequence[Path], made_with: dict[str, Any], resume: bool, resume_command: str
 ) -> Iterator[ResumableOutput]:
-    """Open outputs that replace `paths` if the block succeeds; otherwise keep the lines that are finished.
+    """Context manager: open output files. On success they replace `paths`; on failure the finished lines are kept.
 
-    With `resume` the outputs start with the finished lines of an interrupted translation, whose `made_with` must be the
-    same. If the block fails, a message says what is kept, and that `resume_command` resumes.
+    With `resume` the files start with the finished lines of an interrupted translation, which must have been made with
+    options equal to `made_with`. On failure a message says which lines are kept, and prints `resume_command`, the
+    command that continues.
     """
     files: list[_PartialFile] = []
     with contextlib.ExitStack() as stack:

@@ -50,7 +50,8 @@ class SearchOptions(Decoding):
 
     @model_validator(mode="after")
     def _check(self) -> "Self":
-        """Replace the check of `Decoding`: `alpha` of a run is ignored if a search has length_penalty none."""
+        """Validate the options. Overrides the check of `Decoding`: with length_penalty none, `alpha` is ignored
+        here."""
         n_best, beam_size = self.n_best, self.beam_size
         reject(
             (

@@ -1,4 +1,4 @@
-"""Constraints on the next token: prefix, minimum and maximum length, forbidden tokens; candidates of a step.
+"""Constraints on the next token (prefix, length limits, forbidden tokens), and the best tokens that they allow.
 
 Axes: B sentences, K slots per sentence, N hypotheses, V vocabulary, C candidates.
 """

@@ -1,4 +1,4 @@
-"""Build the translation of a line from the hypotheses of its parts: text, scores, alignment and copied words.
+"""Build the translation of a line: join the hypotheses of its parts if it was split; scores, alignment, copied words.
 
 Axes: S source tokens, T target tokens.
 """

@@ -195,10 +195,10 @@ class Translator:
         """
         first = 0
         windows = (live_windows if live else read_windows)(pairs, window, size=lambda pair: len(pair[0]) + len(pair[1]))
-        for some in windows:
-            sources, targets, oov_words = self._encoder.encode_pairs(some, first, tag)
-            scores: list[tuple[float, ...]] = [()] * len(some)
-            order = sorted(range(len(some)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
+        for window_pairs in windows:
+            sources, targets, oov_words = self._encoder.encode_pairs(window_pairs, first, tag)
+            scores: list[tuple[float, ...]] = [()] * len(window_pairs)
+            order = sorted(range(len(window_pairs)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
             pending = list(cut_batches(order, sizes, tokens_per_batch))[::-1]
             while pending:
@@ -213,7 +213,7 @@ class Translator:
                     scores[i] = values
             for ids, words, values in zip(targets, oov_words, scores, strict=True):
                 yield [*self.vocabularies.target.pieces(ids, words), "</s>"], values
-            first += len(some)
+            first += len(window_pairs)
 
     def _translate_window(
         self, lines: list[EncodedLine], options: SearchOptions, on_batch: OnBatch

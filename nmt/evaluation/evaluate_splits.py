@@ -1,4 +1,4 @@
-"""Evaluate a loaded model on several test sets and save each result: the loop of `nmt evaluate`."""
+"""`nmt evaluate`: evaluate a model on several test sets, one after another, and save each result."""
 
 import logging
 from collections.abc import Sequence

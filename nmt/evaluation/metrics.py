@@ -90,8 +90,8 @@ class SentenceScores:
 def default_tokenizer(language: str) -> str:
     """Return sacreBLEU's tokeniser for a language code (see `parse_language`).
 
-    Chinese script: zh. Japanese and Korean: MeCab (`pip install 'sacrebleu[ja]'`, `[ko]`), or char if it is not
-    installed. Other languages written without spaces: char. All others: 13a.
+    It is zh for Chinese script; ja-mecab or ko-mecab for Japanese and Korean, or char if MeCab is not installed
+    (`pip install 'sacrebleu[ja]'`, `[ko]`); char for other languages without spaces; 13a for all other languages.
     """
     parsed = parse_language(language)
     if parsed.script == "Hani":

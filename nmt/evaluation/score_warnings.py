@@ -1,4 +1,4 @@
-"""Warn if text and metric do not fit: no spaces but a metric of words, or text that is already tokenised."""
+"""Warn about a word-based metric on text without spaces, and about text that is already tokenised."""
 
 import unicodedata
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Translate a test set, compute loss, BLEU, chrF and TER, and save the result: the work of `nmt evaluate`."""
+"""Evaluate one test set: read it, translate it, and compute loss, BLEU, chrF and TER."""
 
 import hashlib
 import itertools
@@ -155,8 +155,8 @@ def evaluate(
 ) -> Evaluation:
     """Translate a split and score it.
 
-    Log progress and warnings about pairs that are too long for the loss, and about lines of more than
-    `typical_length` source tokens.
+    Log progress, and warnings about pairs that the loss leaves out because their source is too long and about lines
+    of more than `typical_length` source tokens.
     """
     sizes = translator.count_tokens(split.source)
     is_whole = [size <= options.max_source_tokens for size in sizes]

@@ -1,1 +1,1 @@
-"""Faster code with the same result: fused cells, deferred weight gradients, int8 products, memory settings."""
+"""Faster code: fused cells, deferred weight gradients, memory settings (same results), and int8 products."""

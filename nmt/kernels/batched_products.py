@@ -1,4 +1,4 @@
-"""Batched matrix products for attention: one product per sentence, on the CPU always in float32 or wider.
+"""Batched matrix products for attention: one product per sentence, on the CPU at least in float32.
 
 Axes: B sentences, N rows, I input width, O output width.
 """

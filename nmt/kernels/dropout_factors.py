@@ -1,4 +1,4 @@
-"""Random dropout factors from few random numbers: one 64-bit number decides on four units."""
+"""Random dropout factors from few random numbers: one 64-bit random number gives the dropout mask of four units."""
 
 import torch
 from torch import Tensor

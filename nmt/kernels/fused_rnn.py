@@ -1,4 +1,4 @@
-"""Call the fused kernels for a whole layer of recurrent cells (oneDNN, cuDNN), with the final memory cells if needed.
+"""Call the fused kernels of oneDNN and cuDNN for a whole recurrent layer, and optionally return the final cell states.
 
 Axes: B sentences, T steps, I input width, D width.
 """

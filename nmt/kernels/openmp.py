@@ -1,4 +1,4 @@
-"""Shorten the spinning of waiting OpenMP threads while other programs use the CPU cores.
+"""Reduce the busy-waiting of OpenMP threads while other programs use the CPU cores.
 
 Between two parallel regions, the threads of GNU OpenMP (which torch uses on Linux) spin for some milliseconds before
 they sleep. That is fastest on an idle machine. But if another program keeps a core busy, a spinning thread uses up its

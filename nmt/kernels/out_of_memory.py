@@ -11,9 +11,9 @@ class OutOfMemory(NmtError):
 
 
 def free_after_shortage(error: BaseException) -> None:
-    """Free the memory of the failed work if `error` says that memory ran out, so that a smaller batch may fit.
+    """Free the memory of the failed work after an out-of-memory `error`, so that a smaller batch may fit.
 
-    Raises `error` again if it says anything else.
+    Raise `error` again if it is not an out-of-memory error.
     """
     if not is_short_of_memory(error):
         raise error

@@ -1,4 +1,4 @@
-"""Round the number of rows of a matrix product, so that oneDNN compiles few kernels."""
+"""Round numbers of rows up or down to a few values, so that oneDNN compiles few kernels."""
 
 EXACT_UP_TO = 8
 """Row counts up to this are not rounded."""

@@ -197,7 +197,7 @@ class MultiHeadAttention(nn.Module):
             nn.init.xavier_uniform_(self.energy)
 
     def keys(self, states: Tensor) -> tuple[Tensor, ...]:
-        """Return the keys and values (B, S, A) of all heads for `states` (B, S, M)."""
+        """Return two tensors for `states` (B, S, M): the keys and the values of all heads, (B, S, A) each."""
         return cast_for_batched_matmul(self.key(states)), cast_for_batched_matmul(self.value(states))
 
     def split(self, x: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ class Cell(nn.Module):
         return torch.cat(rows), bias
 
     def gate_product(self, first_column: int = 0) -> GateProduct:
-        """Return the product with [W U], with the columns of W from `first_column` on."""
+        """Return the function that multiplies by [W U]; of W only the columns from `first_column` on are used."""
         weight, bias = self.gate_weights(first_column)
         if self.norm is None:
             return GateProduct(linear_function(weight, bias), None)

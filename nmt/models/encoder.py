@@ -1,4 +1,4 @@
-"""The recurrent encoder: layers in one or both directions, residual connections, and the summary of a sentence.
+"""The recurrent encoder: layers in one or both directions, residual connections, and one vector for the whole sentence.
 
 Axes: B sentences, S source tokens, E embedding width, I input width of a layer, D width of one direction, M encoder
 width.

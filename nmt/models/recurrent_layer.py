@@ -66,11 +66,13 @@ class RecurrentLayer(Cell):
             if with_cells and lengths is not None:
                 x, weights = mark_padding(x, lengths, weights)
             with fused_dtype(x, weights[0]) as dtype:
-                parts = [part.to(dtype).unsqueeze(0).contiguous() for part in state]  # (1, B, D) each
+                parts = tuple(part.to(dtype).unsqueeze(0).contiguous() for part in state)  # (1, B, D) each
                 first = parts if self.cell == "lstm" else parts[0]
-                # has_biases, num_layers, dropout, train, bidirectional, batch_first
-                options = True, 1, 0.0, self.training, False, True
-                output, *last = FUSED_KERNELS[self.cell](x.to(dtype), first, weights, *options)  # (B, T, D), (1, B, D)
+                if weights[0] is self.weights[0] and weights[1] is self.weights[1]:
+                    output, last = self.network(x.to(dtype), first)  # (B, T, D), (1, B, D) each
+                else:  # has_biases, num_layers, dropout, train, bidirectional, batch_first
+                    options = True, 1, 0.0, self.training, False, True
+                    output, *last = FUSED_KERNELS[self.cell](x.to(dtype), first, weights, *options)
             cells = [last[1][0]] if with_cells else []  # (B, D)
         else:
             states = []

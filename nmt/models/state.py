@@ -1,4 +1,4 @@
-"""Values that the encoder, the decoder and the search pass on: the encoded source and the state of the hypotheses.
+"""Values that encoder, decoder and search pass to each other: the encoded source and the state of the hypotheses.
 
 Axes: B sentences, K slots per sentence, N hypotheses, S source tokens, V target vocabulary, M memory width, D decoder
 width, R readout width. The hypotheses of a sentence are adjacent. N is B * K, or less if some slots are empty.

@@ -1,4 +1,4 @@
-"""The Transformer encoder and decoder (Vaswani 2017), with the methods of the recurrent encoder and decoders.
+"""The Transformer encoder and decoder (Vaswani 2017), with the same interface as the recurrent ones.
 
 Axes: B sentences, K hypotheses of a sentence, N hypotheses, S source tokens (or keys), T target tokens (or queries), D
 width of layers and embeddings, M memory width, E embedding width.
@@ -103,7 +103,7 @@ class TransformerEncoder(nn.Module):
 
 
 class TransformerDecoderLayer(nn.Module):
-    """Masked self-attention, attention to the source and feed-forward, each as in `TransformerEncoderLayer`."""
+    """Masked self-attention, attention to the source and feed-forward network, each with a residual and a norm."""
 
     def __init__(self, size: int, memory_size: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Read `log.jsonl`, the training history of a run, and rank its validations."""
+"""Read `log.jsonl`, the training history of a run, and compare its validation results."""
 
 import math
 from dataclasses import dataclass, field

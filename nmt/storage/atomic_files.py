@@ -1,4 +1,4 @@
-"""Write a file completely or not at all, and name the file and the remedy if it cannot be written."""
+"""Write a file completely or not at all; errors name the file and how to correct the problem."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from nmt.storage.portability import close_on_windows, copy_owner_and_mode
 
 @contextmanager
 def convert_write_errors(path: Path, remedy: str) -> Iterator[None]:
-    """Turn an `OSError` in this context, such as a full disk, into an `NmtError` that names the file or `path`."""
+    """Turn an `OSError` in this context, such as a full disk, into an `NmtError` that names the file (`path` if
+    unknown)."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Lock a file for one process with a lock of the operating system, which ends with the process, even on SIGKILL.
+"""File locks of the operating system, which releases them when the process ends, even after SIGKILL.
 
 Only `filelock.lock_descriptor` is used, on files that are opened here: filelock's `FileLock` cannot name the process
 that holds it, and the marker file of its `SoftFileLock`, which can, may outlive a killed process.

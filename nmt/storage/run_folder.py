@@ -1,4 +1,4 @@
-"""The layout of a run folder (runs/NAME), and how the run of a command is found: --model, $NMT_MODEL, or the newest.
+"""The layout of a run folder (runs/NAME), and how a command finds its run: --model, $NMT_MODEL, or the newest.
 
 runs/NAME/config.yaml              resolved configuration
           subword/                 subword model(s)
@@ -84,8 +84,8 @@ class Run:
     def checkpoint(self, which: str = "best") -> Path:
         """Return the folder of checkpoint `which`: best, last, averaged or step-N.
 
-        The file of `best` or `last` is read again if training has just removed the checkpoint that it named. Raise
-        `NmtError` that lists the checkpoints if there is no such checkpoint.
+        `best` and `last` are files with the name of a checkpoint. If training has just removed that checkpoint, the
+        file is read again. If there is no such checkpoint, raise an `NmtError` that lists the existing ones.
         """
         name, previous = self._resolve(which), ""
         while name != previous:

@@ -1,4 +1,4 @@
-"""Which checkpoint is the best so far, when patience ends training (early stopping), and when a plateau is counted."""
+"""Decide from the validations which checkpoint is best, when to stop early (patience), and when to count a plateau."""
 
 import math
 from typing import Any

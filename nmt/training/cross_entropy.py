@@ -1,4 +1,4 @@
-"""Label smoothing, R-Drop and the cross-entropy of the output layer, computed a few tokens at a time to save memory.
+"""Label smoothing, R-Drop and the cross-entropy of the output layer, computed in chunks of tokens to save memory.
 
 The logits of a whole batch are never in memory at once. Two sizes divide the work:
 

@@ -95,7 +95,7 @@ def _check_text(run: Run, config: Config) -> None:
     if different := text_setting_differences(text_settings(load_run_config(run).data), config.data):
         raise NmtError(
             f"training.init_from: {run.config_file}: {', '.join(different)}; the network was trained on text that was "
-            "normalised differently: set the same values in 'data'"
+            "normalised differently: set these keys of 'data' to its values"
         )
 
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: warm-up, constant, cosine, inverse square root, and plateau (reduce when validation stalls).
+"""Learning-rate schedules: warm-up, constant, cosine, inverse square root, and plateau (reduce when the metric stalls).
 
 When a plateau is counted is decided in `best_checkpoint`.
 """

@@ -1,4 +1,4 @@
-"""The training loss of a batch: cross-entropy with label smoothing, R-Drop and the coverage loss.
+"""Choose and combine the training losses of a batch: cross-entropy, R-Drop and the coverage loss.
 
 Axes: B sentences, S source tokens, T target tokens, N real target tokens (no padding).
 """

@@ -40,7 +40,7 @@ def find_resume_checkpoint(run: Run, config: Config, name: str) -> Path:
     load_meta(start)
     _check_config(run, config)
     if not start.name.startswith("step-"):
-        raise NmtError(f"--checkpoint {name}: cannot be resumed from; choose step-N, best or last")
+        raise NmtError(f"--checkpoint {name}: training cannot resume from it; choose step-N, best or last")
     return start
 
 
@@ -50,7 +50,8 @@ def _check_config(run: Run, config: Config) -> None:
     old_count, new_count = len(old_config.data.train), len(config.data.train)
     if old_count != new_count:
         raise NmtError(
-            f"{run.config_file}: 'data.train' differs: {old_count} corpora then, {new_count} now; {RENAME_REMEDY}"
+            f"{run.config_file}: 'data.train' differs: the number of corpora was {old_count} and is now {new_count}; "
+            f"{RENAME_REMEDY}"
         )
     old, new = (dict(_flatten("", one.model_dump(mode="json"))) for one in (old_config, config))
     changed = [key for key in new if new[key] != old.get(key)]

@@ -1,4 +1,4 @@
-"""Loss, gradient norm and speed since the last line of the log; skipped steps, and the error when training diverges."""
+"""Statistics between two log entries: loss, gradient norm, speed, skipped steps; an error if training diverges."""
 
 import logging
 import math

@@ -26,8 +26,8 @@ def opennmt_weights(
     """Return our weights under OpenNMT-py's names: those of the network and those of its generator.
 
     `source` and `target` give our token id for each entry of the OpenNMT-py vocabularies. The conversion accounts for
-    three differences. OpenNMT-py does not scale embeddings. It scores (W q) . h where we score q . (W h), scaled by
-    1 / sqrt(D). Its readout reads [c; h] where ours reads [h; c].
+    three differences. OpenNMT-py does not scale embeddings. Its attention score is (W q) . h, ours is
+    q . (W h) / sqrt(D). Its readout reads [c; h], ours reads [h; c].
     """
     import torch
 

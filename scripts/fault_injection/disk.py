@@ -79,9 +79,13 @@ def cases(work: Path) -> Iterator[tuple[str, tuple[int, str], list[str]]]:
         yield "disk full while a checkpoint is written", answer, wrong
         filled = fill(folder)
         lines = str(ROOT / "data" / "quickstart" / "test.en")
-        answer = nmt(folder, "translate", "--greedy", "--input", lines, "--output", "out.txt")
-        yield "disk full while a translation is written", answer, [path.name for path in folder.glob("*out.txt*")]
+        translate = ["translate", "--greedy", "--input", lines, "--output", "out.txt"]
+        answer = nmt(folder, *translate)
         filled.unlink()
+        status, message = nmt(folder, *translate, "--resume")
+        wrong = [] if status == 0 else [f"cannot resume: {message}"]
+        wrong += [path.name for path in folder.glob("*out.txt?*")]
+        yield "disk full while a translation is written", answer, wrong
     with file_system(work / "prepare", "size=1m") as folder:
         answer = train(folder)
         yield "disk full while data is prepared", answer, [p.name for p in folder.glob("prepared/*") if p.is_dir()]

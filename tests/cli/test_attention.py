@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tiny_run import make_run
 
-from nmt.cli.attention import command, place
+from nmt.cli.attention import command, output_file
 from nmt.errors import NmtError
 
 
@@ -83,8 +83,8 @@ def test_no_picture_at_all_is_a_mistake(run: Path, tmp_path: Path) -> None:
         ("x.PNG", 7, 100, "x-007.PNG"),
     ],
 )
-def test_where_pictures_go(output: str, number: int, count: int, expected: str) -> None:
-    assert place(Path(output), number, count) == Path(expected)
+def test_names_of_output_files(output: str, number: int, count: int, expected: str) -> None:
+    assert output_file(Path(output), number, count) == Path(expected)
 
 
 def test_mistakes(run: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_each_object_can_have_its_own_tag(tmp_path: Path) -> None:
         translate(
             run, lines([{"source": "a", "tag": "<2de>"}, {"source": "a", "tag": "<2xx>"}]), "--input-format", "json"
         )
-    with pytest.raises(NmtError, match=r"line 1: .*several directions"):
+    with pytest.raises(NmtError, match=r"line 1: .*several translation directions"):
         translate(run, lines([{"source": "a"}]), "--input-format", "json")
 
 

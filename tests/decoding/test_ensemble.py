@@ -13,9 +13,9 @@ from nmt.decoding.search_options import SearchOptions
 def test_an_ensemble_of_a_model_with_itself_equals_the_model(method):
     model = ToyModel(30)
     sources, limits = random_batch(1, 12)
-    asked = SearchOptions(method=method, beam_size=4, with_alignment=True)
-    alone = search(model, batch(sources, limits), asked)
-    for one, other in zip(alone, search(Ensemble([model, model]), batch(sources, limits), asked), strict=True):
+    options = SearchOptions(method=method, beam_size=4, with_alignment=True)
+    alone = search(model, batch(sources, limits), options)
+    for one, other in zip(alone, search(Ensemble([model, model]), batch(sources, limits), options), strict=True):
         assert one[0].tokens == other[0].tokens
         assert one[0].token_log_probs == pytest.approx(other[0].token_log_probs, abs=1e-5)
         assert one[0].alignment == pytest.approx(other[0].alignment, abs=1e-6)

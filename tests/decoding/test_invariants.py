@@ -23,9 +23,9 @@ every_architecture = pytest.mark.parametrize("architecture", EVERY, ids=name_of)
 def test_greedy_search_equals_a_beam_of_one(architecture):
     model = build(50, SPREAD, **architecture)
     sources, limits = random_batch(0, 9)
-    asked = SearchOptions(beam_size=1)
-    greedy = greedy_search(model, batch(sources, limits), asked)
-    for one, other in zip(greedy, beam_search(model, batch(sources, limits), asked), strict=True):
+    options = SearchOptions(beam_size=1)
+    greedy = greedy_search(model, batch(sources, limits), options)
+    for one, other in zip(greedy, beam_search(model, batch(sources, limits), options), strict=True):
         assert one[0].tokens == other[0].tokens
         assert one[0].token_log_probs == other[0].token_log_probs
 
@@ -34,8 +34,8 @@ def test_greedy_search_equals_a_beam_of_one(architecture):
 def test_an_unlimited_beam_is_exhaustive_search(architecture):
     model = build(6, SPREAD, **architecture)
     source, targets = [4, 5, 5], all_targets(6, 3)
-    asked = SearchOptions(beam_size=len(targets), n_best=len(targets))
-    found = beam_search(model, batch([source], [3]), asked)[0]
+    options = SearchOptions(beam_size=len(targets), n_best=len(targets))
+    found = beam_search(model, batch([source], [3]), options)[0]
     pairs = batch([source] * len(targets), [0] * len(targets)), batch(targets, [0] * len(targets))
     scores = score_targets(model, pairs[0].source, pairs[0].lengths, pairs[1].source, pairs[1].lengths)
     ranked = sorted(((sum(s) / len(s), tuple(t)) for s, t in zip(scores, targets, strict=True)), reverse=True)
@@ -49,10 +49,10 @@ def test_the_model_is_not_called_for_pruned_hypotheses(architecture, monkeypatch
     sources, limits = random_batch(2, 9)
     prefixes = [source[: row % 3] for row, source in enumerate(sources)]
     pairs = batch(sources, [limit + 5 for limit in limits], prefixes)
-    asked = SearchOptions(beam_size=4, n_best=4, beam_prune=1.5, with_alignment=model.has_attention)
-    found = beam_search(model, pairs, asked)
+    options = SearchOptions(beam_size=4, n_best=4, beam_prune=1.5, with_alignment=model.has_attention)
+    found = beam_search(model, pairs, options)
     monkeypatch.setattr("nmt.decoding.beam._active_slots", lambda totals: None)
-    for one, other in zip(found, beam_search(model, pairs, asked), strict=True):
+    for one, other in zip(found, beam_search(model, pairs, options), strict=True):
         assert [h.tokens for h in one] == [h.tokens for h in other]
         for left, right in zip(one, other, strict=True):
             assert left.token_log_probs == pytest.approx(right.token_log_probs, abs=TOLERANCE)
@@ -65,13 +65,13 @@ def test_results_do_not_depend_on_the_batch_or_n_best(architecture):
     model = build(50, SPREAD, **architecture)
     sources, limits = random_batch(1, 9)
     limits = [limit + 5 for limit in limits]
-    asked = SearchOptions(beam_size=4, with_alignment=True)
-    whole = beam_search(model, batch(sources, limits), asked)
+    options = SearchOptions(beam_size=4, with_alignment=True)
+    whole = beam_search(model, batch(sources, limits), options)
     many = beam_search(model, batch(sources, limits), SearchOptions(beam_size=4, n_best=4))
     for row, (found, list_of_best) in enumerate(zip(whole, many, strict=True)):
         first = found[0]
         assert list_of_best[0].tokens == first.tokens and list_of_best[0].score == first.score
-        alone = beam_search(model, batch([sources[row]], [limits[row]]), asked)[0][0]
+        alone = beam_search(model, batch([sources[row]], [limits[row]]), options)[0][0]
         assert alone.tokens == first.tokens
         assert alone.token_log_probs == pytest.approx(first.token_log_probs, abs=TOLERANCE)
         assert alone.alignment == pytest.approx(first.alignment, abs=TOLERANCE)
@@ -85,13 +85,13 @@ def test_no_bigram_is_repeated(architecture):
     model = build(50, SPREAD, **architecture)
     sources, limits = random_batch(3, 6)
     pairs = batch(sources, [limit + 5 for limit in limits])
-    asked = SearchOptions(beam_size=3, n_best=3, no_repeat_ngram=2, repetition_penalty=1.3)
-    for source, found in zip(sources, beam_search(model, pairs, asked), strict=True):
+    options = SearchOptions(beam_size=3, n_best=3, no_repeat_ngram=2, repetition_penalty=1.3)
+    for source, found in zip(sources, beam_search(model, pairs, options), strict=True):
         for hypothesis in found:
             bigrams = list(itertools.pairwise(hypothesis.tokens))
             assert len(set(bigrams)) == len(bigrams)
             check_score(model, source, hypothesis)
-    single = asked.changed(beam_size=1, n_best=1)
+    single = options.changed(beam_size=1, n_best=1)
     assert greedy_search(model, pairs, single) == beam_search(model, pairs, single)
 
 

@@ -15,8 +15,8 @@ from nmt.decoding.penalties import length_divisor
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.token_constraints import Constraints
 
-ASKED = [(0, 1.5), (1, 1.0), (2, 1.0), (2, 1.5), (3, 1.2)]
-both = pytest.mark.parametrize(("size", "penalty"), ASKED)
+SIZES_AND_PENALTIES = [(0, 1.5), (1, 1.0), (2, 1.0), (2, 1.5), (3, 1.2)]
+both = pytest.mark.parametrize(("size", "penalty"), SIZES_AND_PENALTIES)
 
 
 def ngrams(tokens, size):
@@ -49,14 +49,14 @@ def reference(model, source, target, size, penalty):
 def test_an_unlimited_beam_is_exhaustive_search(size, penalty):
     model, every = ToyModel(7, 1, sharpness=1.0), all_targets(7, 4)
     sources, limits = [[4, 5], [6]], [4, 3]
-    asked = SearchOptions(
+    options = SearchOptions(
         beam_size=len(every),
         n_best=len(every),
         no_repeat_ngram=size,
         repetition_penalty=penalty,
         length_penalty="average",
     )
-    for source, limit, found in zip(sources, limits, beam_search(model, batch(sources, limits), asked), strict=True):
+    for source, limit, found in zip(sources, limits, beam_search(model, batch(sources, limits), options), strict=True):
         scored = {tuple(t): reference(model, source, t, size, penalty) for t in every if len(t) <= limit}
         expected = sorted(((*value, t) for t, value in scored.items() if value is not None), reverse=True)
         assert [h.tokens for h in found] == [tokens for _, _, tokens in expected]
@@ -69,8 +69,8 @@ def test_an_unlimited_beam_is_exhaustive_search(size, penalty):
 def test_greedy_search_takes_the_best_allowed_token(size, penalty):
     model = ToyModel(14, 3, end=-2.0)
     sources, limits = random_batch(1, 20, limit=12, vocabulary=14)
-    asked = SearchOptions(method="greedy", no_repeat_ngram=size, repetition_penalty=penalty)
-    found = greedy_search(model, batch(sources, limits), asked)
+    options = SearchOptions(method="greedy", no_repeat_ngram=size, repetition_penalty=penalty)
+    found = greedy_search(model, batch(sources, limits), options)
     for source, limit, [hypothesis] in zip(sources, limits, found, strict=True):
         tokens: list[int] = []
         while len(tokens) < limit:
@@ -94,12 +94,12 @@ def test_reported_log_probabilities_are_those_of_the_model(size, penalty, prune)
     model = ToyModel(16, 4, end=-1.0)
     sources, limits = random_batch(2, 20, limit=12, vocabulary=16)
     base = SearchOptions(beam_size=4, n_best=4, no_repeat_ngram=size, repetition_penalty=penalty, beam_prune=prune)
-    for asked in (
+    for options in (
         base,
         base.changed(method="sample"),
         base.changed(method="greedy", n_best=1),
     ):
-        for source, found in zip(sources, search(model, batch(sources, limits), asked), strict=True):
+        for source, found in zip(sources, search(model, batch(sources, limits), options), strict=True):
             for hypothesis in found:
                 pair = batch([source], [0]), batch([list(hypothesis.tokens)], [0])
                 [score] = score_targets(model, pair[0].source, pair[0].lengths, pair[1].source, pair[1].lengths)
@@ -115,11 +115,14 @@ def test_reported_log_probabilities_are_those_of_the_model(size, penalty, prune)
 def test_greedy_search_equals_a_beam_of_one_and_sampling_from_one_token(size, penalty, rounded):
     model = ToyModel(20, rounded=rounded, end=-1.0)
     sources, limits = random_batch(3, 20, limit=12, vocabulary=20)
-    asked = SearchOptions(beam_size=1, no_repeat_ngram=size, repetition_penalty=penalty)
-    drawn = asked.changed(method="sample", top_k=1)
+    options = SearchOptions(beam_size=1, no_repeat_ngram=size, repetition_penalty=penalty)
+    drawn = options.changed(method="sample", top_k=1)
     pairs = batch(sources, limits)
     for one, other, third in zip(
-        greedy_search(model, pairs, asked), beam_search(model, pairs, asked), search(model, pairs, drawn), strict=True
+        greedy_search(model, pairs, options),
+        beam_search(model, pairs, options),
+        search(model, pairs, drawn),
+        strict=True,
     ):
         assert one == other == third
 
@@ -142,14 +145,14 @@ def test_both_options_change_translations():
 def test_results_do_not_depend_on_the_batch(method, prune):
     model = ToyModel(16, end=-1.0)
     sources, limits = random_batch(4, 16, limit=12, vocabulary=16)
-    asked = SearchOptions(
+    options = SearchOptions(
         method=method, beam_size=4, n_best=1 if method == "greedy" else 3, no_repeat_ngram=2, repetition_penalty=1.3,
         beam_prune=prune if method == "beam" else 0.0,
     )  # fmt: skip
     random_keys = [(row,) for row in range(16)]
-    whole = search(model, batch(sources, limits, random_keys=random_keys), asked)
+    whole = search(model, batch(sources, limits, random_keys=random_keys), options)
     for row in range(16):
-        [alone] = search(model, batch([sources[row]], [limits[row]], (), [random_keys[row]]), asked)
+        [alone] = search(model, batch([sources[row]], [limits[row]], (), [random_keys[row]]), options)
         assert alone == whole[row]
 
 
@@ -158,8 +161,8 @@ def test_a_prefix_may_repeat_an_ngram_but_the_rest_may_not(method):
     model = ToyModel(16, end=-30.0)
     sources, _ = random_batch(5, 12, limit=10, vocabulary=16)
     prefix = [5, 6, 5, 6, 7]
-    asked = SearchOptions(method=method, beam_size=3, no_repeat_ngram=2, repetition_penalty=1.3)
-    found = search(model, batch(sources, [10] * 12, [prefix] * 12), asked)
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=2, repetition_penalty=1.3)
+    found = search(model, batch(sources, [10] * 12, [prefix] * 12), options)
     for source, [hypothesis] in zip(sources, found, strict=True):
         assert list(hypothesis.tokens[:5]) == prefix
         pairs = ngrams(hypothesis.tokens, 2)
@@ -175,8 +178,8 @@ def test_a_prefix_may_repeat_an_ngram_but_the_rest_may_not(method):
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
 def test_a_translation_may_be_too_short_if_all_tokens_are_forbidden(method):
     model = ToyModel(9, end=-5.0)
-    asked = SearchOptions(method=method, beam_size=3, no_repeat_ngram=1, min_length=30, forbid_unknown=True)
-    for [hypothesis] in search(model, batch([[4, 5], [6]], [10, 40]), asked):
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=1, min_length=30, forbid_unknown=True)
+    for [hypothesis] in search(model, batch([[4, 5], [6]], [10, 40]), options):
         assert sorted(hypothesis.tokens) == [4, 5, 6, 7, 8]
         assert length_divisor("average", 1.0, 6) * hypothesis.score == pytest.approx(hypothesis.log_prob)
 
@@ -186,9 +189,9 @@ def test_a_translation_may_be_too_short_if_all_tokens_are_forbidden(method):
 def test_an_ensemble_of_a_model_with_itself_equals_the_model(size, penalty, method):
     models = [ToyModel(16, seed, end=-1.0) for seed in (1, 1)]
     sources, limits = random_batch(6, 12, limit=10, vocabulary=16)
-    asked = SearchOptions(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
-    alone = search(models[0], batch(sources, limits), asked)
-    for [one], [other] in zip(alone, search(Ensemble(models), batch(sources, limits), asked), strict=True):
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
+    alone = search(models[0], batch(sources, limits), options)
+    for [one], [other] in zip(alone, search(Ensemble(models), batch(sources, limits), options), strict=True):
         assert one.tokens == other.tokens
         assert one.score == pytest.approx(other.score, abs=1e-5)
 
@@ -213,10 +216,10 @@ def test_the_tokens_of_a_shortlist_are_mapped_to_its_columns(size, penalty, meth
     others = [token for token in range(16) if token not in tokens.tolist()]
     whole.table[:, others] = -torch.inf
     sources, limits = random_batch(7, 12, limit=10, vocabulary=16)
-    asked = SearchOptions(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
-    expected = search(whole, batch(sources, limits), asked)
+    options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
+    expected = search(whole, batch(sources, limits), options)
     shortlist = tokens, torch.ones(12, len(tokens), dtype=torch.bool)
-    found = search(short, dataclasses.replace(batch(sources, limits), shortlist=shortlist), asked)
+    found = search(short, dataclasses.replace(batch(sources, limits), shortlist=shortlist), options)
     for [one], [other] in zip(expected, found, strict=True):
         assert one.tokens == other.tokens
         assert one.score == pytest.approx(other.score, abs=1e-5)

@@ -17,7 +17,7 @@ from nmt.errors import NmtError
 PENALTIES = [("none", 1.0, 0.0), ("average", 1.0, 0.0), ("average", 0.6, 0.3), ("gnmt", 0.8, 0.2), ("gnmt", 1.0, 0.0)]
 
 
-def options(penalty=("average", 1.0, 0.0), **rest):
+def make_options(penalty=("average", 1.0, 0.0), **rest):
     kind, alpha, beta = penalty
     return SearchOptions(length_penalty=kind, alpha=alpha, coverage_penalty=beta, with_alignment=True, **rest)
 
@@ -56,7 +56,7 @@ def test_an_unlimited_beam_is_exhaustive_search(penalty, seed):
     model = ToyModel(7, seed, sharpness=1.0)
     sources = [[4, 5], [6], [5, 5, 4]]
     every = len(all_targets(7, 3))
-    found = beam_search(model, batch(sources, [3, 2, 3]), options(penalty, beam_size=every, n_best=every))
+    found = beam_search(model, batch(sources, [3, 2, 3]), make_options(penalty, beam_size=every, n_best=every))
     for source, limit, hypotheses in zip(sources, [3, 2, 3], found, strict=True):
         expected = exhaustive(model, source, limit, penalty)
         assert len(hypotheses) == len(expected)
@@ -72,9 +72,9 @@ def test_an_unlimited_beam_is_exhaustive_search(penalty, seed):
 def test_greedy_search_equals_a_beam_of_one(penalty, rounded, min_length):
     model = ToyModel(40, rounded=rounded)
     sources, limits = random_batch(1, 30, limit=12)
-    asked = options(penalty, beam_size=1, min_length=min_length)
-    greedy = greedy_search(model, batch(sources, limits), asked)
-    for one, other in zip(greedy, beam_search(model, batch(sources, limits), asked), strict=True):
+    options = make_options(penalty, beam_size=1, min_length=min_length)
+    greedy = greedy_search(model, batch(sources, limits), options)
+    for one, other in zip(greedy, beam_search(model, batch(sources, limits), options), strict=True):
         assert len(one) == len(other) == 1
         assert one[0].tokens == other[0].tokens
         assert one[0].token_log_probs == other[0].token_log_probs
@@ -87,9 +87,9 @@ def test_greedy_search_equals_a_beam_of_one(penalty, rounded, min_length):
 def test_a_larger_n_best_never_changes_the_first_hypotheses(penalty, end):
     model = ToyModel(40, end=end)
     sources, limits = random_batch(2, 25, limit=15)
-    full = beam_search(model, batch(sources, limits), options(penalty, beam_size=6, n_best=6))
+    full = beam_search(model, batch(sources, limits), make_options(penalty, beam_size=6, n_best=6))
     for count in (1, 2, 5):
-        fewer = beam_search(model, batch(sources, limits), options(penalty, beam_size=6, n_best=count))
+        fewer = beam_search(model, batch(sources, limits), make_options(penalty, beam_size=6, n_best=count))
         for all_of_them, first in zip(full, fewer, strict=True):
             assert len(first) == min(count, len(all_of_them))
             for one, other in zip(all_of_them, first, strict=False):
@@ -98,11 +98,11 @@ def test_a_larger_n_best_never_changes_the_first_hypotheses(penalty, end):
     assert all(len({h.tokens for h in found}) == len(found) for found in full)
 
 
-@pytest.mark.parametrize("asked", [options(beam_size=4, n_best=4), options(method="sample", n_best=3)])
-def test_search_and_forced_decoding_give_the_same_scores(asked):
+@pytest.mark.parametrize("options", [make_options(beam_size=4, n_best=4), make_options(method="sample", n_best=3)])
+def test_search_and_forced_decoding_give_the_same_scores(options):
     model = ToyModel(30)
     sources, limits = random_batch(3, 20)
-    found = search(model, batch(sources, limits), asked)
+    found = search(model, batch(sources, limits), options)
     pairs = [(source, h) for source, hypotheses in zip(sources, found, strict=True) for h in hypotheses]
     scores = forced(model, [source for source, _ in pairs], [list(h.tokens) for _, h in pairs])
     for (_, hypothesis), score in zip(pairs, scores, strict=True):
@@ -115,12 +115,12 @@ def test_search_and_forced_decoding_give_the_same_scores(asked):
 @pytest.mark.parametrize("prune", [0.5, 1.5, 4.0])
 def test_the_model_is_not_called_for_pruned_hypotheses(penalty, prune, monkeypatch):
     sources, limits = random_batch(8, 30, limit=12)
-    asked = options(penalty, beam_size=5, n_best=5, beam_prune=prune)
+    options = make_options(penalty, beam_size=5, n_best=5, beam_prune=prune)
     models = [ToyModel(40) for _ in range(3)]
-    found = beam_search(models[0], batch(sources, limits), asked)
-    whole = beam_search(models[1], batch(sources, limits), asked.changed(beam_prune=0.0))
+    found = beam_search(models[0], batch(sources, limits), options)
+    whole = beam_search(models[1], batch(sources, limits), options.changed(beam_prune=0.0))
     monkeypatch.setattr("nmt.decoding.beam._active_slots", lambda totals: None)
-    masked = beam_search(models[2], batch(sources, limits), asked)
+    masked = beam_search(models[2], batch(sources, limits), options)
     assert models[0].rows_seen < models[2].rows_seen
     for one, other in zip(found, masked, strict=True):
         assert len(one) == len(other)
@@ -133,14 +133,14 @@ def test_the_model_is_not_called_for_pruned_hypotheses(penalty, prune, monkeypat
 def test_pruning_ranges_from_no_effect_to_greedy_search(penalty):
     model = ToyModel(40)
     sources, limits = random_batch(9, 30, limit=12)
-    asked = options(penalty, beam_size=5)
-    whole = beam_search(model, batch(sources, limits), asked)
+    options = make_options(penalty, beam_size=5)
+    whole = beam_search(model, batch(sources, limits), options)
     for one, other in zip(
-        beam_search(model, batch(sources, limits), asked.changed(beam_prune=1e5)), whole, strict=True
+        beam_search(model, batch(sources, limits), options.changed(beam_prune=1e5)), whole, strict=True
     ):
         same(one[0], other[0])
-    greedy = greedy_search(model, batch(sources, limits), asked)
-    least = beam_search(model, batch(sources, limits), asked.changed(beam_prune=1e-9))
+    greedy = greedy_search(model, batch(sources, limits), options)
+    least = beam_search(model, batch(sources, limits), options.changed(beam_prune=1e-9))
     assert [one[0].tokens for one in least] == [one[0].tokens for one in greedy]
 
 
@@ -150,15 +150,15 @@ def test_results_do_not_depend_on_the_batch(method, prune, rounded):
     model = ToyModel(40, rounded=rounded)
     sources, limits = random_batch(4, 24, limit=12)
     n_best = 1 if method == "greedy" else 3
-    asked = options(("gnmt", 0.9, 0.1), method=method, beam_size=4, n_best=n_best, beam_prune=prune)
+    options = make_options(("gnmt", 0.9, 0.1), method=method, beam_size=4, n_best=n_best, beam_prune=prune)
     random_keys = [(row,) for row in range(24)]
-    whole = search(model, batch(sources, limits, random_keys=random_keys), asked)
+    whole = search(model, batch(sources, limits, random_keys=random_keys), options)
     order = torch.randperm(24, generator=torch.Generator().manual_seed(0)).tolist()
     for size in (1, 5):
         for begin in range(0, 24, size):
             rows = order[begin : begin + size]
             part = batch([sources[i] for i in rows], [limits[i] for i in rows], (), [random_keys[i] for i in rows])
-            for row, hypotheses in zip(rows, search(model, part, asked), strict=True):
+            for row, hypotheses in zip(rows, search(model, part, options), strict=True):
                 assert len(hypotheses) == len(whole[row])
                 for one, other in zip(hypotheses, whole[row], strict=True):
                     assert one.tokens == other.tokens and one.token_log_probs == other.token_log_probs
@@ -171,7 +171,7 @@ def test_each_hypothesis_has_its_own_alignment():
     model = ToyModel(40)
     sources, limits = random_batch(5, 10)
     for source, found in zip(
-        sources, beam_search(model, batch(sources, limits), options(beam_size=5, n_best=5)), strict=True
+        sources, beam_search(model, batch(sources, limits), make_options(beam_size=5, n_best=5)), strict=True
     ):
         memory = model.encode(torch.tensor([[*source, EOS]]), torch.tensor([len(source) + 1]))
         for hypothesis in found:
@@ -187,8 +187,8 @@ def test_lengths_prefixes_and_forbidden_tokens_are_respected(method):
     model = ToyModel(10, end=-30.0)
     sources, limits = random_batch(6, 12, limit=6, vocabulary=10)
     prefixes = [[UNK, 5, 6][: row % 4] for row in range(12)]
-    asked = options(method=method, beam_size=3, forbid_unknown=True)
-    for row, found in enumerate(search(model, batch(sources, limits, prefixes), asked)):
+    options = make_options(method=method, beam_size=3, forbid_unknown=True)
+    for row, found in enumerate(search(model, batch(sources, limits, prefixes), options)):
         tokens = found[0].tokens
         assert len(tokens) == max(limits[row], len(prefixes[row]))  # EOS is improbable until it is forced
         assert list(tokens[: len(prefixes[row])]) == prefixes[row]
@@ -196,18 +196,19 @@ def test_lengths_prefixes_and_forbidden_tokens_are_respected(method):
         assert forced(model, [sources[row]], [list(tokens)])[0] == pytest.approx(found[0].token_log_probs, abs=1e-6)
     eager = ToyModel(10, end=30.0)
     assert min(limits) < 3 < max(limits)
-    for found in search(eager, batch(sources, limits), options(method=method, min_length=3)):
+    for found in search(eager, batch(sources, limits), make_options(method=method, min_length=3)):
         assert len(found[0].tokens) == 3
-    for found in search(eager, batch(sources, limits), options(method=method, min_length=9)):
+    for found in search(eager, batch(sources, limits), make_options(method=method, min_length=9)):
         assert len(found[0].tokens) == 9 > max(limits)
 
 
 def test_finished_sentences_are_removed_from_the_batch():
     model = ToyModel(20, end=2.0)
     sources, _ = random_batch(7, 40)
-    greedy_search(model, batch(sources, [30] * 40), options())
+    greedy_search(model, batch(sources, [30] * 40), make_options())
     steps = max(
-        len(found[0].tokens) + 1 for found in greedy_search(ToyModel(20, end=2.0), batch(sources, [30] * 40), options())
+        len(found[0].tokens) + 1
+        for found in greedy_search(ToyModel(20, end=2.0), batch(sources, [30] * 40), make_options())
     )
     assert model.rows_seen < 40 * steps / 2
 
@@ -216,15 +217,15 @@ def test_checking_for_finished_sentences_less_often_changes_nothing(monkeypatch)
     """On a GPU finished sentences stay in the batch for some steps."""
     model = ToyModel(30, end=1.0)
     sources, limits = random_batch(8, 20, limit=20)
-    asked = options(("gnmt", 0.9, 0.2), beam_size=4, n_best=4)
-    early = beam_search(model, batch(sources, limits), asked)
-    single = greedy_search(model, batch(sources, limits), asked.changed(n_best=1))
+    options = make_options(("gnmt", 0.9, 0.2), beam_size=4, n_best=4)
+    early = beam_search(model, batch(sources, limits), options)
+    single = greedy_search(model, batch(sources, limits), options.changed(n_best=1))
     monkeypatch.setattr("nmt.decoding.beam.checks_for_end", lambda device, step: step % 8 == 7)
     monkeypatch.setattr("nmt.decoding.greedy.checks_for_end", lambda device, step: step % 8 == 7)
-    for one, other in zip(early, beam_search(model, batch(sources, limits), asked), strict=True):
+    for one, other in zip(early, beam_search(model, batch(sources, limits), options), strict=True):
         for a, b in zip(one, other, strict=True):
             same(a, b)
-    late = greedy_search(model, batch(sources, limits), asked.changed(n_best=1))
+    late = greedy_search(model, batch(sources, limits), options.changed(n_best=1))
     for one, other in zip(single, late, strict=True):
         same(one[0], other[0])
 
@@ -234,6 +235,6 @@ def test_nan_probabilities_raise_an_error(method):
     model = ToyModel(20)
     model.table[:] = torch.nan
     with pytest.raises(NmtError, match="not numbers"):
-        search(model, batch([[4, 5], [6]], [3, 3]), options(method=method))
+        search(model, batch([[4, 5], [6]], [3, 3]), make_options(method=method))
     with pytest.raises(NmtError, match="not numbers"):
         forced(model, [[4, 5], [6]], [[4], [5, 6]])

@@ -195,9 +195,9 @@ def test_the_training_table_compares_with_its_first_system() -> None:
         runs = [train.Measured(speed, 100.0 + speed, 1234, "fp32") for speed in speeds]
         return train.System(name, lambda folder: runs[0], measured=runs)
 
-    lines = train.results([system("peer", 900, 1000, 1400), system("nmt", 2500)]).split("\n")
+    lines = train.results([system("other", 900, 1000, 1400), system("nmt", 2500)]).split("\n")
     assert [line.split() for line in lines[1:]] == [
-        ["peer,", "fp32", "1,000", "(900-1,400)", "1.00", "1,100", "1,234"],
+        ["other,", "fp32", "1,000", "(900-1,400)", "1.00", "1,100", "1,234"],
         ["nmt,", "fp32", "2,500", "2.50", "2,600", "1,234"],
     ]
 
@@ -211,11 +211,11 @@ def test_the_translation_table_gives_the_share_of_equal_lines() -> None:
         return translation_systems.System(name, dict, lambda search: usage, [turn])
 
     task = SimpleNamespace(bleu=lambda pieces, tokenize: None)
-    figures = translate.figures([system("peer", "a", -2.0), system("nmt", "A", -2.25)], task, "none")
+    figures = translate.figures([system("other", "a", -2.0), system("nmt", "A", -2.25)], task, "none")
     assert figures[1]["same_lines"] == {"beam 5": 0.5, "greedy": 0.5}
     assert figures[1]["tokens_per_second"] == {"beam 5": 2.0, "greedy": 2.0}
     text = translate.results(figures)
-    assert "nmt: log p of the same lines differs from that of peer by at most 0.2 (beam 5), 0.2 (greedy)" in text
+    assert "nmt: log p of the same lines differs from that of other by at most 0.2 (beam 5), 0.2 (greedy)" in text
     assert text.split("\n")[2].split() == ["nmt", "2", "2", "3.00", "3.00", "-", "-", "50.0%", "50.0%", "100.0", "100"]
 
 

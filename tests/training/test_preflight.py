@@ -75,7 +75,7 @@ def test_initial_weights_of_a_run_with_another_normalisation_are_rejected(corpus
     capsys.readouterr()
     command.main(["check", "-c", "c.yaml"], standalone_mode=False)
     out, err = capsys.readouterr()
-    assert out.startswith("c.yaml: right") and f"warning: subword.reuse: runs/first/config.yaml: {message}; " in err
+    assert out.startswith("c.yaml: valid") and f"c.yaml: subword.reuse: runs/first/config.yaml: {message}; " in err
     messages.clear()
     train(settings)
     assert ["subword.reuse: runs/first" in line for line in messages].count(True) == 1

@@ -138,7 +138,9 @@ def test_other_text_in_other_files_is_rejected_with_its_key(corpus_folder, monke
     with pytest.raises(NmtError, match=r"'data\.train\.0\.target' differs: other\.tgt does not hold the text that the"):
         train(changed(tiny(), data={"train": {"source": "train.src", "target": "other.tgt"}}), resume=True)
     two = [{"source": "train.src", "target": "train.tgt"}] * 2
-    with pytest.raises(NmtError, match=r"'data\.train' differs: 1 corpora then, 2 now; choose another name"):
+    with pytest.raises(
+        NmtError, match=r"'data\.train' differs: the number of corpora was 1 and is now 2; choose another name"
+    ):
         train(changed(tiny(), data={"train": two}), resume=True)
 
 
@@ -228,7 +230,9 @@ def test_only_checkpoints_that_can_be_resumed_are_suggested_for_a_damaged_one(co
     (run.checkpoint("last") / "training" / "state.json").write_text("{}")
     with pytest.raises(NmtError, match=r"choose another one with --checkpoint, such as averaged$"):
         train(tiny(max_steps=9), resume=True)
-    with pytest.raises(NmtError, match=r"--checkpoint averaged: cannot be resumed from; choose step-N, best or last"):
+    with pytest.raises(
+        NmtError, match=r"--checkpoint averaged: training cannot resume from it; choose step-N, best or last"
+    ):
         train(tiny(max_steps=9), resume=True, checkpoint="averaged")
 
 

@@ -1,4 +1,4 @@
-"""Bahdanau's decoder (2015): attention from the previous state, whose context the same step reads.
+"""Bahdanau's decoder (2015): attention is computed from the previous state; the current step reads the context.
 
 Axes: N hypotheses, S source tokens, D width, M memory width.
 """

@@ -1,4 +1,4 @@
-"""The decoder of RNMT+ (Chen et al. 2018): all layers read the context, the bottom layer in the next step.
+"""The decoder of RNMT+ (Chen et al. 2018): upper layers read the context, the bottom layer reads it in the next step.
 
 Axes: N hypotheses, S source tokens, D width, M memory width.
 """
