@@ -11,7 +11,7 @@ from nmt.cli.strict_parsing import Command
 @click.command(cls=Command)
 @options.config_file()
 @options.overrides("--set subword.vocab_size=4000")
-@click.option("--force", is_flag=True, help="Make the data anew even if it is up to date.")
+@click.option("--force", is_flag=True, help="Prepare the data again even if it is up to date.")
 def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
     """Clean the text, train subwords, store token ids.
 

@@ -1,4 +1,4 @@
-"""How a batch is cut: pairs of similar length, up to a number of tokens or sentences, in an order drawn from the seed.
+"""Cut batches: pairs of similar length, up to a number of tokens or sentences, in an order drawn from the seed.
 
 Axes: B sentences, S source tokens, T target tokens. An epoch is cut into windows, and a window into batches.
 Everything is a function of the seed, the epoch, the window and the settings, so that training resumes at any batch. A
@@ -128,12 +128,11 @@ class Batches:
     ) -> None:
         """Take the stores with their weights (passes in an epoch) and the size of a batch.
 
-        `tokens_per_batch` counts target tokens including EOS. Pairs with more than `max_tokens` tokens on a side,
-        without EOS, are left out. `sampling` is the amount of subword sampling, see `Subword.sample`; it needs stores
-        of text and a subword model of this `kind`. Raise NmtError if these do not match or if no pair is left.
+        Give either `tokens_per_batch`, which counts target tokens including EOS, or `sentences_per_batch`. Pairs with
+        more than `max_tokens` tokens on a side, without EOS, are left out. `sampling` is the amount of subword
+        sampling, see `Subword.sample`; it needs stores of text and a subword model of this `kind`. Raise NmtError if
+        these do not match or if no pair is left.
         """
-        if (tokens_per_batch is None) == (sentences_per_batch is None):
-            raise ValueError("give either tokens_per_batch or sentences_per_batch")
         self._stores = [store for store, _ in train]
         self._vocabularies, self._seed, self._sampling = vocabularies, seed, sampling
         if sampling and not all(store.is_text for store in self._stores):
@@ -179,7 +178,7 @@ class Batches:
         """Yield batches without end, each with the position of the next batch.
 
         The rest of the epoch of `position` keeps the windows with which the epoch began, as other windows would repeat
-        and skip pairs. If the size of a batch has changed, the rest of the pairs of the window is cut anew.
+        and skip pairs. If the size of a batch has changed, the rest of the pairs of the window is cut again.
         """
         if position.cut is not None and position.cut != self._limits and position.batch:
             taken = replace(position.cut, taken=position.batch)

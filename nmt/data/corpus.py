@@ -29,19 +29,14 @@ def read_pairs(corpus: config.Corpus, invalid: list[InvalidLines] | None = None)
     UTF-8; otherwise such lines are errors. Raise NmtError at the end if two files differ in their number of lines or if
     lines of a TSV have too few columns.
     """
+    paths = corpus_paths(corpus)
+    counters = [InvalidLines(str(path)) if invalid is not None else None for path in paths]
+    if invalid is not None:
+        invalid.extend(filter(None, counters))
     if corpus.tsv is not None:
-        return _read_table(corpus.tsv, corpus, _counter(corpus.tsv, invalid))
-    assert corpus.source is not None and corpus.target is not None  # the schema requires it
-    sides = (corpus.source, corpus.target)
-    sources, targets = (read_lines(path, _counter(path, invalid)) for path in sides)
-    return align_lines(sources, targets, *map(str, sides))
-
-
-def _counter(path: Path, invalid: list[InvalidLines] | None) -> InvalidLines | None:
-    if invalid is None:
-        return None
-    invalid.append(InvalidLines(str(path)))
-    return invalid[-1]
+        return _read_table(corpus.tsv, corpus, counters[0])
+    sources, targets = map(read_lines, paths, counters)
+    return align_lines(sources, targets, *map(str, paths))
 
 
 def corpus_paths(corpus: config.Corpus) -> list[Path]:

@@ -173,13 +173,13 @@ def text_settings(data: Data) -> dict[str, Any]:
     return data.model_dump(mode="json", include=set(TEXT_KEYS))
 
 
-def stored_text_settings(place: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return how the training text of the subword model at `place` was normalised, and the file that says so.
+def stored_text_settings(path: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return how the training text of the subword model at `path` was normalised, and the file that says so.
 
-    `place` is a run, its folder `subword`, prepared data or a file in one of them. Return None if no file says so.
+    `path` is a run, its folder `subword`, prepared data or a file in one of them. Return None if no file says so.
     """
-    own = place.parent if place.is_file() else place
-    for folder in [own, own.parent] if own.name == "subword" else [own]:
+    start = path.parent if path.is_file() else path
+    for folder in [start, start.parent] if start.name == "subword" else [start]:
         if (folder / "config.yaml").is_file() and (folder / "checkpoints").is_dir():
             return folder / "config.yaml", text_settings(schema.load(folder / "config.yaml").data)
         try:

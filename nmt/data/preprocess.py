@@ -57,7 +57,7 @@ def preprocess(config: Config, force: bool = False) -> Prepared:
             if prepared is not None:
                 logger.info(f"nothing to do: {folder} is up to date")
                 return prepared
-            logger.info(f"{reason}; making it anew")
+            logger.info(f"{reason}; preparing it again")
         # While this process waits for the lock of the folder, another process may make the data.
         with build_folder(folder, lambda: not force and _open_if_current(config)[0] is not None) as partial:
             if partial is not None:

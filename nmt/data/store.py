@@ -117,7 +117,7 @@ class Store:
         self.folder = folder
         header = self._read_header()
         self.is_text: bool = header["is_text"]
-        """Whether the store holds text, which is segmented anew each time, instead of token ids."""
+        """Whether the store holds text, which is segmented again in each epoch, instead of token ids."""
         self._pairs: int = header["pairs"]
         self._capacity: int = header["pairs_per_shard"]
         self.source_lengths: Ints = self._map("source.lengths", "int32")

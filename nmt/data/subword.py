@@ -112,7 +112,7 @@ class Subword:
             ids = [[known.get(word, UNK) for word in line.split(" ")] if line else [] for line in lines]
             for number, words in enumerate(unknown):
                 if words and UNK in ids[number]:
-                    extended = {word: self.size + place for place, word in enumerate(words)}
+                    extended = {word: self.size + i for i, word in enumerate(words)}
                     ids[number] = [known.get(word, extended.get(word, UNK)) for word in lines[number].split(" ")]
             return ids
         if len(lines) < _FEW_LINES:  # for a list, SentencePiece starts a thread
@@ -211,28 +211,28 @@ class Vocabularies:
         return cls(Subword.load(folder / "source.model"), Subword.load(folder / "target.model"))
 
     @classmethod
-    def find(cls, place: Path, is_joint: bool) -> "Vocabularies":
+    def find(cls, path: Path, is_joint: bool) -> "Vocabularies":
         """Read the models of a run, of prepared data or of another folder, or a joint model from its file.
 
         Raise NmtError if there are no models, or if they are joint and `is_joint` is False, or the reverse.
         """
-        if place.is_file() and not is_joint:
+        if path.is_file() and not is_joint:
             raise NmtError(
-                f"subword.reuse: {place} is one file, and subword.joint is false: name a folder that holds "
+                f"subword.reuse: {path} is one file, and subword.joint is false: name a folder that holds "
                 "source.model and target.model"
             )
-        folder = place / "subword" if (place / "subword").is_dir() else place
+        folder = path / "subword" if (path / "subword").is_dir() else path
         names, others = ["joint.model"], ["source.model", "target.model"]
         if not is_joint:
             names, others = others, names
-        paths = [place] if place.is_file() else [folder / name for name in names]
-        if not all(path.is_file() for path in paths):
+        files = [path] if path.is_file() else [folder / name for name in names]
+        if not all(file.is_file() for file in files):
             remedy = "name a run, prepared data, a folder with the models, or the file of a joint model"
             if all((folder / name).is_file() for name in others):
                 remedy = f"it has {' and '.join(others)}: set subword.joint: {json.dumps(not is_joint)}"
-            raise NmtError(f"subword.reuse: {place} has no {' and '.join(names)}; {remedy}")
+            raise NmtError(f"subword.reuse: {path} has no {' and '.join(names)}; {remedy}")
         try:
-            models = [Subword.load(path) for path in paths]
+            models = [Subword.load(file) for file in files]
         except NmtError as error:
             raise NmtError(f"subword.reuse: {error}") from None
         return cls(models[0], models[-1])

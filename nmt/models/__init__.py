@@ -13,5 +13,5 @@ Read the modules in this order:
 
 Three modules are not from a paper: `inference` prepares a network for search, `shortlist` restricts the output layer,
 and `weights` saves and loads files. Faster code with the same result is in `nmt.kernels`; at first read its functions
-as what their names say (`linear`, `dot_products`, `weighted_sum`, `lstm_cell`).
+as what their names say (`linear_function`, `dot_products`, `weighted_sum`, `lstm_cell`).
 """

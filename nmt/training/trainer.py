@@ -16,7 +16,7 @@ import torch
 
 from nmt.config import Config, Training
 from nmt.data.batching import Batch, Batches
-from nmt.data.prefetch import Prefetch
+from nmt.data.prefetch import prefetch
 from nmt.data.prepared_data import Prepared
 from nmt.errors import is_out_of_memory
 from nmt.evaluation.metrics import sentence_scorer
@@ -120,7 +120,7 @@ class Trainer:
         progress = self.progress
         start = time.monotonic() - progress.seconds
         self._statistics.start_clock()
-        with self._stop.listening(), Prefetch(self.batches.iterate_from(progress.position)) as batches:
+        with self._stop.listening(), prefetch(self.batches.iterate_from(progress.position)) as batches:
             while progress.needs_validation or not (progress.step >= self.settings.max_steps or self._is_stalled):
                 was_unvalidated = progress.needs_validation
                 try:

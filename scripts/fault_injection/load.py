@@ -33,6 +33,8 @@ from scripts.fault_injection.small_run import CONFIG
 PAGE = os.sysconf("SC_PAGE_SIZE")
 LOADED = 0.1
 """Share of the time after which everything is loaded."""
+OVERTIME_LIMIT = 60
+"""Seconds after SIGINT until a program that does not end is killed."""
 
 
 @dataclass
@@ -94,9 +96,12 @@ def watch(
             if pages:
                 found.mebibytes.append(pages * PAGE / (1 << 20))
                 found.files.append(files)
-            if minutes is not None and not is_interrupted and time.monotonic() - start > 60 * minutes:
+            overtime = -1.0 if minutes is None else time.monotonic() - start - 60 * minutes
+            if overtime > 0 and not is_interrupted:
                 process.send_signal(signal.SIGINT)
                 is_interrupted = True
+            if overtime > OVERTIME_LIMIT:
+                process.kill()
             time.sleep(1)
     found.status = process.returncode
     found.seconds = time.monotonic() - start

@@ -72,7 +72,7 @@ def test_the_same_text_in_other_files_is_not_prepared_again(here: Path, messages
         zipped("train.s").rename("train.s")
     wanted = settings(train={"source": source, "target": "train.t"})
     assert preprocess_again(wanted, messages) == UP_TO_DATE
-    # Data made anew has the same fingerprint, which checkpoints hold.
+    # Data prepared again has the same fingerprint, which checkpoints hold.
     assert preprocess(wanted, force=True).fingerprint == first.fingerprint
 
 
@@ -80,7 +80,7 @@ def test_other_text_is_prepared_again_and_the_file_named(here: Path, messages: l
     first = preprocess(settings())
     Path("other").write_text(Path("train.s").read_text().replace("the a", "the b"))
     said = preprocess_again(settings(train={"source": "other", "target": "train.t"}), messages)
-    assert said[0] == "prepared was made from other text (data.train.0.source: other); making it anew"
+    assert said[0] == "prepared was made from other text (data.train.0.source: other); preparing it again"
     assert read_header(Path("prepared"))["fingerprint"] != first.fingerprint
     swapped = settings(train={"source": "train.t", "target": "other"})
     assert preprocess_again(swapped, messages)[0].startswith(
@@ -149,7 +149,7 @@ def test_data_prepared_by_an_older_version_is_up_to_date(here: Path, messages: l
     train = {"source": moved, "target": "train.t", "weight": 2}
     assert preprocess_again(settings(train=train, filters={"max_words": 9}, lowercase=True), messages) == UP_TO_DATE
     said = preprocess_again(settings(train=train, filters={"max_words": 8}, lowercase=True), messages)
-    assert said[0] == "prepared was made with other settings; making it anew"
+    assert said[0] == "prepared was made with other settings; preparing it again"
 
 
 def test_a_header_without_the_required_keys_is_corrupt(here: Path) -> None:

@@ -1,4 +1,4 @@
-"""Prefetch gives the same items in the same order as the iterator it runs."""
+"""Prefetching gives the same items in the same order as the iterator it runs."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nmt.data.prefetch import Prefetch
+from nmt.data.prefetch import prefetch
 
 
 def failing() -> Iterator[int]:
@@ -15,19 +15,18 @@ def failing() -> Iterator[int]:
 
 
 def test_the_items_come_in_the_same_order() -> None:
-    with Prefetch(iter(range(100)), ahead=3) as items:
+    with prefetch(iter(range(100)), ahead=3) as items:
         assert list(items) == list(range(100))
         assert list(items) == []
-    with Prefetch(iter([None, None])) as nothing:
-        assert list(nothing) == [None, None]
+    with prefetch(iter([None, None])) as items_of_none:
+        assert list(items_of_none) == [None, None]
 
 
 def test_an_exception_is_raised_at_its_place() -> None:
-    with Prefetch(failing()) as items:
+    with prefetch(failing()) as items:
         assert next(items) == 1
-        for _ in range(2):
-            with pytest.raises(KeyError, match="broken"):
-                next(items)
+        with pytest.raises(KeyError, match="broken"):
+            next(items)
 
 
 def test_at_most_as_many_items_as_asked_are_prepared() -> None:
@@ -38,7 +37,7 @@ def test_at_most_as_many_items_as_asked_are_prepared() -> None:
             made.append(i)
             yield i
 
-    with Prefetch(count(), ahead=5) as items:
+    with prefetch(count(), ahead=5) as items:
         next(items)
         deadline = time.monotonic() + 5
         while len(made) < 7 and time.monotonic() < deadline:
@@ -49,14 +48,11 @@ def test_at_most_as_many_items_as_asked_are_prepared() -> None:
 
 
 @pytest.mark.parametrize("taken", [0, 3])
-def test_close_ends_the_thread(taken: int) -> None:
+def test_the_thread_ends_with_the_block(taken: int) -> None:
     before = threading.active_count()
-    endless = iter(int, 1)
-    items = Prefetch(endless, ahead=2)
-    for _ in range(taken):
-        next(items)
-    items.close()
-    items.close()
+    with prefetch(iter(int, 1), ahead=2) as items:
+        for _ in range(taken):
+            next(items)
     assert threading.active_count() == before
     with pytest.raises(StopIteration):
         next(items)

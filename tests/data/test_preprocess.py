@@ -326,7 +326,7 @@ def test_a_damaged_file_is_named_and_the_data_made_again(messages: list[str], tm
                 Prepared.open(made.folder)
             messages.clear()
             again = preprocess(wanted)
-            assert "making it anew" in messages[0] and again.fingerprint == made.fingerprint
+            assert "preparing it again" in messages[0] and again.fingerprint == made.fingerprint
             assert (made.folder / name).read_bytes() == before
 
 

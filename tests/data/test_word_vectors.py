@@ -31,11 +31,11 @@ def test_vectors_of_word2vec_and_glove_are_read(words, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("cat 1 2\n", "line 1 has 2 numbers after its word, and model.embedding.size is 3"),
-        ("cat 1 2 3 4 5\n", "line 1 has 5 numbers after its word, and model.embedding.size is 3"),
-        ("2 4\ncat 1 2 3 4\n", "line 2 has 4 numbers after its word, and model.embedding.size is 3"),
+        ("cat 1 2\n", "line 1 has 2 numbers after its word, but model.embedding.size is 3"),
+        ("cat 1 2 3 4 5\n", "line 1 has 5 numbers after its word, but model.embedding.size is 3"),
+        ("2 4\ncat 1 2 3 4\n", "line 2 has 4 numbers after its word, but model.embedding.size is 3"),
         ("the 1 2 3\ncat 1 x 3\n", "line 2: 'cat' is not followed by 3 numbers"),
-        ("the 0.1\ncat 1 2 3\n", "line 1 has 1 numbers after its word, and model.embedding.size is 3"),
+        ("the 0.1\ncat 1 2 3\n", "line 1 has 1 numbers after its word, but model.embedding.size is 3"),
         ("unseen 1 2 3\n", "none of its words is a token of the vocabulary"),
         ("", "none of its words is a token of the vocabulary"),
         ("the 1 2 3\ncat 1 nan 3\n", "line 2: the vector of 'cat' is not finite"),

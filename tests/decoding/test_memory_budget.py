@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nmt.decoding.memory_budget import cut_batches, halve_after_shortage
 from nmt.errors import NmtError
-from nmt.kernels.row_counts import FEW, round_rows_down, round_rows_up
+from nmt.kernels.row_counts import EXACT_UP_TO, round_rows_up
 
 
 @given(st.lists(st.integers(1, 60), max_size=400), st.integers(1, 2000), st.booleans())
@@ -16,16 +16,7 @@ def test_batches_hold_every_sentence_once_within_the_budget(sizes, budget, is_so
     found = list(cut_batches(order, sizes, budget))
     assert [i for batch in found for i in batch] == order
     assert all(len(batch) == 1 or len(batch) * max(sizes[i] for i in batch) <= budget for batch in found)
-    assert all(len(batch) <= FEW or len(batch) == round_rows_up(len(batch)) for batch in found[:-1])
-
-
-def test_few_different_batch_sizes_occur():
-    assert [round_rows_up(count) for count in (1, 3, 8, 9, 128, 129, 257)] == [1, 3, 8, 16, 128, 144, 288]
-    assert all(count <= round_rows_up(count) <= max(1.125 * count, count + 7) for count in range(1, 3000))
-    for count in range(1, 3000):
-        assert round_rows_up(round_rows_up(count)) == round_rows_up(count)
-        assert round_rows_up(round_rows_down(count)) == round_rows_down(count) <= count
-    assert len({round_rows_up(count) for count in range(1, 1025)}) == 47
+    assert all(len(batch) <= EXACT_UP_TO or len(batch) == round_rows_up(len(batch)) for batch in found[:-1])
 
 
 OUT_OF_MEMORY = [

@@ -195,7 +195,7 @@ def test_lines_for_a_model_with_several_tags_need_a_tag(bpe):
     several = make(bpe, model, tags=["the", "a"])
     assert [t.targets[0].text for t in several.translate(["a cat", ""], make_options())] == ["a cat", ""]
     assert next(several.translate(["cat"], make_options(tag="a"))).targets[0].text == "a cat"
-    with pytest.raises(NmtError, match=r"line 2: .*--tag, or begin the line with it: the, a"):
+    with pytest.raises(NmtError, match=r"line 2: .*--tag, or begin the line with one of the tags the, a"):
         list(several.translate(["the cat", "cat"], make_options()))
     with pytest.raises(NmtError, match=r"pair 1: .*--tag"):
         list(several.log_probs([("cat", "mat")], 100))
