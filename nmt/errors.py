@@ -18,8 +18,8 @@ _OUT_OF_MEMORY = (
     "ALLOC_FAILED",
     "can't start new thread",
 )
-_OUT_OF_CODE_MEMORY = ("could not create a primitive",)
-"""oneDNN's message if it cannot allocate memory for a kernel. It then compiles no further kernel in this thread."""
+_OUT_OF_CODE_MEMORY = ("could not create a primitive", "could not execute a primitive")
+"""oneDNN's messages if it cannot allocate memory for a kernel. It then compiles no further kernel in this thread."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

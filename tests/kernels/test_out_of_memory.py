@@ -41,7 +41,11 @@ def test_memory_of_the_failed_work_is_freed(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     ("error", "is_shortage"),
-    [(RuntimeError("shapes differ"), False), (RuntimeError("could not create a primitive"), True)],
+    [
+        (RuntimeError("shapes differ"), False),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not execute a primitive"), True),
+    ],
 )
 def test_error_that_would_come_again_with_a_smaller_batch_is_raised(error: Exception, is_shortage: bool) -> None:
     with pytest.raises(RuntimeError, match=str(error)):
