@@ -356,7 +356,7 @@ def test_the_tag_is_put_before_each_line(tmp_path):
     asked, expected = call(tagged, "--tag", "<2fr>")[0], call(tagged, text=written)[0]
     assert asked == expected and asked != call(tagged, "--tag", "<2de>")[0]
     assert expected == call(tagged, "--tag", "<2de>", text=written)[0]  # the tag of the line itself is used
-    with pytest.raises(NmtError, match=r"line 1: .*choose one with --tag, or begin the line with one of the tags <2de>, <2fr>"):
+    with pytest.raises(NmtError, match=r"line 1: .*--tag, or begin the line with one of the tags <2de>, <2fr>"):
         call(tagged)
     entries = [json.loads(line) for line in call(tagged, "--tag", "<2fr>", "--format", "json")[0].split("\n")[:-1]]
     first = entries[0]
