@@ -147,6 +147,7 @@ def test_the_quickstart_and_the_commands_of_the_readme_run(tmp_path: Path, monke
     subprocess.run(["./scripts/quickstart.sh"], check=True, stdin=subprocess.DEVNULL, capture_output=True)
     for line in Path("commands").read_text(encoding="utf-8").splitlines():
         run(line, Path("test.en").read_text(encoding="utf-8"))
+    run("nmt train --config runs/quickstart/config.yaml --resume --set decoding.shortlist=32")  # learns the lexicon
     own, further = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     small = yaml.safe_load(own.replace("max_steps: 20000", "max_steps: 2"))
     Path("mine.yaml").write_text(yaml.safe_dump(small | {"model": SMALL}), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Command classes that reject what click would ignore or misread, and that suggest what to write instead.
 
-click keeps only the last value of an option that is given twice, and reads `-config x` as `-c onfig` and an argument x.
+If an option is given twice, click silently keeps the last value.
+It reads `-config x` as `-c onfig` with an argument `x`.
 """
 
 import itertools

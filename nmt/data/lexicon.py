@@ -52,10 +52,12 @@ class Lexicon:
                 if ids.dtype != np.int32 or ids.min(initial=0) < 0 or ids.max(initial=0) >= vocabularies.target.size:
                     raise ValueError
         except FileNotFoundError:
-            add = f"nmt train --config {path.with_name('config.yaml')} --resume --set decoding.shortlist=N"
-            raise NmtError(f"{path}: this run has no lexicon; add it with: {add}; or use --shortlist 0") from None
+            learn = f"nmt train --config {path.with_name('config.yaml')} --resume --set decoding.shortlist=32"
+            raise NmtError(
+                f"{path}: this run has no lexicon, which a shortlist needs; use --shortlist 0, or learn it: {learn}"
+            ) from None
         except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError):
-            raise NmtError(f"{path}: damaged, or made for another vocabulary; translate with --shortlist 0") from None
+            raise NmtError(f"{path}: damaged, or belongs to another vocabulary; translate with --shortlist 0") from None
         if fingerprint != vocabularies.fingerprint:
-            raise NmtError(f"{path}: made for another vocabulary than that of this run; translate with --shortlist 0")
+            raise NmtError(f"{path}: this lexicon belongs to another vocabulary; translate with --shortlist 0")
         return lexicon

@@ -40,7 +40,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass
 class InvalidLines:
-    """Counts the lines of a text that are not valid UTF-8, or that have many NUL characters, as UTF-16 has."""
+    """Counts lines that are not valid UTF-8, or have so many NUL characters that they are probably UTF-16."""
 
     name: str
     """The file name for messages."""
@@ -147,7 +147,7 @@ def _check_encoding(raw: bytes, name: str) -> None:
         encoding = "UTF-16" if raw.startswith(_UTF16) else "UTF-16BE" if raw.startswith(b"\0") else "UTF-16LE"
         raise NmtError(f"{name}: this is UTF-16 text, not UTF-8; convert it: iconv -f {encoding} -t UTF-8")
     if remedy := next((unpack for magic, unpack in _COMPRESSED.items() if raw.startswith(magic)), None):
-        raise NmtError(f"{name}: this is compressed; unpack it: {remedy} FILE > TEXT")
+        raise NmtError(f"{name}: this is compressed; unpack it: {remedy} COMPRESSED > TEXT")
 
 
 def _is_filled_with_nul(raw: bytes) -> bool:

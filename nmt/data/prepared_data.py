@@ -50,7 +50,7 @@ class Prepared:
         weights = header["weights"] if weights is None else weights
         if len(weights) != len(header["weights"]):
             raise NmtError(
-                f"{folder} holds {len(header['weights'])} training corpora, and data.train has {len(weights)}; "
+                f"{folder} was made from {len(header['weights'])} training corpora, but data.train has {len(weights)}; "
                 "run nmt preprocess"
             )
         return cls(

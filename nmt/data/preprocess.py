@@ -143,7 +143,10 @@ def check_symbols(config: Config) -> None:
         )
     for tag in sorted(data.tags):
         if not source.has_symbol(tag):
-            raise NmtError(f"the tag {tag} of a corpus is not one token of the subword model in {subword.reuse}")
+            raise NmtError(
+                f"the tag {tag} of a corpus is not a symbol of the subword model in {subword.reuse}; use a tag of that "
+                "model, or remove subword.reuse to learn a new model"
+            )
 
 
 def _corpora(config: Config) -> dict[int, Corpus]:

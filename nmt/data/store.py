@@ -113,7 +113,7 @@ class Store:
     """A finished store, read through memory maps. `len` is its number of pairs."""
 
     def __init__(self, folder: Path) -> None:
-        """Open a store. Raise NmtError, which names the file, if one is missing, truncated or corrupt."""
+        """Open a store. Raise an NmtError that names the file if a file is missing, truncated or corrupt."""
         self.folder = folder
         header = self._read_header()
         self.is_text: bool = header["is_text"]

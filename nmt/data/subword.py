@@ -264,7 +264,7 @@ def _check_symbols(symbols: list[str]) -> None:
         if symbol in _RESERVED or symbol.split() != [symbol]:
             raise NmtError(f"subword.user_symbols: {symbol!r} cannot be a symbol: it is empty, reserved or has spaces")
         if symbols.count(symbol) > 1:
-            raise NmtError(f"subword.user_symbols: {symbol!r} is given twice")
+            raise NmtError(f"subword.user_symbols: {symbol!r} is given twice; remove one")
 
 
 def _explain_training_error(message: str, vocab_size: int) -> str:

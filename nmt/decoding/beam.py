@@ -197,9 +197,11 @@ class _Finished:
     def is_done(self, best_open: Tensor, divisor: float, largest_divisor: Tensor) -> Tensor:
         """Return which sentences (B,) need no more steps.
 
-        `best_open` (B,) is the largest sum of log-probabilities of the unfinished hypotheses of a sentence. The sum is
-        at most 0 and cannot grow, and the coverage penalty is at most 0. So `best_open / largest_divisor` is an upper
-        bound of the final score; `largest_divisor` (B,) is the length penalty of the maximum length.
+        `best_open` (B,) is the largest sum of log-probabilities of the unfinished hypotheses of a sentence. A sentence
+        is done if its K-th best finished score is at least `best_open / divisor`, where `divisor` is the length penalty
+        of this step. It is also done if its n-th best finished score is at least `best_open / largest_divisor`, where
+        `largest_divisor` (B,) is the length penalty of the maximum length. This is an upper bound of all later scores,
+        because the sums are at most 0 and cannot grow, and the coverage penalty is at most 0.
         """
         last = self.table[0, :, self.beam_size - 1]  # (B,) the K-th best score
         is_full = (last > -torch.inf) & (last >= best_open / divisor)

@@ -100,7 +100,11 @@ def _hypotheses(
     options: SearchOptions,
     count: int,
 ) -> list[list[Hypothesis]]:
-    """End each row of `tokens` (N, T) at its EOS, and score it by the sum of its `ranked` (N, T)."""
+    """Cut each row of `tokens` (N, T) at its EOS, and compute its score.
+
+    The score is the sum of `ranked` (N, T), the log-probabilities by which tokens were chosen, divided by the length
+    penalty, plus the coverage penalty.
+    """
     ends = (tokens == EOS).int().argmax(1).tolist()
     attention = torch.zeros(len(tokens), len(alignments), batch.source.shape[1])  # (N, T, S)
     for step, (rows, weights) in enumerate(alignments):

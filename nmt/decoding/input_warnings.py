@@ -11,7 +11,7 @@ class InputWarnings:
     """Warns once about invalid UTF-8 and once about long lines: at once if the input is live, otherwise at its end."""
 
     def __init__(self, invalid: InvalidLines, typical_length: int | None, is_live: bool = False) -> None:
-        """Take the counter of invalid lines, and the most tokens of a line without a warning; None for no limit."""
+        """`invalid` counts invalid lines. A line of more than `typical_length` tokens is long (None: no line is)."""
         self._invalid, self._typical_length, self._is_live = invalid, typical_length, is_live
         self._long_lines = self._first = 0
         self._has_warned_invalid = self._has_warned_long = False

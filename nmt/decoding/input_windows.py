@@ -19,7 +19,10 @@ Size = Callable[[Any], int]
 
 
 def read_prefixes(prefixes: Iterator[str], count: int, lines_before: int) -> list[str]:
-    """Return the next `count` prefixes. Raise `NmtError` if fewer are left; `lines_before` were read earlier."""
+    """Return the next `count` prefixes. Raise `NmtError` if fewer are left.
+
+    `lines_before` is the number of prefixes that were read earlier, for the message.
+    """
     found = list(itertools.islice(prefixes, count))
     if len(found) < count:
         total = lines_before + len(found)

@@ -76,7 +76,7 @@ def lock_partial(path: Path, partial: Path, real: Path) -> int:
     with convert_write_errors(path, _REMEDY):
         handle = try_lock_file(partial, replaces=real)
     if handle is None:
-        raise NmtError(f"{path}: is already being written, by another process or for another option; {_REMEDY}")
+        raise NmtError(f"{path}: in use by another process, or given for two options; {_REMEDY}")
     return handle
 
 

@@ -126,7 +126,7 @@ class ResumableOutput:
         self._uncommitted_lines += 1
 
     def commit(self) -> None:
-        """Save that the lines written are finished, after all lines that were read from the inputs so far."""
+        """Record that all lines written so far are finished. Call it when each line that was read has its output."""
         for each in self._files:
             with convert_write_errors(each.partial, _REMEDY):
                 each.file.flush()

@@ -93,7 +93,7 @@ class LineEncoder:
         return sources, self._vocabularies.target.encode(targets, oov_words), oov_words
 
     def count_tokens(self, lines: Sequence[str]) -> list[int]:
-        """Return the source tokens of each line, without a tag at its beginning, as `max_source_tokens` counts them."""
+        """Return the number of source tokens of each line, without the language tag (as in `max_source_tokens`)."""
         tagger = Tagger(self._data, "")
         normalized = [normalize(one_line(line), self._data) for line in lines]
         encoded = self._vocabularies.source.encode(normalized)

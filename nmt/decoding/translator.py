@@ -155,7 +155,7 @@ class Translator:
                 "replace_unknown must be false, and coverage_penalty must be 0"
             )
         if prefixes is not None and self._shortlister is not None:
-            raise NmtError("shortlist must be 0 with prefixes, which may contain any word")
+            raise NmtError("prefixes need shortlist 0, because a prefix may contain any word")
         models = len(self._model.models) if isinstance(self._model, Ensemble) else 1
         characters = max(1, MAX_CHARACTERS // (options.num_hypotheses * models))  # limits the time that a window takes
         unread_prefixes = None if prefixes is None else iter(prefixes)
@@ -168,7 +168,9 @@ class Translator:
                 inputs = [line if line.prefix else dataclasses.replace(line, prefix=prefix) for line, prefix in pairs]
             for i, line in enumerate(inputs, number + 1):
                 if line.prefix and self._shortlister is not None:
-                    raise NmtError(f"line {i:,}: shortlist must be 0 with a prefix, which may contain any word")
+                    raise NmtError(
+                        f"line {i:,}: a line with a prefix needs shortlist 0, because a prefix may contain any word"
+                    )
             encoded = self._encoder.encode_lines(inputs, number, options.tag, options.max_source_tokens, with_words)
             yield self._translate_window(encoded, options, on_batch)
             number += len(inputs)

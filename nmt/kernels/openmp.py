@@ -115,8 +115,9 @@ _started = threading.Lock()
 def share_cores(threads: int) -> None:
     """Start a `SpinControl` for the OpenMP `threads` of torch, once per process.
 
-    Do nothing with one thread, if the user has set the spinning, or without GNU OpenMP or Linux's counts. Do nothing
-    either if the address space is limited: an OpenMP thread that cannot start would end the process.
+    Do nothing if there is only one thread, if the user has set one of `CHOSEN_BY_USER`, if torch does not use GNU
+    OpenMP, or if Linux does not report how long threads wait (`schedstat`). Do nothing either if the address space is
+    limited: an OpenMP thread that cannot start would end the process.
     """
     if threads < 2 or not sys.platform.startswith("linux") or any(name in os.environ for name in CHOSEN_BY_USER):
         return

@@ -19,9 +19,10 @@ from nmt.models.transformer import TransformerDecoderLayer
 
 @torch.no_grad()
 def prepare_for_search(model: Seq2Seq, arithmetic: Arithmetic, copy: bool = True, pack: bool = True) -> Seq2Seq:
-    """Return a copy of `model` for search without autocast, or `model` itself, changed, if `copy` is False.
+    """Return `model` with its weights converted, packed or quantised, so that search needs no autocast.
 
-    `pack` packs the matrices, which takes time and pays over many batches. A packed or quantised network can neither be
+    The result is a copy, or `model` itself if `copy` is False. `pack` changes the matrices to the layout of oneDNN's
+    products, which takes time and is worthwhile only for many batches. A packed or quantised network can neither be
     copied nor moved. With int8 the matrices of the decoder's step are quantised; the encoder and the attention keys are
     bfloat16 if the CPU has instructions for it, and everything else is float32.
     """

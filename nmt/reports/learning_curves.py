@@ -24,7 +24,8 @@ def draw(histories: Sequence[History]) -> Figure:
     Raises `NmtError` if no run has logged a step yet.
     """
     if not any(history.train or history.valid for history in histories):
-        raise NmtError(f"nothing to draw yet: no steps in the log of {', '.join(h.name for h in histories)}")
+        names = ", ".join(history.name for history in histories)
+        raise NmtError(f"nothing to draw yet: no step in the log of {names}; try again after the first log line")
     figure = Figure(figsize=(11, 7), dpi=120, layout="constrained")
     (train, valid), (bleu, rate) = figure.subplots(2, 2, sharex=True)
     valid.sharey(train)

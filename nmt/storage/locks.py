@@ -57,7 +57,10 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _lock(handle: int) -> bool:
-    """Lock an open file; return False if another process holds the lock, True also if the file system has no locks."""
+    """Try to lock an open file. Return False if another process holds the lock, otherwise True.
+
+    The result is True, too, if the file system does not support locks.
+    """
     from filelock import lock_descriptor  # loads asyncio
 
     try:

@@ -131,7 +131,7 @@ def save_weights_only(run: Run, name: str, meta: dict[str, Any], model: nn.Modul
 
 @contextmanager
 def _new_checkpoint(run: Run, name: str) -> Iterator[Path]:
-    """Yield a folder to fill, which becomes checkpoint `name` at the end; raises `NmtError` if that fails."""
+    """Yield a temporary folder. At the end it becomes checkpoint `name`. Raise `NmtError` if it cannot be written."""
     temporary = run.checkpoints / f".{name}.tmp"
     with convert_write_errors(run.checkpoints, run.write_remedy):
         shutil.rmtree(temporary, ignore_errors=True)
@@ -165,7 +165,11 @@ def restore(
         if not state:
             continue  # this weight has never had a gradient
         if any(key not in state or (key != "step" and state[key].shape != weight.shape) for key in STATE_KEYS):
-            raise NmtError(f"{training / 'optimizer.safetensors'}: does not fit the configuration ({name})")
+            raise NmtError(
+                f"{training / 'optimizer.safetensors'}: the optimizer state of the weight {name} is missing or has "
+                "another shape than in the configuration; restore the model section of this run, or choose another "
+                "name (--set name=NAME)"
+            )
         # Copies, because the tensors are unaligned memory maps of a file that may be deleted.
         optimizer.state[weight] = {key: tensor.to(weight.device, copy=True) for key, tensor in state.items()}
     return progress

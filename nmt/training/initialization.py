@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 def initialize_weights(model: Seq2Seq, config: Config, prepared: Prepared) -> bool:
-    """Copy the weights of `training.init_from` into `model`, or word vectors into its embeddings, if `config` asks so.
+    """Copy the weights of `training.init_from` into `model`, or word vectors into its embeddings, if `config` says so.
 
-    Return whether `model` is a trained network now.
+    Return True if the weights of another run were copied.
     """
     if config.training.init_from is not None:
         _copy_weights(model, config, config.training.init_from, prepared.vocabularies)

@@ -51,7 +51,7 @@ def _check_config(run: Run, config: Config) -> None:
     if old_count != new_count:
         raise NmtError(
             f"{run.config_file}: 'data.train' differs: the number of corpora was {old_count} and is now {new_count}; "
-            f"{RENAME_REMEDY}"
+            f"to resume, restore the corpora; to train a new run, {RENAME_REMEDY}"
         )
     old, new = (dict(_flatten("", one.model_dump(mode="json"))) for one in (old_config, config))
     changed = [key for key in new if new[key] != old.get(key)]

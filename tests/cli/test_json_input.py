@@ -63,7 +63,7 @@ def test_each_object_can_have_its_own_prefix(run: Path) -> None:
     plain = translate(run, "a dog\n")[0]
     assert translate(run, objects, "--input-format", "json") == [alone[0], plain, plain]
     assert translate(run, objects, "--input-format", "json", "--prefix", "ein") == [alone[0], alone[1], alone[1]]
-    with pytest.raises(NmtError, match="line 2: shortlist must be 0 with a prefix, which may contain any word"):
+    with pytest.raises(NmtError, match="line 2: a line with a prefix needs shortlist 0"):
         translate(run, lines([{"source": "a dog"}]) + objects, "--input-format", "json", "--shortlist", 4)
 
 

@@ -216,7 +216,7 @@ def test_a_process_that_a_signal_ends_loses_no_finished_window(run: Path, number
             fifo.write(b"\n".join(lines[:8]) + b"\n")
             wait_for_finished_lines(6)
             for more in ([], ["--resume"]):
-                with pytest.raises(NmtError, match="out: is already being written, by another process"):
+                with pytest.raises(NmtError, match="out: in use by another process"):
                     call(run, "-i", "in", "-o", "out", "--sample", *more)
             process.send_signal(number)
             stderr = process.communicate(timeout=60)[1].decode()

@@ -102,7 +102,7 @@ def test_a_new_weight_is_used_without_preparing_again(here: Path, messages: list
     made = preprocess(settings(train={"source": "train.s", "target": "train.t", "weight": 2.5}))
     assert messages == UP_TO_DATE and made.train[0][1] == 2.5
     assert Prepared.open(made.folder, [0.5]).train[0][1] == 0.5
-    with pytest.raises(NmtError, match=r"holds 1 training corpora, and data\.train has 2; run nmt preprocess"):
+    with pytest.raises(NmtError, match=r"was made from 1 training corpora, but data\.train has 2; run"):
         Prepared.open(made.folder, [1.0, 1.0])
 
 

@@ -259,7 +259,7 @@ def test_a_reused_subword_model_must_have_every_tag(tmp_path: Path) -> None:
     first = preprocess(tagged(tmp_path, "<2low>"))
     values = tagged(tmp_path, "<2mid>", reuse=first.folder).model_dump()
     values["data"]["prepared"] = tmp_path / "again"
-    with pytest.raises(NmtError, match="the tag <2mid> of a corpus is not one token"):
+    with pytest.raises(NmtError, match="the tag <2mid> of a corpus is not a symbol"):
         preprocess(config.parse(values, "test"))
     assert not (tmp_path / "again").exists()
 

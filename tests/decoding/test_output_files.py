@@ -47,7 +47,7 @@ def test_the_partial_file_is_kept_if_it_cannot_replace_the_output(tmp_path, monk
 def test_a_second_writer_is_rejected(tmp_path):
     path = tmp_path / "out.txt"
     with open_output(path) as out:
-        with pytest.raises(NmtError, match="is already being written"), open_output(path):
+        with pytest.raises(NmtError, match="in use by another process"), open_output(path):
             pass
         out.write(b"first")
     assert path.read_text() == "first"

@@ -54,7 +54,7 @@ def test_run_without_bleu_or_with_one_point_is_drawn() -> None:
 
 
 def test_empty_log_is_reported() -> None:
-    with pytest.raises(NmtError, match="nothing to draw yet: no steps in the log of new"):
+    with pytest.raises(NmtError, match="nothing to draw yet: no step in the log of new"):
         draw([History("new")])
 
 

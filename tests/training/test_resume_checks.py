@@ -139,7 +139,7 @@ def test_other_text_in_other_files_is_rejected_with_its_key(corpus_folder, monke
         train(changed(tiny(), data={"train": {"source": "train.src", "target": "other.tgt"}}), resume=True)
     two = [{"source": "train.src", "target": "train.tgt"}] * 2
     with pytest.raises(
-        NmtError, match=r"'data\.train' differs: the number of corpora was 1 and is now 2; choose another name"
+        NmtError, match=r"'data\.train' differs: the number of corpora was 1 and is now 2; to resume, restore"
     ):
         train(changed(tiny(), data={"train": two}), resume=True)
 
