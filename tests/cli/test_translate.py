@@ -245,7 +245,7 @@ def test_logprob_and_search_give_the_same_score(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shortlist", 4], "no lexicon; add it with: nmt train "),
+        (["--shortlist", 4], "no lexicon, .*; use --shortlist 0, or learn it: nmt train "),
         (["--n-best", 9], "--beam-size of at least 9"),
         (["--checkpoint", "step-9"], "step-9"),
         (["--input", "missing.txt"], "missing.txt"),

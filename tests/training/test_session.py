@@ -74,7 +74,7 @@ def test_the_lexicon_is_learnt_only_for_shortlists_and_can_be_added(corpus_folde
     assert not run.lexicon.exists()
     with pytest.raises(NmtError) as caught:
         Translator.load([(run, checkpoint)], "cpu", "fp32", shortlist=4)
-    command = "nmt train --config runs/run/config.yaml --resume --set decoding.shortlist=N"
+    command = "nmt train --config runs/run/config.yaml --resume --set decoding.shortlist=32"
     assert command in str(caught.value)
     weights = (checkpoint / "model.safetensors").read_bytes()
     train(config.load(run.config_file, ["decoding.shortlist=4"]), resume=True)
