@@ -162,7 +162,7 @@ def _check_names(found: list[Occurrence], known: Collection[str], args: list[str
 
 
 def _suggest_key(each: Occurrence, name: str, known: Collection[str], args: list[str]) -> str | None:
-    """Return how to set the configuration key that is given as the option `name`, or None if it is none."""
+    """Return how to set the configuration key that is given as the option `name`; None if it is no such key."""
     value = each.value
     if value is None:
         value = next((word for word in args[args.index(each.text) + 1 :][:1] if not word.startswith("-")), None)

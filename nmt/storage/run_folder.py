@@ -26,6 +26,7 @@ from nmt.storage.locks import try_lock_file
 
 RUNS = Path("runs")
 NO_RUN_REMEDY = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
+RENAME_REMEDY = "choose another name (--set name=NAME)"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.portability import sync, sync_tree
-from nmt.storage.run_folder import Run
+from nmt.storage.run_folder import RENAME_REMEDY, Run
 
 STATE_KEYS = ("step", "exp_avg", "exp_avg_sq")
 """The state of Adam for each weight."""
@@ -167,8 +167,8 @@ def restore(
         if any(key not in state or (key != "step" and state[key].shape != weight.shape) for key in STATE_KEYS):
             raise NmtError(
                 f"{training / 'optimizer.safetensors'}: the optimizer state of the weight {name} is missing or has "
-                "another shape than in the configuration; restore the model section of this run, or choose another "
-                "name (--set name=NAME)"
+                "another shape than in the configuration; restore the model section of this run, or "
+                f"{RENAME_REMEDY}"
             )
         # Copies, because the tensors are unaligned memory maps of a file that may be deleted.
         optimizer.state[weight] = {key: tensor.to(weight.device, copy=True) for key, tensor in state.items()}

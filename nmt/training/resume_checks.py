@@ -16,11 +16,10 @@ from nmt.data.prepared_data import Prepared, is_made_for, read_header
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 from nmt.models.weights import load_meta
-from nmt.storage.run_folder import Run
+from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training import checkpoint
 
 logger = logging.getLogger(__name__)
-RENAME_REMEDY = "choose another name (--set name=NAME)"
 MAY_CHANGE = re.compile(r"training\.|model\.dropout\.|data\.(train\.\d+|valid)\.(source|target|tsv|weight)$")
 """Keys whose change is logged."""
 MUST_STAY = re.compile(

@@ -21,7 +21,7 @@ from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
 from nmt.kernels.openmp import share_cores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
-from nmt.storage.run_folder import Run
+from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
 from nmt.training.resume_checks import check_data, find_resume_checkpoint
@@ -85,8 +85,7 @@ def _check_run_state(run: Run, resume: bool) -> None:
     """Raise `NmtError` if a new run has begun already, or if the run to resume has no checkpoint."""
     if run.can_resume and not resume:
         raise NmtError(
-            f"{run.folder} holds a run already; add --resume to continue it, choose another name "
-            "(--set name=NAME), or remove the folder"
+            f"{run.folder} holds a run already; add --resume to continue it, {RENAME_REMEDY}, or remove the folder"
         )
     if resume and not run.can_resume:
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
