@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from text_files import write_lines
 
 from nmt import config
 from nmt.cli.main import cli
@@ -123,7 +124,7 @@ def write_project(folder: Path) -> None:
             lines = (ROOT / path).read_text(encoding="utf-8").split("\n")[:count]
             for copy in (folder / path, folder / f"{name}.{language}"):
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                write_lines(copy, lines)
     shutil.copy("test.en", "input.txt")
     values = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text(encoding="utf-8"))
     values["data"] |= {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from text_files import write_lines
 from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli.main import cli
@@ -19,7 +20,7 @@ REMEDY = "iconv -f"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("invalid")
     make_run(place)
-    (place / "good").write_text("".join(f"{line}\n" for line in TARGET), encoding="utf-8")
+    write_lines(place / "good", TARGET)
     (place / "bad").write_bytes("".join(f"{line}\n" for line in TARGET[:3]).encode() + LATIN_1)
     (place / "pairs.tsv").write_bytes(b"a\tb\n" * 3 + LATIN_1.replace(b"\n", b"\tb\n"))
     return place

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from text_files import write_lines
 from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli import logprob, translate
@@ -33,10 +34,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_lines("source", SOURCE)
     write_lines("target", TARGET)
-
-
-def write_lines(name: str, lines: list[str]) -> None:
-    Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def words(run: Path, *arguments: object) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from text_files import write_lines
 from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli import evaluate, logprob, translate
@@ -60,7 +61,7 @@ def test_translate_warns_about_long_lines_once(made: Path, tmp_path: Path) -> No
 
 def test_evaluate_warns_about_long_lines_once(made: Path, tmp_path: Path) -> None:
     for name, lines in (("s", [*SOURCE, LONG]), ("t", [*TARGET, LONG])):
-        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_lines(tmp_path / name, lines)
     files = ["--source", tmp_path / "s", "-r", tmp_path / "t", "-o", tmp_path / "kept", "--json"]
     [warning] = warnings(call(evaluate.command, made, *files))
     assert "s: line 5 is longer than 99.9 % of the training lines" in warning
@@ -86,7 +87,7 @@ def test_more_tokens_than_positions_of_location_attention_are_rejected(made: Pat
 def test_pairs_with_a_split_line_are_not_in_the_loss(made: Path, tmp_path: Path) -> None:
     lines = {"s": [SOURCE[0], LONG, SOURCE[1]], "t": [TARGET[0], LONG, TARGET[1]], "s2": SOURCE[:2], "t2": TARGET[:2]}
     for name, some in lines.items():
-        (tmp_path / name).write_text("".join(f"{line}\n" for line in some), encoding="utf-8")
+        write_lines(tmp_path / name, some)
 
     def evaluated(suffix: str) -> tuple[dict[str, object], list[str]]:
         files = ["--source", tmp_path / f"s{suffix}", "-r", tmp_path / f"t{suffix}", "-o", tmp_path / "kept"]
@@ -117,7 +118,7 @@ def test_there_is_no_loss_if_every_line_is_split(made: Path, tmp_path: Path) -> 
 def test_logprob_scores_long_pairs_whole_and_warns(made: Path, tmp_path: Path, score: str) -> None:
     files = ["-s", tmp_path / "s", "-t", tmp_path / "t"]
     for name in "st":
-        (tmp_path / name).write_text("".join(f"{line}\n" for line in [SOURCE[0], LONG, LONG]), encoding="utf-8")
+        write_lines(tmp_path / name, [SOURCE[0], LONG, LONG])
     shorter = {"max_source_tokens": 20}
     run = location_run(tmp_path) if score == "location" else changed(made, tmp_path, decoding=shorter)
     result = call(logprob.command, run, *files)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from text_files import write_lines
 from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli import logprob, translate
@@ -19,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("s").write_text("".join(f"{line}\n" for line in [*SOURCE, "", "a dog"]), encoding="utf-8")
+    write_lines("s", [*SOURCE, "", "a dog"])
 
 
 def call(command, run: Path, *arguments: object, text: str = "", checkpoint: str = "best") -> Result:  # type: ignore[no-untyped-def]
@@ -29,7 +30,7 @@ def call(command, run: Path, *arguments: object, text: str = "", checkpoint: str
 
 def test_the_feature_of_an_n_best_list_equals_the_score_of_logprob(run: Path) -> None:
     """A prefix longer than the maximum length is the whole translation, so the search has no choice."""
-    Path("t").write_text("".join(f"{line}\n" for line in [*TARGET, "Hund", "ein Hund"]), encoding="utf-8")
+    write_lines("t", [*TARGET, "Hund", "ein Hund"])
     forced = ["--prefix-file", "t", "--max-length-ratio", "1e-9", "--format", "moses"]
     found = call(translate.command, run, "-i", "s", *forced).stdout
     scores = call(logprob.command, run, "-s", "s", "-t", "-", "--target-format", "moses", text=found).stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from text_files import write_lines
 from tiny_run import make_run
 
 from nmt.cli import translate
@@ -39,10 +40,6 @@ def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     objects = [json.dumps({"id": number, "source": line}) for number, line in enumerate(lines)]
     write_lines("good", objects)
     write_lines("bad", [*objects[:7], NOT_JSON, *objects[8:]])
-
-
-def write_lines(name: str, lines: list[str]) -> None:
-    Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def names() -> set[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from text_files import write_lines
 
 from nmt.cli.score import command
 from nmt.errors import NmtError
@@ -19,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SACREBLEU_SEED", raising=False)
     reference = [f"Zeile {n} ist hier ein kleiner Test" for n in range(20)]
-    Path("ref").write_text("".join(f"{line}\n" for line in reference), encoding="utf-8")
+    write_lines("ref", reference)
     Path("ref2").write_text("".join(f"{line} so\n" for line in reference), encoding="utf-8")
     Path("bad").write_text("".join(line.replace("ein", "kein") + "\n" for line in reference), encoding="utf-8")
     return tmp_path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from text_files import write_lines
 
 from nmt.cli.score import command
 
@@ -31,7 +32,7 @@ OPTIONS = [
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, lines in {"ref": REFERENCE, "other": OTHER, "hyp": HYPOTHESES}.items():
-        Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_lines(name, lines)
     return tmp_path
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from text_files import write_lines
 
 from nmt.cli.score import command
 from nmt.errors import NmtError
@@ -18,12 +19,8 @@ HYPOTHESES = ["Zeile eins ist hier", "Zeile zwei war da", "drei und"]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write("ref", REFERENCE)
-    write("hyp", HYPOTHESES)
-
-
-def write(name: str, lines: list[str]) -> None:
-    Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_lines("ref", REFERENCE)
+    write_lines("hyp", HYPOTHESES)
 
 
 def run(*arguments: str, stdin: str | None = None) -> str:
@@ -65,8 +62,8 @@ def test_every_field_of_the_scoring_has_an_option() -> None:
 
 
 def test_a_file_may_have_the_name_of_a_metric() -> None:
-    write("bleu", HYPOTHESES)
-    write("ter", REFERENCE)
+    write_lines("bleu", HYPOTHESES)
+    write_lines("ter", REFERENCE)
     assert names("-m", "chrf", "./bleu") == ["chrF2"]
     assert names("bleu", "-m", "chrf") == ["chrF2"]
     assert names("-m", "chrf", "--", "bleu") == ["chrF2"]
@@ -103,7 +100,7 @@ def test_json_of_sentences_has_one_line_per_sentence() -> None:
 
 def test_tabs_and_line_breaks_in_texts_do_not_break_the_tsv() -> None:
     odd = ['a\tb "c', "x\x85y\u2028z\x0b\rw", "\x00"]
-    write("odd\tname", odd)
+    write_lines("odd\tname", odd)
     rows = cells(run("-r", "odd\tname", "odd\tname", "hyp", "-sl", "-f", "tsv", "-m", "chrf"))
     assert len(rows) == 4 and {len(row) for row in rows} == {6}
     assert all(len(row.splitlines()) == 1 for row in ("|".join(cells) for cells in rows))
@@ -111,7 +108,7 @@ def test_tabs_and_line_breaks_in_texts_do_not_break_the_tsv() -> None:
 
 
 def test_output_formats_of_whole_test_sets() -> None:
-    write("hyp2", REFERENCE)
+    write_lines("hyp2", REFERENCE)
     rows = cells(run("-r", "ref", "hyp", "hyp2", "-f", "tsv", "-m", "bleu", "ter"))
     assert rows[0] == ["system", "metric", "score", "signature"]
     assert [row[:2] for row in rows[1:]] == [["hyp", "BLEU"], ["hyp", "TER"], ["hyp2", "BLEU"], ["hyp2", "TER"]]
@@ -125,8 +122,8 @@ def test_output_formats_of_whole_test_sets() -> None:
 @pytest.mark.parametrize("stdin", [False, True])
 def test_tsv_input_gives_the_same_result_as_files(stdin: bool) -> None:
     rows = [f"{h}\t{r}" for h, r in zip(HYPOTHESES, REFERENCE, strict=True)]
-    write("two.tsv", rows)
-    write("more.tsv", ["src\tmt\tref", *(f"quelle\t{row}\tx" for row in rows)])
+    write_lines("two.tsv", rows)
+    write_lines("more.tsv", ["src\tmt\tref", *(f"quelle\t{row}\tx" for row in rows)])
     expected = run("-r", "ref", "hyp", "-b")
 
     def tsv(name: str, *options: str) -> str:
@@ -145,10 +142,10 @@ def test_tsv_input_gives_the_same_result_as_files(stdin: bool) -> None:
 
 def test_tsv_output_can_be_read_as_tsv_input() -> None:
     first = run("-r", "ref", "hyp", "-sl", "-f", "tsv")
-    write("a.tsv", first[:-1].split("\n"))
+    write_lines("a.tsv", first[:-1].split("\n"))
     columns = ["--header", "--hypothesis-column", "hypothesis", "--reference-column", "reference"]
     assert run("--tsv", "a.tsv", *columns, "-sl", "-f", "tsv") == first
-    write("b.tsv", [f"s{n}\t{line}" for n, line in enumerate(first[:-1].split("\n"))])
+    write_lines("b.tsv", [f"s{n}\t{line}" for n, line in enumerate(first[:-1].split("\n"))])
     again = run("--tsv", "b.tsv", *columns, "--source-column", "1", "-sl", "-f", "tsv")
     assert [row[-1] for row in cells(again)] == ["source", "s1", "s2", "s3"]
 
@@ -168,7 +165,7 @@ def test_tsv_output_can_be_read_as_tsv_input() -> None:
     ],
 )
 def test_mistakes_in_a_tsv_are_named(content: list[str], options: list[str], message: str) -> None:
-    write("a.tsv", content)
+    write_lines("a.tsv", content)
     columns = [option for option in options if option != "--header"]
     flags = zip(["--hypothesis-column", "--reference-column"], columns, strict=False)
     header = ["--header"] if "--header" in options else []
@@ -204,7 +201,7 @@ def test_options_that_contradict_each_other_are_rejected(arguments: str, message
 
 
 def test_warnings_go_to_stderr() -> None:
-    write("thai", ["วันนี้อากาศดีมาก เราไปเดินเล่นที่สวนสาธารณะ"])
+    write_lines("thai", ["วันนี้อากาศดีมาก เราไปเดินเล่นที่สวนสาธารณะ"])
     done = CliRunner().invoke(command, ["-r", "thai", "thai", "-b"], standalone_mode=False)
     assert "thai is written without spaces" in done.stderr and "--tokenize char" in done.stderr
     assert len(done.stdout.split("\t")) == 3
@@ -212,6 +209,6 @@ def test_warnings_go_to_stderr() -> None:
 
 
 def test_the_source_column_is_printed() -> None:
-    write("a.tsv", ["q\ta\tb"])
+    write_lines("a.tsv", ["q\ta\tb"])
     columns = ["--source-column", "1", "--hypothesis-column", "2", "--reference-column", "3", "-sl", "--json"]
     assert json.loads(run("--tsv", "a.tsv", *columns))[0]["sentences"][0]["source"] == "q"

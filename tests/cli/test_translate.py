@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from text_files import write_lines
 
 from nmt import config
 from nmt.cli import logprob, translate
@@ -92,7 +93,7 @@ def test_the_output_has_one_line_per_input_line(run, tmp_path):
     assert [not line for line in out.split("\n")[:-1]] == [not line.strip() for line in LINES]
     assert "step-1" in err and "fp32" in err and "lines/s" in err and "target tokens/s" in err
     source, output = tmp_path / "in.txt", tmp_path / "out.txt"
-    source.write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
+    write_lines(source, LINES)
     assert call(run, "-i", source, "-o", output, "--quiet") == ("", "")
     assert output.read_text(encoding="utf-8") == out
     assert list(tmp_path.iterdir()) == [source, output] or set(tmp_path.iterdir()) == {source, output}
@@ -424,7 +425,7 @@ def test_a_folder_as_output_is_an_error(run, output):
 def test_progress_is_logged_without_a_terminal(run, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "FIRST_REPORT", 0.0)
     monkeypatch.setattr(progress, "REPORT_INTERVAL", 0.0)
-    (tmp_path / "in").write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
+    write_lines(tmp_path / "in", LINES)
     told = call(run, "-i", tmp_path / "in", "--window", 2)[1]
     assert re.search(r"^2 lines in .* lines/s, .* target tokens/s, \d\d %, 0:00:\d\d left$", told, re.MULTILINE)
     assert re.search(r"^6 lines in .* 100 %, 0:00:00 left$", told, re.MULTILINE)

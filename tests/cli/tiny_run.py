@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from text_files import write_lines
 
 from nmt import config
 from nmt.data.lexicon import CANDIDATES_PER_TOKEN, Lexicon
@@ -25,7 +26,7 @@ def make_run(folder: Path, more: str = "", **sections: dict[str, Any]) -> Path:
     name = "tiny"
     folder.mkdir(exist_ok=True)
     for suffix, lines in (("en", SOURCE), ("de", TARGET)):
-        (folder / f"x.{suffix}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_lines(folder / f"x.{suffix}", lines)
     corpus = {"source": str(folder / "x.en"), "target": str(folder / "x.de")}
     settings = config.parse(
         {

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from text_files import write_lines
 
 from nmt import config
 from nmt.data.corpus import active_filters, failed_filter, read_pairs, tsv_hints
@@ -99,7 +100,7 @@ def test_a_table_that_looks_like_a_header_or_quoted_gives_a_hint(
     lines: list[str], keys: dict[str, Any], hint: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "t.tsv"
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_lines(path, lines)
     hints = tsv_hints(config.Corpus(tsv=path, **keys), ("en", "de"))
     assert [hint in found for found in hints] == [True] * bool(hint)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from text_files import write_lines
 
 from nmt import config
 from nmt.data import manifest, manifest_v1
@@ -22,7 +23,7 @@ SOURCE = [f"the {a} {b} number {i % 30}" for i, (a, b) in enumerate((x, y) for x
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, lines in (("train.s", SOURCE), ("train.t", map(str.upper, SOURCE)), ("v.s", ["the a"]), ("v.t", ["A"])):
-        Path(name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_lines(name, lines)
     return tmp_path
 
 

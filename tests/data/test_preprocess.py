@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from text_files import write_lines
 
 from nmt import config
 from nmt.cli.preprocess import command
@@ -22,13 +23,8 @@ SOURCE = [f"the {a} {b} number {i % 30}" for i, (a, b) in enumerate((x, y) for x
 TARGET = [line.upper() for line in SOURCE]
 
 
-def write(path: Path, lines: list[str]) -> Path:
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
-    return path
-
-
 def corpus(folder: Path, name: str, source: list[str], target: list[str]) -> dict[str, Any]:
-    return {"source": write(folder / f"{name}.s", source), "target": write(folder / f"{name}.t", target)}
+    return {"source": write_lines(folder / f"{name}.s", source), "target": write_lines(folder / f"{name}.t", target)}
 
 
 def settings(folder: Path, **sections: Any) -> config.Config:
@@ -294,7 +290,7 @@ def test_misaligned_files_and_an_empty_validation_corpus_are_errors(workers: int
 
 def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
-    precious = write(tmp_path / "prepared" / "thesis.tex", ["x"])
+    precious = write_lines(tmp_path / "prepared" / "thesis.tex", ["x"])
     with pytest.raises(NmtError, match=r"files other than prepared data.*data\.prepared"):
         preprocess(settings(tmp_path), force=True)
     assert precious.exists()
@@ -417,7 +413,7 @@ def test_a_line_with_a_tag_in_the_file_gets_no_second_tag(tmp_path: Path) -> Non
 
 
 def test_an_undeclared_header_gives_a_hint(messages: list[str], tmp_path: Path) -> None:
-    write(tmp_path / "t.tsv", ["English\tGerman", *(f"{s}\t{t}" for s, t in zip(SOURCE, TARGET, strict=True))])
+    write_lines(tmp_path / "t.tsv", ["English\tGerman", *(f"{s}\t{t}" for s, t in zip(SOURCE, TARGET, strict=True))])
     made = preprocess(settings(tmp_path, data={"train": {"tsv": tmp_path / "t.tsv"}}))
     assert len(made.train[0][0]) == 1 + len(SOURCE)
     assert any("looks like a header" in line and "header: true" in line for line in messages)

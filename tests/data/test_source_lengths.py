@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from text_files import write_lines
 
 from nmt import config
 from nmt.data.prepared_data import Prepared
@@ -15,7 +16,7 @@ from nmt.training.session import train
 
 def made(folder: Path, sources: list[str], tag: str | None = None) -> tuple[Prepared, config.Config]:
     for name, lines in (("s", sources), ("t", ["x y"] * len(sources)), ("v", ["a b"])):
-        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_lines(folder / name, lines)
     corpus = {"source": str(folder / "s"), "target": str(folder / "t"), **({"tag": tag} if tag else {})}
     valid = {"source": str(folder / "v"), "target": str(folder / "v"), **({"tag": tag} if tag else {})}
     data = {"train": corpus, "valid": valid, "prepared": str(folder / "prepared"), "workers": 1}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from text_files import write_lines
 
 from scripts import ROOT
 
@@ -16,7 +17,7 @@ def tiny_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     lines = [" ".join("abcdef"[i % n] for i in range(n)) for n in range(2, 7)] * 4
     for side in ("s", "t"):
-        Path(side).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_lines(side, lines)
     corpus = {"source": "s", "target": "t"}
     sizes = {part: {"size": 8} for part in ("embedding", "encoder", "decoder")}
     values: dict[str, Any] = {

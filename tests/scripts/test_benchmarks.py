@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from text_files import write_lines
 from torch.nn import functional as F
 
 from nmt import config as schema
@@ -167,7 +168,7 @@ def small_config(folder: Path) -> Config:
     """Return a config for a few sentences in `folder`."""
     lines = [f"the {size} {animal} runs ." for size in ("big", "small", "old") for animal in ("dog", "cat", "horse")]
     for name in ("source", "target"):
-        (folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_lines(folder / name, lines)
     corpus = {"source": str(folder / "source"), "target": str(folder / "target")}
     data = {"train": corpus, "valid": corpus, "prepared": str(folder / "prepared"), "workers": 1}
     return schema.parse({"name": "small", "data": data, "subword": {"vocab_size": 50, "byte_fallback": False}}, "test")
