@@ -2,11 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from nmt.cli import options, search_flags
+from nmt.cli.load import load
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command
 from nmt.errors import NmtError
@@ -41,8 +42,7 @@ def command(
     font: Path | None,
     beam_size: int | None,
     tag: str,
-    device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["auto", "fp32", "bf16", "int8"],
+    **machine: Any,
 ) -> None:
     """Translate each line and draw the attention of the decoder: source as columns, target as rows.
 
@@ -51,7 +51,7 @@ def command(
     """
     from nmt.data.lines import InvalidLines
     from nmt.decoding.line_input import input_name, open_lines
-    from nmt.decoding.loading import find_checkpoints, load_translator
+    from nmt.decoding.loading import find_checkpoints
     from nmt.reports.attention_maps import draw, of_translation
     from nmt.reports.figure import check, save
     from nmt.reports.fonts import families_for
@@ -69,9 +69,9 @@ def command(
     found = find_checkpoints(models, checkpoint)
     given = {"with_alignment": True, "beam_size": beam_size, "tag": tag}
     search = search_flags.search_options(given, [each.config for each in found])
-    translator = load_translator(found, device, precision).translator
+    translator = load(found, machine).translator
     is_any_drawn = False
-    for translation in translator.translate(lines, search):
+    for translation in translator.translate(lines, options=search):
         number = translation.number + 1
         path = output_file(output, number, len(lines))
         try:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from nmt.cli import metric_options, options, search_flags
+from nmt.cli.load import load
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
 
@@ -36,7 +37,7 @@ def command(**given: Any) -> None:
     )
     options.exclude(given, "split", "source")
     search_flags.check(given)
-    from nmt.decoding.loading import find_checkpoints, load_translator
+    from nmt.decoding.loading import find_checkpoints
     from nmt.evaluation.evaluate_splits import evaluate_splits
     from nmt.evaluation.metrics import DEFAULT_METRICS, build, default_tokenizer
     from nmt.evaluation.test_sets import check_folder, read_files, read_splits
@@ -57,7 +58,7 @@ def command(**given: Any) -> None:
         splits = read_splits(config, given["split"], run.config_file)
     folder = given["output"] or run.folder / "evaluations"
     check_folder(folder)
-    loaded = load_translator(found, given["device"], given["precision"], search.shortlist)
+    loaded = load(found, given, search.shortlist)
     results, error = evaluate_splits(loaded, search, splits, scoring, folder)
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else evaluation_table(results))
     if error is not None:  # the results could not be saved

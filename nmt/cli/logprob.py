@@ -1,11 +1,12 @@
 """`nmt logprob`: score given translations, log p(target | source)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from nmt.cli import options
+from nmt.cli.load import load
 from nmt.cli.log_output import show_log
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
@@ -39,9 +40,8 @@ def command(
     append: bool,
     tokens_per_batch: int | None,
     tag: str,
-    device: Literal["auto", "cpu", "cuda"],
-    precision: Literal["auto", "fp32", "bf16", "int8"],
     quiet: bool,
+    **machine: Any,
 ) -> None:
     """Print the natural log of p(target | source) of each pair, one number per line.
 
@@ -54,11 +54,11 @@ def command(
         (append and target_format != "moses", "--append needs --target-format moses"),
         (append and per_token, "--append and --per-token exclude each other; give one"),
     )
-    from nmt.decoding.loading import find_checkpoints, load_translator
+    from nmt.decoding.loading import find_checkpoints
     from nmt.decoding.score_lines import ScoringJob, score_lines
 
     show_log(quiet)
     found = find_checkpoints(models, checkpoint)
-    loaded = load_translator(found, device, precision)
+    loaded = load(found, machine)
     job = ScoringJob(source, target, target_format, output, per_token, append, tag)
     score_lines(loaded, job, tokens_per_batch or found[0].config.decoding.tokens_per_batch)

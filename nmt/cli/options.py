@@ -66,8 +66,8 @@ def overrides(example: str) -> Callable[[Command], Command]:
 model = combine_options(
     click.option(
         "--model", "-m", "models", type=FILE, multiple=True, metavar="RUN",
-        help="Run folder, or a checkpoint folder inside one; several form an ensemble. Default: $NMT_MODEL, else the "
-        "newest finished run in runs/.",
+        help="Run folder, a checkpoint folder inside one, or an exported folder; several form an ensemble. Default: "
+        "$NMT_MODEL, else the newest finished run in runs/.",
     ),
     click.option("--checkpoint", help="best, last, averaged or step-N; default best."),
 )  # fmt: skip
@@ -91,10 +91,15 @@ def exclude(given: dict[str, Any], one: str, other: str) -> None:
 
 
 machine = combine_options(
+    click.option(
+        "--engine", type=click.Choice(["auto", "onnx", "torch"]), default="auto", show_default=True,
+        help="What computes: onnx is ONNX Runtime on the CPU, which starts at once; torch also uses a GPU. auto is "
+        "torch if there is a GPU, else onnx.",
+    ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option(
         "--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True,
-        help="Precision of matrix products; auto is bf16 if the hardware supports it, int8 is for search on the CPU.",
+        help="Precision of matrix products; auto is int8 on a CPU, and bf16 on a GPU that supports it.",
     ),
 )  # fmt: skip
 

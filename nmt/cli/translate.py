@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nmt.cli import options, search_flags
+from nmt.cli.load import load
 from nmt.cli.log_output import show_log
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
@@ -59,7 +60,7 @@ def command(**given: Any) -> None:
     """
     _check(given)
     from nmt.data.lines import read_lines
-    from nmt.decoding.loading import find_checkpoints, load_translator
+    from nmt.decoding.loading import find_checkpoints
     from nmt.decoding.resumable_output import check_nothing_unfinished, is_complete
     from nmt.decoding.translate_lines import TranslationJob, translate_lines
 
@@ -80,7 +81,7 @@ def command(**given: Any) -> None:
         with_alignment=given["alignments"] is not None or given["form"] == "json",
         shortlist=given["shortlist"] if prefixes is None else 0,  # a prefix may contain any word
     )
-    loaded = load_translator(found, given["device"], given["precision"], search.shortlist)
+    loaded = load(found, given, search.shortlist)
     if given["alignments"] is None and not loaded.translator.has_attention:
         search = search.changed(with_alignment=False)  # JSON output then has no alignments
     job = TranslationJob(

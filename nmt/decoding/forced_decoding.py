@@ -3,38 +3,30 @@
 Axes: B pairs, S source tokens, T target tokens with EOS, V vocabulary.
 """
 
-import itertools
-import math
-
-import torch
-from torch import Tensor
+import numpy as np
 
 from nmt.data.token_ids import BOS
 from nmt.decoding.hypothesis import NanProbabilities
-from nmt.decoding.model_protocol import MemoryT, Model, StateT
-from nmt.decoding.token_constraints import log_probs_of
+from nmt.engine import ALL_TOKENS, Engine, Ints, MemoryT, StateT
 
 
-@torch.no_grad()
 def score_targets(
-    model: Model[MemoryT, StateT], source: Tensor, lengths: Tensor, target: Tensor, target_lengths: Tensor
+    engine: Engine[MemoryT, StateT], source: Ints, lengths: Ints, target: Ints, target_lengths: Ints
 ) -> list[tuple[float, ...]]:
     """Return the natural log of the probability of each real target token, EOS included, of each of B pairs.
 
     `source` (B, S) and `target` (B, T) are ids with EOS, padded; `lengths` and `target_lengths` (B,) are the numbers of
     real tokens. Raise `NmtError` if the model returns NaN.
     """
-    memory = model.encode(source, lengths)
-    state = model.start(memory, 1)
-    token = torch.full_like(target[:, 0], BOS)
-    values = []
+    memory = engine.encode(source, lengths)
+    state = engine.start(memory, 1)
+    token = np.full_like(target[:, 0], BOS)
+    rows = np.arange(len(target))
+    table = np.empty(target.shape)  # (B, T)
     for step in range(target.shape[1]):
-        state, output = model.step(token, state, memory)
+        state, prediction = engine.step(token, state, memory, ALL_TOKENS)
         token = target[:, step]
-        log_probs = log_probs_of(output.logits)  # (B, V)
-        values.append(log_probs.gather(1, token.unsqueeze(1)).squeeze(1))
-    table = torch.stack(values, 1).double().tolist()  # (B, T)
-    scores = [tuple(row[:length]) for row, length in zip(table, target_lengths.tolist(), strict=True)]
-    if any(map(math.isnan, itertools.chain.from_iterable(scores))):
+        table[:, step] = prediction.log_probs[rows, token]
+    if np.isnan(table[np.arange(target.shape[1]) < target_lengths[:, None]]).any():
         raise NanProbabilities
-    return scores
+    return [tuple(row[:length].tolist()) for row, length in zip(table, target_lengths, strict=True)]

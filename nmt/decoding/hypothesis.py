@@ -6,10 +6,7 @@ Axes: B sentences, S source tokens, T target tokens, U tokens of the shortlist.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
-
+from nmt.engine import Bools, Floats, Ints
 from nmt.errors import NmtError
 
 
@@ -25,7 +22,7 @@ class Hypothesis:
     """Natural log of the model's p(target | source), with EOS and without penalties."""
     token_log_probs: tuple[float, ...]
     """T + 1 natural logs, the last one of EOS."""
-    alignment: NDArray[np.float32] | None
+    alignment: Floats | None
     """(T, S) attention of each token over the source, whose last column is its EOS; None if not requested."""
 
 
@@ -33,10 +30,10 @@ class Hypothesis:
 class SearchBatch:
     """B source sentences to translate together."""
 
-    source: Tensor
-    """(B, S) int64 ids with EOS, padded."""
-    lengths: Tensor
-    """(B,) int64 number of real tokens, including EOS."""
+    source: Ints
+    """(B, S) ids with EOS, padded."""
+    lengths: Ints
+    """(B,) number of real tokens, including EOS."""
     max_lengths: Sequence[int]
     """Maximum target tokens of each sentence, without EOS. After them EOS is forced, with its probability in the model.
     A longer prefix, or a larger `SearchOptions.min_length`, replaces the maximum."""
@@ -44,9 +41,9 @@ class SearchBatch:
     """Target ids that each translation must begin with; empty for none."""
     random_keys: Sequence[tuple[int, ...]] = ()
     """For each sentence the key of its random draws, such as its line number in the input; empty for its row."""
-    shortlist: tuple[Tensor, Tensor] | None = None
+    shortlist: tuple[Ints, Bools] | None = None
     """Target tokens (U,), ascending and beginning with PAD, UNK, BOS and EOS, and which of them each sentence may
-    generate, (B, U) bool; None for the whole vocabulary."""
+    generate, (B, U); None for the whole vocabulary."""
 
 
 class NanProbabilities(NmtError):

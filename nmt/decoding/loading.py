@@ -7,18 +7,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Any
 
 from nmt.config import TEXT_KEYS, Config, load_run_config
 from nmt.data.source_lengths import read_typical_length
 from nmt.data.subword import Vocabularies
+from nmt.decoding.engines import choose_machine, load_engines
+from nmt.decoding.ensemble import Ensemble, check_same_text
 from nmt.decoding.translator import Translator
+from nmt.engine import Device, EngineName, Precision
 from nmt.errors import NmtError
-from nmt.kernels.allocator import keep_freed_memory
-from nmt.kernels.device import Precision
-from nmt.kernels.openmp import share_cores
+from nmt.runtime.graph_files import EXPORT_REMEDY, read_description
 from nmt.storage import checksums
 from nmt.storage.run_folder import Run, find_run
 
@@ -45,6 +44,20 @@ class Checkpoint:
         """The configuration of the run."""
         return load_run_config(self.run)
 
+    @property
+    def weights(self) -> str:
+        """The checksum of the weights."""
+        if self.run.is_exported:
+            return str(read_description(self.folder, EXPORT_REMEDY)["weights"])
+        return checksums.recorded_digest(self.folder / "model.safetensors")
+
+    @property
+    def name(self) -> str:
+        """The name of the checkpoint: step-N or averaged."""
+        if self.run.is_exported:
+            return str(read_description(self.folder, EXPORT_REMEDY)["checkpoint"])
+        return self.folder.name
+
     def look_up_again(self) -> "Checkpoint":
         """Return the checkpoint that has the requested name now."""
         return dataclasses.replace(self, folder=self.run.checkpoint(self.which))
@@ -70,49 +83,48 @@ class LoadedTranslator:
     def identity(self) -> dict[str, Any]:
         """Return everything but the search options that a translation depends on, as JSON values."""
         data = self.checkpoints[0].config.data
-        names = [f"{each.config.name}/{each.folder.name}" for each in self.checkpoints]
+        names = [f"{each.config.name}/{each.name}" for each in self.checkpoints]
         return {
             "model": [f"{name} {checksum}" for name, checksum in zip(names, self.weights, strict=True)],
             "subword model": Vocabularies.load(self.checkpoints[0].run.subword).fingerprint,
             "text": {key: getattr(data, key) for key in (*TEXT_KEYS, "tags")},
             "shortlist": self.shortlist,
             "lexicon": checksums.digest(self.checkpoints[0].run.lexicon) if self.shortlist else None,
-            "arithmetic": f"{self.translator.device.type} {self.translator.arithmetic}",
+            "arithmetic": self.translator.machine.description,
         }
 
 
 def find_checkpoints(models: Sequence[Path], which: str | None) -> list[Checkpoint]:
     """Return the checkpoint of each of `models`, or of the run that `find_run` chooses if `models` is empty.
 
-    A model is a run folder or a checkpoint folder inside one. `which` (best, last, averaged, step-N) overrides the
-    checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint.
+    A model is a run folder, a checkpoint folder inside one, or an exported folder. `which` (best, last, averaged,
+    step-N) overrides the checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint.
     """
     found = []
     requested: Sequence[Path | None] = models or [None]
     for run, name, reason in map(find_run, requested):
         checkpoint = Checkpoint(run, which or name, run.checkpoint(which or name))
-        logger.info(f"model {run.folder} ({reason}), checkpoint {checkpoint.folder.relative_to(run.checkpoints)}")
+        logger.info(f"model {run.folder} ({reason}), checkpoint {checkpoint.name}")
         found.append(checkpoint)
     return found
 
 
 def load_translator(
-    found: Sequence[Checkpoint], device: Literal["auto", "cpu", "cuda"], precision: Precision, shortlist: int = 0
+    found: Sequence[Checkpoint], engine: EngineName, device: Device, precision: Precision, shortlist: int = 0
 ) -> LoadedTranslator:
     """Load the checkpoints that `find_checkpoints` found.
 
     A checkpoint that a training run has removed or replaced in the meantime is looked up again.
     """
-    keep_freed_memory()
-    share_cores(torch.get_num_threads())
     start = time.perf_counter()
     checkpoints = list(found)
     for retries_left in range(MAX_RETRIES, -1, -1):
         before = [_folder_identity(each) for each in checkpoints]
         try:
-            pairs = [(each.run, each.folder) for each in checkpoints]
-            translator = Translator.load(pairs, device, precision, shortlist)
-            weights = [checksums.recorded_digest(each.folder / "model.safetensors") for each in checkpoints]
+            translator = _load(checkpoints, engine, device, precision)
+            if shortlist:
+                translator.check_shortlist(translator.options.changed(shortlist=shortlist))
+            weights = [each.weights for each in checkpoints]
             break
         except (NmtError, OSError):
             checkpoints = _look_up_again(checkpoints)
@@ -120,9 +132,27 @@ def load_translator(
                 raise
             names = ", ".join(each.folder.name for each in checkpoints)
             logger.info(f"checkpoint removed or replaced while it was loaded; loading {names}")
-    seconds = time.perf_counter() - start
-    logger.info(f"loaded on {translator.device.type} in {translator.arithmetic} in {seconds:.2f} s")
+    logger.info(f"loaded in {time.perf_counter() - start:.2f} s; {translator.machine.explanation}")
     return LoadedTranslator(translator, checkpoints, weights, shortlist)
+
+
+def _load(checkpoints: Sequence[Checkpoint], engine: EngineName, device: Device, precision: Precision) -> Translator:
+    """Load checkpoints. Raise `NmtError` if their subword models or their text normalisation differ."""
+    runs = [each.run for each in checkpoints]
+    vocabularies = [Vocabularies.load(run.subword) for run in runs]
+    for run, vocabulary in zip(runs, vocabularies, strict=True):
+        if vocabulary.fingerprint != vocabularies[0].fingerprint:
+            raise NmtError(
+                f"{runs[0].folder} and {run.folder} have different subword models; an ensemble needs runs that "
+                "were trained on the same prepared data"
+            )
+        check_same_text(runs[0], run)
+    configs = [each.config for each in checkpoints]
+    machine = choose_machine(engine, device, precision, [each.folder for each in checkpoints if each.run.is_exported])
+    engines = load_engines([(each.run, each.folder) for each in checkpoints], vocabularies[0], configs, machine)
+    return Translator(
+        engines[0] if len(engines) == 1 else Ensemble(engines), vocabularies[0], configs, machine, runs[0].lexicon
+    )
 
 
 def _look_up_again(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:

@@ -5,8 +5,9 @@ Axes: S source tokens.
 
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from nmt.engine import Bools, Floats
 
 
 def length_divisor(penalty: Literal["none", "average", "gnmt"], alpha: float, length: int) -> float:
@@ -21,11 +22,12 @@ def length_divisor(penalty: Literal["none", "average", "gnmt"], alpha: float, le
     return float(((5 + length) / 6) ** alpha)  # Wu 2016, eq. 14
 
 
-def coverage_penalty(cumulated: Tensor, is_real: Tensor) -> Tensor:
+def coverage_penalty(cumulated: Floats, is_real: Bools) -> Floats:
     """Return GNMT's coverage penalty, at most 0, without its factor beta (Wu 2016, eq. 14).
 
     sum_s log(min(cumulated_s, 1)), where `cumulated` (..., S) is the sum of the alignments of all target tokens, EOS
-    included, and s runs over the real source tokens; `is_real` (..., S) bool.
+    included, and s runs over the real source tokens; `is_real` (..., S).
     """
-    covered = cumulated.clamp(torch.finfo(torch.float32).tiny, 1.0).log()  # (..., S)
-    return covered.masked_fill(~is_real, 0.0).sum(-1)
+    covered = np.log(np.clip(cumulated, np.finfo(np.float32).tiny, 1.0))  # (..., S)
+    penalty: Floats = np.where(is_real, covered, np.float32(0)).sum(-1)
+    return penalty

@@ -62,7 +62,7 @@ def score_lines(loaded: LoadedTranslator, job: ScoringJob, tokens_per_batch: int
     limit = loaded.checkpoints[0].config.decoding.max_source_tokens
     long: list[int] = []
     with open_output(job.output) as out:
-        scored = loaded.translator.log_probs(pairs(), tokens_per_batch, job.tag, live=is_live)
+        scored = loaded.translator.token_log_probs(pairs(), tokens_per_batch, job.tag, live=is_live)
         for number, (pieces, log_probs) in enumerate(scored, 1):
             source, target = unscored.popleft()
             if loaded.translator.count_tokens([source])[0] > limit:

@@ -6,11 +6,11 @@ from typing import Any
 from nmt.decoding.beam import beam_search
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.hypothesis import Hypothesis, SearchBatch
-from nmt.decoding.model_protocol import Model
 from nmt.decoding.sampling import sample
 from nmt.decoding.search_options import SearchOptions
+from nmt.engine import Engine
 
-SearchFunction = Callable[[Model[Any, Any], SearchBatch, SearchOptions], list[list[Hypothesis]]]
+SearchFunction = Callable[[Engine[Any, Any], SearchBatch, SearchOptions], list[list[Hypothesis]]]
 SEARCHES: dict[str, SearchFunction] = {"beam": beam_search, "greedy": greedy_search, "sample": sample}
 
 

@@ -1,7 +1,7 @@
 """`SearchOptions`: all options of a search (beam size, n-best, sampling, limits), validated in one place."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -12,6 +12,36 @@ from nmt.errors import NmtError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class SearchKeywords(TypedDict, total=False):
+    """The fields of `SearchOptions` as keyword arguments, for type checkers; `alignments` is `with_alignment`."""
+
+    beam_size: int
+    length_penalty: Literal["none", "average", "gnmt"]
+    alpha: float
+    coverage_penalty: float
+    beam_prune: float
+    no_repeat_ngram: int
+    repetition_penalty: float
+    shortlist: int
+    replace_unknown: bool
+    max_length_ratio: float
+    max_length_extra: int
+    max_source_tokens: int
+    tokens_per_batch: int
+    window: int
+    method: Literal["beam", "greedy", "sample"]
+    n_best: int
+    distinct: bool
+    tag: str
+    forbid_unknown: bool
+    min_length: int
+    alignments: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
 
 
 class SearchOptions(Decoding):
@@ -84,8 +114,13 @@ class SearchOptions(Decoding):
         return cls(**options | ({"replace_unknown": can_copy} if options["replace_unknown"] is None else {}))
 
     def changed(self, **values: Any) -> "Self":
-        """Return the options with the fields in `values` that are not None. Raise `NmtError` if they are invalid."""
+        """Return the options with the fields in `values` that are not None; `alignments` is `with_alignment`.
+
+        Raise `NmtError` if they are invalid.
+        """
         given = {name: value for name, value in values.items() if value is not None}
+        if "alignments" in given:
+            given["with_alignment"] = given.pop("alignments")
         try:
             return type(self)(**dict(self) | given)
         except ValidationError as error:

@@ -4,60 +4,59 @@ Axes: B sentences, K slots per sentence, N hypotheses, V vocabulary, C candidate
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.repetition import columns_of, forbid_repeated_ngrams, penalize_repeated_tokens
 from nmt.decoding.search_options import SearchOptions
+from nmt.engine import Bools, Floats, Ints, Prediction
 from nmt.kernels.row_counts import round_rows_up
 
-SelectTokens = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Returns the values and the columns, (N, C) each, of the chosen tokens of `ranks` (N, V)."""
+ChooseTokens = Callable[[Floats], Ints]
+"""Returns the columns, (N, C), of the chosen tokens of `ranks` (N, V)."""
 
 
-def log_probs_of(logits: Tensor) -> Tensor:
-    """Return the log-probabilities (N, V) of `logits` (N, V) in float32; float32 logits are overwritten."""
-    if logits.dtype != torch.float32:
-        return torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    return torch.log_softmax(logits, dim=-1, out=logits)
+@dataclass
+class Candidates:
+    """Possible next tokens of N hypotheses."""
+
+    ranks: Floats
+    """(N, C) the values that the tokens are ranked by; minus infinity if a token is not allowed."""
+    tokens: Ints
+    """(N, C) ids."""
+    log_probs: Floats
+    """(N, C) log-probabilities, without the repetition penalty."""
 
 
-def checks_for_end(device: torch.device, step: int) -> bool:
-    """Return whether a search checks at this step which sentences are done.
-
-    The check needs a value from the device. On a GPU the CPU must wait for it, so only every 8th step checks.
-    """
-    return device.type == "cpu" or step % 8 == 7
-
-
-def unfinished_rows(is_done: Tensor) -> Tensor | None:
-    """Return the rows (int64) to keep of a batch, in order; None to keep all. `is_done` (B,) bool.
+def unfinished_rows(is_done: Bools) -> Ints | None:
+    """Return the rows to keep of a batch, in order; None to keep all. `is_done` (B,).
 
     Some rows that are done may be kept, so that only few different batch sizes occur (see `round_rows_up`).
     """
-    unfinished = int((~is_done).sum())
+    unfinished = len(is_done) - int(np.count_nonzero(is_done))
+    if unfinished == len(is_done):
+        return None
     if unfinished == 0:
-        return is_done.new_empty(0, dtype=torch.int64)
+        return np.empty(0, np.int64)
     count = round_rows_up(unfinished)
     if count >= len(is_done):
         return None
-    kept = torch.sort(is_done.to(torch.uint8), stable=True)[1][:count]
-    return kept.sort()[0]
+    return np.sort(np.argsort(is_done, kind="stable")[:count])
 
 
 class Constraints:
     """For each sentence of a batch, the tokens that a hypothesis must generate at a step, or must not generate.
 
     A token is forced in a prefix, and EOS is forced at the maximum length. `needs_history` says whether the constraints
-    depend on the tokens that a hypothesis has generated; `rank` and `candidates` then need `history`.
+    depend on the tokens that a hypothesis has generated; `candidates` then needs `history`.
     """
 
     def __init__(self, batch: SearchBatch, options: SearchOptions) -> None:
         """Read lengths and prefixes of the batch; a longer prefix or `min_length` replaces the maximum length."""
-        device, size = batch.source.device, len(batch.max_lengths)
+        size = len(batch.max_lengths)
         prefixes = batch.prefixes or [()] * size
         self.max_lengths = [
             max(length, len(prefix), options.min_length)
@@ -69,79 +68,102 @@ class Constraints:
         self._min_length, self._ngram_size = options.min_length, options.no_repeat_ngram
         self._repetition_penalty = options.repetition_penalty
         self.needs_history = self._ngram_size > 0 or self._repetition_penalty != 1
-        forbidden = [PAD, BOS, *([UNK] if options.forbid_unknown else [])]
-        self._forbidden = torch.tensor(forbidden, device=device)
-        self._forbidden_at_first = torch.tensor([*forbidden, EOS], device=device)
-        forced = torch.full((size, self.last_step + 1), -1)
+        self._forbidden = np.array([PAD, BOS, *([UNK] if options.forbid_unknown else [])])
+        self._forbidden_at_first = np.append(self._forbidden, EOS)
+        forced = np.full((size, self.last_step + 1), -1)
         for row, (prefix, length) in enumerate(zip(prefixes, self.max_lengths, strict=True)):
-            forced[row, : len(prefix)] = torch.tensor(prefix, dtype=torch.int64)
+            forced[row, : len(prefix)] = prefix
             forced[row, length] = EOS
-        self._forced = forced.to(device)  # (B, last_step + 1), -1 if the token is free
+        self._forced = forced  # (B, last_step + 1), -1 if the token is free
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: Ints) -> None:
         """Drop all sentences but `rows`."""
         self._forced = self._forced[rows]
 
-    def forced_tokens(self, step: int, width: int, active: Tensor | None = None) -> Tensor | None:
-        """Return the token (N,) that each hypothesis must generate, -1 if it is free; None if all are free.
+    def candidates_needed(self, step: int, count: int | None) -> int | None:
+        """Return how many best tokens the engine must return so that `count` remain; None for all tokens.
 
-        `active` (N,) are the slots of the hypotheses out of B * `width`; None for all slots.
+        All are needed if `count` is None, if tokens are forced at this step, and if the history forbids tokens.
         """
-        if self._longest_prefix <= step < self._first_forced_end:
-            return None
-        forced = self._forced[:, step].repeat_interleave(width)
-        return forced if active is None else forced[active]
+        is_free = self._longest_prefix <= step < self._first_forced_end and not self.needs_history
+        return count + len(self._forbidden_now(step)) if count is not None and is_free else None
 
-    def rank(
-        self, log_probs: Tensor, step: int, history: Tensor | None = None, columns: Tensor | None = None
-    ) -> Tensor:
+    def candidates(
+        self,
+        prediction: Prediction,
+        step: int,
+        width: int,
+        choose: ChooseTokens,
+        active: Ints | None = None,
+        history: Ints | None = None,
+    ) -> Candidates:
+        """Return the C tokens of each hypothesis that `choose` selects from all, or the forced token.
+
+        If the prediction has only the best tokens, return those that are allowed without selecting. A forced token is
+        the first, and the others have minus infinity. The prediction is overwritten. `active` (N,) are the slots of the
+        hypotheses out of B * `width`, None for all slots. `history` (N, step) are the tokens of the hypotheses, None
+        unless `needs_history`.
+        """
+        log_probs, tokens = prediction.log_probs, prediction.tokens
+        if tokens is not None and not prediction.has_all_tokens:
+            is_forbidden = tokens == PAD
+            for token in self._forbidden_now(step)[1:]:
+                is_forbidden |= tokens == token
+            log_probs[is_forbidden] = -np.inf
+            return Candidates(log_probs, tokens, log_probs)
+        forced = self._forced_tokens(step, width, active)
+        forced_log_probs = log_probs[np.arange(len(log_probs)), np.maximum(forced, 0)] if forced is not None else None
+        ranks = self.rank(log_probs, step, history, tokens)
+        columns = choose(ranks)  # (N, C)
+        values = np.take_along_axis(ranks, columns, 1)
+        found = Candidates(
+            values,
+            columns if tokens is None else tokens[columns],
+            values if ranks is log_probs else np.take_along_axis(log_probs, columns, 1),
+        )
+        return found if forced is None or forced_log_probs is None else _force(found, forced, forced_log_probs)
+
+    def rank(self, log_probs: Floats, step: int, history: Ints | None = None, columns: Ints | None = None) -> Floats:
         """Return the values (N, V) by which free tokens are ranked: `log_probs` with the repetition penalty.
 
-        Tokens that are forbidden at `step` become minus infinity in `log_probs`, in place. `history` (N, step) are the
-        tokens of the hypotheses, None unless `needs_history`; `columns` are the ids of the columns, as in `StepOutput`.
-        If all other tokens are forbidden, EOS is allowed before the minimum length.
+        Tokens that are forbidden at `step` become minus infinity in `log_probs`, in place. `columns` (V,) are the ids
+        of the columns, None if they are 0, 1, 2, …. If all other tokens are forbidden, EOS is allowed before the
+        minimum length.
         """
         is_too_short = step < self._min_length
-        end: Tensor | None = None
+        end: Floats | None = None
         if history is not None:
             history = columns_of(history, columns)
-            end = log_probs[:, EOS].clone() if is_too_short else None
+            end = log_probs[:, EOS].copy() if is_too_short else None
             if self._ngram_size:
                 forbid_repeated_ngrams(log_probs, history, self._ngram_size)
-        log_probs.index_fill_(1, self._forbidden_at_first if is_too_short else self._forbidden, -torch.inf)
+        log_probs[:, self._forbidden_now(step)] = -np.inf
         if end is not None:
-            has_no_token = log_probs.amax(1) == -torch.inf
-            log_probs[:, EOS] = end.masked_fill(~has_no_token, -torch.inf)
+            has_no_token = log_probs.max(1) == -np.inf
+            log_probs[has_no_token, EOS] = end[has_no_token]
         if history is None or self._repetition_penalty == 1:
             return log_probs
         return penalize_repeated_tokens(log_probs, history, self._repetition_penalty)
 
-    def candidates(
-        self,
-        log_probs: Tensor,
-        step: int,
-        width: int,
-        select: SelectTokens,
-        active: Tensor | None = None,
-        history: Tensor | None = None,
-        columns: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the C tokens of each hypothesis that `select` chooses, or the forced token.
+    def _forbidden_now(self, step: int) -> Ints:
+        """Return the ids of the tokens that are forbidden at `step` for all hypotheses, PAD first."""
+        return self._forbidden_at_first if step < self._min_length else self._forbidden
 
-        They are three (N, C) tensors: the values that the tokens are ranked by, their ids, and their log-probabilities.
-        A forced token is the first, and the others have minus infinity. `log_probs` (N, V) is overwritten. `active` and
-        `width` are as in `forced_tokens`, `history` and `columns` as in `rank`.
-        """
-        forced = self.forced_tokens(step, width, active)
-        forced_log_probs = None if forced is None else log_probs.gather(1, forced.clamp(min=0).unsqueeze(1))  # (N, 1)
-        ranks = self.rank(log_probs, step, history, columns)
-        values, chosen = select(ranks)
-        token_log_probs = values if ranks is log_probs else log_probs.gather(1, chosen)
-        tokens = chosen if columns is None else columns[chosen]
-        if forced is None or forced_log_probs is None:
-            return values, tokens, token_log_probs
-        is_forced = (forced >= 0).unsqueeze(1)
-        only = torch.full_like(values, -torch.inf)
-        only[:, :1] = forced_log_probs
-        values, token_log_probs = (torch.where(is_forced, only, x) for x in (values, token_log_probs))
-        return values, torch.where(is_forced, forced.unsqueeze(1), tokens), token_log_probs
+    def _forced_tokens(self, step: int, width: int, active: Ints | None) -> Ints | None:
+        """Return the token (N,) that each hypothesis must generate, -1 if it is free; None if all are free."""
+        if self._longest_prefix <= step < self._first_forced_end:
+            return None
+        forced = np.repeat(self._forced[:, step], width)
+        return forced if active is None else forced[active]
+
+
+def _force(found: Candidates, forced: Ints, forced_log_probs: Floats) -> Candidates:
+    """Replace the candidates of each hypothesis by its token in `forced` (N,), if that is not -1."""
+    is_forced = (forced >= 0)[:, None]
+    only = np.full_like(found.ranks, -np.inf)
+    only[:, 0] = forced_log_probs
+    return Candidates(
+        np.where(is_forced, only, found.ranks),
+        np.where(is_forced, forced[:, None], found.tokens),
+        np.where(is_forced, only, found.log_probs),
+    )

@@ -56,6 +56,26 @@ class Translation:
     other_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As in `InputLine`."""
 
+    @property
+    def text(self) -> str:
+        """The best translation, one printable line."""
+        return self.targets[0].text
+
+    @property
+    def score(self) -> float:
+        """The score of the best translation, by which the search ranks."""
+        return self.targets[0].score
+
+    @property
+    def log_prob(self) -> float:
+        """Natural log of p(text | source)."""
+        return self.targets[0].log_prob
+
+    @property
+    def alignment(self) -> tuple[tuple[int, int], ...] | None:
+        """(source word, target word) of the best translation; None if not requested."""
+        return self.targets[0].alignment
+
 
 EMPTY_TARGET = Target("", 0.0, 0.0, (), (), (), None)
 

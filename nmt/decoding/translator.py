@@ -5,133 +5,119 @@ Axes: B parts of lines in a batch, S source tokens, T target tokens.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import torch
 
-from nmt import config
-from nmt.config import load_run_config
+from nmt.config import Config
 from nmt.data.lexicon import Lexicon
 from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import EOS, PAD
-from nmt.decoding.ensemble import Ensemble, check_same_text
+from nmt.decoding.engines import Machine
+from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.hypothesis import Hypothesis, SearchBatch
 from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_prefixes, read_windows
 from nmt.decoding.memory_budget import cut_batches, halve_after_shortage
-from nmt.decoding.model_protocol import Model
 from nmt.decoding.search import search_function
-from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.search_options import SearchKeywords, SearchOptions
+from nmt.decoding.shortlist import Shortlister
+from nmt.decoding.side_by_side import work_side_by_side
 from nmt.decoding.source_lines import EncodedLine, InputLine, LineEncoder
 from nmt.decoding.translation import EMPTY_TARGET, Translation, TranslationBuilder, first_targets
+from nmt.engine import Engine, Ints
 from nmt.errors import NmtError
-from nmt.kernels.device import Arithmetic, Precision, choose_arithmetic, choose_device, set_cudnn_precision
-from nmt.models.inference import prepare_for_search
-from nmt.models.shortlist import Shortlister
-from nmt.models.weights import load_meta, load_model
-from nmt.storage.run_folder import Run
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 OnBatch = Callable[[int, int], None]
 """Called after each batch with the numbers of lines that it completes and of target tokens that it generates."""
 
 
 class Translator:
-    """A model or an ensemble, ready for search, with its subword models."""
+    """A model or an ensemble, ready for search, with its subword models (`nmt.load`).
+
+    Several threads may use it at the same time, and a process may fork after it has been loaded.
+    """
 
     def __init__(
         self,
-        model: Model[Any, Any],
+        engine: Engine[Any, Any],
         vocabularies: Vocabularies,
-        data: config.Data,
-        device: torch.device,
-        arithmetic: Arithmetic,
-        shortlister: Shortlister | None = None,
-        has_attention: bool = True,
-        copies_source: bool = False,
-        copies_words: bool = False,
+        configs: Sequence[Config],
+        machine: Machine,
+        lexicon: Path | None = None,
     ) -> None:
-        """Combine a `model`, prepared for search in `arithmetic`, with the text normalisation of `data`.
+        """Combine an `engine`, which computes on `machine`, with the settings of its runs.
 
-        Without `has_attention` there are no alignments. `copies_source`: a network of the ensemble is a
-        pointer-generator, so only unknown words of the source replace unknown words. `copies_words`: all networks are
-        pointer-generators with a vocabulary of words. Unknown words of the source then have ids of their own (extended
-        vocabulary), and the network itself generates them.
+        `lexicon` is the file for `SearchOptions.shortlist`.
         """
-        set_cudnn_precision(arithmetic, device)
+        models = [config.model for config in configs]
+        copies = [model.decoder.copy_source for model in models]
         self.vocabularies = vocabularies
-        self.device = device
-        self.arithmetic = arithmetic
-        self.has_attention = has_attention
-        self._model = model
-        self._shortlister = shortlister
-        self._builder = TranslationBuilder(vocabularies, data, copies_source)
-        self._encoder = LineEncoder(vocabularies, data, copies_words)
+        self.machine = machine
+        self.options = SearchOptions.of(*configs)
+        """The defaults of a search: the `decoding` section of the (first) run."""
+        self.has_attention = all(model.has_attention for model in models)
+        self._engine = engine
+        self._lexicon = lexicon
+        self._copies_source = any(copies)
+        """A network of the ensemble is a pointer-generator, so only unknown words of the source replace unknown
+        words. If all of them are, and have a vocabulary of words, unknown words of the source have ids of their own
+        (extended vocabulary), and the network itself generates them."""
+        self._builder = TranslationBuilder(vocabularies, configs[0].data, any(copies))
+        self._encoder = LineEncoder(vocabularies, configs[0].data, all(copies))
+        self._shortlisters: dict[int, Shortlister] = {}
 
-    @classmethod
-    def load(
-        cls,
-        checkpoints: Sequence[tuple[Run, Path]],
-        device: Literal["auto", "cpu", "cuda"] = "auto",
-        precision: Precision = "auto",
-        shortlist: int = 0,
-    ) -> "Translator":
-        """Load a checkpoint folder of a run, or several as an ensemble; `shortlist` is as in `config.Decoding`.
+    @overload  # a str is also an iterable of lines for a type checker; the first signature that fits counts
+    def translate(  # type: ignore[overload-overlap]
+        self, source: str, options: SearchOptions | None = None, **changes: "Unpack[SearchKeywords]"
+    ) -> Translation: ...
 
-        Raise `NmtError` if their subword models or their text normalisation differ.
-        """
-        target_device = choose_device(device)
-        runs = [run for run, _ in checkpoints]
-        vocabularies = [Vocabularies.load(run.subword) for run in runs]
-        for (run, checkpoint), vocabulary in zip(checkpoints, vocabularies, strict=True):
-            if load_meta(checkpoint).get("vocabularies") != vocabulary.fingerprint:
-                raise NmtError(
-                    f"{run.subword} is not the subword model that {checkpoint} was trained with; copy the whole run "
-                    "folder again"
-                )
-            if vocabulary.fingerprint != vocabularies[0].fingerprint:
-                raise NmtError(
-                    f"{runs[0].folder} and {run.folder} have different subword models; an ensemble needs runs that "
-                    "were trained on the same prepared data"
-                )
-            check_same_text(runs[0], run)
-        arithmetic = choose_arithmetic(precision, target_device)
-        configs = [load_run_config(run) for run in runs]
-        copies = [each.model.decoder.copy_source for each in configs]
-        shortlister = None
-        if shortlist and any(copies):
-            raise NmtError("shortlist must be 0 with model.decoder.copy_source, which may copy any word")
-        if shortlist:
-            lexicon = Lexicon.load(runs[0].lexicon, vocabularies[0])
-            shortlister = Shortlister(lexicon, shortlist, vocabularies[0].target.size).to(target_device)
-        models = []
-        for (_, checkpoint), run_config, each in zip(checkpoints, configs, vocabularies, strict=True):
-            model = load_model(checkpoint, run_config, each.source.size, each.target.size, target_device)
-            models.append(prepare_for_search(model, arithmetic, False))
-        return cls(
-            models[0] if len(models) == 1 else Ensemble(models),
-            vocabularies[0],
-            configs[0].data,
-            target_device,
-            arithmetic,
-            shortlister,
-            has_attention=all(model.has_attention for model in models),
-            copies_source=any(copies),
-            copies_words=all(copies),
-        )
+    @overload
+    def translate(
+        self,
+        source: Iterable[str | InputLine],
+        options: SearchOptions | None = None,
+        *,
+        prefixes: Iterable[str] | None = None,
+        on_batch: OnBatch = ...,
+        **changes: "Unpack[SearchKeywords]",
+    ) -> Iterator[Translation]: ...
 
     def translate(
         self,
-        lines: Iterable[str | InputLine],
-        options: SearchOptions,
+        source: str | Iterable[str | InputLine],
+        options: SearchOptions | None = None,
+        *,
         prefixes: Iterable[str] | None = None,
-        live: bool = False,
         on_batch: OnBatch = lambda lines, tokens: None,
-    ) -> Iterator[Translation]:
-        """Yield the translation of each line, in order. The arguments are those of `windows`."""
-        return itertools.chain.from_iterable(self.windows(lines, options, prefixes, live, 0, on_batch))
+        **changes: "Unpack[SearchKeywords]",
+    ) -> Translation | Iterator[Translation]:
+        """Translate a line, or yield the translation of each of several lines, in their order.
+
+        The options of the search are those of the run, or `options`, with the `changes`: fields of `SearchOptions`, and
+        `alignments` for `with_alignment`. Lines are read `window` at a time, so the memory does not grow with their
+        number. Each translation begins with its prefix of `prefixes`. `on_batch` is called after each batch.
+
+        Raise `NmtError` for options that the model cannot satisfy, for a missing tag, and if memory runs out.
+        """
+        search = (options or self.options).changed(**changes)
+        if isinstance(source, str):
+            return next(self.translate([source], search))
+        return itertools.chain.from_iterable(self.windows(source, search, prefixes, on_batch=on_batch))
+
+    def log_prob(self, pairs: Iterable[tuple[str, str]], *, tag: str = "") -> Iterator[float]:
+        """Yield log p(target | source), the natural logarithm, of each pair (source, target), in order.
+
+        `tag` is put before each source that begins with none, as in `SearchOptions`. Long sources are not split.
+        """
+        for _, values in self.token_log_probs(pairs, self.options.tokens_per_batch, tag):
+            yield math.fsum(values)
 
     def windows(
         self,
@@ -154,9 +140,10 @@ class Translator:
                 "a model without attention (model.attention.score none) has no alignments: with_alignment and "
                 "replace_unknown must be false, and coverage_penalty must be 0"
             )
-        if prefixes is not None and self._shortlister is not None:
+        if prefixes is not None and options.shortlist:
             raise NmtError("prefixes need shortlist 0, because a prefix may contain any word")
-        models = len(self._model.models) if isinstance(self._model, Ensemble) else 1
+        self.check_shortlist(options)
+        models = len(self._engine.engines) if isinstance(self._engine, Ensemble) else 1
         characters = max(1, MAX_CHARACTERS // (options.num_hypotheses * models))  # limits the time that a window takes
         unread_prefixes = None if prefixes is None else iter(prefixes)
         with_words = options.with_alignment or options.replace_unknown
@@ -167,13 +154,23 @@ class Translator:
                 pairs = zip(inputs, read_prefixes(unread_prefixes, len(inputs), number), strict=True)
                 inputs = [line if line.prefix else dataclasses.replace(line, prefix=prefix) for line, prefix in pairs]
             for i, line in enumerate(inputs, number + 1):
-                if line.prefix and self._shortlister is not None:
+                if line.prefix and options.shortlist:
                     raise NmtError(
                         f"line {i:,}: a line with a prefix needs shortlist 0, because a prefix may contain any word"
                     )
             encoded = self._encoder.encode_lines(inputs, number, options.tag, options.max_source_tokens, with_words)
             yield self._translate_window(encoded, options, on_batch)
             number += len(inputs)
+
+    def check_shortlist(self, options: SearchOptions) -> None:
+        """Read the lexicon if the `options` ask for a shortlist. Raise `NmtError` if the model cannot use one."""
+        if not options.shortlist or options.shortlist in self._shortlisters:
+            return
+        if self._copies_source:
+            raise NmtError("shortlist must be 0 with model.decoder.copy_source, which may copy any word")
+        assert self._lexicon is not None
+        lexicon = Lexicon.load(self._lexicon, self.vocabularies)
+        self._shortlisters[options.shortlist] = Shortlister(lexicon, options.shortlist, self.vocabularies.target.size)
 
     def check_tags(self, lines: Iterable[str], tag: str, name: str, remedy: str) -> None:
         """Raise `NmtError` with the `remedy` if `tag` is empty and a line of the file `name` needs a tag."""
@@ -183,7 +180,7 @@ class Translator:
         """Return the source tokens of each line, as `SearchOptions.max_source_tokens` counts them."""
         return self._encoder.count_tokens(lines)
 
-    def log_probs(
+    def token_log_probs(
         self,
         pairs: Iterable[tuple[str, str]],
         tokens_per_batch: int,
@@ -202,15 +199,18 @@ class Translator:
             scores: list[tuple[float, ...]] = [()] * len(window_pairs)
             order = sorted(range(len(window_pairs)), key=lambda i: (len(targets[i]), len(sources[i])), reverse=True)
             sizes = [max(len(source), len(target)) + 1 for source, target in zip(sources, targets, strict=True)]
-            pending = list(cut_batches(order, sizes, tokens_per_batch))[::-1]
-            while pending:
-                batch = pending.pop()
-                try:
-                    source, target = (self._pad([side[i] for i in batch]) for side in (sources, targets))
-                    found = score_targets(self._model, *source, *target)
-                except (MemoryError, RuntimeError) as error:
-                    pending += halve_after_shortage(batch, error, f"pair {first + batch[0] + 1:,}", "shorten it")
-                    continue
+
+            def score(
+                batch: list[int], sources: list[list[int]] = sources, targets: list[list[int]] = targets
+            ) -> list[tuple[float, ...]]:
+                source, target = (_pad([side[i] for i in batch]) for side in (sources, targets))
+                return score_targets(self._engine, *source, *target)
+
+            def halve(batch: list[int], error: BaseException, first: int = first) -> list[list[int]]:
+                return halve_after_shortage(batch, error, f"pair {first + batch[0] + 1:,}", "shorten it")
+
+            batches = list(cut_batches(order, sizes, tokens_per_batch))
+            for batch, found in work_side_by_side(batches, score, halve, self._engine.batches_at_once):
                 for i, values in zip(batch, found, strict=True):
                     scores[i] = values
             for ids, words, values in zip(targets, oov_words, scores, strict=True):
@@ -225,7 +225,6 @@ class Translator:
         lengths = [len(line.part(index)) for line, index in parts]
         order = sorted(range(len(parts)), key=lengths.__getitem__, reverse=True)
         sizes = [(length + 1) * options.num_hypotheses for length in lengths]
-        pending = list(cut_batches(order, sizes, options.tokens_per_batch))[::-1]
         search_options = options.changed(
             with_alignment=options.with_alignment or options.replace_unknown,
             return_all_finished=options.is_distinct and options.n_best > 1,
@@ -234,14 +233,16 @@ class Translator:
         found: dict[tuple[int, int], list[Hypothesis]] = {}
         missing = {line.number: len(line.slices) for line in lines}
         on_batch(sum(not line.slices for line in lines), 0)
-        while pending:
-            batch = pending.pop()
-            try:
-                hypotheses = search(self._model, self._search_batch([parts[i] for i in batch], options), search_options)
-            except (MemoryError, RuntimeError) as error:
-                name, remedy = f"line {parts[batch[0]][0].number + 1:,}", "shorten it, or lower beam_size or n_best"
-                pending += halve_after_shortage(batch, error, name, remedy)
-                continue
+
+        def work(batch: list[int]) -> list[list[Hypothesis]]:
+            return search(self._engine, self._search_batch([parts[i] for i in batch], options), search_options)
+
+        def halve(batch: list[int], error: BaseException) -> list[list[int]]:
+            name, remedy = f"line {parts[batch[0]][0].number + 1:,}", "shorten it, or lower beam_size or n_best"
+            return halve_after_shortage(batch, error, name, remedy)
+
+        batches = list(cut_batches(order, sizes, options.tokens_per_batch))
+        for batch, hypotheses in work_side_by_side(batches, work, halve, self._engine.batches_at_once):
             completed = 0
             for i, of_part in zip(batch, hypotheses, strict=True):
                 line, index = parts[i]
@@ -255,14 +256,14 @@ class Translator:
     def _search_batch(self, parts: Sequence[tuple[EncodedLine, int]], options: SearchOptions) -> SearchBatch:
         """Return a batch of parts of lines, each the line and the index of its part."""
         ids = [line.part(index) for line, index in parts]
-        source, lengths = self._pad(ids)
+        source, lengths = _pad(ids)
         return SearchBatch(
             source,
             lengths,
             max_lengths=[int(options.max_length_ratio * len(each)) + options.max_length_extra for each in ids],
             prefixes=[line.prefix_ids if index == 0 else [] for line, index in parts],
             random_keys=[(line.number, index) for line, index in parts],
-            shortlist=None if self._shortlister is None else self._shortlister(source),
+            shortlist=self._shortlisters[options.shortlist](source) if options.shortlist else None,
         )
 
     def _build(self, line: EncodedLine, hypotheses: list[list[Hypothesis]], options: SearchOptions) -> Translation:
@@ -276,11 +277,11 @@ class Translator:
         )
         return Translation(line.number, line.source, tuple(line.pieces), targets or (EMPTY_TARGET,), line.other_keys)
 
-    def _pad(self, ids: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the ids with EOS, padded, (B, S), and their lengths (B,), on the device."""
-        table = np.full((len(ids), max(map(len, ids)) + 1), PAD, np.int64)
-        for row, part in zip(table, ids, strict=True):
-            row[: len(part)] = part
-            row[len(part)] = EOS
-        lengths = torch.tensor([len(part) + 1 for part in ids])
-        return torch.from_numpy(table).to(self.device), lengths.to(self.device)
+
+def _pad(ids: list[list[int]]) -> tuple[Ints, Ints]:
+    """Return the ids with EOS, padded, (B, S), and their lengths, (B,)."""
+    table = np.full((len(ids), max(map(len, ids)) + 1), PAD, np.int64)
+    for row, part in zip(table, ids, strict=True):
+        row[: len(part)] = part
+        row[len(part)] = EOS
+    return table, np.array([len(part) + 1 for part in ids])

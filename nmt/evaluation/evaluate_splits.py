@@ -26,8 +26,8 @@ def evaluate_splits(
     translator = loaded.translator
     for split in splits:  # check all before the first is translated
         translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
-    arithmetic = f"{translator.device.type} {translator.arithmetic}"
-    models = [f"{each.config.name}/{each.folder.name}" for each in loaded.checkpoints]
+    arithmetic = translator.machine.description
+    models = [f"{each.config.name}/{each.name}" for each in loaded.checkpoints]
     results: list[dict[str, Any]] = []
     error: NmtError | None = None
     for split in splits:

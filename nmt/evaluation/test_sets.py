@@ -170,7 +170,7 @@ def evaluate(
             f"(--max-source-tokens) and are cut when they are translated; {what}"
         )
     total, count = 0.0, 0
-    for _, values in translator.log_probs(pairs, options.tokens_per_batch, split.tag):
+    for _, values in translator.token_log_probs(pairs, options.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
     warnings = InputWarnings(InvalidLines(split.name), typical_length)
@@ -178,7 +178,7 @@ def evaluate(
     hypotheses, tokens = [], 0
     with Progress(lambda lines: lines / len(is_whole), split.name) as progress:
         search = options.changed(tag=split.tag)
-        for result in translator.translate(split.source, search, on_batch=progress.advance):
+        for result in translator.translate(split.source, options=search, on_batch=progress.advance):
             hypotheses.append(result.targets[0].text)
             tokens += len(result.targets[0].token_log_probs)
             warnings.check(result.number, sizes[result.number])
@@ -199,7 +199,7 @@ def as_dict(
     """Return the result as it is printed as JSON and saved beside the hypotheses.
 
     `models` are the checkpoints as RUN/CHECKPOINT, several for an ensemble; `weights` are their checksums; `arithmetic`
-    is device and data type, e.g. `cpu bf16`.
+    is engine, device and data type, e.g. `onnx cpu int8`.
     """
     split = evaluation.split
     rows = zip(split.source, evaluation.hypotheses, split.references[0], strict=True)

@@ -1,19 +1,18 @@
 """Choose the device (CPU or GPU) and the arithmetic (fp32, bf16 or int8) of a model."""
 
 import copy
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+from nmt.engine import Arithmetic, Device, Precision
 from nmt.errors import NmtError
 
-Precision = Literal["auto", "fp32", "bf16", "int8"]
-Arithmetic = Literal["fp32", "bf16", "int8"]
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
+def choose_device(name: Device) -> torch.device:
     """Return the device; auto is the GPU if there is one. Raise `NmtError` if cuda is requested but not available."""
     if name == "cuda" and not torch.cuda.is_available():
         raise NmtError(

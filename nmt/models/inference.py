@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nmt.kernels.device import Arithmetic, choose_arithmetic, copy_network
+from nmt.engine import Arithmetic
+from nmt.kernels.device import choose_arithmetic, copy_network
 from nmt.kernels.int8 import Int8Product
 from nmt.kernels.packed import PackedProduct, can_pack
 from nmt.models.cells import Cell

@@ -10,6 +10,8 @@ runs/NAME/config.yaml              resolved configuration
           finished.json            exists only after the end of training
           report.html
           .lock                    locked by the process that trains; contains its id
+
+An exported folder has config.yaml, subword/, the graphs (`nmt.runtime.graph_files`), and no checkpoints.
 """
 
 import os
@@ -25,6 +27,8 @@ from nmt.storage.json_text import parse_json
 from nmt.storage.locks import try_lock_file
 
 RUNS = Path("runs")
+GRAPHS = "graphs.json"
+"""The file that describes the graphs of an exported folder."""
 NO_RUN_REMEDY = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
 RENAME_REMEDY = "choose another name (--set name=NAME)"
 
@@ -76,6 +80,11 @@ class Run:
         return (self.checkpoints / "last").exists()
 
     @property
+    def is_exported(self) -> bool:
+        """Whether this is a folder that `nmt export` wrote: graphs and what translating needs, and no checkpoints."""
+        return (self.folder / GRAPHS).is_file()
+
+    @property
     def write_remedy(self) -> str:
         """What to do if a file of the run cannot be written: the end of an error message."""
         if self.can_resume:
@@ -86,8 +95,13 @@ class Run:
         """Return the folder of checkpoint `which`: best, last, averaged or step-N.
 
         `best` and `last` are files with the name of a checkpoint. If training has just removed that checkpoint, the
-        file is read again. If there is no such checkpoint, raise an `NmtError` that lists the existing ones.
+        file is read again. If there is no such checkpoint, raise an `NmtError` that lists the existing ones. An
+        exported folder is its own checkpoint.
         """
+        if self.is_exported:
+            if which != "best":
+                raise NmtError(f"{self.folder}: an exported model has one checkpoint only; leave out {which}")
+            return self.folder
         name, previous = self._resolve(which), ""
         while name != previous:
             path = self.checkpoints / name
@@ -137,7 +151,7 @@ class Run:
         run = cls(folder)
         if not folder.is_dir():
             raise NmtError(f"{folder}: no such run folder; {NO_RUN_REMEDY}")
-        if not run.config_file.is_file() or not run.checkpoints.is_dir():
+        if not run.config_file.is_file() or not (run.is_exported or run.checkpoints.is_dir()):
             raise NmtError(f"{folder}: not a run folder (no config.yaml or checkpoints/); {NO_RUN_REMEDY}")
         return run
 

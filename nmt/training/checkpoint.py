@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from nmt.data.batching import Position
 from nmt.errors import NmtError
-from nmt.models.weights import FORMAT, load_json, load_tensors, load_weights, save_weights
+from nmt.models.weights import load_tensors, load_weights, save_weights
 from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
+from nmt.storage.checkpoint_meta import FORMAT, load_json
 from nmt.storage.json_text import dump_json
 from nmt.storage.portability import sync, sync_tree
 from nmt.storage.run_folder import RENAME_REMEDY, Run

@@ -16,7 +16,8 @@ from nmt.data.word_vectors import check_width, read_vectors
 from nmt.errors import NmtError
 from nmt.models.embedding import TokenEmbedding
 from nmt.models.seq2seq import Seq2Seq
-from nmt.models.weights import load_meta, load_model
+from nmt.models.weights import load_model
+from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import Run, find_run
 
 logger = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.sampling import sample
 from nmt.decoding.search_options import SearchOptions
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.torch_engine import TorchEngine
 from nmt.training.microbatches import DeviceBatch, to_device
 from nmt.training.objective import Loss, target_log_probs
 
@@ -64,14 +65,14 @@ def risk_loss(
     return Loss((scores.softmax(1) * cost).sum(), -log_probs.detach()[cells[1] == 0].sum())
 
 
-@torch.no_grad()
 def _sample_candidates(
     searched: Seq2Seq, batch: DeviceBatch, references: list[list[int]], count: int, seed: int
 ) -> list[list[tuple[int, ...]]]:
     """Return the different candidates of each sentence, the reference first."""
     limits = [2 * len(reference) + EXTRA_LENGTH for reference in references]
     options = SearchOptions(method="sample", n_best=count, seed=seed)
-    samples = sample(searched, SearchBatch(batch.source, batch.lengths, limits), options)
+    sources = SearchBatch(batch.source.cpu().numpy(), batch.lengths.cpu().numpy(), limits)
+    samples = sample(TorchEngine(searched), sources, options)
     return [
         list(dict.fromkeys([tuple(reference), *(hypothesis.tokens for hypothesis in hypotheses)]))
         for reference, hypotheses in zip(references, samples, strict=True)

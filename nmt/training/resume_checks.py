@@ -15,7 +15,7 @@ from nmt.data import manifest, manifest_v1
 from nmt.data.prepared_data import Prepared, is_made_for, read_header
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
-from nmt.models.weights import load_meta
+from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training import checkpoint
 

@@ -1,6 +1,6 @@
 """Scheduled sampling (Bengio 2015): feed the decoder its own samples in place of some true previous tokens.
 
-Axes: B sentences, T target tokens.
+Axes: B sentences, N rows, T target tokens, V vocabulary.
 """
 
 import math
@@ -10,10 +10,8 @@ from torch import Tensor
 
 from nmt.config import Training
 from nmt.data.token_ids import BOS, PAD
-from nmt.decoding.sampling import draw_token
-from nmt.decoding.search_options import SearchOptions
-from nmt.decoding.token_constraints import log_probs_of
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.torch_engine import log_probs_of
 from nmt.training.microbatches import DeviceBatch
 
 
@@ -51,13 +49,22 @@ def sampled_previous(searched: Seq2Seq, batch: DeviceBatch, probability: float, 
     is_kept = (torch.rand(previous.shape, generator=generator) < probability).to(previous.device) | (previous == PAD)
     uniform = torch.rand(previous.shape, generator=generator).to(previous.device)
     banned = torch.tensor([PAD, BOS], device=previous.device)
-    options = SearchOptions(method="sample")
     memory = searched.encode(batch.source, batch.lengths)
     state = searched.start(memory, 1)
     fed = [previous[:, 0]]
     for t in range(1, previous.shape[1]):
         state, output = searched.step(fed[-1], state, memory)
         log_probs = log_probs_of(output.logits).index_fill_(1, banned, -torch.inf)  # (B, V)
-        drawn = draw_token(log_probs, uniform[:, t], options)
+        drawn = _draw(log_probs, uniform[:, t])
         fed.append(torch.where(is_kept[:, t], previous[:, t], drawn))
     return torch.stack(fed, 1)
+
+
+def _draw(log_probs: Tensor, uniform: Tensor) -> Tensor:
+    """Return the token (N,) at the point `uniform` (N,) in [0, 1) of the cumulated distribution of `log_probs` (N, V).
+
+    This is `nmt.decoding.sampling.draw_token` on the device.
+    """
+    cumulative = log_probs.double().softmax(-1).cumsum(-1)
+    total = cumulative[:, -1:]
+    return ((cumulative <= uniform.unsqueeze(1) * total) & (cumulative < total)).sum(1)

@@ -18,15 +18,17 @@ from nmt.config import Config, Training
 from nmt.data.batching import Batch, Batches
 from nmt.data.prefetch import prefetch
 from nmt.data.prepared_data import Prepared
+from nmt.engine import Arithmetic
 from nmt.errors import is_out_of_memory
 from nmt.evaluation.metrics import sentence_scorer
 from nmt.kernels.allocator import RETURN_EVERY, return_freed_memory
-from nmt.kernels.device import Arithmetic, copy_network, set_cudnn_precision
+from nmt.kernels.device import copy_network, set_cudnn_precision
 from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
-from nmt.models.weights import load_meta, load_tensors
+from nmt.models.weights import load_tensors
 from nmt.randomness import derive_seed
+from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
 from nmt.training.best_checkpoint import metric_settings, update_best, update_best_on_resume

@@ -12,14 +12,15 @@ from nmt.config import Config
 from nmt.data.batching import evaluation_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
+from nmt.decoding.engines import Machine
 from nmt.decoding.hypothesis import NanProbabilities
-from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translator import Translator
+from nmt.engine import Arithmetic
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
 from nmt.evaluation.score_warnings import validation_warning
-from nmt.kernels.device import Arithmetic
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
+from nmt.models.torch_engine import TorchEngine
 from nmt.training.microbatches import increase_count, split, to_device
 from nmt.training.objective import cross_entropy
 
@@ -108,20 +109,13 @@ class Validator:
         sources, references = self._prepared.valid_text
         count = self._config.training.validation_sentences or len(sources)
         sources, references = sources[:count], references[:count]
-        data, copies_source = self._config.data, self._config.model.decoder.copy_source
-        translator = Translator(
-            prepare_for_search(model, self._arithmetic),
-            self._prepared.vocabularies,
-            data,
-            self._device,
-            self._arithmetic,
-            copies_source=copies_source,
-            copies_words=copies_source,
-        )
-        greedy = SearchOptions.of(self._config).changed(method="greedy", tag=data.valid.tag)
+        engine = TorchEngine(prepare_for_search(model, self._arithmetic))
+        machine = Machine("torch", self._device.type, self._arithmetic)
+        translator = Translator(engine, self._prepared.vocabularies, [self._config], machine)
+        greedy = translator.options.changed(method="greedy", tag=self._config.data.valid.tag, shortlist=0)
         try:
-            texts = [translation.targets[0].text for translation in translator.translate(sources, greedy)]
+            texts = [translation.targets[0].text for translation in translator.translate(sources, options=greedy)]
         except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
             return [], math.nan
         samples = list(zip(sources, texts, references, strict=True))[:3]
-        return samples, validation_bleu(texts, references, data.target_language)
+        return samples, validation_bleu(texts, references, self._config.data.target_language)

@@ -25,11 +25,13 @@ from nmt import config as schema
 from nmt.config import Config
 from nmt.data.batching import Position
 from nmt.data.preprocess import preprocess
-from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.engines import Machine
 from nmt.decoding.translator import Translator
+from nmt.engine import Arithmetic
 from nmt.kernels.allocator import keep_freed_memory
-from nmt.kernels.device import Arithmetic, choose_arithmetic, choose_device
+from nmt.kernels.device import choose_arithmetic, choose_device
 from nmt.models.inference import prepare_for_search
+from nmt.models.torch_engine import TorchEngine
 from nmt.reports.table import table
 from nmt.storage.run_folder import Run
 from nmt.training.trainer import Trainer
@@ -108,21 +110,21 @@ def measure_training(trainer: Trainer, steps: int) -> dict[str, Any]:
     }
 
 
-def measure_search(translator: Translator, config: Config, lines: list[str], batch: int) -> dict[str, float]:
+def measure_search(translator: Translator, device: torch.device, lines: list[str], batch: int) -> dict[str, float]:
     """Return target tokens per second of each search."""
     speeds = {}
     for name, search in SEARCHES.items():
-        settings = SearchOptions.of(config).changed(
+        settings = translator.options.changed(
             **search,
             max_length_ratio=1.0,
             max_length_extra=0,
             tokens_per_batch=batch * MEAN_LENGTH,
             window=len(lines),
         )
-        list(translator.translate(lines[:batch], settings))
-        start = synchronized_time(translator.device)
-        tokens = sum(len(each.targets[0].token_log_probs) for each in translator.translate(lines, settings))
-        speeds[name] = tokens / (synchronized_time(translator.device) - start)
+        list(translator.translate(lines[:batch], options=settings))
+        start = synchronized_time(device)
+        tokens = sum(len(each.targets[0].token_log_probs) for each in translator.translate(lines, options=settings))
+        speeds[name] = tokens / (synchronized_time(device) - start)
     return speeds
 
 
@@ -135,15 +137,15 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     prepared = preprocess(config)
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, options.steps)
-    model = prepare_for_search(trainer.model, arithmetic)
-    translator = Translator(model, prepared.vocabularies, config.data, device, arithmetic)
+    engine = TorchEngine(prepare_for_search(trainer.model, arithmetic))
+    translator = Translator(engine, prepared.vocabularies, [config], Machine("torch", device.type, arithmetic))
     lines = list(sentences(config.subword.vocab_size, options.lines, 9))
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "arithmetic": arithmetic,
         "torch": torch.__version__,
         "training": training,
-        "search": measure_search(translator, config, lines, options.batch),
+        "search": measure_search(translator, device, lines, options.batch),
     }
 
 

@@ -1,7 +1,7 @@
 """Compare the translation speed of nmt, OpenNMT-py and CTranslate2 on the CPU.
 
     python scripts/benchmarks/translate.py --model RUN [--opennmt PYTHON] [--source FILE [--reference FILE]]
-        [--ctranslate2 PYTHON --transformer FILE] [--rounds 3] [--lines N] [--single 100] [--precision P ...]
+        [--ctranslate2 PYTHON --transformer FILE] [--rounds 3] [--lines N] [--single 100] [--kind KIND ...]
         [--shortlist N] [--beam-prune NATS] [--tokenize none] [--work FOLDER] [--json FILE]
 
 OpenNMT-py uses the same weights: they are converted to a checkpoint of OpenNMT-py, which must be able to build the
@@ -18,8 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt.config import load_run_config
 from nmt.data.corpus import read_pairs
@@ -28,7 +26,7 @@ from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import TOKENIZERS
 from nmt.reports.table import table
-from nmt.storage.run_folder import Run, find_run
+from nmt.storage.run_folder import find_run
 from scripts import commands, reporting
 from scripts.benchmarks import processes, toolkits
 from scripts.benchmarks.ctranslate2_system import ctranslate2_system
@@ -36,6 +34,8 @@ from scripts.benchmarks.opennmt_system import opennmt_system
 from scripts.benchmarks.search_timing import time_search
 from scripts.benchmarks.translation_systems import BEAM, GREEDY, SEARCHES, Round, System, Task
 
+KINDS = ["torch fp32", "torch bf16", "torch int8", "onnx fp32", "onnx int8"]
+"""Engines and precisions of nmt."""
 PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty", "0"]
 
 
@@ -44,21 +44,18 @@ PENALTIES = ["--length-penalty", "average", "--alpha", "1", "--coverage-penalty"
 
 def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     """Translate `lines` with a checkpoint and each search; return `time_search` of each."""
-    from nmt.decoding.search_options import SearchOptions
-    from nmt.decoding.translator import Translator
-    from nmt.kernels.allocator import keep_freed_memory
+    from nmt.cli.load import load
+    from nmt.decoding.loading import find_checkpoints
 
-    run = Run.open(Path(request["run"]))
-    config = load_run_config(run)
-    keep_freed_memory()
-    loaded = [(run, Path(request["checkpoint"]))]
-    translator = Translator.load(loaded, "cpu", request["precision"], request["shortlist"])
-    beam = SearchOptions.of(config).changed(beam_size=5, beam_prune=request["prune"])
+    machine = {"engine": request["engine"], "device": "cpu", "precision": request["precision"]}
+    translator = load(find_checkpoints([Path(request["checkpoint"])], None), machine, request["shortlist"]).translator
+    changes = {"beam_prune": request["prune"], "shortlist": request["shortlist"]}
+    beam = translator.options.changed(beam_size=5, **changes)
     result = {}
     for name, search in {BEAM: beam, GREEDY: beam.changed(method="greedy")}.items():
 
-        def translate(lines: list[str], search: SearchOptions = search) -> list[Any]:
-            return [translation.targets[0] for translation in translator.translate(lines, search)]
+        def translate(lines: list[str], search: Any = search) -> list[Any]:
+            return [translation.targets[0] for translation in translator.translate(lines, options=search)]
 
         result[name] = time_search(
             translate,
@@ -69,20 +66,24 @@ def translate_with_nmt(request: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def nmt_system(task: Task, precision: str, single: int, shortlist: int = 0, prune: float = 0.0) -> System:
-    """Return the nmt system with a precision, a shortlist of target words per source word, and a pruned beam."""
-    name = f"nmt {precision}" + f", shortlist {shortlist}" * bool(shortlist) + f", prune {prune:g}" * bool(prune)
+def nmt_system(task: Task, kind: str, single: int, shortlist: int = 0, prune: float = 0.0) -> System:
+    """Return the nmt system of a `kind`, engine and precision: `onnx int8`.
+
+    It may have a shortlist of target words per source word, and a pruned beam.
+    """
+    engine, precision = kind.split()
+    name = f"nmt {kind}" + f", shortlist {shortlist}" * bool(shortlist) + f", prune {prune:g}" * bool(prune)
     checkpoint = str(task.checkpoint.absolute())
     request = {
-        "run": str(task.run.folder.absolute()),
         "checkpoint": checkpoint,
+        "engine": engine,
         "precision": precision,
         "shortlist": shortlist,
         "prune": prune,
         "lines": task.lines,
         "single": {BEAM: single},
     }
-    shared = ["--model", checkpoint, "--precision", precision, "--device", "cpu", *PENALTIES]
+    shared = ["--model", checkpoint, "--engine", engine, "--precision", precision, "--device", "cpu", *PENALTIES]
     shared += ["--shortlist", str(shortlist)]
     searches = {BEAM: ["--beam-size", "5", "--beam-prune", str(prune)], GREEDY: ["--greedy"]}
     files = ["--input", str(task.work / "source.txt"), "--output", str(task.work / "nmt.txt")]
@@ -169,15 +170,6 @@ def results(found: Sequence[dict[str, Any]]) -> str:
 # --- the command line ------------------------------------------------------------------------------------------------
 
 
-def precisions() -> list[str]:
-    """Return the choices of `nmt translate --precision` except `auto`, which is one of the others."""
-    from nmt.cli.translate import command
-
-    kind = next(option.type for option in command.params if option.name == "precision")
-    assert isinstance(kind, click.Choice)
-    return [choice for choice in kind.choices if choice != "auto"]
-
-
 def read_options() -> argparse.Namespace:
     """Read the command line."""
     parser = reporting.parser(__doc__, "--work", "--json")
@@ -190,8 +182,8 @@ def read_options() -> argparse.Namespace:
     add("--reference", type=Path, metavar="FILE", help="reference translation of --source, for BLEU")
     add("--lines", type=int, metavar="N", help="translate only the first N lines")
     add("--single", type=int, default=100, metavar="N", help="lines translated one by one (default %(default)s)")
-    add("--precision", nargs="+", choices=precisions(), default=precisions(), help="precisions of nmt (default: all)")
-    add("--shortlist", type=int, default=0, metavar="N", help="also measure the last precision with a shortlist")
+    add("--kind", nargs="+", choices=KINDS, default=KINDS, help="engines and precisions of nmt (default: all)")
+    add("--shortlist", type=int, default=0, metavar="N", help="also measure the last kind with a shortlist")
     add("--beam-prune", type=float, default=0.0, metavar="NATS", help="also measure it with a pruned beam")
     add("--tokenize", choices=TOKENIZERS, default="none", help="sacreBLEU tokenizer (default %(default)s)")
     add("--rounds", type=int, default=3, help="measurements of each system (default %(default)s)")
@@ -234,11 +226,11 @@ def compare(options: argparse.Namespace, work: Path) -> None:
     if opennmt is not None:
         toolkits.check_supported(task.config, str(task.run.config_file))
         systems.append(opennmt_system(task, opennmt, options.single))
-    systems += [nmt_system(task, precision, options.single) for precision in options.precision]
+    systems += [nmt_system(task, kind, options.single) for kind in options.kind]
     if options.shortlist:
-        systems.append(nmt_system(task, options.precision[-1], options.single, options.shortlist))
+        systems.append(nmt_system(task, options.kind[-1], options.single, options.shortlist))
     if options.beam_prune:
-        systems.append(nmt_system(task, options.precision[-1], options.single, prune=options.beam_prune))
+        systems.append(nmt_system(task, options.kind[-1], options.single, prune=options.beam_prune))
     if ctranslate2 is not None:
         systems.append(ctranslate2_system(task, ctranslate2, options.transformer, options.single))
     measure(systems, options.rounds)

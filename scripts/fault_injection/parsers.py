@@ -81,7 +81,7 @@ def log(path: Path) -> None:
 
 def checkpoint(path: Path) -> None:
     """Read the meta.json of a checkpoint."""
-    from nmt.models.weights import load_json
+    from nmt.storage.checkpoint_meta import load_json
 
     load_json(path)
 
@@ -111,7 +111,7 @@ TARGETS: dict[str, tuple[Callable[[Path], None], str]] = {
     "pairs": (pairs, "nmt.data.corpus"),
     "vectors": (vectors, "nmt.data.word_vectors"),
     "log": (log, "nmt.reports.history"),
-    "checkpoint": (checkpoint, "nmt.models.weights"),
+    "checkpoint": (checkpoint, "nmt.storage.checkpoint_meta"),
     "subword": (subword, "nmt.data.subword"),
 }
 """The parser of each target, and the module whose coverage guides the fuzzer."""

@@ -22,7 +22,8 @@ from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import progress
 from nmt.errors import NmtError
 from nmt.models.seq2seq import Seq2Seq
-from nmt.models.weights import FORMAT, save_weights
+from nmt.models.weights import save_weights
+from nmt.storage.checkpoint_meta import FORMAT
 
 LINES = ["the cat sat", "", "on a mat", "sat the on mat a cat", "a\u2028cat", "  "]
 

@@ -12,7 +12,8 @@ from nmt import config
 from nmt.data.lexicon import CANDIDATES_PER_TOKEN, Lexicon
 from nmt.data.subword import Subword, Vocabularies
 from nmt.models.seq2seq import Seq2Seq
-from nmt.models.weights import FORMAT, save_weights
+from nmt.models.weights import save_weights
+from nmt.storage.checkpoint_meta import FORMAT
 
 SOURCE = ["a dog runs", "the cat sleeps here", "a man reads a book .", "two women see the dog"]
 TARGET = ["ein Hund rennt", "die Katze schläft hier", "ein Mann liest ein Buch .", "zwei Frauen sehen den Hund"]

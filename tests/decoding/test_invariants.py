@@ -12,6 +12,7 @@ from nmt.decoding.beam import beam_search
 from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.search_options import SearchOptions
+from nmt.models.torch_engine import TorchEngine
 
 TOLERANCE = 1e-4  # nats per token: matrix products of other shapes round differently, and steps add this up
 SPREAD = 0.8  # of the weights: far from uniform probabilities, so that rounding changes no decision
@@ -21,7 +22,7 @@ every_architecture = pytest.mark.parametrize("architecture", EVERY, ids=name_of)
 
 @every_architecture
 def test_greedy_search_equals_a_beam_of_one(architecture):
-    model = build(50, SPREAD, **architecture)
+    model = TorchEngine(build(50, SPREAD, **architecture))
     sources, limits = random_batch(0, 9)
     options = SearchOptions(beam_size=1)
     greedy = greedy_search(model, batch(sources, limits), options)
@@ -32,7 +33,7 @@ def test_greedy_search_equals_a_beam_of_one(architecture):
 
 @every_architecture
 def test_an_unlimited_beam_is_exhaustive_search(architecture):
-    model = build(6, SPREAD, **architecture)
+    model = TorchEngine(build(6, SPREAD, **architecture))
     source, targets = [4, 5, 5], all_targets(6, 3)
     options = SearchOptions(beam_size=len(targets), n_best=len(targets))
     found = beam_search(model, batch([source], [3]), options)[0]
@@ -45,24 +46,24 @@ def test_an_unlimited_beam_is_exhaustive_search(architecture):
 
 @every_architecture
 def test_the_model_is_not_called_for_pruned_hypotheses(architecture, monkeypatch):
-    model = build(50, SPREAD, **architecture)
+    model = TorchEngine(build(50, SPREAD, **architecture))
     sources, limits = random_batch(2, 9)
     prefixes = [source[: row % 3] for row, source in enumerate(sources)]
     pairs = batch(sources, [limit + 5 for limit in limits], prefixes)
-    options = SearchOptions(beam_size=4, n_best=4, beam_prune=1.5, with_alignment=model.has_attention)
+    options = SearchOptions(beam_size=4, n_best=4, beam_prune=1.5, with_alignment=model.network.has_attention)
     found = beam_search(model, pairs, options)
     monkeypatch.setattr("nmt.decoding.beam._active_slots", lambda totals: None)
     for one, other in zip(found, beam_search(model, pairs, options), strict=True):
         assert [h.tokens for h in one] == [h.tokens for h in other]
         for left, right in zip(one, other, strict=True):
             assert left.token_log_probs == pytest.approx(right.token_log_probs, abs=TOLERANCE)
-            if model.has_attention:
+            if model.network.has_attention:
                 assert left.alignment == pytest.approx(right.alignment, abs=TOLERANCE)
 
 
 @every_architecture
 def test_results_do_not_depend_on_the_batch_or_n_best(architecture):
-    model = build(50, SPREAD, **architecture)
+    model = TorchEngine(build(50, SPREAD, **architecture))
     sources, limits = random_batch(1, 9)
     limits = [limit + 5 for limit in limits]
     options = SearchOptions(beam_size=4, with_alignment=True)
@@ -82,7 +83,7 @@ def test_results_do_not_depend_on_the_batch_or_n_best(architecture):
 @every_architecture
 def test_no_bigram_is_repeated(architecture):
     """Copied words, which have ids outside the vocabulary, are included."""
-    model = build(50, SPREAD, **architecture)
+    model = TorchEngine(build(50, SPREAD, **architecture))
     sources, limits = random_batch(3, 6)
     pairs = batch(sources, [limit + 5 for limit in limits])
     options = SearchOptions(beam_size=3, n_best=3, no_repeat_ngram=2, repetition_penalty=1.3)
@@ -103,6 +104,7 @@ def check_score(model, source, hypothesis):
     target = torch.tensor([[*hypothesis.tokens, EOS]])
     previous = torch.tensor([[BOS, *hypothesis.tokens]])
     with torch.no_grad():
-        log_probs = unrolled_logits(model, pair[0].source, pair[0].lengths, previous).log_softmax(-1)
+        sides = torch.from_numpy(pair[0].source), torch.from_numpy(pair[0].lengths)
+        log_probs = unrolled_logits(model.network, *sides, previous).log_softmax(-1)
     unrolled = log_probs.gather(2, target.unsqueeze(2)).flatten().tolist()
     assert hypothesis.token_log_probs == pytest.approx(unrolled, abs=TOLERANCE)

@@ -2,8 +2,8 @@
 
 import math
 
+import numpy as np
 import pytest
-import torch
 from pydantic import ValidationError
 
 from nmt.config import Decoding
@@ -27,13 +27,13 @@ def test_length_divisor(penalty, alpha, length, expected):
 
 
 def test_coverage_penalty():
-    cumulated = torch.tensor([[0.5, 2.0, 0.25], [1.0, 1.0, 0.0]])
-    is_real = torch.tensor([[True, True, True], [True, True, False]])
+    cumulated = np.array([[0.5, 2.0, 0.25], [1.0, 1.0, 0.0]], np.float32)
+    is_real = np.array([[True, True, True], [True, True, False]])
     assert coverage_penalty(cumulated, is_real).tolist() == pytest.approx([math.log(0.5) + math.log(0.25), 0.0])
 
 
 def test_the_coverage_penalty_of_a_word_without_attention_is_finite():
-    assert math.isfinite(float(coverage_penalty(torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))[0]))
+    assert math.isfinite(float(coverage_penalty(np.zeros((1, 2), np.float32), np.ones((1, 2), np.bool_))[0]))
 
 
 def test_the_divisor_for_the_largest_alpha_is_finite():

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
-import torch
 from toy_model import ToyModel, all_targets, batch, random_batch, search
 
 from nmt.data.token_ids import BOS, EOS, PAD
@@ -14,6 +14,7 @@ from nmt.decoding.greedy import greedy_search
 from nmt.decoding.penalties import length_divisor
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.token_constraints import Constraints
+from nmt.engine import Prediction
 
 SIZES_AND_PENALTIES = [(0, 1.5), (1, 1.0), (2, 1.0), (2, 1.5), (3, 1.2)]
 both = pytest.mark.parametrize(("size", "penalty"), SIZES_AND_PENALTIES)
@@ -25,12 +26,12 @@ def ngrams(tokens, size):
 
 def log_probs(model, source, target):
     """Return the log-probabilities of the next token after BOS and after each token of `target`, (T + 1, V)."""
-    memory = model.encode(torch.tensor([[*source, EOS]]), torch.tensor([len(source) + 1]))
+    memory = model.encode(np.array([[*source, EOS]]), np.array([len(source) + 1]))
     state, rows = model.start(memory, 1), []
     for token in [BOS, *target]:
-        state, output = model.step(torch.tensor([token]), state, memory)
-        rows.append(output.logits[0].log_softmax(-1))
-    return torch.stack(rows)
+        state, prediction = model.step(np.array([token]), state, memory)
+        rows.append(prediction.log_probs[0])
+    return np.stack(rows)
 
 
 def reference(model, source, target, size, penalty):
@@ -80,7 +81,7 @@ def test_greedy_search_takes_the_best_allowed_token(size, penalty):
             for token in range(14):
                 longer = ngrams([*tokens, token], size) if size else []
                 if token in (PAD, BOS) or (token != EOS and longer and longer[-1] in longer[:-1]):
-                    ranks[token] = -torch.inf
+                    ranks[token] = -np.inf
             best = int(ranks.argmax())
             if best == EOS:
                 break
@@ -197,28 +198,28 @@ def test_an_ensemble_of_a_model_with_itself_equals_the_model(size, penalty, meth
 
 
 class Shortened(ToyModel):
-    """Returns logits of the tokens of the shortlist only."""
+    """Predicts the tokens of the shortlist only."""
 
     def restrict(self, memory, tokens, is_allowed):
         self.tokens = tokens
         return memory
 
-    def step(self, token, state, memory):
-        state, output = super().step(token, state, memory)
-        return state, dataclasses.replace(output, logits=output.logits[:, self.tokens], tokens=self.tokens)
+    def step(self, token, state, memory, wanted):
+        state, prediction = super().step(token, state, memory)
+        return state, Prediction(prediction.log_probs[:, self.tokens], self.tokens)
 
 
 @both
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
 def test_the_tokens_of_a_shortlist_are_mapped_to_its_columns(size, penalty, method):
-    tokens = torch.tensor([0, 1, 2, 3, 5, 8, 9, 13, 15])
+    tokens = np.array([0, 1, 2, 3, 5, 8, 9, 13, 15])
     whole, short = ToyModel(16, end=-1.0), Shortened(16, end=-1.0)
     others = [token for token in range(16) if token not in tokens.tolist()]
-    whole.table[:, others] = -torch.inf
+    whole.table[:, others] = -np.inf
     sources, limits = random_batch(7, 12, limit=10, vocabulary=16)
     options = SearchOptions(method=method, beam_size=3, no_repeat_ngram=size, repetition_penalty=penalty)
     expected = search(whole, batch(sources, limits), options)
-    shortlist = tokens, torch.ones(12, len(tokens), dtype=torch.bool)
+    shortlist = tokens, np.ones((12, len(tokens)), np.bool_)
     found = search(short, dataclasses.replace(batch(sources, limits), shortlist=shortlist), options)
     for [one], [other] in zip(expected, found, strict=True):
         assert one.tokens == other.tokens
@@ -228,5 +229,5 @@ def test_the_tokens_of_a_shortlist_are_mapped_to_its_columns(size, penalty, meth
 def test_without_these_options_there_is_no_history_and_no_copy():
     constraints = Constraints(batch([[4]], [3]), SearchOptions())
     assert not constraints.needs_history
-    table = torch.zeros(1, 9)
+    table = np.zeros((1, 9), np.float32)
     assert constraints.rank(table, 0) is table

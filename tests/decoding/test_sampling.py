@@ -1,17 +1,22 @@
 """Sampling."""
 
+import numpy as np
 import pytest
-import torch
 from toy_model import ToyModel, batch
 
 from nmt.decoding.sampling import draw_token, sample
 from nmt.decoding.search_options import SearchOptions
 
 
+def logs(*probabilities):
+    with np.errstate(divide="ignore"):
+        return np.log(np.array([probabilities], np.float32))
+
+
 def shares(log_probs, options, draws=20_000):
-    uniform = torch.rand(draws, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    tokens = draw_token(log_probs.expand(draws, -1), uniform, options)
-    return (torch.bincount(tokens, minlength=log_probs.shape[1]) / draws).tolist()
+    uniform = np.random.default_rng(0).random(draws)
+    tokens = draw_token(log_probs.repeat(draws, 0), uniform, options)
+    return (np.bincount(tokens, minlength=log_probs.shape[1]) / draws).tolist()
 
 
 @pytest.mark.parametrize(
@@ -32,13 +37,13 @@ def shares(log_probs, options, draws=20_000):
     ],
 )
 def test_draws_follow_the_distribution(options, expected):
-    log_probs = torch.tensor([[0.1, 0.4, 0.2, 0.0, 0.3]]).log()
+    log_probs = logs(0.1, 0.4, 0.2, 0.0, 0.3)
     assert shares(log_probs, SearchOptions(**options)) == pytest.approx(expected, abs=0.015)
 
 
 def test_the_ends_of_the_unit_interval_draw_tokens_with_a_probability():
-    log_probs = torch.tensor([[0.0, 0.5, 0.5, 0.0]]).log().expand(2, -1)
-    ends = torch.tensor([0.0, 1.0 - 2**-53], dtype=torch.float64)
+    log_probs = logs(0.0, 0.5, 0.5, 0.0).repeat(2, 0)
+    ends = np.array([0.0, 1.0 - 2**-53])
     for options in ({}, {"top_k": 4}, {"top_p": 0.9}):
         assert draw_token(log_probs, ends, SearchOptions(**options)).tolist() == [1, 2]
 

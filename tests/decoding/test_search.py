@@ -2,8 +2,8 @@
 
 import itertools
 
+import numpy as np
 import pytest
-import torch
 from toy_model import ToyModel, all_targets, batch, random_batch, search
 
 from nmt.data.token_ids import EOS, UNK
@@ -12,6 +12,7 @@ from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.penalties import coverage_penalty, length_divisor
 from nmt.decoding.search_options import SearchOptions
+from nmt.engine import Wanted
 from nmt.errors import NmtError
 
 PENALTIES = [("none", 1.0, 0.0), ("average", 1.0, 0.0), ("average", 0.6, 0.3), ("gnmt", 0.8, 0.2), ("gnmt", 1.0, 0.0)]
@@ -36,16 +37,16 @@ def same(one, other):
 def exhaustive(model, source, max_length, penalty):
     """Return every possible target with its score, computed step by step, best first."""
     kind, alpha, beta = penalty
-    memory = model.encode(torch.tensor([[*source, EOS]]), torch.tensor([len(source) + 1]))
+    memory = model.encode(np.array([[*source, EOS]]), np.array([len(source) + 1]))
     scored = []
     for target in all_targets(model.table.shape[1], max_length):
-        state, total, attention = model.start(memory, 1), 0.0, torch.zeros(memory.is_real.shape)
+        state, total, attention = model.start(memory, 1), 0.0, np.zeros(memory.is_real.shape, np.float32)
         for previous, token in zip([2, *target], [*target, EOS], strict=True):
-            state, output = model.step(torch.tensor([previous]), state, memory)
-            total += float(output.logits.double().log_softmax(-1)[0, token])
-            attention += output.alignment
+            state, prediction = model.step(np.array([previous]), state, memory, Wanted(None, True))
+            total += float(prediction.log_probs[0, token])
+            attention += prediction.alignment
         score = total / length_divisor(kind, alpha, len(target) + 1)
-        score += beta * float(coverage_penalty(attention, memory.is_real))
+        score += beta * float(coverage_penalty(attention, memory.is_real)[0])
         scored.append((score, total, tuple(target)))
     return sorted(scored, reverse=True)
 
@@ -153,7 +154,7 @@ def test_results_do_not_depend_on_the_batch(method, prune, rounded):
     options = make_options(("gnmt", 0.9, 0.1), method=method, beam_size=4, n_best=n_best, beam_prune=prune)
     random_keys = [(row,) for row in range(24)]
     whole = search(model, batch(sources, limits, random_keys=random_keys), options)
-    order = torch.randperm(24, generator=torch.Generator().manual_seed(0)).tolist()
+    order = np.random.default_rng(0).permutation(24).tolist()
     for size in (1, 5):
         for begin in range(0, 24, size):
             rows = order[begin : begin + size]
@@ -173,12 +174,12 @@ def test_each_hypothesis_has_its_own_alignment():
     for source, found in zip(
         sources, beam_search(model, batch(sources, limits), make_options(beam_size=5, n_best=5)), strict=True
     ):
-        memory = model.encode(torch.tensor([[*source, EOS]]), torch.tensor([len(source) + 1]))
+        memory = model.encode(np.array([[*source, EOS]]), np.array([len(source) + 1]))
         for hypothesis in found:
             state, rows = model.start(memory, 1), []
             for previous in [2, *hypothesis.tokens][: len(hypothesis.tokens)]:
-                state, output = model.step(torch.tensor([previous]), state, memory)
-                rows.append(output.alignment[0].tolist())
+                state, prediction = model.step(np.array([previous]), state, memory, Wanted(None, True))
+                rows.append(prediction.alignment[0].tolist())
             assert hypothesis.alignment.tolist() == [pytest.approx(row, abs=1e-6) for row in rows]
 
 
@@ -213,27 +214,10 @@ def test_finished_sentences_are_removed_from_the_batch():
     assert model.rows_seen < 40 * steps / 2
 
 
-def test_checking_for_finished_sentences_less_often_changes_nothing(monkeypatch):
-    """On a GPU finished sentences stay in the batch for some steps."""
-    model = ToyModel(30, end=1.0)
-    sources, limits = random_batch(8, 20, limit=20)
-    options = make_options(("gnmt", 0.9, 0.2), beam_size=4, n_best=4)
-    early = beam_search(model, batch(sources, limits), options)
-    single = greedy_search(model, batch(sources, limits), options.changed(n_best=1))
-    monkeypatch.setattr("nmt.decoding.beam.checks_for_end", lambda device, step: step % 8 == 7)
-    monkeypatch.setattr("nmt.decoding.greedy.checks_for_end", lambda device, step: step % 8 == 7)
-    for one, other in zip(early, beam_search(model, batch(sources, limits), options), strict=True):
-        for a, b in zip(one, other, strict=True):
-            same(a, b)
-    late = greedy_search(model, batch(sources, limits), options.changed(n_best=1))
-    for one, other in zip(single, late, strict=True):
-        same(one[0], other[0])
-
-
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
 def test_nan_probabilities_raise_an_error(method):
     model = ToyModel(20)
-    model.table[:] = torch.nan
+    model.table[:] = np.nan
     with pytest.raises(NmtError, match="not numbers"):
         search(model, batch([[4, 5], [6]], [3, 3]), make_options(method=method))
     with pytest.raises(NmtError, match="not numbers"):

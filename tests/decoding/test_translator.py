@@ -1,9 +1,11 @@
 """`Translator` with a model that copies its source: lines in, lines out, alignments, copied words and scores."""
 
 import dataclasses
+import itertools
 import json
 import random
 
+import numpy as np
 import pytest
 from toy_model import EchoModel, ToyModel
 
@@ -11,11 +13,11 @@ from nmt import config
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import translator as translator_module
+from nmt.decoding.engines import Machine
 from nmt.decoding.output_formats import render, render_alignments
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
-from nmt.kernels.device import choose_device
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "Katze", "schläft", "heute", "猫", "坐在", "垫子上"]
 HOSTILE = [
@@ -57,11 +59,14 @@ def data(language="de"):
     return config.Data(train=[corpus], valid=corpus, target_language=language)
 
 
-def make(subword, model=None, language="de", source="en", tags=(None,), **rest):
+def make(subword, model=None, language="de", source="en", tags=(None,), copies=(False,)):
+    """Return a translator; `copies` says of each model of an ensemble whether it is a pointer-generator."""
     model = model or EchoModel(subword.size)
     corpora = [config.Corpus(source="a", target="b", tag=tag) for tag in tags]
     text = config.Data(train=corpora, valid=corpora[0], source_language=source, target_language=language)
-    return Translator(model, Vocabularies(subword, subword), text, choose_device("cpu"), "fp32", **rest)
+    networks = [config.Model(decoder=config.Decoder(copy_source=copy)) for copy in copies]
+    configs = [config.Config(name="toy", data=text, model=network) for network in networks]
+    return Translator(model, Vocabularies(subword, subword), configs, Machine("torch", "cpu", "fp32"))
 
 
 def make_options(method="greedy", **rest):
@@ -90,7 +95,8 @@ def test_translations_have_the_order_of_the_lines(bpe, live, window, budget):
     lines = [" ".join(chosen.choices(WORDS, k=chosen.randrange(12))) for _ in range(40)]
     translator = make(bpe)
     options = make_options("beam", window=window, tokens_per_batch=budget)
-    assert [t.targets[0].text for t in translator.translate(lines, options, live=live)] == lines
+    windows = translator.windows(lines, options, live=live)
+    assert [t.text for t in itertools.chain.from_iterable(windows)] == lines
 
 
 def test_windows_with_many_characters_have_few_lines_and_are_read_one_by_one(bpe, monkeypatch):
@@ -173,13 +179,14 @@ def test_with_a_copying_model_only_unknown_source_words_are_copied(characters):
     class ShiftedAttention(EchoModel):
         """Attends to the word to the left."""
 
-        def step(self, token, state, memory):
-            state, output = super().step(token, state, memory)
-            return state, dataclasses.replace(output, alignment=output.alignment.roll(-4, -1))
+        def step(self, token, state, memory, wanted):
+            state, prediction = super().step(token, state, memory, wanted)
+            return state, dataclasses.replace(prediction, alignment=np.roll(prediction.alignment, -4, -1))
 
     line = "cat Ωmet"
     options = make_options(replace_unknown=True)
-    makers = [make(characters, ShiftedAttention(characters.size), copies_source=copies) for copies in (False, True)]
+    pairs = ((False,), (True, False))  # whether the models of an ensemble copy
+    makers = [make(characters, ShiftedAttention(characters.size), copies=copies) for copies in pairs]
     found = [next(translator.translate([line], options)) for translator in makers]
     assert [translation.targets[0].text for translation in found] == ["cat cat", "cat Ωmet"]
 
@@ -198,7 +205,7 @@ def test_lines_for_a_model_with_several_tags_need_a_tag(bpe):
     with pytest.raises(NmtError, match=r"line 2: .*--tag, or begin the line with one of the tags the, a"):
         list(several.translate(["the cat", "cat"], make_options()))
     with pytest.raises(NmtError, match=r"pair 1: .*--tag"):
-        list(several.log_probs([("cat", "mat")], 100))
+        list(several.token_log_probs([("cat", "mat")], 100))
     assert next(make(bpe, model, tags=["the", None]).translate(["cat"], make_options())).targets[0].text == "cat"
 
 
@@ -216,7 +223,7 @@ def test_translations_begin_with_their_prefixes(bpe):
     translator = make(bpe, ToyModel(bpe.size))
     lines, prefixes = ["the cat", "a mat", ""], ["on a", "", "on"]
     for method in ("greedy", "beam", "sample"):
-        found = list(translator.translate(lines, make_options(method, window=2), prefixes))
+        found = list(translator.translate(lines, make_options(method, window=2), prefixes=prefixes))
         assert found[0].targets[0].text.startswith("on a")
         assert list(found[0].targets[0].pieces[:2]) == bpe.pieces(bpe.encode(["on a"])[0][:2])
         assert found[2].targets[0].text == ""
@@ -240,13 +247,13 @@ def test_forced_decoding_gives_the_log_prob_of_the_search(bpe):
         for target in translation.targets:
             if not target.pieces or bpe.pieces(bpe.encode([target.text])[0]) != list(target.pieces):
                 continue
-            (pieces, values) = next(translator.log_probs([(translation.source, target.text)], 100))
+            (pieces, values) = next(translator.token_log_probs([(translation.source, target.text)], 100))
             assert pieces[-1] == "</s>" and len(pieces) == len(values)
             assert values == pytest.approx(target.token_log_probs, abs=1e-5)
     many = [(a, b) for a in lines for b in lines]
-    whole = list(translator.log_probs(many, 10, window=3))
+    whole = list(translator.token_log_probs(many, 10, window=3))
     for pair, (pieces, values) in zip(many, whole, strict=True):
-        alone = next(translator.log_probs([pair], 100))
+        alone = next(translator.token_log_probs([pair], 100))
         assert alone[0] == pieces and alone[1] == pytest.approx(values, abs=1e-5)
 
 
@@ -277,7 +284,7 @@ def word_model(tmp_path_factory):
 @pytest.mark.parametrize("replaces", [True, False])
 def test_out_of_vocabulary_words_are_copied_unchanged(word_model, replaces):
     line = "Zora sees the Kuno and Zora 's Kuno dog"
-    copying = make(word_model, EchoModel(word_model.size + 5), copies_source=True, copies_words=True)
+    copying = make(word_model, EchoModel(word_model.size + 5), copies=(True,))
     options = make_options(replace_unknown=replaces)
     [found] = copying.translate([line], options)
     assert found.targets[0].text == line
@@ -285,16 +292,18 @@ def test_out_of_vocabulary_words_are_copied_unchanged(word_model, replaces):
     assert found.targets[0].alignment == tuple((i, i) for i in range(9))
     [cut] = copying.translate([line], options.changed(max_source_tokens=3))
     assert cut.targets[0].text == line
-    [known, begun] = copying.translate(["the cat", line], options, ["Kuno", "Kuno Ida a"])
+    [known, begun] = copying.translate(["the cat", line], options, prefixes=["Kuno", "Kuno Ida a"])
     assert known.targets[0].text == "Kuno cat" and begun.targets[0].text.startswith("Kuno Ida a Kuno and")
-    plain = make(word_model, EchoModel(word_model.size), copies_source=True)
+    plain = make(word_model, EchoModel(word_model.size), copies=(True, False))
     [found] = plain.translate([line], make_options(replace_unknown=False))
     assert found.targets[0].text == "⁇ sees the ⁇ ⁇ ⁇ ⁇ ⁇ dog"
     assert found.targets[0].pieces == found.source_pieces == ("▁⁇", "▁sees", "▁the", *["▁⁇"] * 5, "▁dog")
 
 
 def test_probabilities_depend_on_the_copied_word(word_model):
-    copying = make(word_model, EchoModel(word_model.size + 2), copies_source=True, copies_words=True)
-    right, wrong = copying.log_probs([("Zora sees Kuno", "Zora sees Kuno"), ("Zora sees Kuno", "Kuno sees Zora")], 64)
+    copying = make(word_model, EchoModel(word_model.size + 2), copies=(True,))
+    right, wrong = copying.token_log_probs(
+        [("Zora sees Kuno", "Zora sees Kuno"), ("Zora sees Kuno", "Kuno sees Zora")], 64
+    )
     assert right[0] == ["▁Zora", "▁sees", "▁Kuno", "</s>"] and wrong[0] == ["▁Kuno", "▁sees", "▁Zora", "</s>"]
     assert right[1][0] > wrong[1][0] + 5 and right[1][1] == wrong[1][1]

@@ -1,4 +1,4 @@
-"""Toy models for tests of search: random logits that depend on the source and on all tokens of a hypothesis.
+"""Toy engines for tests of search: random logits that depend on the source and on all tokens of a hypothesis.
 
 The state is a hash of all tokens so far. So a wrong order of states changes every later probability.
 Axes: B sentences, K beams, N hypotheses, S source tokens, V vocabulary.
@@ -8,22 +8,36 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from nmt.data.token_ids import BOS, EOS, PAD
 from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.search import search_function
-from nmt.models.state import StepOutput
+from nmt.decoding.top_k import top_k
+from nmt.engine import ALL_TOKENS, Bools, Ints, Prediction
 
 PRIME = 1009
 
 
+def log_softmax(logits):
+    shifted = logits - logits.max(-1, keepdims=True)
+    return (shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))).astype(np.float32)
+
+
+def predict(log_probs, alignment, wanted):
+    """Return what a search wants of all predictions, as an engine does."""
+    alignment = alignment if wanted.alignment else None
+    if wanted.candidates is None:
+        return Prediction(log_probs, None, alignment)
+    columns = top_k(log_probs, wanted.candidates)
+    return Prediction(np.take_along_axis(log_probs, columns, 1), columns, alignment)
+
+
 @dataclass(frozen=True)
 class ToyMemory:
-    key: Tensor
-    is_real: Tensor
-    slots: Tensor | None = None
+    key: Ints
+    is_real: Bools
+    slots: Ints | None = None
     width: int = 0
 
     def select(self, rows):
@@ -37,12 +51,12 @@ class ToyMemory:
         """Return the sentence of each of `count` hypotheses."""
         if self.slots is not None:
             return self.slots // self.width
-        return torch.arange(len(self.key)).repeat_interleave(count // len(self.key))
+        return np.arange(len(self.key)).repeat(count // len(self.key))
 
 
 @dataclass(frozen=True)
 class ToyState:
-    history: Tensor
+    history: Ints
 
     def select(self, rows):
         return ToyState(self.history[rows])
@@ -51,30 +65,32 @@ class ToyState:
 class ToyModel:
     """Its logits have many exact ties if they are `rounded`."""
 
+    batches_at_once = 1
+
     def __init__(self, vocabulary, seed=0, sharpness=1.5, end=0.0, rounded=False):
-        random = torch.Generator().manual_seed(seed)
-        self.table = torch.randn(PRIME, vocabulary, generator=random) * sharpness
+        random = np.random.default_rng(seed)
+        self.table = random.standard_normal((PRIME, vocabulary), np.float32) * np.float32(sharpness)
         self.table = self.table.round() if rounded else self.table
         self.table[:, EOS] += end
-        self.attention = torch.randn(PRIME, 64, generator=random)
+        self.attention = random.standard_normal((PRIME, 64), np.float32)
         self.rows_seen = 0
 
     def encode(self, source, lengths):
-        is_real = torch.arange(source.shape[1]) < lengths.unsqueeze(1)
-        weights = torch.arange(1, source.shape[1] + 1) ** 2
+        is_real = np.arange(source.shape[1]) < lengths[:, None]
+        weights = np.arange(1, source.shape[1] + 1) ** 2
         return ToyMemory((source * is_real * weights).sum(1) % PRIME, is_real)
 
     def start(self, memory, beams):
-        return ToyState(torch.zeros(len(memory.key) * beams, dtype=torch.int64))
+        return ToyState(np.zeros(len(memory.key) * beams, np.int64))
 
-    def step(self, token, state, memory):
+    def step(self, token, state, memory, wanted=ALL_TOKENS):
         self.rows_seen += len(token)
         rows = memory.rows(len(token))
         history = (state.history * 31 + token + 7) % PRIME
         at = (history * 17 + memory.key[rows]) % PRIME
         is_real = memory.is_real[rows]
-        scores = self.attention[at, : is_real.shape[1]].masked_fill(~is_real, -torch.inf)
-        return ToyState(history), StepOutput(self.table[at].clone(), scores.softmax(-1))
+        scores = np.where(is_real, self.attention[at, : is_real.shape[1]], np.float32(-np.inf))
+        return ToyState(history), predict(log_softmax(self.table[at]), np.exp(log_softmax(scores)), wanted)
 
 
 def search(model, batch, options):
@@ -86,15 +102,15 @@ def batch(sources, max_lengths, prefixes=(), random_keys=()):
     """Pad `sources`, lists of ids without EOS."""
     rows = [[*ids, EOS] for ids in sources]
     width = max(map(len, rows))
-    table = torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
-    return SearchBatch(table, torch.tensor([len(row) for row in rows]), max_lengths, prefixes, random_keys)
+    table = np.array([row + [PAD] * (width - len(row)) for row in rows])
+    return SearchBatch(table, np.array([len(row) for row in rows]), max_lengths, prefixes, random_keys)
 
 
 def random_batch(seed, count, limit=8, vocabulary=12):
-    random = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(1, 7, (count,), generator=random).tolist()
-    sources = [torch.randint(4, vocabulary, (n,), generator=random).tolist() for n in lengths]
-    return sources, torch.randint(1, limit + 1, (count,), generator=random).tolist()
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, 7, count).tolist()
+    sources = [random.integers(4, vocabulary, n).tolist() for n in lengths]
+    return sources, random.integers(1, limit + 1, count).tolist()
 
 
 def all_targets(vocabulary, max_length):
@@ -105,8 +121,8 @@ def all_targets(vocabulary, max_length):
 
 @dataclass(frozen=True)
 class EchoMemory:
-    source: Tensor
-    is_real: Tensor
+    source: Ints
+    is_real: Bools
 
     def select(self, rows):
         return EchoMemory(self.source[rows], self.is_real[rows])
@@ -117,7 +133,7 @@ class EchoMemory:
 
 @dataclass(frozen=True)
 class EchoState:
-    position: Tensor
+    position: Ints
 
     def select(self, rows):
         return EchoState(self.position[rows])
@@ -126,21 +142,25 @@ class EchoState:
 class EchoModel:
     """Copies the source tokens in their order and attends to each; `calls` has the shapes of all encoded sources."""
 
+    batches_at_once = 1
+
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary
         self.calls = []
 
     def encode(self, source, lengths):
         self.calls.append(tuple(source.shape))
-        return EchoMemory(source, torch.arange(source.shape[1]) < lengths.unsqueeze(1))
+        return EchoMemory(source, np.arange(source.shape[1]) < lengths[:, None])
 
     def start(self, memory, beams):
-        return EchoState(torch.zeros(len(memory.source) * beams, dtype=torch.int64))
+        return EchoState(np.zeros(len(memory.source) * beams, np.int64))
 
-    def step(self, token, state, memory):
+    def step(self, token, state, memory, wanted):
         beams = len(token) // len(memory.source)
-        position = state.position.clamp(max=memory.source.shape[1] - 1).unsqueeze(1)
-        now = memory.source.repeat_interleave(beams, 0).gather(1, position)
-        logits = torch.zeros(len(token), self.vocabulary).scatter_(1, now, 9.0)
-        alignment = torch.zeros(len(token), memory.source.shape[1]).scatter_(1, position, 1.0)
-        return EchoState(state.position + 1), StepOutput(logits, alignment)
+        position = np.minimum(state.position, memory.source.shape[1] - 1)
+        rows = np.arange(len(token))
+        logits = np.zeros((len(token), self.vocabulary), np.float32)
+        logits[rows, memory.source.repeat(beams, 0)[rows, position]] = 9.0
+        alignment = np.zeros((len(token), memory.source.shape[1]), np.float32)
+        alignment[rows, position] = 1.0
+        return EchoState(state.position + 1), predict(log_softmax(logits), alignment, wanted)

@@ -12,8 +12,9 @@ from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.greedy import greedy_search
 from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.shortlist import Shortlister
 from nmt.models.inference import prepare_for_search
-from nmt.models.shortlist import Shortlister
+from nmt.models.torch_engine import TorchEngine
 
 SEARCHES = [(greedy_search, SearchOptions(beam_size=1)), (beam_search, SearchOptions(beam_size=4, n_best=4))]
 
@@ -27,7 +28,7 @@ def lexicon(common=()):
 
 
 def sentences(shortlister, rows=slice(None)):
-    source, lengths, _ = batch()
+    source, lengths = (part.numpy() for part in batch()[:2])
     source, lengths = source[rows], lengths[rows]
     source = source[:, : int(lengths.max())]
     limits = [8] * len(source)
@@ -40,8 +41,8 @@ def sentences(shortlister, rows=slice(None)):
 def test_only_tokens_of_the_shortlist_of_a_sentence_are_generated(search, options, models, arithmetic):
     if arithmetic == "int8" and not hasattr(torch.ops.onednn, "qlinear_pointwise"):
         pytest.skip("this torch has no oneDNN")
-    one = prepare_for_search(build(), arithmetic)
-    model = one if models == 1 else Ensemble([one, prepare_for_search(build(start="zero"), arithmetic)])
+    one, other = (TorchEngine(prepare_for_search(build(start=start), arithmetic)) for start in ("bridge", "zero"))
+    model = one if models == 1 else Ensemble([one, other])
     shortlister = Shortlister(lexicon(common=[6]), 2, VOCABULARY)
     given = sentences(shortlister)
     whole = search(model, given, options)
@@ -59,7 +60,7 @@ def test_only_tokens_of_the_shortlist_of_a_sentence_are_generated(search, option
 
 @pytest.mark.parametrize(("search", "options"), SEARCHES, ids=["greedy", "beam"])
 def test_a_shortlist_of_the_whole_vocabulary_changes_nothing(search, options):
-    model = prepare_for_search(build(), "fp32")
+    model = TorchEngine(prepare_for_search(build(), "fp32"))
     everything = Shortlister(lexicon(common=range(4, VOCABULARY)), 1, VOCABULARY)
     with_list, without = (search(model, sentences(each), options) for each in (everything, None))
     for one, other in zip(with_list, without, strict=True):

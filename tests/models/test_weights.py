@@ -10,7 +10,8 @@ from torch import nn
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.models.weights import load_meta, load_model, load_weights, save_weights
+from nmt.models.weights import load_model, load_weights, save_weights
+from nmt.storage.checkpoint_meta import load_meta
 
 
 def settings(**architecture):

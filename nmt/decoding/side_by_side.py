@@ -1,0 +1,51 @@
+"""Work on batches side by side in threads, and on halves of a batch if memory runs out."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+Result = TypeVar("Result")
+FEW = 8
+"""A single batch of at most this many sentences is not cut for several threads."""
+
+
+def work_side_by_side(
+    batches: list[list[int]],
+    work: Callable[[list[int]], Result],
+    halve: Callable[[list[int], BaseException], list[list[int]]],
+    threads: int,
+) -> Iterator[tuple[list[int], Result]]:
+    """Yield each batch and the result of `work` on it, in the order in which they are done.
+
+    If `work` raises `MemoryError` or `RuntimeError`, it is called again for the parts that `halve` returns of the
+    batch. At most `threads` batches are worked on at the same time. The threads end
+    with this function, so none is left over for a process that forks later.
+    """
+    pending = batches[::-1]  # a stack, the first batch on top
+    while threads > 1 and 0 < len(pending) < threads and len(largest := max(pending, key=len)) > FEW:
+        pending.remove(largest)
+        pending += [largest[len(largest) // 2 :], largest[: len(largest) // 2]]
+    if threads == 1 or len(pending) < 2:
+        while pending:
+            batch = pending.pop()
+            try:
+                result = work(batch)
+            except (MemoryError, RuntimeError) as error:
+                pending += halve(batch, error)
+                continue
+            yield batch, result
+        return
+    with ThreadPoolExecutor(min(threads, len(pending)), "nmt-batch") as pool:
+        running: dict[Future[Result], list[int]] = {}
+        while pending or running:
+            while pending and len(running) < threads:
+                batch = pending.pop()
+                running[pool.submit(work, batch)] = batch
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                batch = running.pop(future)
+                try:
+                    result = future.result()
+                except (MemoryError, RuntimeError) as error:
+                    pending += halve(batch, error)
+                    continue
+                yield batch, result

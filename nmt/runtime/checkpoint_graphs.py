@@ -1,0 +1,83 @@
+"""The graphs of a checkpoint, kept beside its weights in `checkpoints/step-N/graphs-PRECISION/`.
+
+They are made when training ends and at the first use of an older run. The checksum of the weights in their description
+says whether they belong to the checkpoint. If the folder cannot be written, they are made in memory each time.
+"""
+
+import importlib.util
+import logging
+import time
+from pathlib import Path
+
+from nmt.config import Config
+from nmt.data.subword import Vocabularies
+from nmt.engine import Arithmetic
+from nmt.errors import NmtError
+from nmt.runtime.graph_files import NAME, Graphs, load_graphs
+from nmt.storage import checksums
+from nmt.storage.atomic_folder import build_folder
+
+logger = logging.getLogger(__name__)
+
+
+def graphs_of_checkpoint(folder: Path, config: Config, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
+    """Return the graphs of a checkpoint folder; make and keep them if they are missing, damaged or of other weights.
+
+    Raise `NmtError` if the weights are damaged or do not fit `config`, or if the packages that make graphs are missing.
+    """
+    kept = folder / f"graphs-{precision}"
+    weights = checksums.recorded_digest(folder / "model.safetensors")
+    if (found := _load(kept, weights)) is not None:
+        return found
+    if importlib.util.find_spec("onnx") is None:
+        raise NmtError(
+            f"{folder} has no {precision} graphs yet, and making them needs the package onnx: pip install onnx, or run "
+            f"'nmt export' where nmt is installed completely, and use the exported folder"
+        )
+    start = time.perf_counter()
+    graphs = make_graphs(folder, config, vocabularies, precision)
+    where = _keep(kept, graphs)
+    logger.info(f"made {precision} graphs of {folder.name} in {time.perf_counter() - start:.1f} s; {where}")
+    return graphs
+
+
+def make_graphs(folder: Path, config: Config, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
+    """Return the graphs of a checkpoint folder. Raise `NmtError` if it is damaged or does not fit `config`."""
+    from nmt.runtime.network import build_decoder, build_encoder
+    from nmt.runtime.weights import read_weights
+
+    sizes = vocabularies.source.size, vocabularies.target.size
+    weights = read_weights(folder / "model.safetensors", config.model, *sizes)
+    return Graphs(
+        build_encoder(config.model, weights, precision),
+        build_decoder(config.model, weights, precision),
+        precision,
+        vocabularies.fingerprint,
+        *sizes,
+        run=config.name,
+        checkpoint=folder.name,
+        weights=checksums.recorded_digest(folder / "model.safetensors"),
+    )
+
+
+def _load(kept: Path, weights: str) -> Graphs | None:
+    """Return the graphs in a folder if they belong to the `weights`, else None."""
+    if not (kept / NAME).exists():
+        return None
+    try:
+        graphs = load_graphs(kept, "")
+    except NmtError as error:
+        logger.warning(f"{str(error).rstrip('; ')}; the graphs are made again")
+        return None
+    return graphs if graphs.weights == weights else None
+
+
+def _keep(kept: Path, graphs: Graphs) -> str:
+    """Write the graphs to a folder, and say where they are. Another process may write the same ones."""
+    try:
+        with build_folder(kept, lambda: _load(kept, graphs.weights) is not None) as partial:
+            if partial is not None:
+                graphs.save(partial, {})
+    except OSError as error:
+        return f"not kept: {kept.parent}: {error.strerror or error}"
+    return f"kept in {kept}"
