@@ -3,15 +3,25 @@
 Axes: B sentences, K slots of a sentence, N hypotheses, S source tokens, C candidates.
 """
 
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from architectures import EVERY, VOCABULARY, batch, build, name_of, parts_of
-from runtime.sessions import Network, arrays_of
+from runtime.sessions import Network, arrays_of, session
 
+from nmt.errors import NmtError
+from nmt.kernels import int8
 from nmt.kernels.top_k import top_k
+from nmt.models import inference
+from nmt.runtime import output
+from nmt.runtime.graph import FLOAT, INT64, Graph
+from nmt.runtime.network import build_graphs
+from nmt.runtime.products import MAX_WEIGHT_LEVEL
 
+HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 COUNT = 5
 
@@ -26,7 +36,7 @@ class Pair:
     """The same network in torch and in ONNX Runtime, driven through the same steps."""
 
     def __init__(self, model, network, source, lengths):
-        self.model, self.network = model, network
+        self.model, self.network = model.eval(), network
         self.memory = model.encode(source, lengths)
         self.state = model.start(self.memory, 1)
         network.encode(source.numpy(), lengths.numpy(), self.memory.extra_words)
@@ -90,3 +100,81 @@ def test_extra_words_are_read_as_unknown(tmp_path):
         found.append(network.step([token], [0], [0], 1)["log_probs"])
     assert found[0].shape == (1, VOCABULARY + 1)
     np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.skipif(not HAS_INT8, reason="torch has no int8 products on this CPU")
+@pytest.mark.parametrize("architecture", EVERY[::7] + EVERY[-4:], ids=name_of)
+@torch.no_grad()
+def test_int8_predicts_the_same_as_int8_in_torch(architecture, tmp_path, monkeypatch):
+    monkeypatch.setattr(int8, "max_weight_level", lambda: MAX_WEIGHT_LEVEL)
+    monkeypatch.setattr(inference, "choose_arithmetic", lambda *_: "fp32")
+    model = build(**architecture)
+    arrays = arrays_of(model, tmp_path)
+    exact, network = (Network(parts_of(**architecture), arrays, precision) for precision in ("fp32", "int8"))
+    source, lengths, _ = batch()
+    pair = Pair(inference.prepare_for_search(model, "int8"), network, source, lengths)
+    exact.encode(source.numpy(), lengths.numpy())
+    first = [2] * 3, [0, 1, 2], [0, 1, 2], 1
+    assert np.abs(exact.step(*first)["log_probs"] - network.step(*first)["log_probs"]).max() > 1e-3
+    network.encode(source.numpy(), lengths.numpy())
+    pair.step(*first)
+    pair.step([4, 5, 6, 7, 8, 9], [0, 0, 1, 1, 2, 2], list(range(6)), 2)
+    pair.step([10, 11, 12, 13], [1, 0, 3, 5], [0, 1, 2, 4], 2)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {},
+        {"context_to": "next_input", "score": "additive", "coverage": True, "copy_source": True},
+        {"cell": "gru", "readout": "deep", "context_to": "same_step"},
+        {"encoder": "transformer", "decoder": "transformer"},
+    ],
+    ids=name_of,
+)
+def test_nan_is_not_hidden(architecture, precision, tmp_path):
+    network = Network(parts_of(**architecture), arrays_of(build(**architecture), tmp_path), precision)
+    source, lengths, _ = batch()
+    network.encode(source.numpy(), lengths.numpy())
+    network.step([2] * 3, [0, 1, 2], [0, 1, 2], 1)
+    state = dict(network.state)
+    arguments = [4, 5, 6], [0, 1, 2], [0, 1, 2], 1
+    for options in ({"wants_all": True}, {"wants_all": False, "count": 3}):
+        name = "log_probs" if options["wants_all"] else "values"
+        network.state, network.position = state, 1
+        expected = network.step(*arguments, **options)[name]
+        network.state, network.position = {**state, "state.0": state["state.0"].copy()}, 1
+        network.state["state.0"][1].flat[-1] = np.nan
+        found = network.step(*arguments, **options)[name]
+        assert np.isnan(found[1]).all()
+        np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
+
+
+def test_a_missing_weight_is_named(tmp_path):
+    arrays = arrays_of(build(), tmp_path)
+    del arrays["decoder.readout.bias"]
+    with pytest.raises(NmtError, match=r"tensor decoder\.readout\.bias is missing"):
+        build_graphs(parts_of(), arrays, "fp32")
+
+
+def test_building_needs_no_torch():
+    code = "import sys, nmt.runtime.network; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_equal_values_have_the_lower_token_first():
+    size, count = 70, 9
+    graph = Graph("best")
+    x, number = graph.input("x", FLOAT, ["N", 96]), graph.input("count", INT64, [1])
+    for name, value, dtype in zip(("values", "tokens"), output.top_k(graph, x, number), (FLOAT, INT64), strict=True):
+        graph.output(name, value, dtype, ["N", "C"])
+    made = session(graph.model())
+    draw = np.random.default_rng(0)
+    rows = np.full((200, 96), -np.inf, np.float32)
+    rows[:, :size] = draw.integers(-3, 4, (200, size))
+    rows[100:, :size] = np.where(draw.random((100, size)) < 0.9, -np.inf, rows[100:, :size])
+    found = made.run(None, {"x": rows, "count": np.array([count])})
+    order = np.argsort(-rows, axis=1, kind="stable")[:, :count]
+    np.testing.assert_array_equal(found[1], order)
+    np.testing.assert_array_equal(found[0], np.take_along_axis(rows, order, 1))
