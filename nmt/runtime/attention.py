@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from nmt.config import Attention as AttentionConfig
-from nmt.runtime.graph import Graph, Value
+from nmt.runtime.graph import FLOAT, Graph, Value
 from nmt.runtime.memory import Memory, position
 from nmt.runtime.products import Precision, linear, linear_over_sequence
 from nmt.runtime.weights import Weights
@@ -18,10 +18,11 @@ from nmt.runtime.weights import Weights
 class Attention:
     """a_ts = softmax_s score(q_t, h_s) over the real source tokens;  c_t = sum_s a_ts h_s (`models.attention`)."""
 
-    def __init__(self, config: AttentionConfig, weights: Weights, query_size: int) -> None:
+    def __init__(self, config: AttentionConfig, weights: Weights, query_size: int, memory_size: int) -> None:
         self.config = config
         self.weights = weights
         self.query_size = query_size
+        self.memory_size = memory_size
         self.factor = 1.0 / math.sqrt(query_size) if config.scaled else 1.0
 
     def keys(self, graph: Graph, states: Value) -> list[Value]:
@@ -31,10 +32,11 @@ class Attention:
         """
         part = self.weights.part("score.key")
         if self.config.score == "general":
-            weight = part["weight"] * np.float32(self.factor)
+            weight = part.take("weight", self.query_size, self.memory_size) * np.float32(self.factor)
             return [linear_over_sequence(graph, part.name("scaled"), states, weight, None)]
         if self.config.is_additive:
-            return [linear_over_sequence(graph, part.prefix[:-1], states, part["weight"], part["bias"])]
+            weight, bias = part.take_linear(self.config.size, self.memory_size)
+            return [linear_over_sequence(graph, part.name(), states, weight, bias)]
         return []
 
     def __call__(
@@ -64,21 +66,24 @@ class Attention:
         if score == "general":
             return graph.times_transposed(memory.group(query, self.query_size), memory.keys(0, self.query_size))
         if score == "location":
-            weight = part["score.weight"]  # (P, D)
-            scores = linear(graph, "fp32", part.name("score"), query, weight, None)  # (N, P)
-            return self._resize(graph, memory.group(scores, len(weight)), memory.length, len(weight))
+            positions = self.config.positions
+            scores = self._map_query(graph, "score.score", query, positions, self.query_size)  # (N, P)
+            return self._resize(graph, memory.group(scores, positions), memory.length, positions)
         size = self.config.size
-        query = linear(graph, "fp32", part.name("query"), query, part["query.weight"], None)  # (N, A)
+        query = self._map_query(graph, "score.query", query, size, self.query_size)  # (N, A)
         keys = graph.unsqueeze(memory.keys(0, size), 1)  # (B, 1, S, A)
         hidden = graph.op("Add", memory.group(query, 1, size), keys)  # (B, K, S, A)
         if coverage is not None:
-            rows = graph.gather(coverage, graph.input("rows", np.dtype(np.int64), ["B * K"]))  # (B * K, S)
-            sizes = graph.concat([memory.sentences, graph.integers(-1), memory.length, graph.integers(1)], 0)
-            covered = graph.op("Reshape", rows, sizes)  # (B, K, S, 1)
-            row = graph.weight(part.name("covered.row"), part["covered.weight"].T)  # (1, A)
+            covered = graph.unsqueeze(memory.group_tokens(coverage), 3)  # (B, K, S, 1)
+            row = graph.weight(part.name("covered.row"), part.take("covered.weight", size, 1).T)  # (1, A)
             hidden = graph.op("Add", hidden, graph.op("Mul", covered, row))
-        energy = graph.weight(part.name("energy.column"), part["energy.weight"].T)  # (A, 1)
+        energy = graph.weight(part.name("energy.column"), part.take("energy.weight", 1, size).T)  # (A, 1)
         return graph.squeeze(graph.op("MatMul", graph.op("Tanh", hidden), energy), 3)
+
+    def _map_query(self, graph: Graph, name: str, x: Value, outputs: int, inputs: int) -> Value:
+        """Return W x, (N, O), for `x` (N, I)."""
+        part = self.weights.part(name)
+        return linear(graph, "fp32", part.name(), x, part.take("weight", outputs, inputs), None)
 
     def _resize(self, graph: Graph, scores: Value, length: Value, positions: int) -> Value:
         """Return `scores` (B, K, P) as (B, K, S), with minus infinity at positions without weights."""
@@ -88,58 +93,60 @@ class Attention:
 
     def _distance(self, graph: Graph, query: Value, memory: Memory) -> Value:
         """Return the distance (B, K, S), or (B, 1, S), of each source token from the centre of the window."""
-        count = graph.reduce("Sum", graph.op("Cast", memory.is_real, to=1), 1, keep=True)  # (B, 1)
+        count = graph.reduce("Sum", graph.cast(memory.is_real, FLOAT), 1, keep=True)  # (B, 1)
         last = graph.unsqueeze(graph.op("Sub", count, graph.number(1.0)), 2)  # (B, 1, 1)
         if self.config.local == "predictive":
-            part = self.weights.part("window")
-            hidden = linear(graph, "fp32", part.name("hidden"), query, part["hidden.weight"], None)  # (N, A)
-            centre = linear(
-                graph, "fp32", part.name("centre"), graph.op("Tanh", hidden), part["centre.weight"], None
-            )  # (N, 1)
+            size = self.config.size
+            hidden = self._map_query(graph, "window.hidden", query, size, self.query_size)  # (N, A)
+            centre = self._map_query(graph, "window.centre", graph.op("Tanh", hidden), 1, size)  # (N, 1)
             centre = graph.op("Mul", memory.group(graph.op("Sigmoid", centre), 1), last)  # (B, K, 1)
         else:
-            centre = graph.op("Min", graph.op("Cast", position(graph), to=1), last)  # (B, 1, 1)
-        return graph.op("Sub", graph.op("Cast", graph.range(memory.length), to=1), centre)
+            centre = graph.op("Min", graph.cast(position(graph), FLOAT), last)  # (B, 1, 1)
+        return graph.op("Sub", graph.cast(graph.range(memory.length), FLOAT), centre)
 
 
 class MultiHeadAttention:
     """Several attentions over projections of the query and the memory (`models.attention.MultiHeadAttention`)."""
 
-    def __init__(self, heads: int, size: int, weights: Weights, precision: Precision, first_key: int = 0) -> None:
-        """Take the total width `size` of the heads, and the number of the first of the two keys.
+    def __init__(
+        self, heads: int, size: int, weights: Weights, sizes: tuple[int, int, int], precision: Precision,
+        is_additive: bool = False, first_key: int = 0,
+    ) -> None:  # fmt: skip
+        """Take the total width `size` of the heads, the `sizes` of query, memory and context, and the first key.
 
         `precision` is that of the projections of query and context.
         """
         self.heads = heads
         self.size = size
         self.weights = weights
+        self.query_size, self.memory_size, self.context_size = sizes
         self.precision = precision
         self.first_key = first_key
-        self.energy = weights.get("energy")
+        self.energy = weights.take("energy", heads, size // heads) if is_additive else None
 
     def keys(self, graph: Graph, states: Value) -> list[Value]:
         """Return keys and values of all heads, (B, S, A) each, for `states` (B, S, M)."""
         parts = [self.weights.part(name) for name in ("key", "value")]
-        return [linear_over_sequence(graph, part.prefix[:-1], states, part["weight"], part["bias"]) for part in parts]
+        maps = [(part.name(), *part.take_linear(self.size, self.memory_size)) for part in parts]
+        return [linear_over_sequence(graph, name, states, weight, bias) for name, weight, bias in maps]
 
-    def project(self, graph: Graph, name: str, x: Value) -> Value:
-        """Return the projection `name`, query or merge, of `x` (N, …)."""
+    def _project(self, graph: Graph, name: str, x: Value, outputs: int, inputs: int) -> Value:
         part = self.weights.part(name)
-        return linear(graph, self.precision, part.prefix[:-1], x, part["weight"], part["bias"])
+        return linear(graph, self.precision, part.name(), x, *part.take_linear(outputs, inputs))
 
     def __call__(
         self, graph: Graph, query: Value, memory: Memory, coverage: Value | None = None
     ) -> tuple[Value, Value]:
         """Return contexts (N, C) and the mean alignments (N, S) of the heads for `query` (N, D)."""
         width = self.size // self.heads
-        q = memory.group(self.project(graph, "query", query), self.heads, width)  # (B, K, H, A / H)
-        q = graph.transpose(q, 0, 2, 1, 3)  # (B, H, K, A / H)
+        query = self._project(graph, "query", query, self.size, self.query_size)  # (N, A)
+        q = graph.transpose(memory.group(query, self.heads, width), 0, 2, 1, 3)  # (B, H, K, A / H)
         keys, values = (memory.keys(self.first_key + number, self.size) for number in range(2))
         k, v = split_heads(graph, keys, self.heads, width), split_heads(graph, values, self.heads, width)
         is_seen = graph.unsqueeze(memory.is_real, 1, 2)  # (B, 1, 1, S)
         alignment = masked_softmax(graph, self._scores(graph, q, k), is_seen)  # (B, H, K, S)
         context = graph.transpose(graph.op("MatMul", alignment, v), 0, 2, 1, 3)  # (B, K, H, A / H)
-        merged = self.project(graph, "merge", memory.ungroup(context))  # (N, C)
+        merged = self._project(graph, "merge", memory.ungroup(context), self.context_size, self.size)  # (N, C)
         return merged, memory.ungroup(graph.reduce("Mean", alignment, 1))
 
     def _scores(self, graph: Graph, q: Value, k: Value) -> Value:
@@ -162,8 +169,11 @@ def split_heads(graph: Graph, x: Value, heads: int, width: int) -> Value:
     return graph.transpose(graph.reshape(x, 0, 0, heads, width), 0, 2, 1, 3)
 
 
-def build_attention(config: AttentionConfig, weights: Weights, query_size: int) -> Attention | MultiHeadAttention:
+def build_attention(
+    config: AttentionConfig, weights: Weights, query_size: int, memory_size: int
+) -> Attention | MultiHeadAttention:
     """Return the attention that `config` describes, with one head or several."""
     if config.heads > 1:
-        return MultiHeadAttention(config.heads, config.size, weights, "fp32")
-    return Attention(config, weights, query_size)
+        sizes = query_size, memory_size, memory_size
+        return MultiHeadAttention(config.heads, config.size, weights, sizes, "fp32", config.is_additive)
+    return Attention(config, weights, query_size, memory_size)

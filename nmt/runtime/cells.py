@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from nmt.config.encoder import Stack
 from nmt.runtime.graph import FLOAT, Array, Graph, Value
 from nmt.runtime.products import Precision, linear
 from nmt.runtime.weights import Weights
@@ -17,20 +18,40 @@ CellState: TypeAlias = tuple[Value, ...]
 STATE_COUNT = {"lstm": 2, "gru": 1, "rnn": 1}
 """Number of tensors in the `CellState` of each kind of cell."""
 
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+"""Number of gates in the weights of each kind of cell."""
+
+
+def is_fused(config: Stack, input_size: int, transitions: int) -> bool:
+    """Return whether a layer runs over a sequence in one operator, as in `models.recurrent_layer`."""
+    return transitions == 1 and input_size > 0 and not config.gate_norm
+
+
+def take_cell(weights: Weights, cell: str, input_size: int, size: int, is_fused: bool) -> list[Array]:
+    """Return W (3D, I), U (3D, D) and their biases (3D,) for a GRU; 4D for an LSTM, D for an RNN."""
+    gates, suffix = GATES[cell] * size, "_l0" if is_fused else ""
+    shapes = {"weight_ih": (gates, input_size), "weight_hh": (gates, size), "bias_ih": (gates,), "bias_hh": (gates,)}
+    return [weights.take(f"network.{name}{suffix}", *shape) for name, shape in shapes.items()]
+
 
 class Cell:
     """An LSTM, a GRU or a tanh RNN; the equations are those of `models.cells.Cell`."""
 
-    def __init__(self, kind: str, weights: Weights, size: int, precision: Precision) -> None:
-        """Take the `weights` of a cell of `size` units."""
-        self.kind = kind
+    def __init__(
+        self, config: Stack, weights: Weights, input_size: int, size: int, precision: Precision, is_fused: bool = False
+    ) -> None:
+        """Take the `weights` of a cell of `size` units; `config` is that of the encoder or the decoder.
+
+        The weights of a fused layer have other names.
+        """
+        self.kind = config.cell
+        self.input_size = input_size
         self.size = size
         self.precision = precision
         self.name = weights.name("gates")
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        suffix = "_l0" if "network.weight_ih_l0" in weights else ""
-        self.weights = [weights[f"network.{name}{suffix}"] for name in names]
-        self.gain = weights.get("norm.gain")
+        self.weights = take_cell(weights, self.kind, input_size, size, is_fused)
+        norms = 1 if self.kind == "rnn" else 4
+        self.gain = weights.take("norm.gain", norms * size) if config.gate_norm else None
 
     def gate_weights(self) -> tuple[Array, Array]:
         """Return [W U] (G, I + D) and b (G,), with one block of rows for each gate.
@@ -98,9 +119,13 @@ class Cell:
 class RecurrentLayer:
     """h_t = f(h_{t-1}, x_t), with one or several cells in each step (`models.recurrent_layer.RecurrentLayer`)."""
 
-    def __init__(self, kind: str, weights: Weights, size: int, transitions: int, precision: Precision) -> None:
-        parts = [weights, *(weights.part(f"further.{number}") for number in range(transitions - 1))]
-        self.cells = [Cell(kind, part, size, precision) for part in parts]
+    def __init__(
+        self, config: Stack, weights: Weights, input_size: int, size: int, precision: Precision, transitions: int
+    ) -> None:
+        fused = is_fused(config, input_size, transitions)
+        self.cells = [Cell(config, weights, input_size, size, precision, fused)]
+        for number in range(transitions - 1):
+            self.cells.append(Cell(config, weights.part(f"further.{number}"), 0, size, precision))
 
     def step(self, graph: Graph, inputs: list[Value], state: CellState) -> CellState:
         """Return the next state; only the first cell reads the `inputs`, (N, I) together. The output is h'."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from nmt.config import Model
 from nmt.runtime.attention import Attention, MultiHeadAttention, build_attention
 from nmt.runtime.cells import STATE_COUNT, CellState, RecurrentLayer
-from nmt.runtime.graph import Graph, Shape, Value
+from nmt.runtime.graph import FLOAT, Graph, Shape, Value
 from nmt.runtime.memory import Memory
-from nmt.runtime.products import Precision, linear
+from nmt.runtime.products import Precision, layer_norm, linear
 from nmt.runtime.weights import Weights
 
 
@@ -52,15 +52,26 @@ class Decoder:
         self.bound = 1.0 if config.decoder.readout in ("tanh", "deep") else None  # upper bound of |readout|
         is_conditional = config.decoder.context_to == "conditional"
         self.layers = [
-            self._layer(f"layers.{depth}", 1 if is_conditional and depth == 0 else config.decoder.transitions)
-            for depth in range(config.decoder.layers)
+            self._layer(f"layers.{depth}", width, 1 if is_conditional and depth == 0 else config.decoder.transitions)
+            for depth, width in enumerate(self._input_sizes())
         ]
         self.attention: Attention | MultiHeadAttention | None = None
         if config.attention.score != "none":
-            self.attention = build_attention(config.attention, weights.part("attention"), self.size)
+            part = weights.part("attention")
+            self.attention = build_attention(config.attention, part, self.size, config.encoder.size)
 
-    def _layer(self, name: str, transitions: int) -> RecurrentLayer:
-        return RecurrentLayer(self.config.decoder.cell, self.weights.part(name), self.size, transitions, self.precision)
+    def _input_sizes(self) -> list[int]:
+        """Return the width of the input of each layer."""
+        config, memory_size = self.config, self.config.encoder.size
+        bottom = {"next_input": config.readout_size, "every_step": memory_size, "same_step": memory_size}
+        both = memory_size if config.decoder.context_to == "all_layers" else 0
+        upper = memory_size if config.decoder.context_to == "upper_layers" else both
+        first = config.read_size + bottom.get(config.decoder.context_to, both)
+        return [first] + [self.size + upper] * (config.decoder.layers - 1)
+
+    def _layer(self, name: str, width: int, transitions: int) -> RecurrentLayer:
+        weights = self.weights.part(name)
+        return RecurrentLayer(self.config.decoder, weights, width, self.size, self.precision, transitions)
 
     def keys(self, graph: Graph, states: Value) -> list[Value]:
         """Return the keys (B, S, …) of the encoder's `states` (B, S, M)."""
@@ -100,7 +111,8 @@ class Decoder:
         if decoder.start == "bridge":
             part = self.weights.part("begin.bridge")
             vector = summary(self.config.encoder.summary)
-            product = linear(graph, "fp32", part.prefix[:-1], vector, part["weight"], part["bias"])
+            weight, bias = part.take_linear(count * decoder.layers * self.size, self.config.encoder.size)
+            product = linear(graph, "fp32", part.name(), vector, weight, bias)
             parts = graph.split(graph.op("Tanh", product), [self.size] * (count * decoder.layers))
             return [tuple(parts[i : i + count]) for i in range(0, len(parts), count)]
         if decoder.start == "last":
@@ -137,7 +149,9 @@ class Decoder:
             return graph.concat(parts, -1)  # (N, D + M)
         part = self.weights.part("readout")
         x = graph.concat(parts if kind == "tanh" else [*parts, *embedded], -1)
-        vector = linear(graph, self.precision, part.prefix[:-1], x, part["weight"], part["bias"])
+        width = self.size + self.config.context_size + (0 if kind == "tanh" else self.config.read_size)
+        layer = part.take_linear(self.config.readout_size * (2 if kind == "maxout" else 1), width)
+        vector = linear(graph, self.precision, part.name(), x, *layer)
         if kind == "maxout":
             return graph.reduce("Max", graph.reshape(vector, 0, -1, 2), 2)  # (N, R)
         return graph.op("Tanh", vector)
@@ -154,9 +168,7 @@ class Decoder:
             output = graph.op("Add", output, *below)
         if not self.config.decoder.layer_norm:
             return output
-        part = self.weights.part(f"norms.{depth}")
-        gain, bias = (graph.weight(part.name(name), part[name]) for name in ("weight", "bias"))
-        return graph.layer_norm(output, gain, bias)
+        return layer_norm(graph, self.weights.part(f"norms.{depth}"), output, self.size)
 
     def step_upper_layers(
         self, graph: Graph, x: Value, state: State, context: list[Value]
@@ -178,7 +190,7 @@ class Decoder:
         bottom = self.layers[0].step(graph, [*embedded, *([context] if context else [])], state.layers[0])
         x = self.add_and_norm(graph, 0, bottom[0], embedded)
         x, above = self.step_upper_layers(graph, x, state, [])  # (N, D)
-        real = graph.op("Cast", memory.is_real, to=1)  # (B, S)
+        real = graph.cast(memory.is_real, FLOAT)  # (B, S)
         alignment = graph.op("Div", real, graph.reduce("Sum", real, 1, keep=True))  # (B, S)
         return Step([bottom, *above], x, context, memory.repeat(alignment))
 
@@ -212,7 +224,7 @@ class Decoder:
         """Sennrich (2017): see `models.decoders.nematus`."""
         middle = self.layers[0].step(graph, embedded, state.layers[0])
         context, alignment = self.attend(graph, middle[0], state, memory)  # (N, M), (N, S)
-        reader = self._layer("reader", self.config.decoder.transitions)
+        reader = self._layer("reader", self.config.encoder.size, self.config.decoder.transitions)
         bottom = reader.step(graph, [context], middle)
         x = self.add_and_norm(graph, 0, bottom[0], embedded)
         x, above = self.step_upper_layers(graph, x, state, [])  # (N, D)

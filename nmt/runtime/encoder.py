@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from nmt.config import Encoder as EncoderConfig
-from nmt.runtime.cells import STATE_COUNT, CellState, RecurrentLayer
-from nmt.runtime.graph import FLOAT, Array, Graph, Value
+from nmt.runtime.cells import GATES, STATE_COUNT, CellState, RecurrentLayer, is_fused, take_cell
+from nmt.runtime.graph import FLOAT, INT32, Array, Graph, Value
+from nmt.runtime.products import layer_norm
 from nmt.runtime.weights import Weights
 
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
@@ -21,67 +22,64 @@ GATE_ORDERS = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
 def encode(
-    graph: Graph, config: EncoderConfig, weights: Weights, x: Value, lengths: Value, with_cells: bool
+    graph: Graph, config: EncoderConfig, weights: Weights, input_size: int, x: Value, lengths: Value, with_cells: bool
 ) -> tuple[Value, list[CellState]]:
     """Return the top layer's outputs (B, S, M) and the final state of each layer, (B, M) each.
 
-    `x` (S, B, E) are the embeddings. The states of an LSTM have memory cells only `with_cells`.
+    `x` (S, B, E) are the embeddings, of width `input_size`. The states of an LSTM have memory cells only `with_cells`.
     """
     finals = []
     x = _reverse(graph, x, lengths) if config.reverse else x
     for depth in range(config.layers):
-        x, final = _layer(graph, config, weights.part(f"layers.{depth}"), depth, x, lengths, with_cells)
+        width = config.size if depth else input_size
+        x, final = _layer(graph, config, weights.part(f"layers.{depth}"), depth, width, x, lengths, with_cells)
         finals.append(final)
     x = _reverse(graph, x, lengths) if config.reverse else x
     return graph.transpose(x, 1, 0, 2), finals
 
 
 def _layer(
-    graph: Graph, config: EncoderConfig, weights: Weights, depth: int, x: Value, lengths: Value, with_cells: bool
-) -> tuple[Value, CellState]:
+    graph: Graph, config: EncoderConfig, weights: Weights, depth: int, input_size: int, x: Value, lengths: Value,
+    with_cells: bool,
+) -> tuple[Value, CellState]:  # fmt: skip
     """Return outputs (S, B, M) over `x` (S, B, I), and the final state, (B, M) each."""
     is_bidirectional = depth < config.layers_both_ways
     directions = [weights.part("forwards"), *([weights.part("backwards")] if is_bidirectional else [])]
     size = config.size // 2 if is_bidirectional and config.merge == "concat" else config.size
-    is_fused = config.transitions == 1 and not config.gate_norm
-    if is_fused:
-        outputs, finals = _fused(graph, config.cell, directions, size, x, lengths)
+    if is_fused(config, input_size, config.transitions):
+        outputs, finals = _fused(graph, config.cell, directions, input_size, size, x, lengths)
     else:
-        layers = [RecurrentLayer(config.cell, part, size, config.transitions, "fp32") for part in directions]
+        layers = [RecurrentLayer(config, part, input_size, size, "fp32", config.transitions) for part in directions]
         outputs, finals = _loop(graph, layers, x, lengths)
     output, final = _merge(graph, config.merge, outputs), [_merge(graph, config.merge, parts) for parts in finals]
-    input_size = weights[f"forwards.network.weight_ih{'_l0' if is_fused else ''}"].shape[1]
     if config.adds_input(depth, input_size):
         output = graph.op("Add", output, x)
     if config.layer_norm:
-        norm = weights.part("norm")
-        gain, bias = (graph.weight(norm.name(name), norm[name]) for name in ("weight", "bias"))
-        output = graph.layer_norm(output, gain, bias)
+        output = layer_norm(graph, weights.part("norm"), output, config.size)
     return output, tuple(final if with_cells else final[:1])
 
 
 def _fused(
-    graph: Graph, cell: str, directions: list[Weights], size: int, x: Value, lengths: Value
+    graph: Graph, cell: str, directions: list[Weights], input_size: int, size: int, x: Value, lengths: Value
 ) -> tuple[list[Value], list[list[Value]]]:
     """Return the outputs (S, B, D) of each direction over `x` (S, B, I), and each final state of each direction.
 
     The outputs at padding are zero.
     """
-    order = GATE_ORDERS[cell]
+    weights = [take_cell(part, cell, input_size, size, True) for part in directions]
 
-    def stacked(*names: str) -> Array:
-        """Return the named weights of each direction, one after the other: (directions, gates, …)."""
-        parts = [[np.split(part[f"network.{name}_l0"], len(order)) for name in names] for part in directions]
-        return np.stack([np.concatenate([blocks[i] for blocks in part for i in order]) for part in parts])
+    def stacked(*numbers: int) -> Array:
+        """Return these weights of each direction, one after the other: (directions, gates, …)."""
+        blocks = [[np.split(part[number], GATES[cell]) for number in numbers] for part in weights]
+        return np.stack([np.concatenate([each[i] for each in part for i in GATE_ORDERS[cell]]) for part in blocks])
 
-    names = [("input", ("weight_ih",)), ("state", ("weight_hh",)), ("bias", ("bias_ih", "bias_hh"))]
-    prefix = directions[0].name("network")
-    parts = [graph.weight(f"{prefix}.{name}", stacked(*group)) for name, group in names]
+    groups = {"input": (0,), "state": (1,), "bias": (2, 3)}
+    parts = [graph.weight(f"{directions[0].name('network')}.{name}", stacked(*group)) for name, group in groups.items()]
     options: dict[str, Any] = {"linear_before_reset": 1} if cell == "gru" else {}
     mode = "forward" if len(directions) == 1 else "bidirectional"
     outputs, *last = graph.ops(
         OPERATORS[cell],
-        [x, *parts, graph.op("Cast", lengths, to=6)],
+        [x, *parts, graph.cast(lengths, INT32)],
         1 + STATE_COUNT[cell],
         hidden_size=size,
         direction=mode,
@@ -114,7 +112,7 @@ def _scan(graph: Graph, layer: RecurrentLayer, x: Value) -> list[Value]:
     body = Graph(f"{cell.name}.step", graph)
     names = [f"{body.name}.{number}" for number in range(count)]
     state = tuple(body.input(name, FLOAT, ["B", cell.size]) for name in names)
-    following = layer.step(body, [body.input(f"{body.name}.x", FLOAT, ["B", cell.weights[0].shape[1]])], state)
+    following = layer.step(body, [body.input(f"{body.name}.x", FLOAT, ["B", cell.input_size])], state)
     for kind in ("next", "output"):
         for name, value in zip(names, following, strict=True):
             body.output(f"{name}.{kind}", value, FLOAT, ["B", cell.size])
@@ -156,4 +154,4 @@ def summarize(graph: Graph, kind: str, states: Value, finals: list[CellState], l
     if kind == "max":
         return graph.reduce("Max", graph.op("Where", real, states, graph.number(-math.inf)), 1)
     total = graph.reduce("Sum", graph.op("Where", real, states, graph.number(0.0)), 1)  # (B, M)
-    return graph.op("Div", total, graph.op("Cast", graph.unsqueeze(lengths, 1), to=1))
+    return graph.op("Div", total, graph.cast(graph.unsqueeze(lengths, 1), FLOAT))

@@ -80,6 +80,10 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), outputs, outputs[0], domain=domain, **attributes))
         return outputs
 
+    def cast(self, x: Value, dtype: "np.dtype[Any]") -> Value:
+        """Return `x` in another dtype."""
+        return self.op("Cast", x, to=helper.np_dtype_to_tensor_dtype(dtype))
+
     def concat(self, values: Sequence[Value], axis: int) -> Value:
         """Return the concatenation of `values`."""
         return values[0] if len(values) == 1 else self.op("Concat", *values, axis=axis)

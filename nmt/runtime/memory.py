@@ -58,6 +58,12 @@ class Memory:
         sizes = self.graph.concat([self.sentences, self.graph.integers(-1, *shape)], 0)
         return self.graph.op("Reshape", rows, sizes)
 
+    def group_tokens(self, x: Value) -> Value:
+        """Return `x` (N, S) of the hypotheses as (B, K, S)."""
+        rows = self.graph.gather(x, self.graph.input("rows", INT64, ["B * K"]))  # (B * K, S)
+        sizes = self.graph.concat([self.sentences, self.graph.integers(-1), self.length], 0)
+        return self.graph.op("Reshape", rows, sizes)
+
     def ungroup(self, x: Value) -> Value:
         """Return `x` (B, K, …) as (N, columns), without the empty slots."""
         flat = self.graph.op("Flatten", x, axis=2)  # (B * K, columns)

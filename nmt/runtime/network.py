@@ -61,7 +61,7 @@ def build_graphs(config: Model, arrays: Mapping[str, Array], precision: Precisio
     """Return the network that `config` describes with the weights of a checkpoint, by their names.
 
     With `precision` int8 the matrices of the decoder's step are quantised, and everything else is fp32. Raise
-    `NmtError` if a weight is missing, or if a graph would be too large for the format.
+    `NmtError` if the weights do not fit `config`, or if a graph would be too large for the format.
     """
     weights = Weights(arrays)
     part = weights.part("decoder")
@@ -69,6 +69,7 @@ def build_graphs(config: Model, arrays: Mapping[str, Array], precision: Precisio
     decoder: Decoder | TransformerDecoder = kind(config, part, precision)
     step = _build_step(config, weights, precision, decoder)
     encoder = _build_encoder(config, weights, decoder, list(step.inputs))
+    weights.check_all_taken()
     return Graphs(_model(encoder), _model(step))
 
 
@@ -117,7 +118,7 @@ def _encode_source(
     if config.encoder.kind == "transformer":
         return transformer.encode(graph, config, part, graph.gather(rows, tokens), lengths), []
     embedded = graph.gather(rows, graph.transpose(tokens, 1, 0))  # (S, B, E)
-    return encode(graph, config.encoder, part, embedded, lengths, config.decoder.start == "last")
+    return encode(graph, config.encoder, part, config.embedding.size, embedded, lengths, config.decoder.start == "last")
 
 
 def _replace_extra_words(graph: Graph, config: Model, tokens: Value, vocabulary: int) -> Value:

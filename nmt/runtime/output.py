@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nmt.runtime.graph import FLOAT, INT64, Array, Graph, Shape, Value
+from nmt.runtime.graph import BOOL, FLOAT, INT64, Array, Graph, Shape, Value
 from nmt.runtime.memory import Memory
 from nmt.runtime.products import Precision, linear, nan_rows
 from nmt.runtime.weights import Weights
@@ -57,7 +57,8 @@ def generate_or_copy(
     """
     weight, bias = layer
     probs = graph.op("Softmax", linear(graph, precision, "output", readout, weight, bias, bound), axis=-1)  # (N, V)
-    score = linear(graph, "fp32", weights.name("gate"), readout, weights["gate.weight"], weights["gate.bias"])  # (N, 1)
+    gate = weights.part("gate")
+    score = linear(graph, "fp32", gate.name(), readout, *gate.take_linear(1, weight.shape[1]))  # (N, 1)
     # log (1 - p_gen) and log p_gen are -softplus(score) and -softplus(-score); ONNX Runtime's sigmoid is never < 1e-8.
     copy, generate = (
         graph.op("Exp", graph.op("Neg", graph.op("Softplus", part))) for part in (score, graph.op("Neg", score))
@@ -84,7 +85,7 @@ def add_outputs(graph: Graph, predictions: Predictions) -> None:
     def all_of_them(branch: Graph) -> list[Value]:
         nothing = branch.first(log_probs, branch.integers(0))  # (N, 0)
         whole = mark(branch, branch.first(log_probs, size))  # (N, V + X)
-        return [whole, nothing, branch.op("Cast", nothing, to=7)]
+        return [whole, nothing, branch.cast(nothing, INT64)]
 
     def best_of_them(branch: Graph) -> list[Value]:
         count = branch.op("Min", graph.input("count", INT64, [1]), size)
@@ -96,7 +97,7 @@ def add_outputs(graph: Graph, predictions: Predictions) -> None:
         ("values", FLOAT, ["N", "C"]),
         ("tokens", INT64, ["N", "C"]),
     ]
-    condition = graph.input("wants_all", np.dtype(np.bool_), [])
+    condition = graph.input("wants_all", BOOL, [])
     made = graph.choose(
         condition, (all_of_them, best_of_them), [(kind, ["N", f"{name} in a branch"]) for name, kind, _ in results]
     )

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from nmt.runtime.graph import FLOAT, MICROSOFT, Array, Graph, Value
+from nmt.runtime.weights import Weights
 
 Precision: TypeAlias = Literal["fp32", "int8"]
 
@@ -32,6 +33,12 @@ def linear(
         return _int8(graph, name, x, weight, bias, bound)
     addend = [] if bias is None else [graph.weight(f"{name}.bias", bias)]
     return graph.op("Gemm", x, graph.weight(f"{name}.weight", weight), *addend, transB=1)
+
+
+def layer_norm(graph: Graph, weights: Weights, x: Value, size: int) -> Value:
+    """Return `x` (…, I) with mean 0 and variance 1 in each row, times the gain, plus the bias."""
+    gain, bias = (graph.weight(weights.name(name), weights.take(name, size)) for name in ("weight", "bias"))
+    return graph.layer_norm(x, gain, bias)
 
 
 def linear_over_sequence(graph: Graph, name: str, x: Value, weight: Array, bias: Array | None) -> Value:

@@ -3,6 +3,7 @@
 Axes: B sentences, K slots of a sentence, N hypotheses, S source tokens, C candidates.
 """
 
+import re
 import subprocess
 import sys
 
@@ -12,10 +13,12 @@ import torch
 from architectures import EVERY, VOCABULARY, batch, build, name_of, parts_of
 from runtime.sessions import Network, arrays_of, session
 
+from nmt import config
 from nmt.errors import NmtError
 from nmt.kernels import int8
 from nmt.kernels.top_k import top_k
 from nmt.models import inference
+from nmt.models.seq2seq import Seq2Seq
 from nmt.runtime import output
 from nmt.runtime.graph import FLOAT, INT64, Graph
 from nmt.runtime.network import build_graphs
@@ -151,11 +154,58 @@ def test_nan_is_not_hidden(architecture, precision, tmp_path):
         np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
 
 
-def test_a_missing_weight_is_named(tmp_path):
+MISFITS = {
+    "decoder.readout.bias": "tensor decoder.readout.bias is missing",
+    "decoder.attention.score.key.weight": "decoder.attention.score.key.weight has shape (8, 9), not (8, 8)",
+    "output.bias": "tensor output.bias has shape (20,), not (19)",
+    "decoder.layers.2.weight": "unexpected tensor decoder.layers.2.weight",
+}
+
+
+@pytest.mark.parametrize(("name", "message"), MISFITS.items())
+def test_weights_that_do_not_fit_the_configuration_are_rejected(name, message, tmp_path):
     arrays = arrays_of(build(), tmp_path)
-    del arrays["decoder.readout.bias"]
-    with pytest.raises(NmtError, match=r"tensor decoder\.readout\.bias is missing"):
+    if "missing" in message:
+        del arrays[name]
+    else:
+        found = arrays.get(name, np.zeros((8, 8), np.float32))
+        arrays[name] = np.pad(found, [(0, 0)] * (found.ndim - 1) + [(0, 1)])
+    with pytest.raises(NmtError, match=re.escape(message)):
         build_graphs(parts_of(), arrays, "fp32")
+
+
+def test_weights_too_large_for_the_format_are_rejected(tmp_path, monkeypatch):
+    arrays = arrays_of(build(), tmp_path)
+    monkeypatch.setattr("nmt.runtime.network.MAX_BYTES", 1000)
+    with pytest.raises(NmtError, match=r"the weights of the encoder take .* GiB"):
+        build_graphs(parts_of(), arrays, "fp32")
+
+
+@pytest.mark.parametrize("architecture", [{}, {"copy_source": True, "readout": "deep"}], ids=name_of)
+def test_no_more_candidates_than_tokens(architecture, tmp_path):
+    network = Network(parts_of(**architecture), arrays_of(build(**architecture), tmp_path))
+    source, lengths, _ = batch()
+    extra_words = 2 if "copy_source" in architecture else 0
+    found = []
+    for wants_all in (True, False):
+        network.encode(source.numpy(), lengths.numpy(), extra_words)
+        found.append(network.step([2] * 3, [0, 1, 2], [0, 1, 2], 1, count=99, wants_all=wants_all))
+    log_probs = found[0]["log_probs"]
+    assert log_probs.shape == found[1]["tokens"].shape == (3, VOCABULARY + extra_words)
+    np.testing.assert_array_equal(found[1]["tokens"], np.argsort(-log_probs, axis=1, kind="stable"))
+
+
+@pytest.mark.parametrize("positions", [5, 9])
+@torch.no_grad()
+def test_positions_of_the_location_score_are_more_or_fewer_than_source_tokens(positions, tmp_path):
+    parts = parts_of(score="location")
+    parts = parts.model_copy(update={"attention": config.Attention(score="location", positions=positions)})
+    torch.manual_seed(0)
+    model = Seq2Seq(parts, VOCABULARY, VOCABULARY)
+    source, lengths, _ = batch()
+    pair = Pair(model, Network(parts, arrays_of(model, tmp_path)), source, lengths)
+    pair.step([2] * 3, [0, 1, 2], [0, 1, 2], 1)
+    pair.step([4, 5, 6, 7], [0, 0, 1, 2], [0, 1, 3, 4], 2)
 
 
 def test_building_needs_no_torch():
