@@ -16,7 +16,8 @@ import nmt.__main__
 
 PACKAGE = Path(nmt.__file__).parent
 ORDER = (
-    "cli", "training", "reports", "evaluation", "decoding", "models", "kernels", "data", "config", "storage", "errors"
+    "cli", "training", "reports", "evaluation", "decoding", "runtime",
+    "models", "kernels", "data", "config", "storage", "errors",
 )  # fmt: skip
 """Packages from top to bottom; a package may import only from those below it."""
 MAX_LINES, MAX_FUNCTION_LINES, MAX_FRAMES = 400, 60, 10
