@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from architectures import EVERY, build, name_of
+from architectures import EVERY, VOCABULARY, build, name_of
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nmt.cli.main import cli
 from nmt.config import Training
 from nmt.data.batching import Batch
-from nmt.data.token_ids import EOS, PAD
+from nmt.data.token_ids import BOS, EOS, PAD
 from nmt.decoding.hypothesis import SearchBatch
 from nmt.decoding.search import search_function
 from nmt.decoding.search_options import SearchOptions
+from nmt.engine import Wanted
 from nmt.models.inference import prepare_for_search
+from nmt.models.torch_engine import TorchEngine
 from nmt.storage.run_folder import Run, read_log
 from nmt.training.microbatches import DeviceBatch, to_device
 from nmt.training.objective import likelihood_loss
@@ -37,7 +39,7 @@ SEARCHES = (
     SearchOptions(beam_size=2, no_repeat_ngram=2),
 )
 STEPS = 6
-"""Maximum target length. Search on a GPU first reads values at its eighth step."""
+"""Maximum target length."""
 
 
 def padded_tokens(lengths):
@@ -61,8 +63,9 @@ def results(architecture, device):
     loss = likelihood_loss(model, batch, Training(), 1).minimised
     loss.backward()
     gradients = {name: weight.grad.cpu() for name, weight in model.named_parameters() if weight.grad is not None}
-    sentences = SearchBatch(batch.source, batch.lengths, [STEPS] * len(batch.source))
-    found = [search_function(options)(prepare_for_search(model, "fp32"), sentences, options) for options in SEARCHES]
+    sentences = SearchBatch(*padded_tokens([8, 5, 3, 6]), [STEPS] * 4)
+    engine = TorchEngine(prepare_for_search(model, "fp32"))
+    found = [search_function(options)(engine, sentences, options) for options in SEARCHES]
     return loss.detach().cpu(), gradients, [[each.tokens for each in answer] for answers in found for answer in answers]
 
 
@@ -149,14 +152,20 @@ def test_a_training_step_reads_no_value_on_the_host(architecture, monkeypatch):
     assert norm.device.type == "meta"
 
 
-@pytest.mark.parametrize("options", SEARCHES, ids=["greedy", "beam", "no repeated n-gram"])
+@pytest.mark.parametrize("wanted", [Wanted(4), Wanted(4, True), Wanted()], ids=["best", "with alignment", "all tokens"])
 @pytest.mark.parametrize("architecture", [each for each in SAMPLE if not each.get("copy_source")], ids=name_of)
-def test_search_reads_no_value_on_the_host_before_its_result(architecture, options, monkeypatch):
+def test_a_step_reads_only_what_the_search_wants(architecture, wanted, monkeypatch):
     """Except networks that copy: they read the largest source id once."""
-    model, batch = prepare_for_search(build(**architecture).to("meta"), "fp32"), meta_batch()
-    sentences = SearchBatch(batch.source, batch.lengths, [STEPS] * len(batch.source))
-    step, steps = model.step, []
-    monkeypatch.setattr(model, "step", lambda *arguments: steps.append(0) or step(*arguments))
-    with OneDevice(), pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
-        search_function(options)(model, sentences, options)
-    assert len(steps) == STEPS + 1
+    engine = TorchEngine(prepare_for_search(build(**architecture).to("meta"), "fp32"))
+    with OneDevice():
+        memory = engine.encode(*padded_tokens([8, 5, 3, 6]))
+        state, read = engine.start(memory, 2), []
+        cpu = torch.Tensor.cpu
+        monkeypatch.setattr(
+            torch.Tensor, "cpu", lambda x: read.append(x.shape[1:]) or torch.zeros_like(x, device="cpu")
+        )
+        state, _ = engine.step(np.full(8, BOS), state, memory, wanted)
+        monkeypatch.setattr(torch.Tensor, "cpu", cpu)
+        with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+            engine.step(np.full(8, BOS), state.select(np.arange(8)), memory, wanted)
+    assert read == [(4,), (4,), (8,)][: 2 + wanted.alignment] if wanted.candidates else read == [(VOCABULARY,)]

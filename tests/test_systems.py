@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt import config
-from nmt.decoding.search_options import SearchOptions
-from nmt.decoding.translator import Translator
+from nmt.decoding.loading import load
 from nmt.kernels.device import has_bf16_lstm
 from nmt.training.session import train
 
@@ -60,9 +59,9 @@ def test_a_system_trains_and_translates(path, corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("nmt.reports.report_page.inline_svg", lambda figure: "")
     settings = shrunk(path, corpus, tmp_path)
     run = train(settings)
-    translator = Translator.load([(run, run.checkpoint())], "cpu")
+    translator = load(run.folder)
     lines = ["ba be bi", "", "do fu"]
-    translations = list(translator.translate(lines, SearchOptions.of(settings)))
+    translations = list(translator.translate(lines))
     assert [translation.source for translation in translations] == lines
     assert all(translation.targets[0].log_prob < 0 for translation in translations if translation.source)
 

@@ -9,6 +9,9 @@ import logging
 import time
 from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
 from nmt.config import Config
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic
@@ -43,20 +46,28 @@ def graphs_of_checkpoint(folder: Path, config: Config, vocabularies: Vocabularie
 
 def make_graphs(folder: Path, config: Config, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
     """Return the graphs of a checkpoint folder. Raise `NmtError` if it is damaged or does not fit `config`."""
-    from nmt.runtime.network import build_decoder, build_encoder
-    from nmt.runtime.weights import read_weights
+    from nmt.runtime.network import build_graphs
 
+    path = folder / "model.safetensors"
+    checksums.verify_file(path)
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise checksums.corruption_error(path, str(error)) from None
+    try:
+        graphs = build_graphs(config.model, weights, "int8" if precision == "int8" else "fp32")
+    except NmtError as error:
+        raise NmtError(f"{path}: {error}") from None
     sizes = vocabularies.source.size, vocabularies.target.size
-    weights = read_weights(folder / "model.safetensors", config.model, *sizes)
     return Graphs(
-        build_encoder(config.model, weights, precision),
-        build_decoder(config.model, weights, precision),
+        graphs.encoder.SerializeToString(),
+        graphs.decoder.SerializeToString(),
         precision,
         vocabularies.fingerprint,
         *sizes,
         run=config.name,
         checkpoint=folder.name,
-        weights=checksums.recorded_digest(folder / "model.safetensors"),
+        weights=checksums.recorded_digest(path),
     )
 
 

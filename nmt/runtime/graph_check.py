@@ -8,7 +8,67 @@ import math
 from collections.abc import Iterator
 
 DOMAINS = {"", "ai.onnx", "com.microsoft"}
-OPERATORS: frozenset[str] = frozenset()
+OPERATORS = frozenset(
+    [
+        "Abs",
+        "Add",
+        "And",
+        "Cast",
+        "Concat",
+        "ConstantOfShape",
+        "Div",
+        "Exp",
+        "Flatten",
+        "FusedMatMul",
+        "GRU",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Gemm",
+        "Identity",
+        "If",
+        "LSTM",
+        "LayerNormalization",
+        "Less",
+        "LessOrEqual",
+        "Log",
+        "LogSoftmax",
+        "MatMul",
+        "MatMulIntegerToFloat",
+        "Max",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Pad",
+        "QuantizeLinear",
+        "RNN",
+        "Range",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceProd",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "ReverseSequence",
+        "Scan",
+        "ScatterElements",
+        "Shape",
+        "Sigmoid",
+        "Slice",
+        "Softmax",
+        "Softplus",
+        "Split",
+        "Squeeze",
+        "Sub",
+        "Tanh",
+        "TopK",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    ]
+)
+"""The operators that `nmt` writes."""
 MAX_DEPTH = 8
 """Deepest nesting of graphs; `nmt` writes two levels."""
 ELEMENT_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}

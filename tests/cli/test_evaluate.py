@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_written_is_reported_before_the_translation(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setattr(Translator, "translate", lambda *_: pytest.fail("a line was translated"))
+    monkeypatch.setattr(Translator, "translate", lambda *_, **more: pytest.fail("a line was translated"))
     with pytest.raises(NmtError, match=r"file.*choose another folder with --output"):
         evaluated(run, "--output", str(tmp_path / "file"))
 

@@ -35,7 +35,9 @@ def strict(text: str) -> dict[str, object]:
 def infinite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make one token of every pair impossible."""
     monkeypatch.setattr(
-        Translator, "log_probs", lambda self, pairs, *rest, **more: ((["a", "</s>"], (-math.inf, -1.0)) for _ in pairs)
+        Translator,
+        "token_log_probs",
+        lambda self, pairs, *rest, **more: ((["a", "</s>"], (-math.inf, -1.0)) for _ in pairs),
     )
 
 

@@ -8,11 +8,10 @@ from tiny_run import make_run
 
 from nmt.decoding import loading
 from nmt.decoding.loading import find_checkpoints, load_translator
-from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.storage.run_folder import Run
 
-LOAD = Translator.load
+LOAD = loading.load_engines
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def before_loading(monkeypatch: pytest.MonkeyPatch, *actions) -> None:  # type: 
             remaining.pop(0)()
         return LOAD(*given, **named)
 
-    monkeypatch.setattr(Translator, "load", load)
+    monkeypatch.setattr(loading, "load_engines", load)
 
 
 @pytest.mark.parametrize("others", [0, 1])
@@ -52,7 +51,7 @@ def test_a_checkpoint_that_is_removed_is_looked_up_again(
 ) -> None:
     before_loading(monkeypatch, lambda: rotate(run))
     found = [*find_checkpoints([run / "checkpoints" / "step-1"], None)] * others
-    loaded = load_translator([*found, *find_checkpoints([run], "last")], "cpu", "fp32")
+    loaded = load_translator([*found, *find_checkpoints([run], "last")], "torch", "cpu", "fp32")
     assert [each.folder.name for each in loaded.checkpoints] == ["step-1"] * others + ["step-3"]
     assert len(loaded.weights) == others + 1 and any("step-3" in line for line in messages[-2:])
 
@@ -69,7 +68,7 @@ def test_loading_waits_for_a_checkpoint_that_is_being_replaced(run: Path, monkey
     monkeypatch.setattr(loading.time, "sleep", move_back)
     before_loading(monkeypatch, lambda: (folder / "step-2").rename(folder / "away"))
     with pytest.raises(NmtError, match="damaged or missing"):  # it is the same folder: it was not replaced
-        load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")
+        load_translator(find_checkpoints([run], "step-2"), "torch", "cpu", "fp32")
     assert len(pauses) == 2
 
     def replace() -> None:
@@ -79,21 +78,21 @@ def test_loading_waits_for_a_checkpoint_that_is_being_replaced(run: Path, monkey
     pauses.clear()
     before_loading(monkeypatch, replace)
     monkeypatch.setattr(loading.time, "sleep", lambda seconds: (folder / "new").rename(folder / "step-2"))
-    assert load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32").weights
+    assert load_translator(find_checkpoints([run], "step-2"), "torch", "cpu", "fp32").weights
 
 
 def test_a_removed_checkpoint_is_not_reported_as_damaged(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "RETRY_DELAY", 0.0)
     before_loading(monkeypatch, lambda: rotate(run))
     with pytest.raises(NmtError, match="no checkpoint 'step-2'; there are: step-1, step-3"):
-        load_translator(find_checkpoints([run], "step-2"), "cpu", "fp32")
+        load_translator(find_checkpoints([run], "step-2"), "torch", "cpu", "fp32")
 
 
 def test_a_damaged_checkpoint_is_reported(run: Path) -> None:
     weights = run / "checkpoints" / "step-2" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-20])
     with pytest.raises(NmtError, match=r"step-2/model.safetensors: damaged or missing"):
-        load_translator(find_checkpoints([run], "last"), "cpu", "fp32")
+        load_translator(find_checkpoints([run], "last"), "torch", "cpu", "fp32")
 
 
 def test_a_pointer_is_read_again_if_its_checkpoint_is_removed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from toy_model import ToyModel, all_targets, batch, random_batch, search
+from toy_model import ToyModel, all_targets, batch, log_softmax, random_batch, search
 
 from nmt.data.token_ids import BOS, EOS, PAD
 from nmt.decoding.beam import beam_search
@@ -206,7 +206,7 @@ class Shortened(ToyModel):
 
     def step(self, token, state, memory, wanted):
         state, prediction = super().step(token, state, memory)
-        return state, Prediction(prediction.log_probs[:, self.tokens], self.tokens)
+        return state, Prediction(log_softmax(prediction.log_probs[:, self.tokens]), self.tokens)
 
 
 @both

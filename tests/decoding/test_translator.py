@@ -65,7 +65,8 @@ def make(subword, model=None, language="de", source="en", tags=(None,), copies=(
     corpora = [config.Corpus(source="a", target="b", tag=tag) for tag in tags]
     text = config.Data(train=corpora, valid=corpora[0], source_language=source, target_language=language)
     networks = [config.Model(decoder=config.Decoder(copy_source=copy)) for copy in copies]
-    configs = [config.Config(name="toy", data=text, model=network) for network in networks]
+    symbols = config.Subword(user_symbols=[tag for tag in tags if tag])
+    configs = [config.Config(name="toy", data=text, subword=symbols, model=network) for network in networks]
     return Translator(model, Vocabularies(subword, subword), configs, Machine("torch", "cpu", "fp32"))
 
 

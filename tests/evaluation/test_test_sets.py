@@ -27,14 +27,14 @@ class Stub:
         return [len(line.split()) for line in lines]
 
     def translate(
-        self, lines: Iterable[str], settings: SearchOptions, on_batch: Callable[[int, int], None]
+        self, lines: Iterable[str], options: SearchOptions, on_batch: Callable[[int, int], None]
     ) -> Iterator[Translation]:
-        self.tags = [settings.tag]
+        self.tags = [options.tag]
         for number, line in enumerate(lines):
             values = (math.log(1 / 8),) * (len(line.split()) + 1)
             yield Translation(number, line, (), (Target(line.upper(), 0.0, 0.0, (), values, None, None),))
 
-    def log_probs(
+    def token_log_probs(
         self, pairs: Iterable[tuple[str, str]], tokens_per_batch: int, tag: str
     ) -> Iterator[tuple[list[str], tuple[float, ...]]]:
         self.asked = tag

@@ -220,11 +220,6 @@ def test_the_translation_table_gives_the_share_of_equal_lines() -> None:
     assert text.split("\n")[2].split() == ["nmt", "2", "2", "3.00", "3.00", "-", "-", "50.0%", "50.0%", "100.0", "100"]
 
 
-def test_precisions_are_the_choices_of_the_command_line() -> None:
-    assert {"fp32", "bf16"} <= set(translate.precisions())
-    assert "auto" not in translate.precisions()
-
-
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [

@@ -10,8 +10,8 @@ from tiny_training import WORDS, before_step, changed, logged, tiny, with_model,
 
 from nmt import config
 from nmt.data.preprocess import preprocess
+from nmt.decoding.loading import load
 from nmt.decoding.search_options import SearchOptions
-from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.storage.run_folder import Run, find_run, read_log
 from nmt.training.session import train
@@ -73,14 +73,14 @@ def test_the_lexicon_is_learnt_only_for_shortlists_and_can_be_added(corpus_folde
     checkpoint = run.checkpoint("last")
     assert not run.lexicon.exists()
     with pytest.raises(NmtError) as caught:
-        Translator.load([(run, checkpoint)], "cpu", "fp32", shortlist=4)
+        next(load(checkpoint, engine="torch", precision="fp32").translate(["ba"], shortlist=4))
     command = "nmt train --config runs/run/config.yaml --resume --set decoding.shortlist=32"
     assert command in str(caught.value)
     weights = (checkpoint / "model.safetensors").read_bytes()
     train(config.load(run.config_file, ["decoding.shortlist=4"]), resume=True)
     assert (run.checkpoint("last") / "model.safetensors").read_bytes() == weights
-    with_shortlist = Translator.load([(run, run.checkpoint("last"))], "cpu", "fp32", shortlist=4)
-    assert len(list(with_shortlist.translate(["ba be"], SearchOptions()))) == 1
+    with_shortlist = load(run.folder, "last", engine="torch", precision="fp32")
+    assert len(list(with_shortlist.translate(["ba be"], shortlist=4))) == 1
     first_try = run.lexicon.read_bytes()
     assert train(changed(tiny("new", max_steps=3), decoding={"shortlist": 4})).lexicon.read_bytes() == first_try
 
@@ -148,7 +148,7 @@ def directions(name="both", valid_tag="<up>", **training):
 def test_one_model_learns_several_directions(corpus_folder):
     """The tag alone decides between them, here between upper and lower case."""
     run = train(directions(max_steps=120, learning_rate=0.02, validate_every=120, save_every=120))
-    translator = Translator.load([(run, run.checkpoint())], "cpu", "fp32")
+    translator = load(run.folder, engine="torch", precision="fp32")
     lines = ["ba be bi", "do fu"]
     for tag, is_right in (("<up>", str.isupper), ("<down>", str.islower)):
         texts = [line.targets[0].text for line in translator.translate(lines, SearchOptions(tag=tag))]

@@ -21,8 +21,8 @@ from tiny_training import (
 )
 
 from nmt.config import load_run_config
+from nmt.decoding.loading import load
 from nmt.decoding.search_options import SearchOptions
-from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import DEFAULTS
 from nmt.evaluation.test_sets import evaluate, read_split
@@ -101,7 +101,7 @@ def test_the_moving_average_and_the_mean_of_the_last_checkpoints_are_validated_a
     entries = {entry["event"]: entry for entry in read_log(run.log)}
     settings = load_run_config(run)
     for event, which in (("valid", "last"), ("averaged", "averaged")):
-        translator = Translator.load([(run, run.checkpoint(which))], "cpu", "fp32")
+        translator = load(run.folder, which, engine="torch", precision="fp32")
         greedy = SearchOptions.of(settings).changed(method="greedy")
         result = evaluate(translator, greedy, read_split(settings, "valid"), DEFAULTS)
         assert result.loss == pytest.approx(entries[event]["loss"], rel=1e-4)
