@@ -43,6 +43,12 @@ def test_packages_without_torch(package: str) -> None:
     assert imported("torch onnx", [name for name in names if name in DRAWING]) == ""
 
 
+def test_scoring_imports_little() -> None:
+    """`nmt score` starts without numpy and the configuration schema, and its help without sacreBLEU."""
+    assert imported("numpy pydantic sacrebleu", ["nmt.cli.score"]) == ""
+    assert imported("numpy pydantic", ["nmt.evaluation.scored_files", "nmt.reports.score_tables"]) == ""
+
+
 def test_imports_are_found() -> None:
     """The test above fails if a module imports one of the libraries."""
     assert imported("numpy torch", ["nmt.errors", "nmt.randomness"]) == "nmt.randomness imports ['numpy']"
