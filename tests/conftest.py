@@ -55,6 +55,6 @@ def torch_free_python() -> Path:
     with FileLock(ROOT / ".venv-runtime.lock"):
         done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr.strip() or "no message").split("\n")[-1]
+        reason = next((line.strip() for line in done.stderr.split("\n") if "ERROR" in line), done.stderr)
         pytest.skip(f".venv-runtime could not be created from requirements/runtime.txt: {reason}")
     return ROOT / ".venv-runtime" / "bin" / "python"
