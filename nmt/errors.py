@@ -1,4 +1,4 @@
-"""NmtError, the error for mistakes that a user can correct, and functions that recognise out-of-memory errors."""
+"""NmtError, the error for mistakes that a user can correct, and functions that recognise errors of other libraries."""
 
 
 class NmtError(Exception):
@@ -6,6 +6,21 @@ class NmtError(Exception):
 
     The command line prints the message on stderr without a traceback and exits with status 1.
     """
+
+
+INSTALL_COMMANDS = {
+    "torch": "pip install torch onnx matplotlib (all that training needs), or in nmt's repository: pip install .",
+    "onnx": "pip install onnx",
+    "matplotlib": "pip install matplotlib",
+}
+"""Packages that requirements/runtime.txt leaves out, as nmt can translate without them, and how to install each."""
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """Return what to install if one of `INSTALL_COMMANDS` is missing, else None."""
+    if error.name not in INSTALL_COMMANDS:
+        return None
+    return f"this command needs {error.name}, which is not installed; install it: {INSTALL_COMMANDS[error.name]}"
 
 
 _OUT_OF_MEMORY = (

@@ -1,6 +1,8 @@
-# Create or reuse the virtual environment .venv and install nmt in it. quickstart.sh and test.sh source this file.
-# Usage: source scripts/environment.sh [EXTRA]
+# Create or reuse virtual environments with nmt. quickstart.sh, test.sh and tests/conftest.py source this file.
+# Usage: source scripts/environment.sh
 
+# Install nmt and all its requirements in .venv, with the optional requirements EXTRA of pyproject.toml.
+# Usage: environment [EXTRA]
 environment() {
     local extra=${1:-} wanted
     if [ ! -x .venv/bin/python ]; then
@@ -17,5 +19,20 @@ environment() {
         echo "installing nmt${extra:+ with $extra} into .venv" >&2
         .venv/bin/pip install --quiet --disable-pip-version-check -c scripts/constraints.txt -e ".${extra:+[$extra]}" >&2
         echo "$wanted" >>.venv/installed
+    fi
+}
+
+# Install nmt without torch in .venv-runtime, from requirements/runtime.txt, with the Python of .venv. The tests use it.
+# A changed lock file makes the environment anew, so that it contains no package that is no longer locked.
+runtime_environment() {
+    local wanted
+    wanted=$(cat pyproject.toml requirements/runtime.txt | cksum)
+    if [ "$(cat .venv-runtime/installed 2>/dev/null)" != "$wanted" ]; then
+        echo "installing nmt without torch into .venv-runtime" >&2
+        rm -rf .venv-runtime
+        .venv/bin/python -m venv .venv-runtime &&
+            .venv-runtime/bin/pip install --quiet --disable-pip-version-check --no-deps \
+                -r requirements/runtime.txt -e . >&2 &&
+            echo "$wanted" >.venv-runtime/installed
     fi
 }

@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/environment.sh
 environment dev
+runtime_environment
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy

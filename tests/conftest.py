@@ -2,9 +2,13 @@
 
 import logging
 import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from hidden_packages import ROOT, environment_without
 
 # One thread for each worker: two threads that wait for each other on one core take five times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -32,3 +36,25 @@ def messages() -> Iterator[list[str]]:
     yield handler.messages
     logger.removeHandler(handler)
     logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def without_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment variables for a child process of `sys.executable` in which torch is not installed."""
+    return environment_without(tmp_path_factory.mktemp("without_torch"), "torch")
+
+
+@pytest.fixture(scope="session")
+def torch_free_python() -> Path:
+    """The interpreter of .venv-runtime, which has nmt and the packages of requirements/runtime.txt only.
+
+    The environment is created if it is missing or out of date; without a package index the test is skipped.
+    """
+    command = ["bash", "-c", "source scripts/environment.sh && runtime_environment"]
+    variables = {**os.environ, "PIP_RETRIES": "0"}
+    with FileLock(ROOT / ".venv-runtime.lock"):
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = next((line.strip() for line in done.stderr.split("\n") if "ERROR" in line), done.stderr)
+        pytest.skip(f".venv-runtime could not be created from requirements/runtime.txt: {reason}")
+    return ROOT / ".venv-runtime" / "bin" / "python"

@@ -12,7 +12,7 @@ import click
 from nmt import __version__
 from nmt.cli.stdio import discard_unwritten_output, prepare_streams
 from nmt.cli.strict_parsing import Group
-from nmt.errors import NmtError, is_out_of_memory
+from nmt.errors import NmtError, is_out_of_memory, missing_package
 
 COMMANDS = {
     "preprocess": "Clean the text, learn subwords, store token ids.",
@@ -78,6 +78,11 @@ def exit_on_error() -> Iterator[None]:
         if error.errno == errno.EPIPE:
             sys.exit(1)
         _exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
+    except ModuleNotFoundError as error:
+        message = missing_package(error)
+        if message is None:
+            raise
+        _exit(f"error: {message}")
     except (MemoryError, RuntimeError, ImportError) as error:
         if not is_out_of_memory(error):
             raise

@@ -38,7 +38,7 @@ PathOf = Annotated[Path, AfterValidator(expand)]
 class Section(BaseModel):
     """A frozen section of the configuration that rejects unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def is_default(self, key: str) -> bool:
         """Return whether `key` has its default value, either left out or written as in a resolved configuration."""

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from nmt import config
 from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt import config
 
 _STDIN = "standard input"
 _GZIP = b"\x1f\x8b"
@@ -155,7 +157,7 @@ def _is_filled_with_nul(raw: bytes) -> bool:
     return len(raw) >= 4 and raw.count(0) * 4 >= len(raw)
 
 
-def normalize(text: str, data: config.Data) -> str:
+def normalize(text: str, data: "config.Data") -> str:
     """Normalise a line as `data` says: HTML entities, Unicode normalisation, white space, case.
 
     A normalised line is not changed by a second call.
@@ -191,7 +193,7 @@ def html_entity(text: str) -> str | None:
     return next((entity for entity in found if html.unescape(entity) != entity), None)
 
 
-def _normalize_unicode(text: str, data: config.Data) -> str:
+def _normalize_unicode(text: str, data: "config.Data") -> str:
     if data.normalization == "none" or text.isascii():
         return text
     return unicodedata.normalize("NFC" if data.normalization == "nfc" else "NFKC", text)

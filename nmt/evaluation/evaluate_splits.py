@@ -3,20 +3,22 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nmt.decoding.loading import LoadedTranslator
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Scoring
 from nmt.evaluation.score_warnings import score_warnings
 from nmt.evaluation.test_sets import Split, as_dict, evaluate, save
 
+if TYPE_CHECKING:
+    from nmt.decoding.loading import LoadedTranslator
+
 logger = logging.getLogger(__name__)
 
 
 def evaluate_splits(
-    loaded: LoadedTranslator, search: SearchOptions, splits: Sequence[Split], scoring: Scoring, folder: Path
+    loaded: "LoadedTranslator", search: SearchOptions, splits: Sequence[Split], scoring: Scoring, folder: Path
 ) -> tuple[list[dict[str, Any]], NmtError | None]:
     """Evaluate the model on `splits`, save the results to `folder`, and log warnings about the scores.
 

@@ -4,20 +4,20 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from sacrebleu.metrics.base import Metric
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
-from sacrebleu.metrics.ter import TER
+from typing import TYPE_CHECKING
 
 from nmt.data.languages import parse_language
 from nmt.errors import NmtError
 
+if TYPE_CHECKING:  # sacreBLEU is imported where it is used: the help of a command does not need it
+    from sacrebleu.metrics.base import Metric
+    from sacrebleu.metrics.bleu import BLEU
+
 METRICS = ("bleu", "chrf", "chrf++", "ter")
 DEFAULT_METRICS = ("bleu", "chrf", "ter")
 """The default metrics."""
-TOKENIZERS = tuple(BLEU.TOKENIZERS)
-SMOOTH_METHODS = tuple(BLEU.SMOOTH_DEFAULTS)
+SMOOTH_METHODS = ("none", "floor", "add-k", "exp")
+"""sacreBLEU's smoothing methods of BLEU."""
 LOWER_IS_BETTER = frozenset({"TER"})
 
 _DOWNLOADED = ("spm", "flores101", "flores200", "spBLEU-1K")
@@ -101,14 +101,24 @@ def default_tokenizer(language: str) -> str:
     return "13a" if parsed.has_spaces else "char"
 
 
-def build(metric: str, scoring: Scoring, for_sentences: bool = False) -> Metric:
+def tokenizers() -> tuple[str, ...]:
+    """Return the names of sacreBLEU's tokenisers for BLEU."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    return tuple(BLEU.TOKENIZERS)
+
+
+def build(metric: str, scoring: Scoring, for_sentences: bool = False) -> "Metric":
     """Return sacreBLEU's metric object.
 
     With `for_sentences`, BLEU uses only the n-gram orders that occur in the sentence (effective order).
     Raises `NmtError` for an unknown metric or tokeniser, and for a tokeniser that cannot be loaded.
     """
-    if scoring.tokenize not in TOKENIZERS:
-        raise NmtError(f"unknown tokeniser '{scoring.tokenize}'; sacreBLEU has: {', '.join(TOKENIZERS)}")
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    if scoring.tokenize not in tokenizers():
+        raise NmtError(f"unknown tokeniser '{scoring.tokenize}'; sacreBLEU has: {', '.join(tokenizers())}")
     if metric == "bleu":
         return _bleu(scoring, for_sentences)
     if metric in ("chrf", "chrf++"):
@@ -130,7 +140,9 @@ def build(metric: str, scoring: Scoring, for_sentences: bool = False) -> Metric:
     raise NmtError(f"unknown metric '{metric}'; known: {', '.join(METRICS)}")
 
 
-def _bleu(scoring: Scoring, effective_order: bool) -> BLEU:
+def _bleu(scoring: Scoring, effective_order: bool) -> "BLEU":
+    from sacrebleu.metrics.bleu import BLEU
+
     tokenize = scoring.tokenize
     try:
         return BLEU(

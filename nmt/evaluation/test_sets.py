@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt.config import Config, Corpus
 from nmt.data.corpus import corpus_paths, read_pairs
@@ -18,11 +18,13 @@ from nmt.data.lines import InvalidLines, read_lines
 from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.progress import Progress
 from nmt.decoding.search_options import SearchOptions
-from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Named, Score, Scoring, check_lengths, corpus_scores
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json, parse_json
+
+if TYPE_CHECKING:
+    from nmt.decoding.translator import Translator
 
 logger = logging.getLogger(__name__)
 SAMPLES = 5
@@ -147,7 +149,7 @@ def _of_corpus(name: str, corpus: Corpus) -> Split:
 
 
 def evaluate(
-    translator: Translator,
+    translator: "Translator",
     options: SearchOptions,
     split: Split,
     scoring: Scoring,

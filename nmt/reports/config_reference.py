@@ -1,6 +1,9 @@
 """Document every key of the configuration from the schema: `nmt config keys` and docs/config.md."""
 
+import ast
 import difflib
+import inspect
+import itertools
 import json
 import textwrap
 import types
@@ -92,15 +95,15 @@ def _cell(text: str) -> str:
 
 def _sections(section: type[BaseModel], name: str, text: str) -> Iterator[SectionKeys]:
     found, nested = [], []
+    texts = _docstrings(section)
     for key, field in section.model_fields.items():
         path = f"{name}.{key}" if name else key
         inner, suffix = _inner(field.annotation)
         if inner is None or suffix:
-            found.append(
-                Key(path, _kind(field.annotation, field.metadata), _default(field), _one_line(field.description))
-            )
+            kind = _kind(field.annotation, field.metadata)
+            found.append(Key(path, kind, _default(field), _one_line(texts.get(key))))
         if inner is not None:
-            nested.append((inner, path + suffix, "" if suffix else _text_of_section(field, inner)))
+            nested.append((inner, path + suffix, "" if suffix else _text_of_section(field, texts.get(key), inner)))
     own = SectionKeys(name, text or _one_line(section.__doc__), tuple(found))
     if found:
         yield own
@@ -116,10 +119,26 @@ def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
     return (held, suffix) if isinstance(held, type) and issubclass(held, BaseModel) else (None, "")
 
 
-def _text_of_section(field: FieldInfo, section: type[BaseModel]) -> str:
+def _docstrings(section: type[BaseModel]) -> dict[str, str]:
+    """Return the docstring below each field of a section, read from the source of its class and of the base classes.
+
+    pydantic's `use_attribute_docstrings` would read the source whenever `nmt.config` is imported, which takes longer
+    than to build all sections.
+    """
+    texts: dict[str, str] = {}
+    for base in reversed(section.__mro__[: section.__mro__.index(BaseModel)]):
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+        for field, text in itertools.pairwise(body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                    texts[name] = docstring
+    return texts
+
+
+def _text_of_section(field: FieldInfo, text: str | None, section: type[BaseModel]) -> str:
     """Return the docstrings of the key and of its section."""
     required = "Required." if field.is_required() else ""
-    return _one_line(f"{required} {field.description or ''} {section.__doc__ or ''}")
+    return _one_line(f"{required} {text or ''} {section.__doc__ or ''}")
 
 
 def _one_line(text: str | None) -> str:

@@ -3,14 +3,16 @@
 import json
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt.data.lines import one_line
 from nmt.evaluation.metrics import Score, Scoring, SentenceScores, corpus_scores, sentence_scores
 from nmt.evaluation.scored_files import ScoredText
-from nmt.evaluation.significance import System, paired_bootstrap
 from nmt.reports.table import table
 from nmt.storage.json_text import dump_json
+
+if TYPE_CHECKING:
+    from nmt.evaluation.significance import System
 
 logger = logging.getLogger(__name__)
 Scored = tuple[str, Sequence[Score]]
@@ -29,6 +31,8 @@ def paired_report(
     text: ScoredText, metrics: Sequence[str], scoring: Scoring, output_format: str, decimals: int, **options: Any
 ) -> str:
     """Compare systems with the first. Return the result as text, tsv or json; see `paired_bootstrap` for `options`."""
+    from nmt.evaluation.significance import paired_bootstrap  # imports numpy
+
     found = paired_bootstrap(text.systems, text.reference_lines, metrics, scoring, **options)
     if output_format == "json":
         return paired_json(found)
@@ -77,7 +81,7 @@ def corpus_json(scored: Sequence[Scored]) -> str:
     ])  # fmt: skip
 
 
-def paired_text(systems: Sequence[System], decimals: int) -> str:
+def paired_text(systems: "Sequence[System]", decimals: int) -> str:
     """Return a table with one row per system, the baseline first."""
     rows = [("system", *(f"{e.score.name} (mean ± 95%)" for e in systems[0].estimates))]
     for number, system in enumerate(systems):
@@ -90,7 +94,7 @@ def paired_text(systems: Sequence[System], decimals: int) -> str:
     return f"{table(rows)}\n\n{legend}\n{_signatures([e.score for e in systems[0].estimates])}"
 
 
-def paired_tsv(systems: Sequence[System], decimals: int) -> str:
+def paired_tsv(systems: "Sequence[System]", decimals: int) -> str:
     """Return a header and one line per metric and system; the baseline, the first system, has no p-value."""
     rows = [
         (
@@ -106,7 +110,7 @@ def paired_tsv(systems: Sequence[System], decimals: int) -> str:
     return _tsv([("system", "metric", "score", "mean", "confidence", "p_value", "signature"), *rows])
 
 
-def paired_json(systems: Sequence[System]) -> str:
+def paired_json(systems: "Sequence[System]") -> str:
     """Return the systems with their scores and bootstrap estimates as a JSON list."""
     return _json([
         {

@@ -24,7 +24,7 @@ from nmt.data.corpus import read_pairs
 from nmt.data.lines import read_lines
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import TOKENIZERS
+from nmt.evaluation.metrics import tokenizers
 from nmt.reports.table import table
 from nmt.storage.run_folder import find_run
 from scripts import commands, reporting
@@ -185,7 +185,7 @@ def read_options() -> argparse.Namespace:
     add("--kind", nargs="+", choices=KINDS, default=KINDS, help="engines and precisions of nmt (default: all)")
     add("--shortlist", type=int, default=0, metavar="N", help="also measure the last kind with a shortlist")
     add("--beam-prune", type=float, default=0.0, metavar="NATS", help="also measure it with a pruned beam")
-    add("--tokenize", choices=TOKENIZERS, default="none", help="sacreBLEU tokenizer (default %(default)s)")
+    add("--tokenize", choices=tokenizers(), default="none", help="sacreBLEU tokenizer (default %(default)s)")
     add("--rounds", type=int, default=3, help="measurements of each system (default %(default)s)")
     options = parser.parse_args()
     if (options.ctranslate2 is None) != (options.transformer is None):

@@ -1,15 +1,24 @@
 """Scores agree with sacreBLEU's command and with values computed by hand."""
 
+import importlib.util
 import math
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
 
 from nmt.errors import NmtError
-from nmt.evaluation import metrics
-from nmt.evaluation.metrics import METRICS, Scoring, corpus_scores, default_tokenizer, sentence_scores, validation_bleu
+from nmt.evaluation.metrics import (
+    METRICS,
+    SMOOTH_METHODS,
+    Scoring,
+    corpus_scores,
+    default_tokenizer,
+    sentence_scores,
+    validation_bleu,
+)
 
 REFERENCE = ["Das ist ein kleiner Test.", "Der Hund schläft heute.", "Wir gehen morgen ins Kino."]
 OTHER = ["Dies ist ein kleiner Test.", "Heute schläft der Hund.", "Morgen gehen wir ins Kino."]
@@ -19,6 +28,10 @@ HYPOTHESES = ["Das ist ein Test.", "Der Hund schläft heute", "Wir gehen ins Kin
 def values(hypotheses: list[str], references: list[list[str]], tokenize: str = "13a") -> dict[str, float]:
     scores = corpus_scores(hypotheses, references, METRICS, Scoring(tokenize))
     return {score.name: score.value for score in scores}
+
+
+def test_smoothing_methods_are_those_of_sacrebleu() -> None:
+    assert tuple(BLEU.SMOOTH_DEFAULTS) == SMOOTH_METHODS
 
 
 @pytest.mark.parametrize("tokenize", ["13a", "none", "zh", "char", "intl"])
@@ -128,7 +141,7 @@ def test_mecab_is_chosen_only_if_it_and_its_dictionary_are_installed(
     language: str, base: str, program: str, words: str, installed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = (program, words)[:installed]
-    monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda name: object() if name in there else None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name in there else None)
     assert default_tokenizer(language) == (f"{base}-mecab" if installed == 2 else "char")
 
 
@@ -143,7 +156,7 @@ def test_tokeniser_without_its_download_is_reported(monkeypatch: pytest.MonkeyPa
     def no_network(*_: object, **__: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(metrics, "BLEU", no_network)
+    monkeypatch.setattr(BLEU, "__init__", no_network)
     with pytest.raises(NmtError, match=r"'flores200' could not be loaded \(no route to host\).*network"):
         corpus_scores(["a"], [["a"]], ["bleu"], Scoring("flores200"))
     with pytest.raises(NmtError, match=r"'ja-mecab' could not be loaded.*pip install 'sacrebleu\[ja\]'"):

@@ -1,0 +1,54 @@
+"""Modules that translate, score or read a configuration import no torch, onnx or matplotlib."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nmt
+
+PACKAGE = Path(nmt.__file__).parent
+TORCH_FREE = ("cli", "config", "data", "evaluation", "reports", "storage")
+"""Packages that import no torch."""
+DRAWING = {f"nmt.reports.{name}" for name in ("attention_maps", "figure", "fonts", "learning_curves", "report_page")}
+"""Modules that import matplotlib."""
+CODE = """
+import importlib, sys
+libraries, modules = sys.argv[1].split(), sys.argv[2:]
+for module in modules:
+    importlib.import_module(module)
+    if loaded := [library for library in libraries if library in sys.modules]:
+        sys.exit(f"{module} imports {loaded}")
+"""
+
+
+def modules(package: str) -> list[str]:
+    """Return the names of all modules of nmt.PACKAGE."""
+    paths = sorted((PACKAGE / package).rglob("*.py"))
+    return [".".join(("nmt", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in paths]
+
+
+def imported(libraries: str, names: list[str]) -> str:
+    """Return the first module of `names` that imports one of `libraries`, and which; empty if there is none."""
+    command = [sys.executable, "-c", CODE, libraries, *names]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr.strip()
+
+
+@pytest.mark.parametrize("package", TORCH_FREE)
+def test_packages_without_torch(package: str) -> None:
+    names = modules(package)
+    assert len(names) > 3
+    assert imported("torch onnx matplotlib", [name for name in names if name not in DRAWING]) == ""
+    assert imported("torch onnx", [name for name in names if name in DRAWING]) == ""
+
+
+def test_scoring_imports_little() -> None:
+    """`nmt score` starts without numpy and the configuration schema, and its help without sacreBLEU."""
+    assert imported("numpy pydantic sacrebleu", ["nmt.cli.score"]) == ""
+    assert imported("numpy pydantic", ["nmt.evaluation.scored_files", "nmt.reports.score_tables"]) == ""
+
+
+def test_imports_are_found() -> None:
+    """The test above fails if a module imports one of the libraries."""
+    assert imported("numpy torch", ["nmt.errors", "nmt.randomness"]) == "nmt.randomness imports ['numpy']"

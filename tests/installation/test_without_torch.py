@@ -1,0 +1,104 @@
+"""What works without torch, and what the commands that need torch or matplotlib say where they are not installed."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hidden_packages import ROOT, environment_without
+
+from nmt.cli.main import COMMANDS
+from nmt.errors import INSTALL_COMMANDS, missing_package
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+CONFIG = str(ROOT / "configs" / "quickstart.yaml")
+NEEDS_TORCH = f"nmt: error: this command needs torch, which is not installed; install it: {INSTALL_COMMANDS['torch']}\n"
+
+
+@pytest.fixture(params=["hidden", "not installed"])
+def python(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """A function that runs Python without torch in an empty folder; torch is hidden from it, or not installed."""
+    if request.param == "hidden":
+        interpreter, variables = sys.executable, request.getfixturevalue("without_torch")
+    else:
+        interpreter, variables = str(request.getfixturevalue("torch_free_python")), None
+    folder = tmp_path / "empty"
+    folder.mkdir()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [interpreter, *arguments]
+        return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_torch_is_not_found(python: Run) -> None:
+    code = "import importlib.util, sys, nmt; print(importlib.util.find_spec('torch'), 'torch' in sys.modules)"
+    assert python("-c", code).stdout == "None False\n"
+    assert "ModuleNotFoundError: No module named 'torch'" in python("-c", "from torch import nn").stderr
+
+
+def test_the_repository_is_imported(python: Run) -> None:
+    assert python("-c", "import nmt; print(nmt.__file__)").stdout == f"{ROOT / 'nmt' / '__init__.py'}\n"
+
+
+def test_help_of_all_commands(python: Run) -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from nmt.cli.main import cli\n"
+        "for command in sys.argv[1:]: print(command, CliRunner().invoke(cli, [command, '--help']).exit_code)"
+    )
+    assert python("-c", code, *COMMANDS).stdout.splitlines() == [f"{command} 0" for command in COMMANDS]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("config", "--help"), ("config", "keys", "model.encoder")], ids=str
+)
+def test_output_is_that_of_an_installation_with_torch(python: Run, arguments: tuple[str, ...]) -> None:
+    done = python("-m", "nmt", *arguments)
+    command = [sys.executable, "-m", "nmt", *arguments]
+    expected = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+def test_config_is_shown(python: Run) -> None:
+    done = python("-m", "nmt", "config", "show", "--config", CONFIG)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "name: quickstart\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("-m", "bleu", "chrf", "ter", "--score-only"), "100.00\t100.00\t0.00\n"),
+        (("-m", "bleu", "-tok", "intl", "--score-only"), "100.00\n"),  # imports regex
+        (("-m", "chrf", "-sl", "--format", "tsv"), "100.00"),
+        (("-m", "bleu", "--paired", "--paired-bs-n", "20", "--json", "other.txt"), '"score"'),  # imports numpy
+    ],
+    ids=str,
+)
+def test_score(python: Run, tmp_path: Path, options: tuple[str, ...], expected: str) -> None:
+    for name, text in (("ref", "the cat sat on the mat\n"), ("hyp", "the cat sat on the mat\n"), ("other", "a dog\n")):
+        (tmp_path / "empty" / f"{name}.txt").write_text(text, encoding="utf-8")
+    done = python("-m", "nmt", "score", "-r", "ref.txt", "hyp.txt", *options)
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+
+
+def test_training_says_what_to_install(python: Run) -> None:
+    done = python("-m", "nmt", "train", "--config", CONFIG)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", NEEDS_TORCH)
+
+
+@pytest.mark.parametrize("arguments", [("plot", "run"), ("attention", "--model", "run")], ids=str)
+def test_drawing_says_what_to_install(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    variables = environment_without(tmp_path, "matplotlib")
+    command = [sys.executable, "-m", "nmt", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    message = "this command needs matplotlib, which is not installed; install it: pip install matplotlib"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nmt: error: {message}\n")
+
+
+@pytest.mark.parametrize("name", ["click", "torch.nn", "mattplotlib", None])
+def test_other_missing_modules_are_bugs(name: str | None) -> None:
+    assert missing_package(ModuleNotFoundError("no module", name=name)) is None
