@@ -105,15 +105,14 @@ def load(
     """Load a trained model, ready to translate: a run folder, a checkpoint folder inside one, or an exported folder.
 
     Several models form an ensemble, which averages their probabilities. `checkpoint` is best (the default), last,
-    averaged or step-N. `engine` is onnx (ONNX Runtime, on the CPU) or torch; auto is torch if there is a GPU, else onnx.
-    `precision` auto is int8 on a CPU, and bf16 on a GPU that supports it.
+    averaged or step-N. `engine` is onnx (ONNX Runtime, on the CPU) or torch; auto is torch if there is a GPU, else
+    onnx. `precision` auto is int8 on a CPU, and bf16 on a GPU that supports it.
 
     Raise `NmtError` if there is no such model, if it is damaged, or if a package that it needs is not installed.
     """
     models = [model] if isinstance(model, (str, Path)) else model
-    return load_translator(
-        find_checkpoints([Path(each) for each in models], checkpoint), engine, device, precision
-    ).translator
+    found = find_checkpoints([Path(each) for each in models], checkpoint)
+    return load_translator(found, engine, device, precision).translator
 
 
 def find_checkpoints(models: Sequence[Path], which: str | None) -> list[Checkpoint]:

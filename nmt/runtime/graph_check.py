@@ -8,66 +8,14 @@ import math
 from collections.abc import Iterator
 
 DOMAINS = {"", "ai.onnx", "com.microsoft"}
-OPERATORS = frozenset(
-    [
-        "Abs",
-        "Add",
-        "And",
-        "Cast",
-        "Concat",
-        "ConstantOfShape",
-        "Div",
-        "Exp",
-        "Flatten",
-        "FusedMatMul",
-        "GRU",
-        "Gather",
-        "GatherElements",
-        "GatherND",
-        "Gemm",
-        "Identity",
-        "If",
-        "LSTM",
-        "LayerNormalization",
-        "Less",
-        "LessOrEqual",
-        "Log",
-        "LogSoftmax",
-        "MatMul",
-        "MatMulIntegerToFloat",
-        "Max",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Pad",
-        "QuantizeLinear",
-        "RNN",
-        "Range",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceProd",
-        "ReduceSum",
-        "Relu",
-        "Reshape",
-        "ReverseSequence",
-        "Scan",
-        "ScatterElements",
-        "Shape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Softplus",
-        "Split",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "TopK",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    ]
+_NAMES = (
+    "Abs Add And Cast Concat ConstantOfShape Div Exp Flatten FusedMatMul GRU Gather GatherElements GatherND Gemm "
+    "Identity If LSTM LayerNormalization Less LessOrEqual Log LogSoftmax MatMul MatMulIntegerToFloat Max Min Mod "
+    "Mul Neg Pad QuantizeLinear RNN Range ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape ReverseSequence "
+    "Scan ScatterElements Shape Sigmoid Slice Softmax Softplus Split Squeeze Sub Tanh TopK Transpose Unsqueeze "
+    "Where "
 )
+OPERATORS = frozenset(_NAMES.split())
 """The operators that `nmt` writes."""
 MAX_DEPTH = 8
 """Deepest nesting of graphs; `nmt` writes two levels."""
