@@ -137,6 +137,11 @@ class Data(Section):
         corpora = [*self.train, self.valid, *self.test.values()]
         return list(dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag))
 
+    @property
+    def training_tags(self) -> list[str]:
+        """The tag of each training corpus, "" for none, each once."""
+        return list(dict.fromkeys(corpus.tag or "" for corpus in self.train))
+
 
 class Subword(Section):
     """The subword model (SentencePiece), which turns text into token ids."""

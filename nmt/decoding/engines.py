@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic, Device, Engine, EngineName, Precision
 from nmt.errors import NmtError
@@ -69,12 +68,11 @@ def choose_machine(engine: EngineName, device: Device, precision: Precision, exp
 
 
 def load_engines(
-    checkpoints: Sequence[tuple[Run, Path]], vocabularies: Vocabularies, configs: Sequence[Config], machine: Machine
+    checkpoints: Sequence[tuple[Run, Path]], vocabularies: Vocabularies, machine: Machine
 ) -> list[Engine[Any, Any]]:
     """Load the network of each checkpoint folder. All of them have the same vocabularies."""
     load = _load_onnx if machine.engine == "onnx" else _load_torch
-    pairs = zip(checkpoints, configs, strict=True)
-    return [load(run, folder, vocabularies, config, machine) for (run, folder), config in pairs]
+    return [load(run, folder, vocabularies, machine) for run, folder in checkpoints]
 
 
 def _choose_engine(device: Device, precision: Precision, are_exported: bool) -> EngineName:
@@ -112,9 +110,10 @@ def has_int8_products() -> bool:
     return hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
-def _load_torch(run: Run, folder: Path, vocabularies: Vocabularies, config: Config, machine: Machine) -> Any:
+def _load_torch(run: Run, folder: Path, vocabularies: Vocabularies, machine: Machine) -> Any:
     import torch
 
+    from nmt.config import load_run_config
     from nmt.kernels.device import set_cudnn_precision
     from nmt.models.inference import prepare_for_search
     from nmt.models.torch_engine import TorchEngine
@@ -123,11 +122,11 @@ def _load_torch(run: Run, folder: Path, vocabularies: Vocabularies, config: Conf
     _check_vocabularies(run, folder, str(load_meta(folder).get("vocabularies")), vocabularies)
     device = torch.device(machine.device)
     set_cudnn_precision(machine.arithmetic, device)
-    network = load_model(folder, config, vocabularies.source.size, vocabularies.target.size, device)
+    network = load_model(folder, load_run_config(run), vocabularies.source.size, vocabularies.target.size, device)
     return TorchEngine(prepare_for_search(network, machine.arithmetic, False))
 
 
-def _load_onnx(run: Run, folder: Path, vocabularies: Vocabularies, config: Config, machine: Machine) -> Any:
+def _load_onnx(run: Run, folder: Path, vocabularies: Vocabularies, machine: Machine) -> Any:
     from nmt.runtime.checkpoint_graphs import graphs_of_checkpoint
     from nmt.runtime.onnx_engine import OnnxEngine
 
@@ -140,7 +139,7 @@ def _load_onnx(run: Run, folder: Path, vocabularies: Vocabularies, config: Confi
             )
     else:
         _check_vocabularies(run, folder, str(load_meta(folder).get("vocabularies")), vocabularies)
-        graphs = graphs_of_checkpoint(folder, config, vocabularies, machine.arithmetic)
+        graphs = graphs_of_checkpoint(run, folder, vocabularies, machine.arithmetic)
     _check_vocabularies(run, folder, graphs.vocabularies, vocabularies)
     return OnnxEngine(graphs.encoder, graphs.decoder, graphs.target_size)
 

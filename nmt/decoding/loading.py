@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nmt.config import TEXT_KEYS, Config, load_run_config
 from nmt.data.source_lengths import read_typical_length
 from nmt.data.subword import Vocabularies
 from nmt.decoding.engines import choose_machine, load_engines
 from nmt.decoding.ensemble import Ensemble, check_same_text
+from nmt.decoding.model_settings import TEXT_KEYS, ModelSettings
 from nmt.decoding.translator import Translator
 from nmt.engine import Device, EngineName, Precision
 from nmt.errors import NmtError
@@ -25,6 +25,9 @@ MAX_RETRIES = 10
 """How often checkpoints that a training run removes or replaces are looked up again."""
 RETRY_DELAY = 0.1
 """Seconds until a checkpoint that is being replaced is looked up again."""
+
+if TYPE_CHECKING:
+    from nmt.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +43,16 @@ class Checkpoint:
     """The folder that had this name when it was looked up."""
 
     @property
-    def config(self) -> Config:
-        """The configuration of the run."""
+    def config(self) -> "Config":
+        """The whole configuration of the run."""
+        from nmt.config import load_run_config
+
         return load_run_config(self.run)
+
+    @property
+    def settings(self) -> ModelSettings:
+        """What translating needs of the configuration."""
+        return ModelSettings.of(self.config)
 
     @property
     def weights(self) -> str:
@@ -82,12 +92,12 @@ class LoadedTranslator:
 
     def identity(self) -> dict[str, Any]:
         """Return everything but the search options that a translation depends on, as JSON values."""
-        data = self.checkpoints[0].config.data
-        names = [f"{each.config.name}/{each.name}" for each in self.checkpoints]
+        text = self.checkpoints[0].settings.text
+        names = [f"{each.settings.name}/{each.name}" for each in self.checkpoints]
         return {
             "model": [f"{name} {checksum}" for name, checksum in zip(names, self.weights, strict=True)],
             "subword model": Vocabularies.load(self.checkpoints[0].run.subword).fingerprint,
-            "text": {key: getattr(data, key) for key in (*TEXT_KEYS, "tags")},
+            "text": {**{key: getattr(text, key) for key in TEXT_KEYS}, "tags": list(text.tags)},
             "shortlist": self.shortlist,
             "lexicon": checksums.digest(self.checkpoints[0].run.lexicon) if self.shortlist else None,
             "arithmetic": self.translator.machine.description,
@@ -167,12 +177,13 @@ def _load(checkpoints: Sequence[Checkpoint], engine: EngineName, device: Device,
                 f"{runs[0].folder} and {run.folder} have different subword models; an ensemble needs runs that "
                 "were trained on the same prepared data"
             )
-        check_same_text(runs[0], run)
-    configs = [each.config for each in checkpoints]
+    settings = [each.settings for each in checkpoints]
+    for run, other in zip(runs, settings, strict=True):
+        check_same_text(runs[0].folder, settings[0].text, run.folder, other.text)
     machine = choose_machine(engine, device, precision, [each.folder for each in checkpoints if each.run.is_exported])
-    engines = load_engines([(each.run, each.folder) for each in checkpoints], vocabularies[0], configs, machine)
+    engines = load_engines([(each.run, each.folder) for each in checkpoints], vocabularies[0], machine)
     return Translator(
-        engines[0] if len(engines) == 1 else Ensemble(engines), vocabularies[0], configs, machine, runs[0].lexicon
+        engines[0] if len(engines) == 1 else Ensemble(engines), vocabularies[0], settings, machine, runs[0].lexicon
     )
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from nmt.config import Config
 from nmt.data.lexicon import Lexicon
 from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import EOS, PAD
@@ -22,6 +21,7 @@ from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.hypothesis import Hypothesis, SearchBatch
 from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_prefixes, read_windows
 from nmt.decoding.memory_budget import cut_batches, halve_after_shortage
+from nmt.decoding.model_settings import ModelSettings
 from nmt.decoding.search import search_function
 from nmt.decoding.search_options import SearchKeywords, SearchOptions
 from nmt.decoding.shortlist import Shortlister
@@ -48,7 +48,7 @@ class Translator:
         self,
         engine: Engine[Any, Any],
         vocabularies: Vocabularies,
-        configs: Sequence[Config],
+        settings: Sequence[ModelSettings],
         machine: Machine,
         lexicon: Path | None = None,
     ) -> None:
@@ -56,21 +56,20 @@ class Translator:
 
         `lexicon` is the file for `SearchOptions.shortlist`.
         """
-        models = [config.model for config in configs]
-        copies = [model.decoder.copy_source for model in models]
+        copies = [model.copies_source for model in settings]
         self.vocabularies = vocabularies
         self.machine = machine
-        self.options = SearchOptions.of(*configs)
+        self.options = SearchOptions.of(*settings)
         """The defaults of a search: the `decoding` section of the (first) run."""
-        self.has_attention = all(model.has_attention for model in models)
+        self.has_attention = all(model.has_attention for model in settings)
         self._engine = engine
         self._lexicon = lexicon
         self._copies_source = any(copies)
         """A network of the ensemble is a pointer-generator, so only unknown words of the source replace unknown
         words. If all of them are, and have a vocabulary of words, unknown words of the source have ids of their own
         (extended vocabulary), and the network itself generates them."""
-        self._builder = TranslationBuilder(vocabularies, configs[0].data, any(copies))
-        self._encoder = LineEncoder(vocabularies, configs[0].data, all(copies))
+        self._builder = TranslationBuilder(vocabularies, settings[0].text, any(copies))
+        self._encoder = LineEncoder(vocabularies, settings[0].text, all(copies))
         self._shortlisters: dict[int, Shortlister] = {}
 
     @overload  # a str is also an iterable of lines for a type checker; the first signature that fits counts

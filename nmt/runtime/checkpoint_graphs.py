@@ -12,21 +12,23 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from nmt.config import Config
+from nmt.config import Config, load_run_config
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic
 from nmt.errors import NmtError
 from nmt.runtime.graph_files import NAME, Graphs, load_graphs
 from nmt.storage import checksums
 from nmt.storage.atomic_folder import build_folder
+from nmt.storage.run_folder import Run
 
 logger = logging.getLogger(__name__)
 
 
-def graphs_of_checkpoint(folder: Path, config: Config, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
+def graphs_of_checkpoint(run: Run, folder: Path, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
     """Return the graphs of a checkpoint folder; make and keep them if they are missing, damaged or of other weights.
 
-    Raise `NmtError` if the weights are damaged or do not fit `config`, or if the packages that make graphs are missing.
+    Raise `NmtError` if the weights are damaged or do not fit the configuration, or if the packages that make graphs are
+    missing.
     """
     kept = folder / f"graphs-{precision}"
     weights = checksums.recorded_digest(folder / "model.safetensors")
@@ -38,7 +40,7 @@ def graphs_of_checkpoint(folder: Path, config: Config, vocabularies: Vocabularie
             f"'nmt export' where nmt is installed completely, and use the exported folder"
         )
     start = time.perf_counter()
-    graphs = make_graphs(folder, config, vocabularies, precision)
+    graphs = make_graphs(folder, load_run_config(run), vocabularies, precision)
     where = _keep(kept, graphs)
     logger.info(f"made {precision} graphs of {folder.name} in {time.perf_counter() - start:.1f} s; {where}")
     return graphs

@@ -14,6 +14,7 @@ from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.engines import Machine
 from nmt.decoding.hypothesis import NanProbabilities
+from nmt.decoding.model_settings import ModelSettings
 from nmt.decoding.translator import Translator
 from nmt.engine import Arithmetic
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
@@ -111,7 +112,7 @@ class Validator:
         sources, references = sources[:count], references[:count]
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
         machine = Machine("torch", self._device.type, self._arithmetic)
-        translator = Translator(engine, self._prepared.vocabularies, [self._config], machine)
+        translator = Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
         greedy = translator.options.changed(method="greedy", tag=self._config.data.valid.tag, shortlist=0)
         try:
             texts = [translation.targets[0].text for translation in translator.translate(sources, options=greedy)]

@@ -26,6 +26,7 @@ from nmt.config import Config
 from nmt.data.batching import Position
 from nmt.data.preprocess import preprocess
 from nmt.decoding.engines import Machine
+from nmt.decoding.model_settings import ModelSettings
 from nmt.decoding.translator import Translator
 from nmt.engine import Arithmetic
 from nmt.kernels.allocator import keep_freed_memory
@@ -138,7 +139,9 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, options.steps)
     engine = TorchEngine(prepare_for_search(trainer.model, arithmetic))
-    translator = Translator(engine, prepared.vocabularies, [config], Machine("torch", device.type, arithmetic))
+    translator = Translator(
+        engine, prepared.vocabularies, [ModelSettings.of(config)], Machine("torch", device.type, arithmetic)
+    )
     lines = list(sentences(config.subword.vocab_size, options.lines, 9))
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
