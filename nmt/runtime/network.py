@@ -137,16 +137,16 @@ def _build_step(config: Model, weights: Weights, precision: Precision, decoder: 
     embedded = []
     if config.read_size:
         tokens = graph.input("token", INT64, ["N"])
-        tokens = _replace_extra_words(graph, config, tokens, len(layer[1]))
+        tokens = _replace_extra_words(graph, config, tokens, len(layer.weight))
         table = graph.weight("target_embedding.scaled", embedding_table(weights, config, "target"))
         embedded = [graph.gather(table, tokens)]  # (N, E)
     state = _read_state(graph, config, decoder, memory)
     following, readout, alignment = decoder.step(graph, embedded, state, memory)
     if config.decoder.copy_source:
         gate = weights.part("copy_gate")
-        predictions = generate_or_copy(graph, precision, gate, layer, readout, alignment, memory, decoder.bound)
+        predictions = generate_or_copy(graph, precision, layer, gate, readout, decoder.bound, alignment, memory)
     else:
-        predictions = generate(graph, precision, *layer, readout, decoder.bound)
+        predictions = generate(graph, precision, layer, readout, decoder.bound)
     for number, (value, shape) in enumerate(zip(following, decoder.state_shapes(), strict=True)):
         sizes = {"T": "T + 1", "S of the state": "S"}
         graph.output(f"next.{number}", value, FLOAT, ["N", *(sizes.get(str(size), size) for size in shape[1:])])
