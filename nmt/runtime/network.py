@@ -139,10 +139,10 @@ def _build_step(config: Model, weights: Weights, precision: Precision, decoder: 
     layer = output_layer(weights, config)
     embedded = []
     if config.read_size:
-        tokens = graph.input("token", INT64, ["N"])
-        tokens = _replace_extra_words(graph, config, tokens, len(layer.weight))
-        table = graph.weight("target_embedding.scaled", embedding_table(weights, config, "target"))
-        embedded = [graph.gather(table, tokens)]  # (N, E)
+        vocabulary = len(layer.weight)
+        tokens = _replace_extra_words(graph, config, graph.input("token", INT64, ["N"]), vocabulary)
+        table = embedding_table(weights, config, "target", vocabulary)
+        embedded = [graph.gather(graph.weight("target_embedding.scaled", table), tokens)]  # (N, E)
     state = _read_state(graph, config, decoder, memory)
     following, readout, alignment = decoder.step(graph, embedded, state, memory)
     if config.decoder.copy_source:

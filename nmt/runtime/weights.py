@@ -73,13 +73,14 @@ class Weights:
             raise NmtError(f"{MISFIT} unexpected tensor {min(unexpected)}")
 
 
-def embedding_table(weights: Weights, config: Model, side: str) -> Array:
+def embedding_table(weights: Weights, config: Model, side: str, vocabulary: int | None = None) -> Array:
     """Return the embeddings (V, E) of a `side`, source or target, scaled as `models.embedding` does.
 
-    A table that both sides share has only the name of the source in a checkpoint.
+    V is the `vocabulary`, or any number. A table that both sides share has the name of the source in a checkpoint.
     """
     is_shared = config.embedding.tie == "all" and "target_embedding.table.weight" not in weights
-    table = weights.take(f"{'source' if is_shared else side}_embedding.table.weight", None, config.embedding.size)
+    name = f"{'source' if is_shared else side}_embedding.table.weight"
+    table = weights.take(name, vocabulary, config.embedding.size)
     kind = config.encoder.kind if side == "source" else config.decoder.kind
     scale = config.embedding.size ** (0.5 if kind == "transformer" else 0.25)
     return table * np.float32(scale)
