@@ -45,6 +45,9 @@ from nmt.runtime.products import Precision
 from nmt.runtime.transformer import TransformerDecoder
 from nmt.runtime.weights import Weights, embedding_table, output_layer
 
+ROUND_LENGTH = 4
+"""If S is a multiple of this, a sentence does not depend on the others of its batch, in most architectures to the last
+bit: ONNX Runtime adds the products of a single row in groups of this size, and the rest of a row in another order."""
 MAX_BYTES = 2**31 - 2**20
 """Largest size of a graph with its weights; the format allows 2 GiB."""
 
@@ -136,17 +139,17 @@ def _build_step(config: Model, weights: Weights, precision: Precision, decoder: 
     layer = output_layer(weights, config)
     embedded = []
     if config.read_size:
-        tokens = graph.input("token", INT64, ["N"])
-        tokens = _replace_extra_words(graph, config, tokens, len(layer[1]))
-        table = graph.weight("target_embedding.scaled", embedding_table(weights, config, "target"))
-        embedded = [graph.gather(table, tokens)]  # (N, E)
+        vocabulary = len(layer.weight)
+        tokens = _replace_extra_words(graph, config, graph.input("token", INT64, ["N"]), vocabulary)
+        table = embedding_table(weights, config, "target", vocabulary)
+        embedded = [graph.gather(graph.weight("target_embedding.scaled", table), tokens)]  # (N, E)
     state = _read_state(graph, config, decoder, memory)
     following, readout, alignment = decoder.step(graph, embedded, state, memory)
     if config.decoder.copy_source:
         gate = weights.part("copy_gate")
-        predictions = generate_or_copy(graph, precision, gate, layer, readout, alignment, memory, decoder.bound)
+        predictions = generate_or_copy(graph, precision, layer, gate, readout, decoder.bound, alignment, memory)
     else:
-        predictions = generate(graph, precision, *layer, readout, decoder.bound)
+        predictions = generate(graph, precision, layer, readout, decoder.bound)
     for number, (value, shape) in enumerate(zip(following, decoder.state_shapes(), strict=True)):
         sizes = {"T": "T + 1", "S of the state": "S"}
         graph.output(f"next.{number}", value, FLOAT, ["N", *(sizes.get(str(size), size) for size in shape[1:])])
