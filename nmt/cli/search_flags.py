@@ -10,8 +10,8 @@ import click
 
 from nmt.cli.options import Command, Finite, combine_options, exclude, flag
 from nmt.cli.strict_parsing import check_usage
-from nmt.decoding.model_settings import ModelSettings
-from nmt.decoding.search_options import FIELDS, SearchOptions, constraints_of
+from nmt.config.model_settings import ModelSettings
+from nmt.decoding.search_options import FIELDS, Range, SearchOptions, constraints_of
 from nmt.errors import NmtError
 
 
@@ -25,11 +25,12 @@ def _type_of(name: str) -> "click.ParamType[Any]":
     (kind, *_), choices, bounds = constraints_of(name)
     if choices:
         return click.Choice(choices)
-    high = None if bounds is None or bounds.high == math.inf else bounds.high
-    low, is_open = (None, False) if bounds is None else (bounds.low, bounds.is_open)
+    bounds = bounds or Range(-math.inf)
+    low, high = (None if math.isinf(bound) else bound for bound in (bounds.low, bounds.high))
     if kind is int:
-        return click.IntRange(low, high, min_open=is_open)
-    return Finite(low, 1_000_000 if high is None else high, is_open=is_open)
+        least, most = (None if bound is None else int(bound) for bound in (low, high))
+        return click.IntRange(least, most, min_open=bounds.is_open)
+    return Finite(bounds.low, 1_000_000 if high is None else high, is_open=bounds.is_open)
 
 
 beam_size = _option("beam_size", "-b", help="Hypotheses kept per sentence; 1 is greedy search.")

@@ -3,7 +3,6 @@
 Names are compared without leading dashes and with dashes instead of underscores: OpenNMT's `-beam_size` is beam-size.
 """
 
-import difflib
 import re
 import shlex
 from collections.abc import Collection, Sequence
@@ -145,6 +144,8 @@ def set_options(keys: Sequence[str], value: str | None) -> str:
 
 
 def _most_similar(name: str, known: Collection[str], cutoff: float) -> str | None:
+    import difflib  # needed only if something is misspelt
+
     return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), None)
 
 

@@ -28,10 +28,11 @@ from nmt.data.lines import InvalidLines, normalize
 from nmt.data.prepared_data import Prepared, read_header
 from nmt.data.store import StoreWriter, id_type
 from nmt.data.subword import MAX_UNKNOWN_WORDS, Vocabularies
-from nmt.data.workers import Workers, available_cores
+from nmt.data.workers import Workers
 from nmt.errors import NmtError
 from nmt.storage import checksums
 from nmt.storage.atomic_folder import build_folder
+from nmt.storage.cores import available_cores
 from nmt.storage.json_text import dump_json
 
 MAX_INVALID_SHARE = 0.001

@@ -19,11 +19,6 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def available_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Workers:
     """A pool of `count` processes; if `count` is 1, everything runs in this process.
 

@@ -11,7 +11,7 @@ from typing import Generic
 
 import numpy as np
 
-from nmt.decoding.model_settings import TEXT_KEYS, TextSettings
+from nmt.config.model_settings import TEXT_KEYS, TextSettings
 from nmt.decoding.top_k import top_k
 from nmt.engine import Bools, Engine, Floats, Ints, MemoryT, Prediction, StateT, Wanted
 from nmt.errors import NmtError

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nmt.config.model_settings import TEXT_KEYS, ModelSettings
 from nmt.data.source_lengths import read_typical_length
 from nmt.data.subword import Vocabularies
 from nmt.decoding.engines import choose_machine, load_engines
 from nmt.decoding.ensemble import Ensemble, check_same_text
-from nmt.decoding.model_settings import TEXT_KEYS, ModelSettings
 from nmt.decoding.translator import Translator
 from nmt.engine import Device, EngineName, Precision
 from nmt.errors import NmtError
+from nmt.runtime.checkpoint_graphs import read_settings
 from nmt.runtime.graph_files import EXPORT_REMEDY, read_description
 from nmt.storage import checksums
 from nmt.storage.run_folder import Run, find_run
@@ -52,7 +53,7 @@ class Checkpoint:
     @property
     def settings(self) -> ModelSettings:
         """What translating needs of the configuration."""
-        return ModelSettings.of(self.config)
+        return read_settings(self.run, self.folder)
 
     @property
     def weights(self) -> str:

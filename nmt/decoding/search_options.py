@@ -4,7 +4,6 @@ It is a plain dataclass, not a pydantic model: building the schema of one takes 
 """
 
 import dataclasses
-import difflib
 import functools
 import math
 import types
@@ -18,7 +17,7 @@ from nmt.errors import NmtError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from nmt.decoding.model_settings import ModelSettings
+    from nmt.config.model_settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -158,6 +157,8 @@ class SearchOptions:
         if "alignments" in given:
             given["with_alignment"] = given.pop("alignments")
         for name in given.keys() - FIELDS:
+            import difflib
+
             near = difflib.get_close_matches(name, FIELDS, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(sorted(FIELDS))}"
             raise NmtError(f"unknown option '{name}' of the search; {hint}")

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nmt.config.model_settings import TextSettings
 from nmt.data.language_tags import Tagger
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import UNK
 from nmt.decoding.long_lines import split_long_line
-from nmt.decoding.model_settings import TextSettings
 from nmt.decoding.word_alignment import original_word_numbers, word_numbers
 
 

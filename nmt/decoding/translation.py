@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.config.model_settings import TextSettings
 from nmt.data.languages import has_spaces
 from nmt.data.lines import one_line
 from nmt.data.subword import SPACE, Vocabularies
 from nmt.data.token_ids import UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.model_settings import TextSettings
 from nmt.decoding.source_lines import EncodedLine
 from nmt.decoding.word_alignment import align, replace_unknown, split_words, word_numbers, words_to_copy
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from nmt.config.model_settings import ModelSettings
 from nmt.data.lexicon import Lexicon
 from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import EOS, PAD
@@ -21,7 +22,6 @@ from nmt.decoding.forced_decoding import score_targets
 from nmt.decoding.hypothesis import Hypothesis, SearchBatch
 from nmt.decoding.input_windows import MAX_CHARACTERS, live_windows, read_prefixes, read_windows
 from nmt.decoding.memory_budget import cut_batches, halve_after_shortage
-from nmt.decoding.model_settings import ModelSettings
 from nmt.decoding.search import search_function
 from nmt.decoding.search_options import SearchKeywords, SearchOptions
 from nmt.decoding.shortlist import Shortlister

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import Config, Corpus
+from nmt.config.model_settings import ModelSettings
 from nmt.data.corpus import corpus_paths, read_pairs
 from nmt.data.lines import InvalidLines, read_lines
 from nmt.decoding.input_warnings import InputWarnings
-from nmt.decoding.model_settings import ModelSettings
 from nmt.decoding.progress import Progress
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError

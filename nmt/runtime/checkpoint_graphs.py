@@ -4,22 +4,27 @@ They are made when training ends and at the first use of an older run. The check
 says whether they belong to the checkpoint. If the folder cannot be written, they are made in memory each time.
 """
 
+import contextlib
 import importlib.util
 import logging
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from nmt.config import Config, load_run_config
+from nmt.config.model_settings import ModelSettings
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic
 from nmt.errors import NmtError
-from nmt.runtime.graph_files import NAME, Graphs, load_graphs
+from nmt.runtime.graph_files import NAME, Graphs, load_graphs, read_description
 from nmt.storage import checksums
 from nmt.storage.atomic_folder import build_folder
 from nmt.storage.run_folder import Run
+
+if TYPE_CHECKING:
+    from nmt.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +45,31 @@ def graphs_of_checkpoint(run: Run, folder: Path, vocabularies: Vocabularies, pre
             f"'nmt export' where nmt is installed completely, and use the exported folder"
         )
     start = time.perf_counter()
-    graphs = make_graphs(folder, load_run_config(run), vocabularies, precision)
+    graphs = make_graphs(run, folder, vocabularies, precision)
     where = _keep(kept, graphs)
     logger.info(f"made {precision} graphs of {folder.name} in {time.perf_counter() - start:.1f} s; {where}")
     return graphs
 
 
-def make_graphs(folder: Path, config: Config, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
-    """Return the graphs of a checkpoint folder. Raise `NmtError` if it is damaged or does not fit `config`."""
+def read_settings(run: Run, folder: Path) -> ModelSettings:
+    """Return the settings of a run: those beside the graphs of a checkpoint folder, if they are of the same config.
+
+    Reading them there is faster than reading the config, and needs no schema.
+    """
+    for place in [folder] if run.is_exported else [folder / "graphs-int8", folder / "graphs-fp32"]:
+        with contextlib.suppress(NmtError, OSError, KeyError, TypeError):
+            if (place / NAME).exists():
+                found = read_description(place, "")
+                if found["config"] == checksums.digest(run.config_file):
+                    return ModelSettings.from_json(found["settings"])
+    return ModelSettings.of(_load_config(run))
+
+
+def make_graphs(run: Run, folder: Path, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
+    """Return the graphs of a checkpoint folder. Raise `NmtError` if it is damaged or does not fit the configuration."""
     from nmt.runtime.network import build_graphs
 
-    path = folder / "model.safetensors"
+    config, path = _load_config(run), folder / "model.safetensors"
     checksums.verify_file(path)
     try:
         weights = load_file(path)
@@ -70,6 +89,8 @@ def make_graphs(folder: Path, config: Config, vocabularies: Vocabularies, precis
         run=config.name,
         checkpoint=folder.name,
         weights=checksums.recorded_digest(path),
+        config=checksums.digest(run.config_file),
+        settings=ModelSettings.of(config).to_json(),
     )
 
 
@@ -94,3 +115,9 @@ def _keep(kept: Path, graphs: Graphs) -> str:
     except OSError as error:
         return f"not kept: {kept.parent}: {error.strerror or error}"
     return f"kept in {kept}"
+
+
+def _load_config(run: Run) -> "Config":
+    from nmt.config import load_run_config
+
+    return load_run_config(run)

@@ -44,6 +44,10 @@ class Graphs:
     """Name of the checkpoint, step-N or averaged."""
     weights: str
     """SHA-256 of its weights."""
+    config: str
+    """SHA-256 of the file config.yaml of the run."""
+    settings: Mapping[str, Any]
+    """What translating needs of this file, as JSON values (`ModelSettings`)."""
 
     def save(self, folder: Path, others: Mapping[str, bytes]) -> None:
         """Write the graphs and `others`, the content of further files by name, to an existing empty folder."""
@@ -58,6 +62,8 @@ class Graphs:
             "run": self.run,
             "checkpoint": self.checkpoint,
             "weights": self.weights,
+            "config": self.config,
+            "settings": self.settings,
             "vocabularies": self.vocabularies,
             "source_size": self.source_size,
             "target_size": self.target_size,
@@ -89,7 +95,8 @@ def load_graphs(folder: Path, remedy: str) -> Graphs:
             precision="int8" if found["precision"] == "int8" else "fp32",
             source_size=int(found["source_size"]),
             target_size=int(found["target_size"]),
-            **{key: str(found[key]) for key in ("vocabularies", "run", "checkpoint", "weights")},
+            settings=dict(found["settings"]),
+            **{key: str(found[key]) for key in ("vocabularies", "run", "checkpoint", "weights", "config")},
         )
     except (KeyError, TypeError, ValueError):
         raise NmtError(f"{folder / NAME}: damaged: not the description of graphs; {remedy}") from None

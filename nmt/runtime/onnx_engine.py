@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from nmt.data.workers import available_cores
 from nmt.engine import Bools, Floats, Ints, Prediction, Wanted
+from nmt.storage.cores import available_cores
 
 OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "Memory allocation")
 """What ONNX Runtime says if memory runs out."""

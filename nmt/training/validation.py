@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 
 from nmt.config import Config
+from nmt.config.model_settings import ModelSettings
 from nmt.data.batching import evaluation_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.engines import Machine
 from nmt.decoding.hypothesis import NanProbabilities
-from nmt.decoding.model_settings import ModelSettings
 from nmt.decoding.translator import Translator
 from nmt.engine import Arithmetic
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu

@@ -23,10 +23,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt import config as schema
 from nmt.config import Config
+from nmt.config.model_settings import ModelSettings
 from nmt.data.batching import Position
 from nmt.data.preprocess import preprocess
 from nmt.decoding.engines import Machine
-from nmt.decoding.model_settings import ModelSettings
 from nmt.decoding.translator import Translator
 from nmt.engine import Arithmetic
 from nmt.kernels.allocator import keep_freed_memory

@@ -52,9 +52,16 @@ class ModelSettings:
     def of(cls, config: "Config") -> "ModelSettings":
         """Return the settings of a configuration."""
         data = config.data
-        keys = ("source_language", "target_language", *TEXT_KEYS)
-        tags = {"tags": tuple(data.tags), "training_tags": tuple(data.training_tags)}
-        text = TextSettings(**{key: getattr(data, key) for key in keys}, **tags)
+        text = TextSettings(
+            data.source_language,
+            data.target_language,
+            data.normalization,
+            data.collapse_whitespace,
+            data.lowercase,
+            data.unescape_html,
+            tuple(data.tags),
+            tuple(data.training_tags),
+        )
         return cls(
             config.name,
             text,
@@ -72,7 +79,6 @@ class ModelSettings:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ModelSettings":
         """Return the settings that `to_json` wrote. Raise `KeyError` or `TypeError` if the `values` are others."""
-        text = dict(values["text"])
-        lists = {key: tuple(map(str, text.pop(key))) for key in ("tags", "training_tags")}
-        rest = {key: value for key, value in values.items() if key != "text"}
-        return cls(text=TextSettings(**text, **lists), **rest)
+        text: dict[str, Any] = dict(values["text"])
+        text |= {key: tuple(map(str, text[key])) for key in ("tags", "training_tags")}
+        return cls(**{**values, "text": TextSettings(**text)})
