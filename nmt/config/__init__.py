@@ -9,7 +9,7 @@ from nmt.config.data import TEXT_KEYS, Corpus, Data, Filters, Subword
 from nmt.config.decoder import Decoder
 from nmt.config.decoding import Decoding
 from nmt.config.encoder import Encoder
-from nmt.config.loading import dump, load, load_run_config, parse
+from nmt.config.loading import dump, load, load_run_config, parse, resolve
 from nmt.config.model import Dropout, Embedding, Model
 from nmt.config.schema import Config
 from nmt.config.section import Section
@@ -35,4 +35,5 @@ __all__ = [
     "load",
     "load_run_config",
     "parse",
+    "resolve",
 ]

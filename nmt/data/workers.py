@@ -9,7 +9,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -89,20 +88,6 @@ class Workers:
         if error is not None:
             raise error from RuntimeError(f"in a worker process:\n{trace}")
         return result  # type: ignore[no-any-return]
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C end this process at once in the block, for a library that computes for minutes without Python."""
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def _serve(connection: Connection) -> None:

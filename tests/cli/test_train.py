@@ -8,9 +8,9 @@ import time
 
 import pytest
 from click.testing import CliRunner
+from nmt.training.signals import Interrupted
 
 from nmt.cli.train import command
-from nmt.training.signals import Interrupted
 
 CONFIG = """
 name: run

@@ -25,7 +25,6 @@ from nmt.storage.run_folder import Run
 from nmt.training.best_checkpoint import update_best
 from nmt.training.checkpoint import Progress
 from nmt.training.session import train
-from nmt.training.signals import Interrupted
 
 NAN = math.nan
 
@@ -238,9 +237,7 @@ def test_a_fine_tuning_run_interrupted_at_its_start_is_resumed_to_the_bit(corpus
     settings = {"init_from": str(first.folder), "precision": "fp32"}
     whole, parts = train(tiny("whole", **settings)), tiny("parts", **settings)
     if step == "first validation":
-        with monkeypatch.context() as patch, pytest.raises(Interrupted):
-            interrupt_validation(patch, 0)
-            train(parts)
+        interrupted(monkeypatch, parts, 0, during=interrupt_validation)
     else:
         interrupted(monkeypatch, parts, step)
     assert Run(Path("runs/parts")).can_resume
