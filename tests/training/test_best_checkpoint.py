@@ -205,12 +205,11 @@ def fine_tuned(first, **settings):
 
 
 @pytest.mark.parametrize("objective", ["likelihood", "risk"])
-def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch, messages, objective):
-    first = train(tiny("first"))
-    messages.clear()
+def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch, objective):
+    first, events = train(tiny("first")), []
     never_better(monkeypatch)
-    run = train(fine_tuned(first, objective=objective, average_last=1))
-    shown = "\n".join(messages)
+    run = train(fine_tuned(first, objective=objective, average_last=1), on_event=events.append)
+    shown = "\n".join(map(str, events))
     expected = "validation before the first step: loss 1.000, perplexity 2.72, BLEU 96.40 (greedy), the best so far"
     assert expected in shown and shown.count("the best so far") == 1
     assert "no improvement: no validation was better" in shown
@@ -223,12 +222,12 @@ def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, 
     assert "96.40 at step 0" in (run.folder / "report.html").read_text()
 
 
-def test_a_checkpoint_better_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch, messages):
-    first = train(tiny("first"))
+def test_a_checkpoint_better_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch):
+    first, events = train(tiny("first")), []
     never_better(monkeypatch, better=[8])
-    run = train(fine_tuned(first, average_last=1))
+    run = train(fine_tuned(first, average_last=1), on_event=events.append)
     assert run.names() == ["step-8", "step-12", "averaged"] and run.checkpoint("best").name == "step-8"
-    assert not any("no improvement" in line for line in messages)
+    assert "no improvement" not in str(events[-1])
 
 
 @pytest.mark.parametrize("step", [1, 6, "first validation"])
