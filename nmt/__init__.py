@@ -1,13 +1,10 @@
 """A toolkit for recurrent neural machine translation: from two aligned text files to a trained model.
 
-`import nmt` imports only the standard library; each name of `__all__` is imported when it is used. Messages go to the
-logger "nmt" of the standard module `logging`, which prints nothing unless the program configures it.
+`import nmt` imports nothing else; each name of `__all__` is imported when it is first used. Messages go to the logger
+"nmt" of the standard module `logging`, which prints nothing unless the program configures it.
 """
 
-import importlib
-import logging
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers take it as true; importing `typing` would take longer than all the rest
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.errors import NmtError
@@ -57,16 +54,21 @@ __all__ = [
     "train",
 ]
 
-logging.getLogger("nmt").addHandler(logging.NullHandler())  # else Python would print warnings to standard error
 
+if not TYPE_CHECKING:  # type checkers shall report unknown names
 
-def __getattr__(name: str) -> Any:
-    """Import a public name (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'nmt' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Import a public name (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'nmt' has no attribute '{name}'")
+        import importlib
+        import logging
+
+        logger = logging.getLogger("nmt")
+        if not logger.handlers:  # else Python would print warnings to standard error
+            logger.addHandler(logging.NullHandler())
+        value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:
