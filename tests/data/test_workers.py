@@ -2,9 +2,9 @@
 
 import operator
 import os
+import pickle
 import signal
 import stat
-import struct
 import time
 from collections.abc import Iterator
 
@@ -46,8 +46,8 @@ def die_in_an_answer(task: int) -> int:
     """Write half of an answer to the pipe of this process, and kill it."""
     for descriptor in range(3, 100):
         try:
-            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                os.write(descriptor, struct.pack("!i", 1000) + b"half")
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                os.write(descriptor, pickle.dumps("half of an answer")[:-5])
         except OSError:
             continue
     os.kill(os.getpid(), signal.SIGKILL)
