@@ -142,7 +142,7 @@ class CheckpointSaved:
     """Whether it is the best checkpoint so far; the first one is the best until there is a validation."""
 
     def __str__(self) -> str:
-        return f"saved {self.folder}{', the best so far' if self.is_best else ''}"
+        return f"saved {self.folder}{' (best)' if self.is_best else ''}"
 
 
 @dataclass(frozen=True)
