@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nmt.config.decoder import Decoder
     from nmt.config.decoding import Decoding
     from nmt.config.encoder import Encoder
-    from nmt.config.loading import dump, load, load_run_config, parse
+    from nmt.config.loading import dump, load, load_run_config, parse, resolve
     from nmt.config.model import Dropout, Embedding, Model
     from nmt.config.schema import Config
     from nmt.config.section import Section
@@ -39,11 +39,12 @@ __all__ = [
     "load",
     "load_run_config",
     "parse",
+    "resolve",
 ]
 
 _MODULES = {
     **dict.fromkeys(("Corpus", "Data", "Filters", "Subword", "TEXT_KEYS"), "data"),
-    **dict.fromkeys(("dump", "load", "load_run_config", "parse"), "loading"),
+    **dict.fromkeys(("dump", "load", "load_run_config", "parse", "resolve"), "loading"),
     **dict.fromkeys(("Dropout", "Embedding", "Model"), "model"),
     "Attention": "attention",
     "Config": "schema",

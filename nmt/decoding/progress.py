@@ -43,9 +43,9 @@ class Progress(AbstractContextManager["Progress"]):
         """Target tokens generated, including EOS."""
         self._bar: tqdm[Any] | None = None
         if logger.isEnabledFor(logging.INFO) and not is_live and sys.stderr.isatty():
-            from tqdm import tqdm  # takes as long to import as a sentence to translate
+            import tqdm as bars  # takes as long to import as a sentence to translate
 
-            self._bar = tqdm(desc=name or None, unit=" lines", file=sys.stderr, mininterval=1, leave=False)
+            self._bar = bars.tqdm(desc=name or None, unit=" lines", file=sys.stderr, mininterval=1, leave=False)
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:

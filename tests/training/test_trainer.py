@@ -136,7 +136,7 @@ def test_steps_that_a_gpu_skips_are_counted_over_lines_of_the_log(tmp_path):
             for _ in range(5):
                 assert statistics.add(torch.zeros(2, dtype=torch.float64), torch.tensor(torch.nan), 100)
                 progress.step += 1
-            statistics.write(None, 0.1)
+            statistics.finish_interval(0.1, 30)
 
 
 def test_a_skipped_step_is_not_in_the_logged_loss(corpus_folder, monkeypatch):
