@@ -22,7 +22,7 @@ def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
     from nmt import config
     from nmt.cli.progress_bars import ProgressBars
     from nmt.data.preprocess import preprocess
-    from nmt.data.workers import available_cores
+    from nmt.storage.cores import available_cores
 
     settings = config.load(path, overrides)
     with ProgressBars((settings.data.workers or available_cores()) == 1) as bars:

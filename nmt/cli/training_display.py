@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from nmt.cli.progress_bars import ProgressBars
 from nmt.cli.stop_signals import StopSignals
 from nmt.config import Config
-from nmt.data.workers import available_cores
 from nmt.kernels.allocator import keep_freed_memory
 from nmt.kernels.openmp import share_cores
+from nmt.storage.cores import available_cores
 from nmt.storage.run_folder import Run
 from nmt.training.events import CheckpointSaved, StepLogged, TrainingEnded, TrainingEvent, TrainingStarted
 

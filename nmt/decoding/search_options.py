@@ -76,7 +76,7 @@ class SearchOptions:
     values.
     """
 
-    beam_size: Annotated[int, Range(1, 10_000)] = 5
+    beam_size: Annotated[int, Range(0, 10_000, is_open=True)] = 5
     length_penalty: Literal["none", "average", "gnmt"] = "average"
     alpha: Annotated[float, Range(0, 10)] = 1.0
     coverage_penalty: Annotated[float, Range(0)] = 0.0
@@ -90,7 +90,7 @@ class SearchOptions:
     max_length_extra: Annotated[int, Range(0, 10_000)] = 20
     max_source_tokens: Annotated[int, Range(0, is_open=True)] = 256
     tokens_per_batch: Annotated[int, Range(0, is_open=True)] = 6144
-    window: Annotated[int, Range(1, 1 << 20)] = 4096
+    window: Annotated[int, Range(0, 1 << 20, is_open=True)] = 4096
     method: Literal["beam", "greedy", "sample"] = "beam"
     n_best: Annotated[int, Range(0, is_open=True)] = 1
     """Hypotheses returned per sentence: the best first (beam), or in the order in which they are drawn (sample)."""

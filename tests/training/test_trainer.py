@@ -21,6 +21,7 @@ from tiny_training import (
 )
 
 from nmt.config import load_run_config
+from nmt.config.model_settings import ModelSettings
 from nmt.decoding.loading import load
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
@@ -102,7 +103,7 @@ def test_the_moving_average_and_the_mean_of_the_last_checkpoints_are_validated_a
     settings = load_run_config(run)
     for event, which in (("valid", "last"), ("averaged", "averaged")):
         translator = load(run.folder, which, engine="torch", precision="fp32")
-        greedy = SearchOptions.of(settings).changed(method="greedy")
+        greedy = SearchOptions.of(ModelSettings.of(settings)).changed(method="greedy")
         result = evaluate(translator, greedy, read_split(settings, "valid"), DEFAULTS)
         assert result.loss == pytest.approx(entries[event]["loss"], rel=1e-4)
         assert result.scores[0].value == pytest.approx(entries[event]["bleu"], abs=1e-6)
