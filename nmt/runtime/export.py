@@ -20,6 +20,7 @@ from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 from nmt.runtime.checkpoint_graphs import make_graphs
 from nmt.runtime.graph_files import EXPORT_REMEDY, NAME, Description, load_graphs, read_description, verify_files
+from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors
 from nmt.storage.atomic_folder import build_folder
 from nmt.storage.checkpoint_meta import load_meta
@@ -109,9 +110,10 @@ def _check_output(output: Path, new: Description | None, force: bool) -> None:
         raise NmtError(f"{output}: has files, and is not an exported model; {other}")
     old = read_description(output, f"remove the folder, or {other}")
     files = {path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir()}
-    if (readme := output / README).is_file() and readme.read_text("utf-8", "replace") != 0:
-        pass
-    if unknown := files - old.files.keys() - {NAME}:
+    unknown = files - old.files.keys() - {NAME}
+    if README in old.files and README in files and checksums.digest(output / README) != old.files[README].sha256:
+        unknown.add(README)  # the owner may have added a licence
+    if unknown:
         raise NmtError(
             f"{output}: has a file that 'nmt export' did not write: {min(unknown)}; move it away, or {other}"
         )

@@ -167,7 +167,8 @@ def open_session(graph: bytes) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4
     options.add_session_config_entry("session.load_model_format", "ONNX")  # the format that `graph_check` has checked
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        # Without the fallback, ONNX Runtime prints nothing on standard output if it fails.
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:
         _raise_if_out_of_memory(error)
         raise ValueError(f"ONNX Runtime cannot load it: {_reason(error)}") from None
