@@ -68,6 +68,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "learn-rate": ("--set training.learning_rate=RATE",),
     "accum-count": ("--set training.accumulate=N",),
     "update-freq": ("--set training.accumulate=N",),
+    "output-dir": ("--output",),
+    "quantization": ("--precision",),
     "save-model": ("--set name=NAME",),
     "save-dir": ("--set name=NAME",),
 }
@@ -83,6 +85,8 @@ COMMANDS = {
     "predict": "translate",
     "test": "evaluate",
     "rescore": "logprob",
+    "convert": "export",
+    "release-model": "export",
 }
 """Commands of other toolkits and their equivalents here."""
 

@@ -66,6 +66,9 @@ def preprocess(config: Config, force: bool = False, on_progress: OnProgress = ig
                 logger.info(f"nothing to do: {folder} is up to date")
                 return prepared
             logger.info(f"{reason}; preparing it again")
+        if folder.name in ("", ".."):
+            raise NmtError(f"data.prepared: {folder}: give it a folder of its own")
+        folder.parent.mkdir(parents=True, exist_ok=True)
         # While this process waits for the lock of the folder, another process may make the data.
         with build_folder(folder, lambda: not force and _open_if_current(config)[0] is not None) as partial:
             if partial is not None:

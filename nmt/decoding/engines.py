@@ -14,7 +14,7 @@ from typing import Any
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic, Device, Engine, EngineName, Precision
 from nmt.errors import NmtError
-from nmt.runtime.graph_files import EXPORT_REMEDY, load_graphs, read_description
+from nmt.runtime.graph_files import EXPORT_REMEDY, NoGraphsError, load_graphs, read_description
 from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import Run
 
@@ -61,10 +61,17 @@ def choose_machine(engine: EngineName, device: Device, precision: Precision, exp
         raise NmtError("--engine onnx computes in int8 or fp32: choose one of them, or use --engine torch")
     if not _is_installed("onnxruntime"):
         raise NmtError("--engine onnx needs ONNX Runtime: pip install onnxruntime")
-    if precision == "auto":
-        is_fp32 = bool(exported) and read_description(exported[0], EXPORT_REMEDY).get("precision") == "fp32"
-        precision = "fp32" if is_fp32 else "int8"
-    return Machine("onnx", "cpu", precision)
+    found = {folder: read_description(folder, EXPORT_REMEDY).precision for folder in exported}
+    for folder, other in found.items():
+        if other != found[exported[0]]:
+            raise NmtError(f"{exported[0]} and {folder} have different precisions; export one of the models again")
+        if precision not in ("auto", other):
+            raise NmtError(
+                f"{folder} was exported in {other}: leave out --precision {precision}, or export the run again with "
+                f"--precision {precision}"
+            )
+        precision = other
+    return Machine("onnx", "cpu", "int8" if precision == "auto" else precision)
 
 
 def load_engines(
@@ -103,6 +110,23 @@ def _choose_in_torch(device: Device, precision: Precision, are_exported: bool) -
     return Machine("torch", found.type, choose_arithmetic(precision, found))
 
 
+def choose_torch_instead(
+    error: NoGraphsError, engine: EngineName, device: Device, precision: Precision, are_exported: bool
+) -> Machine:
+    """Return what computes, with torch, if the graphs that ONNX Runtime runs cannot be made.
+
+    Raise `NmtError` with the remedies if the user has asked for ONNX Runtime, if some models of an ensemble are
+    exported, which only ONNX Runtime can run, or if torch is not installed.
+    """
+    if engine != "auto" or are_exported or not _is_installed("torch"):
+        torch = "use --engine torch" if _is_installed("torch") else TORCH_REMEDY
+        raise NmtError(
+            f"{error}; install what is missing, {torch}, or give a folder that 'nmt export' has written elsewhere"
+        ) from None
+    logger.info(f"{error}; torch translates instead")
+    return _choose_in_torch(device, precision, are_exported=False)
+
+
 def has_int8_products() -> bool:
     """Return whether torch multiplies 8-bit integers exactly on this CPU (`nmt.kernels.int8`)."""
     import torch
@@ -132,16 +156,15 @@ def _load_onnx(run: Run, folder: Path, vocabularies: Vocabularies, machine: Mach
 
     if run.is_exported:
         graphs = load_graphs(folder, EXPORT_REMEDY)
-        if machine.arithmetic != graphs.precision:
-            raise NmtError(
-                f"{folder} was exported in {graphs.precision}: leave out --precision {machine.arithmetic}, or export "
-                f"the run again with --precision {machine.arithmetic}"
-            )
     else:
         _check_vocabularies(run, folder, str(load_meta(folder).get("vocabularies")), vocabularies)
         graphs = graphs_of_checkpoint(run, folder, vocabularies, machine.arithmetic)
-    _check_vocabularies(run, folder, graphs.vocabularies, vocabularies)
-    return OnnxEngine(graphs.encoder, graphs.decoder, graphs.target_size)
+    _check_vocabularies(run, folder, graphs.description.vocabularies, vocabularies)
+    try:
+        return OnnxEngine(graphs.encoder, graphs.decoder, vocabularies.target.size)
+    except ValueError as error:
+        remedy = EXPORT_REMEDY if run.is_exported else "update onnxruntime, or use --engine torch"
+        raise NmtError(f"{folder}: the graphs of the model are wrong: {error}; {remedy}") from None
 
 
 def _check_vocabularies(run: Run, folder: Path, fingerprint: str, vocabularies: Vocabularies) -> None:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from nmt.config.model_settings import TEXT_KEYS, ModelSettings
 from nmt.data.source_lengths import read_typical_length
 from nmt.data.subword import Vocabularies
-from nmt.decoding.engines import choose_machine, load_engines
+from nmt.decoding.engines import choose_machine, choose_torch_instead, load_engines
 from nmt.decoding.ensemble import Ensemble, check_same_text
 from nmt.decoding.translator import Translator
 from nmt.engine import Device, EngineName, Precision
 from nmt.errors import NmtError
 from nmt.runtime.checkpoint_graphs import read_settings
-from nmt.runtime.graph_files import EXPORT_REMEDY, read_description
+from nmt.runtime.export import check_exported
+from nmt.runtime.graph_files import EXPORT_REMEDY, NoGraphsError, read_description
 from nmt.storage import checksums
 from nmt.storage.run_folder import Run, find_run
 
@@ -59,14 +60,14 @@ class Checkpoint:
     def weights(self) -> str:
         """The checksum of the weights."""
         if self.run.is_exported:
-            return str(read_description(self.folder, EXPORT_REMEDY)["weights"])
+            return read_description(self.folder, EXPORT_REMEDY).weights
         return checksums.recorded_digest(self.folder / "model.safetensors")
 
     @property
     def name(self) -> str:
         """The name of the checkpoint: step-N or averaged."""
         if self.run.is_exported:
-            return str(read_description(self.folder, EXPORT_REMEDY)["checkpoint"])
+            return read_description(self.folder, EXPORT_REMEDY).checkpoint
         return self.folder.name
 
     def look_up_again(self) -> "Checkpoint":
@@ -130,11 +131,14 @@ def find_checkpoints(models: Sequence[Path], which: str | None) -> list[Checkpoi
     """Return the checkpoint of each of `models`, or of the run that `find_run` chooses if `models` is empty.
 
     A model is a run folder, a checkpoint folder inside one, or an exported folder. `which` (best, last, averaged,
-    step-N) overrides the checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint.
+    step-N) overrides the checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint, or if an
+    exported folder is damaged.
     """
     found = []
     requested: Sequence[Path | None] = models or [None]
     for run, name, reason in map(find_run, requested):
+        if run.is_exported:
+            check_exported(run)
         checkpoint = Checkpoint(run, which or name, run.checkpoint(which or name))
         logger.info(f"model {run.folder} ({reason}), checkpoint {checkpoint.name}")
         found.append(checkpoint)
@@ -182,7 +186,12 @@ def _load(checkpoints: Sequence[Checkpoint], engine: EngineName, device: Device,
     for run, other in zip(runs, settings, strict=True):
         check_same_text(runs[0].folder, settings[0].text, run.folder, other.text)
     machine = choose_machine(engine, device, precision, [each.folder for each in checkpoints if each.run.is_exported])
-    engines = load_engines([(each.run, each.folder) for each in checkpoints], vocabularies[0], machine)
+    folders = [(each.run, each.folder) for each in checkpoints]
+    try:
+        engines = load_engines(folders, vocabularies[0], machine)
+    except NoGraphsError as error:
+        machine = choose_torch_instead(error, engine, device, precision, any(run.is_exported for run in runs))
+        engines = load_engines(folders, vocabularies[0], machine)
     return Translator(
         engines[0] if len(engines) == 1 else Ensemble(engines), vocabularies[0], settings, machine, runs[0].lexicon
     )

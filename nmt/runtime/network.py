@@ -33,12 +33,12 @@ import onnx
 
 from nmt.config import Model
 from nmt.data.token_ids import UNK
-from nmt.errors import NmtError
 from nmt.runtime import transformer
 from nmt.runtime.cells import STATE_COUNT, CellState
 from nmt.runtime.decoders import Decoder, State
 from nmt.runtime.encoder import encode, summarize
 from nmt.runtime.graph import FLOAT, INT64, Array, Graph, Value
+from nmt.runtime.graph_files import NoGraphsError
 from nmt.runtime.memory import Memory
 from nmt.runtime.output import add_outputs, generate, generate_or_copy
 from nmt.runtime.products import Precision
@@ -64,7 +64,7 @@ def build_graphs(config: Model, arrays: Mapping[str, Array], precision: Precisio
     """Return the network that `config` describes with the weights of a checkpoint, by their names.
 
     With `precision` int8 the matrices of the decoder's step are quantised, and everything else is fp32. Raise
-    `NmtError` if the weights do not fit `config`, or if a graph would be too large for the format.
+    `NmtError` if the weights do not fit `config`, and `NoGraphsError` if a graph would be too large for the format.
     """
     weights = Weights(arrays)
     part = weights.part("decoder")
@@ -79,9 +79,8 @@ def build_graphs(config: Model, arrays: Mapping[str, Array], precision: Precisio
 def _model(graph: Graph) -> onnx.ModelProto:
     size = sum(array.nbytes for array in graph.weights.values())
     if size > MAX_BYTES:
-        raise NmtError(
-            f"the weights of the {graph.name} take {size / 2**30:.1f} GiB, but an ONNX file holds at most 2 GiB; "
-            "use the checkpoint itself, with torch"
+        raise NoGraphsError(
+            f"the weights of the {graph.name} take {size / 2**30:.1f} GiB, but an ONNX file holds at most 2 GiB"
         )
     return graph.model()
 

@@ -17,6 +17,9 @@ import numpy as np
 import onnxruntime
 
 from nmt.engine import Bools, Floats, Ints, Prediction, Wanted
+from nmt.errors import NmtError
+from nmt.runtime.graph_files import EXPORT_REMEDY
+from nmt.runtime.graph_interface import check_interface
 from nmt.storage.cores import available_cores
 
 OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "Memory allocation")
@@ -85,8 +88,12 @@ class OnnxEngine:
     """Runs the encoder and the decoder graph of a network, each call in one thread of the caller."""
 
     def __init__(self, encoder: bytes, decoder: bytes, vocabulary: int) -> None:
-        """Load serialised graphs of a network with a target `vocabulary` of V entries."""
+        """Load serialised graphs of a network with a target `vocabulary` of V entries.
+
+        Raise `ValueError` with the reason if they are not the graphs of a network.
+        """
         self._encoder, self._decoder = open_session(encoder), open_session(decoder)
+        check_interface(self._encoder, self._decoder)
         self._vocabulary = vocabulary
         self._encoder_outputs = [output.name for output in self._encoder.get_outputs()]
         self._inputs = {each.name for each in self._decoder.get_inputs()}
@@ -150,23 +157,45 @@ class OnnxEngine:
 
 
 def open_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """Return a session for a serialised graph. It computes in the thread of the caller, and starts no threads."""
+    """Return a session for a serialised graph. It computes in the thread of the caller, and starts no threads.
+
+    Raise `ValueError` with the reason if ONNX Runtime cannot load the graph.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # shapes differ from call to call
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    options.enable_cpu_mem_arena = False  # it keeps up to twice the memory that a batch needs, and saves no time
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # the format that `graph_check` has checked
+    try:
+        # Without the fallback, ONNX Runtime prints nothing on standard output if it fails.
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:
+        _raise_if_out_of_memory(error)
+        raise ValueError(f"ONNX Runtime cannot load it: {_reason(error)}") from None
+    session._model_bytes = None  # a copy of the graph, which only the fallback would read
+    return session
 
 
 def _run(session: onnxruntime.InferenceSession, names: list[str], feeds: dict[str, Any]) -> list[Any]:
-    """Run a session. Raise `MemoryError` if memory runs out."""
+    """Run a session. Raise `MemoryError` if memory runs out, and `NmtError` if the graph cannot be run."""
     try:
         found: list[Any] = session.run(names, feeds)
     except Exception as error:
-        if any(message in str(error) for message in OUT_OF_MEMORY):
-            raise MemoryError(str(error)) from None
-        raise
+        _raise_if_out_of_memory(error)
+        raise NmtError(f"the graph of the model cannot be run: {_reason(error)}; {EXPORT_REMEDY}") from error
     return found
+
+
+def _raise_if_out_of_memory(error: Exception) -> None:
+    if any(message in str(error) for message in OUT_OF_MEMORY):
+        raise MemoryError(str(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the message of an error of ONNX Runtime in one line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def _rows_of(slots: Ints, count: int) -> Ints:

@@ -151,6 +151,8 @@ def _check_start(run: Run, config: Config, resume: bool) -> None:
 
 def _check_run_state(run: Run, resume: bool) -> None:
     """Raise `NmtError` if a new run has begun already, or if the run to resume has no checkpoint."""
+    if run.is_exported:
+        raise NmtError(f"{run.folder} is an exported model, which cannot be trained; {RENAME_REMEDY}")
     if run.can_resume and not resume:
         raise NmtError(
             f"{run.folder} holds a run already; add --resume to continue it, {RENAME_REMEDY}, or remove the folder"
