@@ -208,7 +208,7 @@ class Translator:
             def halve(batch: list[int], error: BaseException, first: int = first) -> list[list[int]]:
                 return halve_after_shortage(batch, error, f"pair {first + batch[0] + 1:,}", "shorten it")
 
-            batches = list(cut_batches(order, sizes, tokens_per_batch))
+            batches = list(cut_batches(order, sizes, min(tokens_per_batch, self._engine.batch_tokens)))
             for batch, found in work_side_by_side(batches, score, halve, self._engine.batches_at_once):
                 for i, values in zip(batch, found, strict=True):
                     scores[i] = values
@@ -240,7 +240,7 @@ class Translator:
             name, remedy = f"line {parts[batch[0]][0].number + 1:,}", "shorten it, or lower beam_size or n_best"
             return halve_after_shortage(batch, error, name, remedy)
 
-        batches = list(cut_batches(order, sizes, options.tokens_per_batch))
+        batches = list(cut_batches(order, sizes, min(options.tokens_per_batch, self._engine.batch_tokens)))
         for batch, hypotheses in work_side_by_side(batches, work, halve, self._engine.batches_at_once):
             completed = 0
             for i, of_part in zip(batch, hypotheses, strict=True):

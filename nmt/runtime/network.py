@@ -45,9 +45,6 @@ from nmt.runtime.products import Precision
 from nmt.runtime.transformer import TransformerDecoder
 from nmt.runtime.weights import Weights, embedding_table, output_layer
 
-ROUND_LENGTH = 4
-"""If S is a multiple of this, a sentence does not depend on the others of its batch, in most architectures to the last
-bit: ONNX Runtime adds the products of a single row in groups of this size, and the rest of a row in another order."""
 MAX_BYTES = 2**31 - 2**20
 """Largest size of a graph with its weights; the format allows 2 GiB."""
 

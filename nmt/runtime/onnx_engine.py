@@ -4,8 +4,8 @@ The graphs do the work (`nmt.runtime.network` describes their inputs and outputs
 state remembers which rows of the previous state its hypotheses continue, and the decoder graph gathers these rows at
 the next step.
 
-Axes: B sentences, K slots per sentence, N hypotheses, S source tokens, V target vocabulary, C candidates, U tokens of a
-shortlist.
+Axes: B sentences, K slots per sentence, N hypotheses, S source tokens, P source tokens padded to a multiple of
+`ROUND_LENGTH`, V target vocabulary, C candidates, U tokens of a shortlist.
 """
 
 import dataclasses
@@ -16,12 +16,19 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from nmt.data.token_ids import PAD
 from nmt.engine import Bools, Floats, Ints, Prediction, Wanted
 from nmt.errors import NmtError
 from nmt.runtime.graph_files import EXPORT_REMEDY
 from nmt.runtime.graph_interface import check_interface
 from nmt.storage.cores import available_cores
 
+ROUND_LENGTH = 4
+"""If the length is a multiple of this, a sentence does not depend on the others of its batch, in most architectures to
+the last bit: ONNX Runtime adds the products of a single row in groups of this size, and the rest of a row in another
+order."""
+BATCH_TOKENS = 2048
+"""Source tokens of a batch, counted once for each hypothesis: products of 100 rows are as fast as those of 400."""
 OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "Memory allocation")
 """What ONNX Runtime says if memory runs out."""
 
@@ -30,12 +37,14 @@ OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "Me
 class OnnxMemory:
     """B encoded source sentences."""
 
-    is_real: Bools
-    """(B, S)"""
+    mask: Bools
+    """(B, P) True on real tokens."""
+    length: int
+    """S, the length of the longest sentence."""
     source: Ints
-    """(B, S) ids; source words outside the vocabulary have ids from V on (copying)."""
+    """(B, P) ids; source words outside the vocabulary have ids from V on (copying)."""
     by_token: Mapping[str, Floats]
-    """Outputs of the encoder for each source token, (B, S, …)."""
+    """Outputs of the encoder for each source token, (B, P, …)."""
     by_sentence: Mapping[str, Floats]
     """Outputs of the encoder for each sentence, (B, …)."""
     start: tuple[Floats, ...]
@@ -49,14 +58,21 @@ class OnnxMemory:
     width: int = 0
     """K; used only if `slots` are given."""
 
+    @property
+    def is_real(self) -> Bools:
+        """See `nmt.engine.Memory`."""
+        return self.mask[:, : self.length]
+
     def select(self, rows: Ints) -> "OnnxMemory":
         """See `nmt.engine.Memory`."""
-        is_real = self.is_real[rows]
-        longest = int(is_real.sum(1).max(initial=0))
+        mask = self.mask[rows]
+        length = int(mask.sum(1).max(initial=0))
+        padded = padded_length(length)
         return OnnxMemory(
-            is_real[:, :longest],
-            self.source[rows, :longest],
-            {name: part[rows, :longest] for name, part in self.by_token.items()},
+            mask[:, :padded],
+            length,
+            self.source[rows, :padded],
+            {name: part[rows, :padded] for name, part in self.by_token.items()},
             {name: part[rows] for name, part in self.by_sentence.items()},
             (),
             self.extra_words,
@@ -87,6 +103,8 @@ class OnnxState:
 class OnnxEngine:
     """Runs the encoder and the decoder graph of a network, each call in one thread of the caller."""
 
+    batch_tokens = BATCH_TOKENS
+
     def __init__(self, encoder: bytes, decoder: bytes, vocabulary: int) -> None:
         """Load serialised graphs of a network with a target `vocabulary` of V entries.
 
@@ -103,11 +121,15 @@ class OnnxEngine:
 
     def encode(self, source: Ints, lengths: Ints) -> OnnxMemory:
         """See `nmt.engine.Engine`."""
-        values = _run(self._encoder, self._encoder_outputs, {"source": source, "lengths": lengths})
+        length = source.shape[1]
+        padded = np.full((len(source), padded_length(length)), PAD)  # (B, P)
+        padded[:, :length] = source
+        values = _run(self._encoder, self._encoder_outputs, {"source": padded, "lengths": lengths})
         found = dict(zip(self._encoder_outputs, values, strict=True))
         return OnnxMemory(
-            np.arange(source.shape[1]) < lengths[:, None],
-            source,
+            np.arange(padded.shape[1]) < lengths[:, None],
+            length,
+            padded,
             {name: part for name, part in found.items() if not name.startswith(("state.", "summary"))},
             {name: part for name, part in found.items() if name == "summary"},
             tuple(found[name.replace("next", "state")] for name in self._next),
@@ -120,22 +142,22 @@ class OnnxEngine:
 
     def start(self, memory: OnnxMemory, width: int) -> OnnxState:
         """See `nmt.engine.Engine`."""
-        return OnnxState(memory.start, np.repeat(np.arange(len(memory.is_real)), width), 0)
+        return OnnxState(memory.start, np.repeat(np.arange(len(memory.mask)), width), 0)
 
     def step(self, token: Ints, state: OnnxState, memory: OnnxMemory, wanted: Wanted) -> tuple[OnnxState, Prediction]:
         """See `nmt.engine.Engine`."""
         count, slots = len(token), memory.slots
         wants_all = wanted.candidates is None or memory.shortlist is not None
         rows = np.arange(count)
-        width = memory.width if slots is not None else count // len(memory.is_real)
+        width = memory.width if slots is not None else count // len(memory.mask)
         feeds: dict[str, Any] = {
             "token": token,
             "parents": state.parents,
             "slots": rows if slots is None else slots,
-            "rows": rows if slots is None else _rows_of(slots, len(memory.is_real) * width),
+            "rows": rows if slots is None else _rows_of(slots, len(memory.mask) * width),
             "sentences": (rows if slots is None else slots) // width,
             "position": np.array(state.position),
-            "is_real": memory.is_real,
+            "is_real": memory.mask,
             "source": memory.source,
             "extra_words": np.array([memory.extra_words]),
             "count": np.array([wanted.candidates or 1]),
@@ -148,12 +170,17 @@ class OnnxEngine:
         names += ["alignment"] if wanted.alignment else []
         found = _run(self._decoder, names, {name: feeds[name] for name in self._inputs})
         parts, others = tuple(found[: len(self._next)]), found[len(self._next) :]
-        alignment = others.pop() if wanted.alignment else None
+        alignment = others.pop()[:, : memory.length] if wanted.alignment else None
         log_probs, tokens = others[0], None if wants_all else others[1]
         following = OnnxState(parts, rows, state.position + 1)
         if memory.shortlist is None:
             return following, Prediction(log_probs, tokens, alignment)
         return following, _restrict(log_probs, memory, feeds["sentences"], alignment)
+
+
+def padded_length(length: int) -> int:
+    """Return a number of source tokens, rounded up to P."""
+    return -(-length // ROUND_LENGTH) * ROUND_LENGTH
 
 
 def open_session(graph: bytes) -> onnxruntime.InferenceSession:

@@ -21,7 +21,8 @@ from nmt.models import inference
 from nmt.models.seq2seq import Seq2Seq
 from nmt.runtime import output
 from nmt.runtime.graph import FLOAT, INT64, Graph
-from nmt.runtime.network import ROUND_LENGTH, build_graphs
+from nmt.runtime.network import build_graphs
+from nmt.runtime.onnx_engine import ROUND_LENGTH
 from nmt.runtime.products import MAX_WEIGHT_LEVEL
 
 HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
