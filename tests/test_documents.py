@@ -174,4 +174,5 @@ def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for example in examples:
         exec(example, names)
         assert names["run"].is_finished
-    assert names["losses"].keys() == {4} and len(examples) >= 3
+    assert names["losses"].keys() == {4} and len(examples) >= 6
+    assert len(names["translation"].targets) == 3 and names["translation"].alignment is not None
