@@ -21,7 +21,7 @@ from nmt.engine import Bools, Floats, Ints, Prediction, Wanted
 from nmt.errors import NmtError
 from nmt.runtime.graph_files import EXPORT_REMEDY
 from nmt.runtime.graph_interface import check_interface
-from nmt.storage.cores import available_cores
+from nmt.storage.cores import requested_threads
 
 ROUND_LENGTH = 4
 """If the length is a multiple of this, a sentence does not depend on the others of its batch, in most architectures to
@@ -117,7 +117,7 @@ class OnnxEngine:
         self._inputs = {each.name for each in self._decoder.get_inputs()}
         outputs = [output.name for output in self._decoder.get_outputs()]
         self._next = [name for name in outputs if name.startswith("next.")]
-        self.batches_at_once = available_cores()
+        self.batches_at_once = requested_threads()
 
     def encode(self, source: Ints, lengths: Ints) -> OnnxMemory:
         """See `nmt.engine.Engine`."""
