@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmt.config.attention import Attention
-    from nmt.config.data import TEXT_KEYS, Corpus, Data, Filters, Subword
+    from nmt.config.data import Corpus, Data, Filters, Subword
     from nmt.config.decoder import Decoder
     from nmt.config.decoding import Decoding
     from nmt.config.encoder import Encoder
     from nmt.config.loading import dump, load, load_run_config, parse, resolve
     from nmt.config.model import Dropout, Embedding, Model
+    from nmt.config.model_settings import TEXT_KEYS
     from nmt.config.schema import Config
     from nmt.config.section import Section
     from nmt.config.training import Training
@@ -43,9 +44,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    **dict.fromkeys(("Corpus", "Data", "Filters", "Subword", "TEXT_KEYS"), "data"),
+    **dict.fromkeys(("Corpus", "Data", "Filters", "Subword"), "data"),
     **dict.fromkeys(("dump", "load", "load_run_config", "parse", "resolve"), "loading"),
     **dict.fromkeys(("Dropout", "Embedding", "Model"), "model"),
+    "TEXT_KEYS": "model_settings",
     "Attention": "attention",
     "Config": "schema",
     "Decoder": "decoder",

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-TEXT_KEYS = ("normalization", "collapse_whitespace", "lowercase", "unescape_html")
-"""Keys of `Data` that say how a line is normalised before it is encoded."""
-
-
 class Corpus(Section):
     """Two files aligned by line number, or one TSV file, plain or gzip.
 

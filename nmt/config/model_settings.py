@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nmt.config import Config
 
 TEXT_KEYS = ("normalization", "collapse_whitespace", "lowercase", "unescape_html")
-"""Keys of `TextSettings` that say how a line is normalised."""
+"""Keys of `config.Data`, and of `TextSettings`, that say how a line is normalised before it is encoded."""
 
 
 @dataclass(frozen=True)
