@@ -104,6 +104,7 @@ class OnnxEngine:
     """Runs the encoder and the decoder graph of a network, each call in one thread of the caller."""
 
     batch_tokens = BATCH_TOKENS
+    rounds_rows = False
 
     def __init__(self, encoder: bytes, decoder: bytes, vocabulary: int) -> None:
         """Load serialised graphs of a network with a target `vocabulary` of V entries.
