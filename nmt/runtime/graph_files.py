@@ -143,13 +143,14 @@ def read_file(folder: Path, description: Description, name: str, remedy: str) ->
     return content
 
 
-def verify_files(folder: Path, needed: Iterable[str], optional: Iterable[str], remedy: str) -> None:
+def verify_files(
+    folder: Path, description: Description, needed: Iterable[str], optional: Iterable[str], remedy: str
+) -> None:
     """Check the files of a folder that are read besides the graphs, which `load_graphs` checks.
 
     Raise `NmtError` if a file is damaged, too large or outside the folder, if a `needed` file is missing, or if an
     `optional` one exists and is not listed, or the reverse.
     """
-    description = read_description(folder, remedy)
     for name in optional:
         if name not in description.files and (folder / name).exists():
             raise NmtError(f"{folder / name}: is not a file of this exported model; remove it, or {remedy}")
