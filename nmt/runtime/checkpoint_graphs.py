@@ -34,8 +34,9 @@ def graphs_of_checkpoint(folder: Path, config: Config, vocabularies: Vocabularie
         return found
     if importlib.util.find_spec("onnx") is None:
         raise NoGraphsError(
-            f"{folder} has no {precision} graphs yet, and the package onnx (pip install onnx), which makes them, is "
-            "not installed"
+            f"{folder} has no {precision} graphs yet, and the package onnx, which makes them, is not installed",
+            "install onnx (pip install onnx)",
+            "give a folder that 'nmt export' has written elsewhere",
         )
     start = time.perf_counter()
     graphs = make_graphs(folder, config, vocabularies, precision)
@@ -74,8 +75,10 @@ def make_graphs(folder: Path, config: Config, vocabularies: Vocabularies, precis
     return Graphs(graphs.encoder.SerializeToString(), graphs.decoder.SerializeToString(), description)
 
 
-def _load(kept: Path) -> Graphs | None:
+def _load(kept: Path, is_quiet: bool = False) -> Graphs | None:
     """Return the graphs in a folder if this version made them from the weights beside it, else None.
+
+    Log why they cannot be used if they are damaged or have another format, unless `is_quiet`.
 
     Raise `NmtError` if the weights have changed since then and do not have their recorded checksum.
     """
@@ -85,7 +88,8 @@ def _load(kept: Path) -> Graphs | None:
             return None
         graphs = load_graphs(kept, "the graphs are made again")
     except NmtError as error:
-        logger.info(str(error))
+        if not is_quiet:
+            logger.info(str(error))
         return None
     if weights.stat().st_mtime_ns >= described.stat().st_mtime_ns:
         checksums.verify_file(weights)
@@ -96,7 +100,7 @@ def _load(kept: Path) -> Graphs | None:
 def _keep(kept: Path, graphs: Graphs) -> str:
     """Write the graphs to a folder, and say where they are. Another process may write the same ones."""
     try:
-        with build_folder(kept, lambda: _load(kept) is not None) as partial:
+        with build_folder(kept, lambda: _load(kept, is_quiet=True) is not None) as partial:
             if partial is not None:
                 graphs.save(partial)
     except OSError as error:

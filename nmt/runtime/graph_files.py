@@ -37,7 +37,12 @@ _CHECKPOINT = re.compile(r"step-\d{1,18}|averaged")
 
 
 class NoGraphsError(NmtError):
-    """The graphs of a network cannot be made here, but torch can run it. The message has no remedy."""
+    """The graphs of a network cannot be made here, but torch can run it."""
+
+    def __init__(self, reason: str, *remedies: str) -> None:
+        """Take the message, and what else than using torch may help."""
+        super().__init__(reason)
+        self.remedies = remedies
 
 
 @dataclass(frozen=True)
