@@ -1,7 +1,7 @@
 """The graphs of a checkpoint, kept beside its weights in `checkpoints/step-N/graphs-PRECISION/`.
 
-They are made at the first use. The checksum of the weights in their description says whether they belong to the
-checkpoint. If the folder cannot be written, they are made in memory each time.
+They are made when training ends and at the first use. The checksum of the weights in their description says whether
+they belong to the checkpoint. If the folder cannot be written, they are made in memory each time.
 """
 
 import importlib.util
@@ -12,13 +12,14 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from nmt.config import Config
+from nmt.config import Config, load_run_config
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic
 from nmt.errors import NmtError
 from nmt.runtime.graph_files import EXPORTER, NAME, Description, Graphs, NoGraphsError, load_graphs
 from nmt.storage import checksums
 from nmt.storage.atomic_folder import build_folder
+from nmt.storage.run_folder import Run
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,15 @@ def graphs_of_checkpoint(folder: Path, config: Config, vocabularies: Vocabularie
     where = _keep(kept, graphs)
     logger.info(f"made {precision} graphs of {folder.name} in {time.perf_counter() - start:.1f} s; {where}")
     return graphs
+
+
+def make_graphs_of_best(run: Run) -> None:
+    """Make the graphs that the first translation with a finished run will use. If that fails, log why."""
+    try:
+        config, vocabularies = load_run_config(run), Vocabularies.load(run.subword)
+        graphs_of_checkpoint(run.checkpoint(), config, vocabularies, "int8")
+    except (NmtError, MemoryError) as error:
+        logger.info(f"no graphs for translation: {error or 'out of memory'}")
 
 
 def make_graphs(folder: Path, config: Config, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:

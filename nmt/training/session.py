@@ -19,6 +19,7 @@ from nmt.errors import NmtError
 from nmt.kernels.allocator import keep_freed_memory
 from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
 from nmt.kernels.openmp import share_cores
+from nmt.runtime.checkpoint_graphs import make_graphs_of_best
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import RENAME_REMEDY, Run
@@ -77,6 +78,7 @@ def train(config: Config, resume: bool = False, checkpoint: str = "last") -> Run
             log.write("end", step=progress.step, reason=reason, seconds=round(progress.seconds, 2))
             logger.info(f"trained for {format_seconds(progress.seconds)}")
         _write_summary(run, trainer, reason)
+    make_graphs_of_best(run)
     _log_end(trainer, reason)
     return run
 

@@ -21,7 +21,7 @@ from nmt.data.subword import Vocabularies
 from nmt.decoding.loading import find_checkpoints, load_translator
 from nmt.errors import NmtError
 from nmt.runtime import checkpoint_graphs, graph_files
-from nmt.runtime.checkpoint_graphs import graphs_of_checkpoint
+from nmt.runtime.checkpoint_graphs import graphs_of_checkpoint, make_graphs_of_best
 from nmt.runtime.graph_files import Graphs
 from nmt.storage import checksums
 from nmt.storage.run_folder import Run
@@ -127,6 +127,24 @@ def test_changed_weights_are_noticed(run: Path) -> None:
     checksums.write(one)
     changed = graphs_of(run).decoder
     assert changed != first and changed == graphs_of(run, "step-2").decoder
+
+
+def test_graphs_of_the_best_checkpoint_are_made(
+    run: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str]
+) -> None:
+    make_graphs_of_best(Run(run))
+    assert is_complete(run) and not (run / "checkpoints" / "step-2" / "graphs-int8").exists()
+    (run / "checkpoints" / "best").write_text("step-2\n", encoding="utf-8")
+    (run / "checkpoints" / "step-2" / "model.safetensors").write_bytes(b"damaged")
+    make_graphs_of_best(Run(run))
+    assert messages[-1].startswith("no graphs for translation: ") and "step-2/model.safetensors" in messages[-1]
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint_graphs, "graphs_of_checkpoint", fail)
+    make_graphs_of_best(Run(run))
+    assert messages[-1] == "no graphs for translation: out of memory"
 
 
 def test_a_copied_run_keeps_its_graphs(run: Path, messages: list[str]) -> None:
