@@ -221,9 +221,9 @@ def _raise_if_out_of_memory(error: Exception) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the message of an error of ONNX Runtime in one line."""
+    """Return the end of the message of an error of ONNX Runtime in one line."""
     text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:300]}…"
+    return text if len(text) <= 200 else f"…{text[-200:]}"
 
 
 def _rows_of(slots: Ints, count: int) -> Ints:
