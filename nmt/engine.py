@@ -99,6 +99,10 @@ class Engine(Protocol[MemoryT, StateT]):
     def batches_at_once(self) -> int:
         """How many batches are translated side by side in threads; 1 if the engine itself uses all cores."""
 
+    @property
+    def batch_tokens(self) -> int:
+        """Source tokens of the largest batch that saves time, counted once for each hypothesis."""
+
     def encode(self, source: Ints, lengths: Ints) -> MemoryT:
         """Encode `source` (B, S), ids with EOS, padded; `lengths` (B,) is the number of real tokens."""
 

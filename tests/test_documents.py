@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -29,7 +30,8 @@ every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path:
 
 def commands(document: Path) -> list[str]:
     """Return the command lines of a document, those that end with a backslash or a pipe joined with the next line."""
-    text = re.sub(r"\\\n|(?<=\|)\n", " ", document.read_text(encoding="utf-8"))
+    text = re.sub(r"```python\n.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"\\\n|(?<=\|)\n", " ", text)
     return [line.strip() for line in re.findall(r"^ {4}\S.*", text, re.MULTILINE)]
 
 
@@ -162,3 +164,15 @@ def test_the_quickstart_and_the_commands_of_the_readme_run(tmp_path: Path, monke
         assert run(line) or "-o" in line or ">" in line or "train" in line, line
     config.parse(yaml.safe_load(own) | yaml.safe_load(further), "README.md")
     config.parse(yaml.safe_load(own), "README.md")
+
+
+def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_project(tmp_path)
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    for example in examples:
+        exec(example, names)
+        assert names["run"].is_finished
+    assert names["losses"].keys() == {4} and len(examples) >= 6
+    assert len(names["translation"].targets) == 3 and names["translation"].alignment is not None

@@ -68,7 +68,7 @@ def command(
         raise NmtError("nothing to draw: give sentences on stdin or with --input")
     found = find_checkpoints(models, checkpoint)
     given = {"with_alignment": True, "beam_size": beam_size, "tag": tag}
-    search = search_flags.search_options(given, [each.config for each in found])
+    search = search_flags.search_options(given, [each.settings for each in found])
     translator = load(found, machine).translator
     is_any_drawn = False
     for translation in translator.translate(lines, options=search):

@@ -48,7 +48,7 @@ def command(**given: Any) -> None:
     standard_output()
     found = find_checkpoints(given["models"], given["checkpoint"])
     run, config = found[0].run, found[0].config
-    search = search_flags.search_options(given, [each.config for each in found])
+    search = search_flags.search_options(given, [each.settings for each in found])
     tokenize = given["tokenize"] or default_tokenizer(config.data.target_language)
     scoring = metric_options.parse_scoring(given, tokenize, DEFAULT_METRICS)
     build("bleu", scoring)  # check the tokeniser

@@ -61,4 +61,4 @@ def command(
     found = find_checkpoints(models, checkpoint)
     loaded = load(found, machine)
     job = ScoringJob(source, target, target_format, output, per_token, append, tag)
-    score_lines(loaded, job, tokens_per_batch or found[0].config.decoding.tokens_per_batch)
+    score_lines(loaded, job, tokens_per_batch or loaded.translator.options.tokens_per_batch)

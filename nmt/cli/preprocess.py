@@ -20,6 +20,10 @@ def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
     folder is up to date. Messages go to standard error.
     """
     from nmt import config
+    from nmt.cli.progress_bars import ProgressBars
     from nmt.data.preprocess import preprocess
+    from nmt.storage.cores import available_cores
 
-    preprocess(config.load(path, overrides), force)
+    settings = config.load(path, overrides)
+    with ProgressBars((settings.data.workers or available_cores()) == 1) as bars:
+        preprocess(settings, force, bars.show)

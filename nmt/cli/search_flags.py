@@ -1,17 +1,17 @@
 """Command-line options of the search (--beam-size, --n-best, --sample, ...), one for each field of `SearchOptions`."""
 
 import itertools
+import math
 import re
-import typing
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from nmt.cli.options import Command, Finite, combine_options, exclude, flag
 from nmt.cli.strict_parsing import check_usage
-from nmt.config import Config
-from nmt.decoding.search_options import SearchOptions
+from nmt.config.model_settings import ModelSettings
+from nmt.decoding.search_options import FIELDS, Range, SearchOptions, constraints_of
 from nmt.errors import NmtError
 
 
@@ -22,14 +22,15 @@ def _option(name: str, *short: str, **attributes: Any) -> Callable[[Command], Co
 
 def _type_of(name: str) -> "click.ParamType[Any]":
     """Return the click type for the annotation and the constraints of a field."""
-    field = SearchOptions.model_fields[name]
-    if typing.get_origin(field.annotation) is Literal:
-        return click.Choice(typing.get_args(field.annotation))
-    bounds = {key: getattr(bound, key) for bound in field.metadata for key in ("gt", "ge", "le") if hasattr(bound, key)}
-    low: Any = bounds.get("ge", bounds.get("gt"))
-    if field.annotation is int:
-        return click.IntRange(low, bounds.get("le"), min_open="gt" in bounds)
-    return Finite(low, bounds.get("le", 1_000_000), is_open="gt" in bounds)
+    (kind, *_), choices, bounds = constraints_of(name)
+    if choices:
+        return click.Choice(choices)
+    bounds = bounds or Range(-math.inf)
+    low, high = (None if math.isinf(bound) else bound for bound in (bounds.low, bounds.high))
+    if kind is int:
+        least, most = (None if bound is None else int(bound) for bound in (low, high))
+        return click.IntRange(least, most, min_open=bounds.is_open)
+    return Finite(bounds.low, 1_000_000 if high is None else high, is_open=bounds.is_open)
 
 
 beam_size = _option("beam_size", "-b", help="Hypotheses kept per sentence; 1 is greedy search.")
@@ -110,20 +111,20 @@ def check(given: dict[str, Any]) -> None:
     )
 
 
-def search_options(given: dict[str, Any], configs: Sequence[Config], **values: Any) -> SearchOptions:
-    """Return the `decoding` section of the first config, with the values of the command line and `values`.
+def search_options(given: dict[str, Any], models: Sequence[ModelSettings], **values: Any) -> SearchOptions:
+    """Return the `decoding` section of the first model, with the values of the command line and `values`.
 
     Raise `NmtError` that names the options as they are written on the command line.
     """
-    fields = {name: value for name, value in given.items() if name in SearchOptions.model_fields}
+    fields = {name: value for name, value in given.items() if name in FIELDS}
     method = "greedy" if given.get("greedy") else "sample" if given.get("sample") else "beam"
     try:
-        options = SearchOptions.of(*configs).changed(method=method, **fields | values)
-        options.check_source_length(configs)
+        options = SearchOptions.of(*models).changed(method=method, **fields | values)
+        options.check_source_length(models)
     except NmtError as error:
         raise NmtError(re.sub(r"\b[a-z]+(_[a-z]+)+\b", _flag_of_field, str(error))) from None
     return options
 
 
 def _flag_of_field(name: re.Match[str]) -> str:
-    return flag(name[0]) if name[0] in SearchOptions.model_fields else name[0]
+    return flag(name[0]) if name[0] in FIELDS else name[0]

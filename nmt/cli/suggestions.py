@@ -3,7 +3,6 @@
 Names are compared without leading dashes and with dashes instead of underscores: OpenNMT's `-beam_size` is beam-size.
 """
 
-import difflib
 import re
 import shlex
 from collections.abc import Collection, Sequence
@@ -69,6 +68,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "learn-rate": ("--set training.learning_rate=RATE",),
     "accum-count": ("--set training.accumulate=N",),
     "update-freq": ("--set training.accumulate=N",),
+    "output-dir": ("--output",),
+    "quantization": ("--precision",),
     "save-model": ("--set name=NAME",),
     "save-dir": ("--set name=NAME",),
 }
@@ -84,6 +85,8 @@ COMMANDS = {
     "predict": "translate",
     "test": "evaluate",
     "rescore": "logprob",
+    "convert": "export",
+    "release-model": "export",
 }
 """Commands of other toolkits and their equivalents here."""
 
@@ -145,6 +148,8 @@ def set_options(keys: Sequence[str], value: str | None) -> str:
 
 
 def _most_similar(name: str, known: Collection[str], cutoff: float) -> str | None:
+    import difflib  # needed only if something is misspelt
+
     return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), None)
 
 

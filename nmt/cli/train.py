@@ -23,18 +23,24 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
     """
     if checkpoint is not None and not resume:
         raise click.UsageError("--checkpoint names the checkpoint to resume from: add --resume")
+    import nmt
     from nmt import config
-    from nmt.storage.run_folder import Run
-    from nmt.training.session import train
-    from nmt.training.signals import Interrupted
+    from nmt.cli.training_display import TrainingDisplay, log_result
 
     settings = config.load(path, overrides)
-    try:
-        train(settings, resume, checkpoint or "last")
-    except Interrupted as interrupted:
-        values = [word for override in overrides for word in ("--set", override)]
-        again = shlex.join(["nmt", "train", "--config", str(path), *values])
-        is_saved = (Run(settings.run).checkpoints / "last").exists()
-        remedy = f"resume with: {again} --resume" if is_saved else f"nothing is saved yet; start again with: {again}"
-        click.echo(remedy, err=True)
-        sys.exit(128 + interrupted.number)
+    with TrainingDisplay(settings) as display:
+        run = nmt.train(
+            settings,
+            resume=resume,
+            checkpoint=checkpoint,
+            on_event=display.show,
+            on_progress=display.bars.show,
+            stop=display.signals.request,
+        )
+    if run.is_finished:
+        log_result(settings)
+        return
+    values = [word for override in overrides for word in ("--set", override)]
+    again = shlex.join(["nmt", "train", "--config", str(path), *values, "--resume"])
+    click.echo(f"resume with: {again}", err=True)
+    sys.exit(128 + (display.signals.number or 0))

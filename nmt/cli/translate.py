@@ -77,7 +77,7 @@ def command(**given: Any) -> None:
         prefixes = read_lines(given["prefix_file"])
     search = search_flags.search_options(
         given,
-        [each.config for each in found],
+        [each.settings for each in found],
         with_alignment=given["alignments"] is not None or given["form"] == "json",
         shortlist=given["shortlist"] if prefixes is None else 0,  # a prefix may contain any word
     )

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-TEXT_KEYS = ("normalization", "collapse_whitespace", "lowercase", "unescape_html")
-"""Keys of `Data` that say how a line is normalised before it is encoded."""
-
-
 class Corpus(Section):
     """Two files aligned by line number, or one TSV file, plain or gzip.
 
@@ -136,6 +132,11 @@ class Data(Section):
         """The tags of all corpora, each once."""
         corpora = [*self.train, self.valid, *self.test.values()]
         return list(dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag))
+
+    @property
+    def training_tags(self) -> list[str]:
+        """The tag of each training corpus, "" for none, each once."""
+        return list(dict.fromkeys(corpus.tag or "" for corpus in self.train))
 
 
 class Subword(Section):

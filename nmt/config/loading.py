@@ -1,10 +1,11 @@
 """Load a YAML file as a validated `Config`, and write it back; errors name the key and how to correct it."""
 
+import copy
 import difflib
 import functools
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,33 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises `NmtError` that names the file and the key.
     """
+    return _resolved(_read_file(path), str(path), tuple(overrides))
+
+
+def resolve(config: str | Path | dict[str, Any] | Config, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Return the configuration in a YAML file, a mapping with the same sections, or a `Config`.
+
+    `overrides` replace values, such as ``{"training.max_steps": 500}``. Paths are relative to the working directory.
+    Raises `NmtError` that names the key.
+    """
+    if isinstance(config, Config) and not overrides:
+        return config
+    if isinstance(config, (str, Path)):
+        where = str(config)
+        values = _read_sections(_read_file(Path(config)), where)
+    else:
+        where = "config"
+        values = _separate(config.model_dump(mode="json") if isinstance(config, Config) else config, where)
+    labels = {}
+    for key, value in (overrides or {}).items():
+        labels[key] = f"overrides[{key!r}]"
+        _set_key(values, key, copy.deepcopy(value), labels[key])
+    return parse(values, where, labels)
+
+
+def _read_file(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NmtError(f"{path}: no such config file") from None
     except UnicodeDecodeError:
@@ -53,7 +79,6 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise NmtError(f"{path}: is a folder; give a YAML file") from None
     except OSError as error:
         raise NmtError(f"{path}: {error.strerror}") from None
-    return _resolved(text, str(path), tuple(overrides))
 
 
 def load_run_config(run: Run) -> Config:
@@ -64,33 +89,51 @@ def load_run_config(run: Run) -> Config:
 @functools.lru_cache(maxsize=16)
 def _resolved(text: str, where: str, overrides: tuple[str, ...]) -> Config:
     """Return the config of a file with this `text`; cached, because one command loads it several times."""
+    values = _read_sections(text, where)
+    labels = {}
+    for override in overrides:
+        labels[override.partition("=")[0]] = f"--set {override}"
+        _apply_override(values, override)
+    return parse(values, where, labels)
+
+
+def _read_sections(text: str, where: str) -> dict[str, Any]:
+    """Return the sections of a YAML file with this `text`."""
     try:
-        values = _expand_aliases(_read(text), iter(range(MAX_VALUES)))
+        values = _read(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NmtError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    return _separate(values, where, "not valid YAML: ")
+
+
+def _separate(values: Any, where: str, what: str = "") -> dict[str, Any]:
+    """Return a copy of `values`, which must be a mapping, in which no two values are the same object."""
+    try:
+        values = _expand_aliases(values, iter(range(MAX_VALUES)))
+    except (ValueError, RecursionError) as error:
+        raise NmtError(f"{where}: {what}{error}") from None
     if not isinstance(values, dict):
         raise NmtError(f"{where}: a config is a mapping of sections such as 'data:', not {_describe_type(values)}")
-    for override in overrides:
-        _apply_override(values, override)
-    return parse(values, where, overrides)
+    return values
 
 
-def parse(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
-    """Check a mapping and return the config. Error messages begin with `where`, or with the override that is wrong."""
+def parse(values: dict[str, Any], where: str, labels: Mapping[str, str] | None = None) -> Config:
+    """Check a mapping and return the config.
+
+    Error messages begin with `where`, or with the label of the override that set the key, of those in `labels`.
+    """
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        lines = [f"{_find_override(e['loc'], overrides) or where}: {explain(dict(e))}" for e in error.errors()[:10]]
+        lines = [f"{_find_override(e['loc'], labels or {}) or where}: {explain(dict(e))}" for e in error.errors()[:10]]
         raise NmtError("\n".join(lines)) from None
 
 
-def _find_override(key: Sequence[str | int], overrides: Sequence[str]) -> str | None:
-    """Return the override that set `key`; None if the file did."""
+def _find_override(key: Sequence[str | int], labels: Mapping[str, str]) -> str | None:
+    """Return the label of the override that set `key`; None if the file did."""
     parts = [str(part) for part in key]
-    for override in reversed(overrides):
-        if _number_single_corpus(override.partition("=")[0].split(".")) == parts:
-            return f"--set {override}"
-    return None
+    found = [label for name, label in labels.items() if _number_single_corpus(name.split(".")) == parts]
+    return found[-1] if found else None
 
 
 def _number_single_corpus(parts: list[str]) -> list[str]:
@@ -128,6 +171,11 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         value = _read(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise NmtError(f"--set {override}: the value is not valid YAML") from None
+    _set_key(values, key, value, f"--set {override}")
+
+
+def _set_key(values: dict[str, Any], key: str, value: Any, label: str) -> None:
+    """Set section.key in `values`. Error messages begin with `label`, the override as the user wrote it."""
     *sections, last = key.split(".")
     node: Any = values
     for depth, section in enumerate(sections):
@@ -139,13 +187,13 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         if isinstance(node, dict) and node.get(section) is None:
             node[section] = {}
         if not isinstance(node, dict) or not isinstance(node[section], (dict, list)):
-            raise NmtError(f"--set {override}: {'.'.join(sections[: depth + 1])} is not a section")
+            raise NmtError(f"{label}: {'.'.join(sections[: depth + 1])} is not a section")
         node = node[section]
     if isinstance(node, list):
         where = ".".join(sections)
-        raise NmtError(f"--set {override}: {where} is a list: number the item, from 0, e.g. {where}.0.{last}")
+        raise NmtError(f"{label}: {where} is a list: number the item, from 0, e.g. {where}.0.{last}")
     if not isinstance(node, dict):
-        raise NmtError(f"--set {override}: {'.'.join(sections)} is not a section")
+        raise NmtError(f"{label}: {'.'.join(sections)} is not a section")
     node[last] = value
 
 

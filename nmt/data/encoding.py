@@ -14,7 +14,6 @@ from nmt.data.cleaning import read_clean
 from nmt.data.store import Column, id_type
 from nmt.data.subword import MAX_UNKNOWN_WORDS, Subword, Vocabularies
 from nmt.data.token_ids import UNK
-from nmt.data.workers import interruptible
 
 Bools = npt.NDArray[np.bool_]
 
@@ -43,8 +42,7 @@ class SubwordTask:
 
 def train_subwords(task: SubwordTask) -> None:
     """Train the model and write it to `task.path`."""
-    with interruptible():
-        Subword.train(_sample_lines(task), task.path, task.settings, task.vocab_size)
+    Subword.train(_sample_lines(task), task.path, task.settings, task.vocab_size)
 
 
 def _sample_lines(task: SubwordTask) -> Iterator[str]:

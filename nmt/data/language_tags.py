@@ -1,9 +1,21 @@
 """Add the tag of the target language, such as <2de>, to source lines for multilingual models (Johnson 2017)."""
 
 from collections.abc import Collection, Iterable
+from typing import Protocol
 
-from nmt.config import Data
 from nmt.errors import NmtError
+
+
+class Tags(Protocol):
+    """The tags of a configuration: of `config.Data`, or of the settings of a model."""
+
+    @property
+    def tags(self) -> Collection[str]:
+        """The tags of all corpora, each once."""
+
+    @property
+    def training_tags(self) -> Collection[str]:
+        """The tags of the training corpora, "" for none."""
 
 
 class Tagger:
@@ -13,7 +25,7 @@ class Tagger:
     caller must choose one.
     """
 
-    def __init__(self, data: Data, tag: str, remedy: str = "choose one with --tag", option: str = "--tag") -> None:
+    def __init__(self, data: Tags, tag: str, remedy: str = "choose one with --tag", option: str = "--tag") -> None:
         """Use `tag` for all lines that have none, or the tag of the training text if it is empty.
 
         `remedy` is advice for lines without a tag. Raise NmtError, which names the `option`, if the model does not
@@ -24,7 +36,7 @@ class Tagger:
         if tag and tag not in self._known:
             known = ", ".join(self._known) or "none"
             raise NmtError(f"{option} {tag}: this model was not trained with it; its tags are: {known}")
-        trained = {corpus.tag or "" for corpus in data.train}
+        trained = set(data.training_tags)
         is_clear = len(trained) == 1 or "" in trained
         self._default = tag or (min(trained) if is_clear else None)  # min: "" if some text has no tag
 

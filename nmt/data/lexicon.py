@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from nmt.errors import NmtError
 
@@ -34,12 +32,16 @@ class Lexicon:
 
     def to_bytes(self, vocabularies: "Vocabularies") -> bytes:
         """Serialise the lexicon in the format that `load` reads, with the fingerprint of its vocabularies."""
+        from safetensors.numpy import save
+
         tensors = {"candidates": self.candidates, "common": self.common}
         return save(tensors, metadata={"vocabularies": vocabularies.fingerprint})
 
     @classmethod
     def load(cls, path: Path, vocabularies: "Vocabularies") -> "Lexicon":
         """Read the lexicon of `vocabularies`. Raise NmtError if it is missing, damaged or of another vocabulary."""
+        from safetensors import SafetensorError, safe_open
+
         try:
             with safe_open(path, framework="np") as file:
                 fingerprint = (file.metadata() or {}).get("vocabularies")

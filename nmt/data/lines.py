@@ -15,12 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, Protocol
 
 from nmt.errors import NmtError
-
-if TYPE_CHECKING:
-    from nmt import config
 
 _STDIN = "standard input"
 _GZIP = b"\x1f\x8b"
@@ -157,7 +154,27 @@ def _is_filled_with_nul(raw: bytes) -> bool:
     return len(raw) >= 4 and raw.count(0) * 4 >= len(raw)
 
 
-def normalize(text: str, data: "config.Data") -> str:
+class Normalization(Protocol):
+    """How lines are normalised: the keys of `config.Data`, or of the settings of a model."""
+
+    @property
+    def normalization(self) -> str:
+        """The Unicode normalisation: none, nfc or nfkc."""
+
+    @property
+    def collapse_whitespace(self) -> bool:
+        """Whether each run of white space and control characters becomes one space."""
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether letters become small."""
+
+    @property
+    def unescape_html(self) -> bool:
+        """Whether HTML entities become characters."""
+
+
+def normalize(text: str, data: Normalization) -> str:
     """Normalise a line as `data` says: HTML entities, Unicode normalisation, white space, case.
 
     A normalised line is not changed by a second call.
@@ -193,7 +210,7 @@ def html_entity(text: str) -> str | None:
     return next((entity for entity in found if html.unescape(entity) != entity), None)
 
 
-def _normalize_unicode(text: str, data: "config.Data") -> str:
+def _normalize_unicode(text: str, data: Normalization) -> str:
     if data.normalization == "none" or text.isascii():
         return text
     return unicodedata.normalize("NFC" if data.normalization == "nfc" else "NFKC", text)

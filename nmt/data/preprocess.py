@@ -9,14 +9,13 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
-from tqdm import tqdm
 
 from nmt.config import Config, Corpus
 from nmt.data import manifest
@@ -28,10 +27,11 @@ from nmt.data.lines import InvalidLines, normalize
 from nmt.data.prepared_data import Prepared, read_header
 from nmt.data.store import StoreWriter, id_type
 from nmt.data.subword import MAX_UNKNOWN_WORDS, Vocabularies
-from nmt.data.workers import Workers, available_cores
+from nmt.data.workers import Workers
 from nmt.errors import NmtError
 from nmt.storage import checksums
 from nmt.storage.atomic_folder import build_folder
+from nmt.storage.cores import available_cores
 from nmt.storage.json_text import dump_json
 
 MAX_INVALID_SHARE = 0.001
@@ -41,12 +41,20 @@ _VALIDATION = -1
 
 logger = logging.getLogger(__name__)
 
+OnProgress: TypeAlias = Callable[[str, int, int], object]
+"""Receives what is being done, how much of it is done, and how much there is to do; for progress bars."""
 
-def preprocess(config: Config, force: bool = False) -> Prepared:
+
+def ignore_progress(action: str, done: int, total: int) -> None:
+    """Do nothing: the default `OnProgress`."""
+
+
+def preprocess(config: Config, force: bool = False, on_progress: OnProgress = ignore_progress) -> Prepared:
     """Make the prepared data of `config` unless it is up to date, and return it.
 
-    `force` makes it in any case. Raise NmtError for mistakes in the corpora and the config, for a full disk and if a
-    worker process died.
+    `force` makes it in any case. `on_progress` gets "cleaning" and "encoding" with numbers of sentence pairs, and
+    "subwords" with the numbers of subword models that are trained (while they are, nothing is reported). Raise
+    NmtError for mistakes in the corpora and the config, for a full disk and if a worker process died.
     """
     folder = config.prepared
     if (warning := manifest.reuse_warning(config)) is not None:
@@ -58,12 +66,15 @@ def preprocess(config: Config, force: bool = False) -> Prepared:
                 logger.info(f"nothing to do: {folder} is up to date")
                 return prepared
             logger.info(f"{reason}; preparing it again")
+        if folder.name in ("", ".."):
+            raise NmtError(f"data.prepared: {folder}: give it a folder of its own")
+        folder.parent.mkdir(parents=True, exist_ok=True)
         # While this process waits for the lock of the folder, another process may make the data.
         with build_folder(folder, lambda: not force and _open_if_current(config)[0] is not None) as partial:
             if partial is not None:
                 if folder.exists() and not (folder / "prepared.json").exists() and any(folder.iterdir()):
                     raise NmtError(f"{folder}: holds files other than prepared data; choose another data.prepared")
-                _make(config, partial)
+                _make(config, partial, on_progress)
         return Prepared.open(folder, _weights(config))
     except OSError as error:
         hint = ""
@@ -87,7 +98,7 @@ def _open_if_current(config: Config) -> tuple[Prepared | None, str]:
     return prepared, ""
 
 
-def _make(config: Config, folder: Path) -> None:
+def _make(config: Config, folder: Path, on_progress: OnProgress) -> None:
     """Make the prepared data in an empty folder."""
     began = time.monotonic()
     settings = manifest.preparation_settings(config)  # raises NmtError if subword models to reuse are missing
@@ -102,14 +113,14 @@ def _make(config: Config, folder: Path) -> None:
         for corpus in _corpora(config).values():
             for hint in tsv_hints(corpus, (config.data.source_language, config.data.target_language)):
                 logger.info(hint)
-        files, table = _clean_all(config, total, work, workers)
+        files, table = _clean_all(config, total, work, workers, on_progress)
         manifest.check_unchanged(inputs)
         for line in table:
             logger.info(line)
         if not any(file.pairs for file in files if file.corpus != _VALIDATION):
             raise NmtError("\n".join(["no training pair is left, see data.filters:", *table]))
-        vocabularies = _train_all_subwords(config, files, folder, workers)
-        _encode_all(config, files, folder, vocabularies, "extended" in settings, workers)
+        vocabularies = _train_all_subwords(config, files, folder, workers, on_progress)
+        _encode_all(config, files, folder, vocabularies, "extended" in settings, workers, on_progress)
     _write_valid_text(config, files, folder)
     del files  # its arrays are mapped from files in `work`, which Windows would not remove
     shutil.rmtree(work)
@@ -154,7 +165,9 @@ def _corpora(config: Config) -> dict[int, Corpus]:
     return {**dict(enumerate(config.data.train)), _VALIDATION: config.data.valid}
 
 
-def _clean_all(config: Config, total: int, work: Path, workers: Workers) -> tuple[list[CleanFile], list[str]]:
+def _clean_all(
+    config: Config, total: int, work: Path, workers: Workers, on_progress: OnProgress
+) -> tuple[list[CleanFile], list[str]]:
     """Clean the `total` pairs of all corpora into files and find the duplicates.
 
     Return the files in order and the table of dropped pairs. Raise NmtError if too many lines of a corpus are not valid
@@ -162,12 +175,14 @@ def _clean_all(config: Config, total: int, work: Path, workers: Workers) -> tupl
     """
     cleaned: list[CleanChunk] = []
     deduplicator = Deduplicator(work / "duplicates", total) if config.data.filters.duplicates else None
-    with _progress("cleaning", total) as bar:
-        for chunk in workers.map(clean_chunk, _raw_chunks(config, work)):
-            if deduplicator is not None and chunk.corpus != _VALIDATION:
-                deduplicator.add(chunk.digests)
-            cleaned.append(replace(chunk, digests=chunk.digests[:0].copy()))
-            bar.update(chunk.raw)
+    seen = 0
+    on_progress("cleaning", seen, total)
+    for chunk in workers.map(clean_chunk, _raw_chunks(config, work)):
+        if deduplicator is not None and chunk.corpus != _VALIDATION:
+            deduplicator.add(chunk.digests)
+        cleaned.append(replace(chunk, digests=chunk.digests[:0].copy()))
+        seen += chunk.raw
+        on_progress("cleaning", seen, total)
     is_first = None if deduplicator is None else deduplicator.find_first()
     files = []
     start = 0
@@ -234,7 +249,9 @@ def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
     ]
 
 
-def _train_all_subwords(config: Config, files: list[CleanFile], folder: Path, workers: Workers) -> Vocabularies:
+def _train_all_subwords(
+    config: Config, files: list[CleanFile], folder: Path, workers: Workers, on_progress: OnProgress
+) -> Vocabularies:
     """Train the subword models and write them to `folder`, or copy the models that are reused."""
     subword = config.subword
     if subword.reuse is not None:
@@ -253,7 +270,9 @@ def _train_all_subwords(config: Config, files: list[CleanFile], folder: Path, wo
         for name, sides, vocab_size in models
     ]
     began = time.monotonic()
+    on_progress("subwords", 0, len(tasks))
     list(workers.map(train_subwords, tasks))
+    on_progress("subwords", len(tasks), len(tasks))
     vocabularies = Vocabularies.load(folder)
     sizes = ", ".join(
         f"{name} {model.size:,}"
@@ -270,13 +289,16 @@ def _encode_all(
     vocabularies: Vocabularies,
     is_extended: bool,
     workers: Workers,
+    on_progress: OnProgress,
 ) -> None:
     """Write the store of every corpus; `is_extended` is as in `EncodingTask`."""
     is_text = config.subword.sampling > 0
     dtype = id_type(max(vocabularies.source.size, vocabularies.target.size) + MAX_UNKNOWN_WORDS)
     writers: dict[int, StoreWriter] = {}
     tokens, unknown, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64), 0
-    with ExitStack() as stack, _progress("encoding", sum(file.pairs for file in files)) as bar:
+    encoded_pairs, total = 0, sum(file.pairs for file in files)
+    on_progress("encoding", 0, total)
+    with ExitStack() as stack:
         for number in _corpora(config):
             as_text = is_text and number != _VALIDATION
             place = folder / ("valid" if number == _VALIDATION else f"train-{number}")
@@ -284,7 +306,8 @@ def _encode_all(
         tasks = (EncodingTask(file, folder, is_text and file.corpus != _VALIDATION, is_extended) for file in files)
         for encoded in workers.map(encode_file, tasks):
             writers[encoded.corpus].append(*encoded.columns)
-            bar.update(len(encoded.columns[0].sizes))
+            encoded_pairs += len(encoded.columns[0].sizes)
+            on_progress("encoding", encoded_pairs, total)
             if encoded.corpus != _VALIDATION:
                 tokens += [int(column.lengths.sum()) for column in encoded.columns]
                 unknown += encoded.unknown
@@ -316,7 +339,3 @@ def _write_text(path: Path, lines: Iterable[str]) -> None:
 
 def _weights(config: Config) -> list[float]:
     return [corpus.weight for corpus in config.data.train]
-
-
-def _progress(action: str, pairs: int) -> "tqdm[Any]":
-    return tqdm(total=pairs, desc=action, unit=" pairs", unit_scale=True, disable=None, leave=False)

@@ -3,18 +3,21 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nmt.config import Corpus
-from nmt.data.prepared_data import Prepared
 from nmt.storage.json_text import parse_json
+
+if TYPE_CHECKING:
+    from nmt.config import Corpus
+    from nmt.data.prepared_data import Prepared
 
 TYPICAL_SHARE = 0.999
 """The share of the training sources that are at most as long as the typical length."""
 
 
-def measure_lengths(prepared: Prepared, corpora: Sequence[Corpus], max_tokens: int) -> str:
+def measure_lengths(prepared: "Prepared", corpora: "Sequence[Corpus]", max_tokens: int) -> str:
     """Return as JSON the number of training sources, their typical and their largest number of tokens, without tags.
 
     Pairs with more than `max_tokens` tokens on a side are left out, as in training.

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sentencepiece
 
-from nmt import config
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt import config
 
 MAX_UNKNOWN_WORDS = 1000
 """Limit of the unknown words of a line in the extended vocabulary of a model that copies (See 2017)."""
@@ -67,7 +69,7 @@ class Subword:
             raise NmtError(f"{path}: cannot read the subword model: {error.strerror}") from None
 
     @classmethod
-    def train(cls, sentences: Iterable[str], path: Path, settings: config.Subword, vocab_size: int) -> "Subword":
+    def train(cls, sentences: Iterable[str], path: Path, settings: "config.Subword", vocab_size: int) -> "Subword":
         """Train a model of at most `vocab_size` tokens, write it to `path` and return it.
 
         The same sentences and settings give the same file. Raise NmtError if the characters of the text do not fit into

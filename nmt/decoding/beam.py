@@ -271,7 +271,7 @@ def _backtrack(results: Doubles, trace: list[_Step], lengths: list[int], n_best:
     """Return the `n_best` finished hypotheses of each sentence, restored from their last token to their first."""
     scores, steps, slots = results[:, :, :n_best]
     sentence, rank = np.nonzero(np.isfinite(scores))  # (F,) each, sorted by sentence and rank
-    if len(np.unique(sentence)) < len(scores):
+    if not np.isfinite(scores).any(1).all():
         raise NanProbabilities
     ends, slot = (x[sentence, rank].astype(np.int64) for x in (steps, slots))
     size = int(ends.max()) + 1

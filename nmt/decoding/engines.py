@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic, Device, Engine, EngineName, Precision
 from nmt.errors import NmtError
-from nmt.runtime.graph_files import EXPORT_REMEDY, load_graphs, read_description
+from nmt.runtime.graph_files import EXPORT_REMEDY, NoGraphsError, load_graphs, read_description
 from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import Run
 
@@ -62,19 +61,25 @@ def choose_machine(engine: EngineName, device: Device, precision: Precision, exp
         raise NmtError("--engine onnx computes in int8 or fp32: choose one of them, or use --engine torch")
     if not _is_installed("onnxruntime"):
         raise NmtError("--engine onnx needs ONNX Runtime: pip install onnxruntime")
-    if precision == "auto":
-        is_fp32 = bool(exported) and read_description(exported[0], EXPORT_REMEDY).get("precision") == "fp32"
-        precision = "fp32" if is_fp32 else "int8"
-    return Machine("onnx", "cpu", precision)
+    found = {folder: read_description(folder, EXPORT_REMEDY).precision for folder in exported}
+    for folder, other in found.items():
+        if other != found[exported[0]]:
+            raise NmtError(f"{exported[0]} and {folder} have different precisions; export one of the models again")
+        if precision not in ("auto", other):
+            raise NmtError(
+                f"{folder} was exported in {other}: leave out --precision {precision}, or export the run again with "
+                f"--precision {precision}"
+            )
+        precision = other
+    return Machine("onnx", "cpu", "int8" if precision == "auto" else precision)
 
 
 def load_engines(
-    checkpoints: Sequence[tuple[Run, Path]], vocabularies: Vocabularies, configs: Sequence[Config], machine: Machine
+    checkpoints: Sequence[tuple[Run, Path]], vocabularies: Vocabularies, machine: Machine
 ) -> list[Engine[Any, Any]]:
     """Load the network of each checkpoint folder. All of them have the same vocabularies."""
     load = _load_onnx if machine.engine == "onnx" else _load_torch
-    pairs = zip(checkpoints, configs, strict=True)
-    return [load(run, folder, vocabularies, config, machine) for (run, folder), config in pairs]
+    return [load(run, folder, vocabularies, machine) for run, folder in checkpoints]
 
 
 def _choose_engine(device: Device, precision: Precision, are_exported: bool) -> EngineName:
@@ -105,6 +110,23 @@ def _choose_in_torch(device: Device, precision: Precision, are_exported: bool) -
     return Machine("torch", found.type, choose_arithmetic(precision, found))
 
 
+def choose_torch_instead(
+    error: NoGraphsError, engine: EngineName, device: Device, precision: Precision, are_exported: bool
+) -> Machine:
+    """Return what computes, with torch, if the graphs that ONNX Runtime runs cannot be made.
+
+    Raise `NmtError` with the remedies if the user has asked for ONNX Runtime, if some models of an ensemble are
+    exported, which only ONNX Runtime can run, or if torch is not installed.
+    """
+    if engine != "auto" or are_exported or not _is_installed("torch"):
+        torch = "use --engine torch" if _is_installed("torch") else TORCH_REMEDY
+        raise NmtError(
+            f"{error}; install what is missing, {torch}, or give a folder that 'nmt export' has written elsewhere"
+        ) from None
+    logger.info(f"{error}; torch translates instead")
+    return _choose_in_torch(device, precision, are_exported=False)
+
+
 def has_int8_products() -> bool:
     """Return whether torch multiplies 8-bit integers exactly on this CPU (`nmt.kernels.int8`)."""
     import torch
@@ -112,9 +134,10 @@ def has_int8_products() -> bool:
     return hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
-def _load_torch(run: Run, folder: Path, vocabularies: Vocabularies, config: Config, machine: Machine) -> Any:
+def _load_torch(run: Run, folder: Path, vocabularies: Vocabularies, machine: Machine) -> Any:
     import torch
 
+    from nmt.config import load_run_config
     from nmt.kernels.device import set_cudnn_precision
     from nmt.models.inference import prepare_for_search
     from nmt.models.torch_engine import TorchEngine
@@ -123,26 +146,25 @@ def _load_torch(run: Run, folder: Path, vocabularies: Vocabularies, config: Conf
     _check_vocabularies(run, folder, str(load_meta(folder).get("vocabularies")), vocabularies)
     device = torch.device(machine.device)
     set_cudnn_precision(machine.arithmetic, device)
-    network = load_model(folder, config, vocabularies.source.size, vocabularies.target.size, device)
+    network = load_model(folder, load_run_config(run), vocabularies.source.size, vocabularies.target.size, device)
     return TorchEngine(prepare_for_search(network, machine.arithmetic, False))
 
 
-def _load_onnx(run: Run, folder: Path, vocabularies: Vocabularies, config: Config, machine: Machine) -> Any:
+def _load_onnx(run: Run, folder: Path, vocabularies: Vocabularies, machine: Machine) -> Any:
     from nmt.runtime.checkpoint_graphs import graphs_of_checkpoint
     from nmt.runtime.onnx_engine import OnnxEngine
 
     if run.is_exported:
         graphs = load_graphs(folder, EXPORT_REMEDY)
-        if machine.arithmetic != graphs.precision:
-            raise NmtError(
-                f"{folder} was exported in {graphs.precision}: leave out --precision {machine.arithmetic}, or export "
-                f"the run again with --precision {machine.arithmetic}"
-            )
     else:
         _check_vocabularies(run, folder, str(load_meta(folder).get("vocabularies")), vocabularies)
-        graphs = graphs_of_checkpoint(folder, config, vocabularies, machine.arithmetic)
-    _check_vocabularies(run, folder, graphs.vocabularies, vocabularies)
-    return OnnxEngine(graphs.encoder, graphs.decoder, graphs.target_size)
+        graphs = graphs_of_checkpoint(run, folder, vocabularies, machine.arithmetic)
+    _check_vocabularies(run, folder, graphs.description.vocabularies, vocabularies)
+    try:
+        return OnnxEngine(graphs.encoder, graphs.decoder, vocabularies.target.size)
+    except ValueError as error:
+        remedy = EXPORT_REMEDY if run.is_exported else "update onnxruntime, or use --engine torch"
+        raise NmtError(f"{folder}: the graphs of the model are wrong: {error}; {remedy}") from None
 
 
 def _check_vocabularies(run: Run, folder: Path, fingerprint: str, vocabularies: Vocabularies) -> None:

@@ -6,15 +6,15 @@ Axes: B sentences, N hypotheses, S source tokens, V vocabulary, U tokens of a sh
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic
 
 import numpy as np
 
-from nmt.config import TEXT_KEYS, load_run_config
+from nmt.config.model_settings import TEXT_KEYS, TextSettings
 from nmt.decoding.top_k import top_k
 from nmt.engine import Bools, Engine, Floats, Ints, MemoryT, Prediction, StateT, Wanted
 from nmt.errors import NmtError
-from nmt.storage.run_folder import Run
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Ensemble(Generic[MemoryT, StateT]):
         """Join `engines`. The caller must check that their vocabularies are the same."""
         self.engines = tuple(engines)
         self.batches_at_once = engines[0].batches_at_once
+        self.batch_tokens = min(engine.batch_tokens for engine in engines)
 
     def encode(self, source: Ints, lengths: Ints) -> EnsembleMemory[MemoryT]:
         """Encode `source` (B, S) with each engine."""
@@ -99,17 +100,16 @@ def _log_mean(log_probs: Sequence[Floats]) -> Floats:
     return mean
 
 
-def check_same_text(run: Run, other: Run) -> None:
+def check_same_text(folder: Path, text: TextSettings, other_folder: Path, other: TextSettings) -> None:
     """Raise `NmtError` that names the key if two runs normalise text differently or have different tags."""
-    a, b = load_run_config(run).data, load_run_config(other).data
     for key in TEXT_KEYS:
-        if getattr(a, key) != getattr(b, key):
+        if getattr(text, key) != getattr(other, key):
             raise NmtError(
-                f"{run.folder} and {other.folder} differ in data.{key} ({getattr(a, key)}, {getattr(b, key)}); an "
+                f"{folder} and {other_folder} differ in data.{key} ({getattr(text, key)}, {getattr(other, key)}); an "
                 "ensemble needs runs that read the same text"
             )
-    if {corpus.tag for corpus in a.train} != {corpus.tag for corpus in b.train}:
+    if set(text.training_tags) != set(other.training_tags):
         raise NmtError(
-            f"{run.folder} and {other.folder} were trained with different tags (data.train.tag); all "
+            f"{folder} and {other_folder} were trained with different tags (data.train.tag); all "
             "models of an ensemble must have the same translation directions"
         )

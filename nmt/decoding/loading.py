@@ -7,17 +7,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nmt.config import TEXT_KEYS, Config, load_run_config
+from nmt.config.model_settings import TEXT_KEYS, ModelSettings
 from nmt.data.source_lengths import read_typical_length
 from nmt.data.subword import Vocabularies
-from nmt.decoding.engines import choose_machine, load_engines
+from nmt.decoding.engines import choose_machine, choose_torch_instead, load_engines
 from nmt.decoding.ensemble import Ensemble, check_same_text
 from nmt.decoding.translator import Translator
 from nmt.engine import Device, EngineName, Precision
 from nmt.errors import NmtError
-from nmt.runtime.graph_files import EXPORT_REMEDY, read_description
+from nmt.runtime.checkpoint_graphs import read_settings
+from nmt.runtime.export import check_exported
+from nmt.runtime.graph_files import EXPORT_REMEDY, NoGraphsError, read_description
 from nmt.storage import checksums
 from nmt.storage.run_folder import Run, find_run
 
@@ -25,6 +27,9 @@ MAX_RETRIES = 10
 """How often checkpoints that a training run removes or replaces are looked up again."""
 RETRY_DELAY = 0.1
 """Seconds until a checkpoint that is being replaced is looked up again."""
+
+if TYPE_CHECKING:
+    from nmt.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -40,22 +45,29 @@ class Checkpoint:
     """The folder that had this name when it was looked up."""
 
     @property
-    def config(self) -> Config:
-        """The configuration of the run."""
+    def config(self) -> "Config":
+        """The whole configuration of the run."""
+        from nmt.config import load_run_config
+
         return load_run_config(self.run)
+
+    @property
+    def settings(self) -> ModelSettings:
+        """What translating needs of the configuration."""
+        return read_settings(self.run, self.folder)
 
     @property
     def weights(self) -> str:
         """The checksum of the weights."""
         if self.run.is_exported:
-            return str(read_description(self.folder, EXPORT_REMEDY)["weights"])
+            return read_description(self.folder, EXPORT_REMEDY).weights
         return checksums.recorded_digest(self.folder / "model.safetensors")
 
     @property
     def name(self) -> str:
         """The name of the checkpoint: step-N or averaged."""
         if self.run.is_exported:
-            return str(read_description(self.folder, EXPORT_REMEDY)["checkpoint"])
+            return read_description(self.folder, EXPORT_REMEDY).checkpoint
         return self.folder.name
 
     def look_up_again(self) -> "Checkpoint":
@@ -82,12 +94,12 @@ class LoadedTranslator:
 
     def identity(self) -> dict[str, Any]:
         """Return everything but the search options that a translation depends on, as JSON values."""
-        data = self.checkpoints[0].config.data
-        names = [f"{each.config.name}/{each.name}" for each in self.checkpoints]
+        text = self.checkpoints[0].settings.text
+        names = [f"{each.settings.name}/{each.name}" for each in self.checkpoints]
         return {
             "model": [f"{name} {checksum}" for name, checksum in zip(names, self.weights, strict=True)],
             "subword model": Vocabularies.load(self.checkpoints[0].run.subword).fingerprint,
-            "text": {key: getattr(data, key) for key in (*TEXT_KEYS, "tags")},
+            "text": {**{key: getattr(text, key) for key in TEXT_KEYS}, "tags": list(text.tags)},
             "shortlist": self.shortlist,
             "lexicon": checksums.digest(self.checkpoints[0].run.lexicon) if self.shortlist else None,
             "arithmetic": self.translator.machine.description,
@@ -119,11 +131,14 @@ def find_checkpoints(models: Sequence[Path], which: str | None) -> list[Checkpoi
     """Return the checkpoint of each of `models`, or of the run that `find_run` chooses if `models` is empty.
 
     A model is a run folder, a checkpoint folder inside one, or an exported folder. `which` (best, last, averaged,
-    step-N) overrides the checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint.
+    step-N) overrides the checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint, or if an
+    exported folder is damaged.
     """
     found = []
     requested: Sequence[Path | None] = models or [None]
     for run, name, reason in map(find_run, requested):
+        if run.is_exported:
+            check_exported(run)
         checkpoint = Checkpoint(run, which or name, run.checkpoint(which or name))
         logger.info(f"model {run.folder} ({reason}), checkpoint {checkpoint.name}")
         found.append(checkpoint)
@@ -167,12 +182,18 @@ def _load(checkpoints: Sequence[Checkpoint], engine: EngineName, device: Device,
                 f"{runs[0].folder} and {run.folder} have different subword models; an ensemble needs runs that "
                 "were trained on the same prepared data"
             )
-        check_same_text(runs[0], run)
-    configs = [each.config for each in checkpoints]
+    settings = [each.settings for each in checkpoints]
+    for run, other in zip(runs, settings, strict=True):
+        check_same_text(runs[0].folder, settings[0].text, run.folder, other.text)
     machine = choose_machine(engine, device, precision, [each.folder for each in checkpoints if each.run.is_exported])
-    engines = load_engines([(each.run, each.folder) for each in checkpoints], vocabularies[0], configs, machine)
+    folders = [(each.run, each.folder) for each in checkpoints]
+    try:
+        engines = load_engines(folders, vocabularies[0], machine)
+    except NoGraphsError as error:
+        machine = choose_torch_instead(error, engine, device, precision, any(run.is_exported for run in runs))
+        engines = load_engines(folders, vocabularies[0], machine)
     return Translator(
-        engines[0] if len(engines) == 1 else Ensemble(engines), vocabularies[0], configs, machine, runs[0].lexicon
+        engines[0] if len(engines) == 1 else Ensemble(engines), vocabularies[0], settings, machine, runs[0].lexicon
     )
 
 

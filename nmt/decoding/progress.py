@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 FIRST_REPORT, REPORT_INTERVAL = 10.0, 30.0
 """Seconds until the first log line, and between two log lines."""
@@ -42,7 +43,9 @@ class Progress(AbstractContextManager["Progress"]):
         """Target tokens generated, including EOS."""
         self._bar: tqdm[Any] | None = None
         if logger.isEnabledFor(logging.INFO) and not is_live and sys.stderr.isatty():
-            self._bar = tqdm(desc=name or None, unit=" lines", file=sys.stderr, mininterval=1, leave=False)
+            import tqdm as bars  # takes as long to import as a sentence to translate
+
+            self._bar = bars.tqdm(desc=name or None, unit=" lines", file=sys.stderr, mininterval=1, leave=False)
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:

@@ -59,7 +59,7 @@ def score_lines(loaded: LoadedTranslator, job: ScoringJob, tokens_per_batch: int
             unscored.append((source, target))
             yield source, target if isinstance(target, str) else target.text
 
-    limit = loaded.checkpoints[0].config.decoding.max_source_tokens
+    limit = loaded.translator.options.max_source_tokens
     long: list[int] = []
     with open_output(job.output) as out:
         scored = loaded.translator.token_log_probs(pairs(), tokens_per_batch, job.tag, live=is_live)

@@ -1,8 +1,10 @@
 """Work on batches side by side in threads, and on halves of a batch if memory runs out."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Result = TypeVar("Result")
 FEW = 8
@@ -35,6 +37,8 @@ def work_side_by_side(
                 continue
             yield batch, result
         return
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
     with ThreadPoolExecutor(min(threads, len(pending)), "nmt-batch") as pool:
         running: dict[Future[Result], list[int]] = {}
         while pending or running:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nmt import config
+from nmt.config.model_settings import TextSettings
 from nmt.data.language_tags import Tagger
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Vocabularies
@@ -65,7 +65,7 @@ class EncodedLine:
 class LineEncoder:
     """Encodes lines as the training data of a run was encoded."""
 
-    def __init__(self, vocabularies: Vocabularies, data: config.Data, copies_words: bool) -> None:
+    def __init__(self, vocabularies: Vocabularies, data: TextSettings, copies_words: bool) -> None:
         """Take the subword models, the normalisation, and whether the model can copy out-of-vocabulary words."""
         self._vocabularies = vocabularies
         self._data = data

@@ -1,5 +1,6 @@
 """Translate an input line by line: read, translate in windows, write, and resume (the loop of `nmt translate`)."""
 
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Iterable
@@ -58,7 +59,9 @@ class TranslationJob:
 
     def identity(self, search: SearchOptions) -> dict[str, Any]:
         """Return the options that the output depends on, as JSON values."""
-        options = search.model_dump(exclude={"tokens_per_batch", "window", "shortlist", "return_all_finished"})
+        options = dataclasses.asdict(search)
+        for name in ("tokens_per_batch", "window", "shortlist", "return_all_finished"):
+            del options[name]
         prefix = None if self.prefix is None else hashlib.sha256(self.prefix.encode("utf-8", "replace")).hexdigest()
         alignments = "none" if self.alignments is None else "inline" if self.has_inline_alignments else "file"
         return {

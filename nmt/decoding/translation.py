@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt import config
+from nmt.config.model_settings import TextSettings
 from nmt.data.languages import has_spaces
 from nmt.data.lines import one_line
 from nmt.data.subword import SPACE, Vocabularies
@@ -83,7 +83,7 @@ EMPTY_TARGET = Target("", 0.0, 0.0, (), (), (), None)
 class TranslationBuilder:
     """Builds the translation of a line from the hypotheses of its parts."""
 
-    def __init__(self, vocabularies: Vocabularies, data: config.Data, copies_source: bool) -> None:
+    def __init__(self, vocabularies: Vocabularies, data: TextSettings, copies_source: bool) -> None:
         """With `copies_source` only unknown words of the source replace unknown words, if the source has any."""
         self._vocabularies = vocabularies
         self._source_has_spaces = has_spaces(data.source_language)

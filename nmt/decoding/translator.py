@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from nmt.config import Config
+from nmt.config.model_settings import ModelSettings
 from nmt.data.lexicon import Lexicon
 from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import EOS, PAD
@@ -48,7 +48,7 @@ class Translator:
         self,
         engine: Engine[Any, Any],
         vocabularies: Vocabularies,
-        configs: Sequence[Config],
+        settings: Sequence[ModelSettings],
         machine: Machine,
         lexicon: Path | None = None,
     ) -> None:
@@ -56,21 +56,20 @@ class Translator:
 
         `lexicon` is the file for `SearchOptions.shortlist`.
         """
-        models = [config.model for config in configs]
-        copies = [model.decoder.copy_source for model in models]
+        copies = [model.copies_source for model in settings]
         self.vocabularies = vocabularies
         self.machine = machine
-        self.options = SearchOptions.of(*configs)
+        self.options = SearchOptions.of(*settings)
         """The defaults of a search: the `decoding` section of the (first) run."""
-        self.has_attention = all(model.has_attention for model in models)
+        self.has_attention = all(model.has_attention for model in settings)
         self._engine = engine
         self._lexicon = lexicon
         self._copies_source = any(copies)
         """A network of the ensemble is a pointer-generator, so only unknown words of the source replace unknown
         words. If all of them are, and have a vocabulary of words, unknown words of the source have ids of their own
         (extended vocabulary), and the network itself generates them."""
-        self._builder = TranslationBuilder(vocabularies, configs[0].data, any(copies))
-        self._encoder = LineEncoder(vocabularies, configs[0].data, all(copies))
+        self._builder = TranslationBuilder(vocabularies, settings[0].text, any(copies))
+        self._encoder = LineEncoder(vocabularies, settings[0].text, all(copies))
         self._shortlisters: dict[int, Shortlister] = {}
 
     @overload  # a str is also an iterable of lines for a type checker; the first signature that fits counts
@@ -209,7 +208,7 @@ class Translator:
             def halve(batch: list[int], error: BaseException, first: int = first) -> list[list[int]]:
                 return halve_after_shortage(batch, error, f"pair {first + batch[0] + 1:,}", "shorten it")
 
-            batches = list(cut_batches(order, sizes, tokens_per_batch))
+            batches = list(cut_batches(order, sizes, min(tokens_per_batch, self._engine.batch_tokens)))
             for batch, found in work_side_by_side(batches, score, halve, self._engine.batches_at_once):
                 for i, values in zip(batch, found, strict=True):
                     scores[i] = values
@@ -241,7 +240,7 @@ class Translator:
             name, remedy = f"line {parts[batch[0]][0].number + 1:,}", "shorten it, or lower beam_size or n_best"
             return halve_after_shortage(batch, error, name, remedy)
 
-        batches = list(cut_batches(order, sizes, options.tokens_per_batch))
+        batches = list(cut_batches(order, sizes, min(options.tokens_per_batch, self._engine.batch_tokens)))
         for batch, hypotheses in work_side_by_side(batches, work, halve, self._engine.batches_at_once):
             completed = 0
             for i, of_part in zip(batch, hypotheses, strict=True):

@@ -1,5 +1,6 @@
 """Evaluate one test set: read it, translate it, and compute loss, BLEU, chrF and TER."""
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import Config, Corpus
+from nmt.config.model_settings import ModelSettings
 from nmt.data.corpus import corpus_paths, read_pairs
 from nmt.data.lines import InvalidLines, read_lines
 from nmt.decoding.input_warnings import InputWarnings
@@ -227,7 +229,7 @@ def as_dict(
 
 def search_settings(options: SearchOptions) -> dict[str, Any]:
     """Return the search options that can change a translation."""
-    values = options.model_dump(exclude=UNSAVED_OPTIONS)
+    values = {key: value for key, value in dataclasses.asdict(options).items() if key not in UNSAVED_OPTIONS}
     if options.method == "greedy":
         values["beam_size"] = 1
     if options.method != "beam" or options.beam_size == 1:
@@ -252,7 +254,7 @@ def save(evaluation: Evaluation, result: dict[str, Any], folder: Path, config: C
     search = "greedy" if result["search"]["method"] == "greedy" else f"beam{result['search']['beam_size']}"
     checkpoint = "+".join(model.rsplit("/", 1)[1] for model in result["models"])
     name = f"{result['split']}-{checkpoint}-{search}"
-    usual = search_settings(SearchOptions.of(config))
+    usual = search_settings(SearchOptions.of(ModelSettings.of(config)))
     named = ("method", "beam_size", "tag", *(["beam_prune"] if search in ("greedy", "beam1") else []))
     other = {k: v for k, v in result["search"].items() if k not in named and v != usual[k]}
     if other:

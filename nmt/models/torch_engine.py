@@ -51,6 +51,7 @@ class TorchEngine:
     """A network, prepared for search (`nmt.models.inference`)."""
 
     batches_at_once = 1
+    batch_tokens = 1 << 30
 
     def __init__(self, network: Seq2Seq) -> None:
         self.network = network

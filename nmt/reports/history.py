@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
-from nmt.storage.run_folder import read_log
+from nmt.storage.run_folder import Run, read_log
 
 Record = dict[str, Any]
 ZERO_BLEU = 0.005
@@ -64,6 +64,7 @@ def read_history(run: Path) -> History:
     Incomplete lines are skipped. If a run was resumed at an earlier step, records after that step are dropped. Raises
     `NmtError` if there is no log or it has no valid line.
     """
+    Run(run).check_not_exported("draw learning curves")
     path = run / "log.jsonl" if run.is_dir() else run
     name = path.resolve().parent.name
     if not path.is_file():

@@ -32,11 +32,10 @@ class Attention:
         """
         part = self.weights.part("score.key")
         if self.config.score == "general":
-            weight = part.take("weight", self.query_size, self.memory_size) * np.float32(self.factor)
-            return [linear_over_sequence(graph, part.name("scaled"), states, weight, None)]
+            layer = part.take_linear(self.query_size, self.memory_size, has_bias=False)
+            return [linear_over_sequence(graph, layer._replace(weight=layer.weight * np.float32(self.factor)), states)]
         if self.config.is_additive:
-            weight, bias = part.take_linear(self.config.size, self.memory_size)
-            return [linear_over_sequence(graph, part.name(), states, weight, bias)]
+            return [linear_over_sequence(graph, part.take_linear(self.config.size, self.memory_size), states)]
         return []
 
     def __call__(
@@ -82,8 +81,7 @@ class Attention:
 
     def _map_query(self, graph: Graph, name: str, x: Value, outputs: int, inputs: int) -> Value:
         """Return W x, (N, O), for `x` (N, I)."""
-        part = self.weights.part(name)
-        return linear(graph, "fp32", part.name(), x, part.take("weight", outputs, inputs), None)
+        return linear(graph, "fp32", self.weights.part(name).take_linear(outputs, inputs, has_bias=False), x)
 
     def _resize(self, graph: Graph, scores: Value, length: Value, positions: int) -> Value:
         """Return `scores` (B, K, P) as (B, K, S), with minus infinity at positions without weights."""
@@ -109,9 +107,15 @@ class MultiHeadAttention:
     """Several attentions over projections of the query and the memory (`models.attention.MultiHeadAttention`)."""
 
     def __init__(
-        self, heads: int, size: int, weights: Weights, sizes: tuple[int, int, int], precision: Precision,
-        is_additive: bool = False, first_key: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        heads: int,
+        size: int,
+        weights: Weights,
+        sizes: tuple[int, int, int],
+        precision: Precision,
+        is_additive: bool = False,
+        first_key: int = 0,
+    ) -> None:
         """Take the total width `size` of the heads, the `sizes` of query, memory and context, and the first key.
 
         `precision` is that of the projections of query and context.
@@ -126,13 +130,11 @@ class MultiHeadAttention:
 
     def keys(self, graph: Graph, states: Value) -> list[Value]:
         """Return keys and values of all heads, (B, S, A) each, for `states` (B, S, M)."""
-        parts = [self.weights.part(name) for name in ("key", "value")]
-        maps = [(part.name(), *part.take_linear(self.size, self.memory_size)) for part in parts]
-        return [linear_over_sequence(graph, name, states, weight, bias) for name, weight, bias in maps]
+        layers = [self.weights.part(name).take_linear(self.size, self.memory_size) for name in ("key", "value")]
+        return [linear_over_sequence(graph, layer, states) for layer in layers]
 
     def _project(self, graph: Graph, name: str, x: Value, outputs: int, inputs: int) -> Value:
-        part = self.weights.part(name)
-        return linear(graph, self.precision, part.name(), x, *part.take_linear(outputs, inputs))
+        return linear(graph, self.precision, self.weights.part(name).take_linear(outputs, inputs), x)
 
     def __call__(
         self, graph: Graph, query: Value, memory: Memory, coverage: Value | None = None

@@ -10,7 +10,7 @@ import numpy as np
 from nmt.config.encoder import Stack
 from nmt.runtime.graph import FLOAT, Array, Graph, Value
 from nmt.runtime.products import Precision, linear
-from nmt.runtime.weights import Weights
+from nmt.runtime.weights import Linear, Weights
 
 CellState: TypeAlias = tuple[Value, ...]
 """(h,) of an RNN or a GRU, (h, c) of an LSTM, each (N, D)."""
@@ -53,8 +53,8 @@ class Cell:
         norms = 1 if self.kind == "rnn" else 4
         self.gain = weights.take("norm.gain", norms * size) if config.gate_norm else None
 
-    def gate_weights(self) -> tuple[Array, Array]:
-        """Return [W U] (G, I + D) and b (G,), with one block of rows for each gate.
+    def gate_layer(self) -> Linear:
+        """Return the map with the weight [W U] (G, I + D) and the bias b (G,), with one block of rows for each gate.
 
         The gates of an LSTM are i, f, o, g: one sigmoid for the first three. Those of a GRU are r, z, and W x + b and
         U h + b' of the candidate n, since the reset gate multiplies only the second.
@@ -62,7 +62,7 @@ class Cell:
         input_weight, state_weight, input_bias, state_bias = self.weights
         if self.kind != "gru":
             weight, bias = np.concatenate([input_weight, state_weight], 1), input_bias + state_bias
-            return self._order(weight), self._order(bias)
+            return Linear(self.name, self._order(weight), self._order(bias))
         gates = 2 * self.size
         rows = [
             np.concatenate([input_weight[:gates], state_weight[:gates]], 1),  # (2D, I + D)
@@ -70,7 +70,7 @@ class Cell:
             np.pad(state_weight[gates:], ((0, 0), (input_weight.shape[1], 0))),  # (D, I + D)
         ]
         bias = np.concatenate([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])
-        return np.concatenate(rows), bias
+        return Linear(self.name, np.concatenate(rows), bias)
 
     def _order(self, rows: Array) -> Array:
         """Return the gates i, f, g, o of an LSTM in the order i, f, o, g."""
@@ -81,13 +81,14 @@ class Cell:
 
     def step(self, graph: Graph, inputs: list[Value], state: CellState) -> CellState:
         """Return the next state from `state` and the input x (N, I), the concatenation of `inputs`."""
-        weight, bias = self.gate_weights()
+        layer = self.gate_layer()
         x = graph.concat([*inputs, state[0]], -1)  # (N, I + D)
         if self.gain is None:
-            gates = linear(graph, self.precision, self.name, x, weight, bias)  # (N, G)
+            gates = linear(graph, self.precision, layer, x)  # (N, G)
         else:
-            gates = linear(graph, self.precision, self.name, x, weight, None)  # (N, G)
-            gates = graph.op("Add", self._normalise(graph, gates), graph.weight(f"{self.name}.bias", bias))
+            products = linear(graph, self.precision, layer._replace(bias=None), x)  # (N, G)
+            bias = graph.weight(f"{self.name}.bias", np.asarray(layer.bias))
+            gates = graph.op("Add", self._normalise(graph, products), bias)  # (N, G)
         if self.kind == "lstm":
             return self._lstm(graph, gates, state[1])
         if self.kind == "rnn":

@@ -111,8 +111,8 @@ class Decoder:
         if decoder.start == "bridge":
             part = self.weights.part("begin.bridge")
             vector = summary(self.config.encoder.summary)
-            weight, bias = part.take_linear(count * decoder.layers * self.size, self.config.encoder.size)
-            product = linear(graph, "fp32", part.name(), vector, weight, bias)
+            layer = part.take_linear(count * decoder.layers * self.size, self.config.encoder.size)
+            product = linear(graph, "fp32", layer, vector)
             parts = graph.split(graph.op("Tanh", product), [self.size] * (count * decoder.layers))
             return [tuple(parts[i : i + count]) for i in range(0, len(parts), count)]
         if decoder.start == "last":
@@ -151,7 +151,7 @@ class Decoder:
         x = graph.concat(parts if kind == "tanh" else [*parts, *embedded], -1)
         width = self.size + self.config.context_size + (0 if kind == "tanh" else self.config.read_size)
         layer = part.take_linear(self.config.readout_size * (2 if kind == "maxout" else 1), width)
-        vector = linear(graph, self.precision, part.name(), x, *layer)
+        vector = linear(graph, self.precision, layer, x)
         if kind == "maxout":
             return graph.reduce("Max", graph.reshape(vector, 0, -1, 2), 2)  # (N, R)
         return graph.op("Tanh", vector)

@@ -39,9 +39,15 @@ def encode(
 
 
 def _layer(
-    graph: Graph, config: EncoderConfig, weights: Weights, depth: int, input_size: int, x: Value, lengths: Value,
+    graph: Graph,
+    config: EncoderConfig,
+    weights: Weights,
+    depth: int,
+    input_size: int,
+    x: Value,
+    lengths: Value,
     with_cells: bool,
-) -> tuple[Value, CellState]:  # fmt: skip
+) -> tuple[Value, CellState]:
     """Return outputs (S, B, M) over `x` (S, B, I), and the final state, (B, M) each."""
     is_bidirectional = depth < config.layers_both_ways
     directions = [weights.part("forwards"), *([weights.part("backwards")] if is_bidirectional else [])]

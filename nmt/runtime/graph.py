@@ -148,9 +148,11 @@ class Graph:
         return self.op("FusedMatMul", x, y, domain=MICROSOFT, transB=1, alpha=factor)
 
     def choose(
-        self, condition: Value, parts: tuple[Callable[["Graph"], list[Value]], Callable[["Graph"], list[Value]]],
+        self,
+        condition: Value,
+        parts: tuple[Callable[["Graph"], list[Value]], Callable[["Graph"], list[Value]]],
         results: Sequence[tuple["np.dtype[Any]", Shape]],
-    ) -> list[Value]:  # fmt: skip
+    ) -> list[Value]:
         """Return the values of the first of two `parts` if `condition`, else those of the second.
 
         `results` are the dtypes and shapes of the values.

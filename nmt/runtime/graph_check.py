@@ -1,146 +1,155 @@
 """Check a serialised ONNX graph before ONNX Runtime reads it: no other files, no foreign operators, honest sizes.
 
 The check walks over the fields of the protocol buffers without copying the weights, so it needs no library and takes
-about a millisecond. The numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+a few milliseconds. It accepts only those fields of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto)
+that `nmt` writes, each in one encoding, so that no other reader of the same bytes sees another graph.
 """
 
 import math
 from collections.abc import Iterator
+from typing import Any, TypeAlias
 
-DOMAINS = {"", "ai.onnx", "com.microsoft"}
+DOMAINS = {b"", b"ai.onnx", b"com.microsoft"}
 _NAMES = (
     "Abs Add And Cast Concat ConstantOfShape Div Exp Flatten FusedMatMul GRU Gather GatherElements GatherND Gemm "
     "Identity If LSTM LayerNormalization Less LessOrEqual Log LogSoftmax MatMul MatMulIntegerToFloat Max Min Mod "
     "Mul Neg Pad QuantizeLinear RNN Range ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape ReverseSequence "
-    "Scan ScatterElements Shape Sigmoid Slice Softmax Softplus Split Squeeze Sub Tanh TopK Transpose Unsqueeze "
+    "Scan ScatterElements Shape Sigmoid Sin Slice Softmax Softplus Split Squeeze Sub Tanh TopK Transpose Unsqueeze "
     "Where "
 )
-OPERATORS = frozenset(_NAMES.split())
+OPERATORS = frozenset(name.encode() for name in _NAMES.split())
 """The operators that `nmt` writes."""
 MAX_DEPTH = 8
 """Deepest nesting of graphs; `nmt` writes two levels."""
+MAX_FIELDS = 100_000
+"""Most fields of a graph; the check would take long for more. `nmt` writes at most a few thousand."""
+MAX_SIZE, MAX_AXES = 2**31 - 1, 8
+"""Largest size of an axis of a weight, and most axes."""
 ELEMENT_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
 """Bytes of an element of a tensor, by its type (TensorProto.DataType)."""
 
-Value = int | memoryview
+INT, FIXED, BYTES = "int", "fixed", "bytes"
+WIRE_TYPES = {0: INT, 2: BYTES, 5: FIXED}
+"""How a value is encoded: as a varint, as its length and as many bytes, or as four bytes."""
+FIELDS: dict[str, dict[int, str]] = {
+    "model": {1: INT, 2: BYTES, 7: "graph", 8: "opset*"},
+    "opset": {1: BYTES, 2: INT},
+    "graph": {1: "node*", 2: BYTES, 5: "tensor*", 11: "value*", 12: "value*"},
+    "node": {1: "bytes*", 2: "bytes*", 3: BYTES, 4: BYTES, 5: "attribute*", 7: BYTES},
+    "attribute": {
+        1: BYTES, 2: FIXED, 3: INT, 4: BYTES, 5: "tensor", 6: "graph", 7: "fixed*", 8: "int*", 9: "bytes*", 20: INT,
+    },
+    "tensor": {1: "int*", 2: INT, 8: BYTES, 9: BYTES},
+    "value": {1: BYTES, 2: "type"},
+    "type": {1: "array"},
+    "array": {1: INT, 2: "shape"},
+    "shape": {1: "size*"},
+    "size": {1: INT, 2: BYTES},
+}  # fmt: skip
+"""The fields of each message by number: the encoding or the message of the value, and * if it may repeat."""
+ATTRIBUTE_FIELDS = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7, 7: 8, 8: 9}
+"""The field of an attribute that has its value, by its type (AttributeProto.AttributeType)."""
+
+Place: TypeAlias = tuple[int, int]
+"""Start and end of bytes in the file."""
 
 
 def check_graph(model: bytes) -> None:
     """Raise `ValueError` with the reason if a serialised model could read other files or run unknown operators."""
-    found = list(_fields(memoryview(model)))
-    if any(number == 25 for number, _ in found):
-        raise ValueError("it defines functions")
-    for number, value in found:
-        if number == 8:
-            _check_domain(_texts(value, 1))
-    graphs = [value for number, value in found if number == 7]
-    if len(graphs) != 1:
-        raise ValueError("it has no graph")
-    _check_graph(graphs[0], MAX_DEPTH)
+    _Check(model).message("model", (0, len(model)), MAX_DEPTH)
 
 
-def _check_graph(graph: Value, depth: int) -> None:
-    if depth == 0:
-        raise ValueError("graphs are nested too deeply")
-    for number, value in _fields(graph):
-        if number == 1:
-            _check_node(value, depth)
-        elif number == 5:
-            _check_tensor(value)
-        elif number == 15:
-            raise ValueError("it has sparse weights")
+class _Check:
+    """Checks the messages of one file."""
 
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._fields_left = MAX_FIELDS
 
-def _check_node(node: Value, depth: int) -> None:
-    operator = b"".join(bytes(value) for number, value in _fields(node) if number == 4 and not isinstance(value, int))
-    name = operator.decode("utf-8", "replace")
-    if name not in OPERATORS:
-        raise ValueError(f"it has the operator {name[:40]!r}")
-    _check_domain(_texts(node, 7))
-    for number, attribute in _fields(node):
-        if number != 5:
-            continue
-        for part, value in _fields(attribute):
-            if part in (6, 11):
-                _check_graph(value, depth - 1)
-            elif part in (5, 10):
-                _check_tensor(value)
-            elif part in (22, 23):
-                raise ValueError("it has sparse weights")
+    def message(self, kind: str, place: Place, depth: int) -> None:
+        """Check a message and all messages in it; `depth` graphs may be nested in one another."""
+        if depth == 0:
+            raise ValueError("graphs are nested too deeply")
+        values: dict[int, list[Any]] = {}
+        for number, content, value in self._fields(kind, place):
+            values.setdefault(number, []).append(value)
+            if content in FIELDS:
+                self.message(content, value, depth - (content == "graph"))
+        if kind == "model" and 7 not in values:
+            raise ValueError("it has no graph")
+        if kind == "opset":
+            self._check_domain(values.get(1, []))
+        elif kind == "node":
+            name = self._bytes(values[4][0]) if 4 in values else b""
+            if name not in OPERATORS:
+                raise ValueError(f"it has the operator {name[:40].decode('utf-8', 'replace')!r}")
+            self._check_domain(values.get(7, []))
+        elif kind == "attribute":
+            found = values.keys() - {1, 20}
+            if found - {ATTRIBUTE_FIELDS.get(values.get(20, [0])[0])}:
+                raise ValueError("an attribute has a value of another type")
+        elif kind == "tensor":
+            self._check_tensor(values)
 
+    def _check_tensor(self, values: dict[int, list[Any]]) -> None:
+        """Check that a tensor holds its own values, as many as its shape says."""
+        shape, kind = values.get(1, []), values.get(2, [0])[0]
+        start, end = values.get(9, [(0, 0)])[0]
+        if kind not in ELEMENT_BYTES:
+            raise ValueError(f"a weight has the type {kind}")
+        if len(shape) > MAX_AXES or max(shape, default=0) > MAX_SIZE:
+            raise ValueError("a weight is too large")
+        if end - start != math.prod(shape) * ELEMENT_BYTES[kind]:
+            raise ValueError(f"a weight of shape {tuple(shape)} holds {end - start:,} bytes")
 
-def _check_tensor(tensor: Value) -> None:
-    """Check that a tensor holds its own values, as many as its shape says."""
-    shape: list[int] = []
-    kind, held = 0, None
-    for number, value in _fields(tensor):
-        if number == 1:
-            shape += [value] if isinstance(value, int) else _varints(value)
-        elif number == 2 and isinstance(value, int):
-            kind = value
-        elif number == 9 and not isinstance(value, int):
-            held = len(value)
-        elif number == 13 or (number == 14 and value != 0):
-            raise ValueError("its weights are in another file")
-        elif number in (4, 5, 6, 7, 10, 11):
-            raise ValueError("a weight is not stored as raw bytes")
-    if kind not in ELEMENT_BYTES:
-        raise ValueError(f"a weight has the type {kind}")
-    if (held or 0) != math.prod(shape) * ELEMENT_BYTES[kind]:
-        raise ValueError(f"a weight of shape {tuple(shape)} holds {held or 0:,} bytes")
+    def _check_domain(self, names: list[Place]) -> None:
+        for name in map(self._bytes, names):
+            if name not in DOMAINS:
+                raise ValueError(f"it uses operators of the domain {name[:40].decode('utf-8', 'replace')!r}")
 
+    def _bytes(self, place: Place) -> bytes:
+        return self._data[place[0] : place[1]]
 
-def _check_domain(names: list[str]) -> None:
-    for name in names:
-        if name not in DOMAINS:
-            raise ValueError(f"it uses operators of the domain {name[:40]!r}")
+    def _fields(self, kind: str, place: Place) -> Iterator[tuple[int, str, Any]]:
+        """Yield number, content and value of each field of a message: an integer, or the place of other values."""
+        known, seen = FIELDS[kind], set()
+        position, end = place
+        while position < end:
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise ValueError(f"it has more than {MAX_FIELDS:,} fields")
+            key, position = self._varint(position, end)
+            number, wire_type = key >> 3, WIRE_TYPES.get(key & 7)
+            content = known.get(number, "")
+            if wire_type is None:
+                raise ValueError("it is damaged")
+            if not content:
+                raise ValueError(f"a {kind} has the field {number}, which nmt never writes")
+            if content[-1] == "*":
+                content = content[:-1]
+            elif number in seen:
+                raise ValueError(f"a {kind} has the field {number} twice")
+            seen.add(number)
+            if wire_type != (BYTES if content in FIELDS else content):
+                raise ValueError(f"a {kind} has the field {number} in another encoding")
+            size, position = (4, position) if wire_type == FIXED else self._varint(position, end)
+            if wire_type == INT:
+                yield number, content, size
+                continue
+            if position + size > end:
+                raise ValueError("it is cut off")
+            yield number, content, (position, position + size)
+            position += size
 
-
-def _texts(message: Value, field: int) -> list[str]:
-    values = (value for number, value in _fields(message) if number == field)
-    return [bytes(value).decode("utf-8", "replace") for value in values if not isinstance(value, int)]
-
-
-def _fields(message: Value) -> Iterator[tuple[int, Value]]:
-    """Yield number and value of each field of a message: an integer, or the bytes of a text, message or list."""
-    if isinstance(message, int):
-        raise ValueError("a message is a number")
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        kind = key & 7
-        if kind == 0:
-            value, position = _varint(message, position)
-            yield key >> 3, value
-            continue
-        if kind == 2:
-            size, position = _varint(message, position)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:
-            raise ValueError("it is damaged")
-        if position + size > len(message):
-            raise ValueError("it is cut off")
-        yield key >> 3, message[position : position + size]
-        position += size
-
-
-def _varints(message: memoryview) -> list[int]:
-    position, values = 0, []
-    while position < len(message):
-        value, position = _varint(message, position)
-        values.append(value)
-    return values
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if position >= len(message) or shift > 63:
-            raise ValueError("it is damaged")
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
+    def _varint(self, position: int, end: int) -> tuple[int, int]:
+        """Return the integer at `position`, in groups of 7 bits, the lowest first, and the position after it."""
+        value = shift = 0
+        while True:
+            if position >= end or shift > 63:
+                raise ValueError("it is damaged or cut off")
+            byte = self._data[position]
+            position += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, position
+            shift += 7

@@ -33,12 +33,12 @@ import onnx
 
 from nmt.config import Model
 from nmt.data.token_ids import UNK
-from nmt.errors import NmtError
 from nmt.runtime import transformer
 from nmt.runtime.cells import STATE_COUNT, CellState
 from nmt.runtime.decoders import Decoder, State
 from nmt.runtime.encoder import encode, summarize
 from nmt.runtime.graph import FLOAT, INT64, Array, Graph, Value
+from nmt.runtime.graph_files import NoGraphsError
 from nmt.runtime.memory import Memory
 from nmt.runtime.output import add_outputs, generate, generate_or_copy
 from nmt.runtime.products import Precision
@@ -61,7 +61,7 @@ def build_graphs(config: Model, arrays: Mapping[str, Array], precision: Precisio
     """Return the network that `config` describes with the weights of a checkpoint, by their names.
 
     With `precision` int8 the matrices of the decoder's step are quantised, and everything else is fp32. Raise
-    `NmtError` if the weights do not fit `config`, or if a graph would be too large for the format.
+    `NmtError` if the weights do not fit `config`, and `NoGraphsError` if a graph would be too large for the format.
     """
     weights = Weights(arrays)
     part = weights.part("decoder")
@@ -76,9 +76,8 @@ def build_graphs(config: Model, arrays: Mapping[str, Array], precision: Precisio
 def _model(graph: Graph) -> onnx.ModelProto:
     size = sum(array.nbytes for array in graph.weights.values())
     if size > MAX_BYTES:
-        raise NmtError(
-            f"the weights of the {graph.name} take {size / 2**30:.1f} GiB, but an ONNX file holds at most 2 GiB; "
-            "use the checkpoint itself, with torch"
+        raise NoGraphsError(
+            f"the weights of the {graph.name} take {size / 2**30:.1f} GiB, but an ONNX file holds at most 2 GiB"
         )
     return graph.model()
 
@@ -136,17 +135,17 @@ def _build_step(config: Model, weights: Weights, precision: Precision, decoder: 
     layer = output_layer(weights, config)
     embedded = []
     if config.read_size:
-        tokens = graph.input("token", INT64, ["N"])
-        tokens = _replace_extra_words(graph, config, tokens, len(layer[1]))
-        table = graph.weight("target_embedding.scaled", embedding_table(weights, config, "target"))
-        embedded = [graph.gather(table, tokens)]  # (N, E)
+        vocabulary = len(layer.weight)
+        tokens = _replace_extra_words(graph, config, graph.input("token", INT64, ["N"]), vocabulary)
+        table = embedding_table(weights, config, "target", vocabulary)
+        embedded = [graph.gather(graph.weight("target_embedding.scaled", table), tokens)]  # (N, E)
     state = _read_state(graph, config, decoder, memory)
     following, readout, alignment = decoder.step(graph, embedded, state, memory)
     if config.decoder.copy_source:
         gate = weights.part("copy_gate")
-        predictions = generate_or_copy(graph, precision, gate, layer, readout, alignment, memory, decoder.bound)
+        predictions = generate_or_copy(graph, precision, layer, gate, readout, decoder.bound, alignment, memory)
     else:
-        predictions = generate(graph, precision, *layer, readout, decoder.bound)
+        predictions = generate(graph, precision, layer, readout, decoder.bound)
     for number, (value, shape) in enumerate(zip(following, decoder.state_shapes(), strict=True)):
         sizes = {"T": "T + 1", "S of the state": "S"}
         graph.output(f"next.{number}", value, FLOAT, ["N", *(sizes.get(str(size), size) for size in shape[1:])])

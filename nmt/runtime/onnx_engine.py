@@ -4,8 +4,8 @@ The graphs do the work (`nmt.runtime.network` describes their inputs and outputs
 state remembers which rows of the previous state its hypotheses continue, and the decoder graph gathers these rows at
 the next step.
 
-Axes: B sentences, K slots per sentence, N hypotheses, S source tokens, V target vocabulary, C candidates, U tokens of a
-shortlist.
+Axes: B sentences, K slots per sentence, N hypotheses, S source tokens, P source tokens padded to a multiple of
+`ROUND_LENGTH`, V target vocabulary, C candidates, U tokens of a shortlist.
 """
 
 import dataclasses
@@ -16,9 +16,19 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from nmt.data.workers import available_cores
+from nmt.data.token_ids import PAD
 from nmt.engine import Bools, Floats, Ints, Prediction, Wanted
+from nmt.errors import NmtError
+from nmt.runtime.graph_files import EXPORT_REMEDY
+from nmt.runtime.graph_interface import check_interface
+from nmt.storage.cores import requested_threads
 
+ROUND_LENGTH = 4
+"""If the length is a multiple of this, a sentence does not depend on the others of its batch, in most architectures to
+the last bit: ONNX Runtime adds the products of a single row in groups of this size, and the rest of a row in another
+order."""
+BATCH_TOKENS = 2048
+"""Source tokens of a batch, counted once for each hypothesis: products of 100 rows are as fast as those of 400."""
 OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "Memory allocation")
 """What ONNX Runtime says if memory runs out."""
 
@@ -27,12 +37,14 @@ OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "Me
 class OnnxMemory:
     """B encoded source sentences."""
 
-    is_real: Bools
-    """(B, S)"""
+    mask: Bools
+    """(B, P) True on real tokens."""
+    length: int
+    """S, the length of the longest sentence."""
     source: Ints
-    """(B, S) ids; source words outside the vocabulary have ids from V on (copying)."""
+    """(B, P) ids; source words outside the vocabulary have ids from V on (copying)."""
     by_token: Mapping[str, Floats]
-    """Outputs of the encoder for each source token, (B, S, …)."""
+    """Outputs of the encoder for each source token, (B, P, …)."""
     by_sentence: Mapping[str, Floats]
     """Outputs of the encoder for each sentence, (B, …)."""
     start: tuple[Floats, ...]
@@ -46,14 +58,21 @@ class OnnxMemory:
     width: int = 0
     """K; used only if `slots` are given."""
 
+    @property
+    def is_real(self) -> Bools:
+        """See `nmt.engine.Memory`."""
+        return self.mask[:, : self.length]
+
     def select(self, rows: Ints) -> "OnnxMemory":
         """See `nmt.engine.Memory`."""
-        is_real = self.is_real[rows]
-        longest = int(is_real.sum(1).max(initial=0))
+        mask = self.mask[rows]
+        length = int(mask.sum(1).max(initial=0))
+        padded = padded_length(length)
         return OnnxMemory(
-            is_real[:, :longest],
-            self.source[rows, :longest],
-            {name: part[rows, :longest] for name, part in self.by_token.items()},
+            mask[:, :padded],
+            length,
+            self.source[rows, :padded],
+            {name: part[rows, :padded] for name, part in self.by_token.items()},
             {name: part[rows] for name, part in self.by_sentence.items()},
             (),
             self.extra_words,
@@ -84,23 +103,33 @@ class OnnxState:
 class OnnxEngine:
     """Runs the encoder and the decoder graph of a network, each call in one thread of the caller."""
 
+    batch_tokens = BATCH_TOKENS
+
     def __init__(self, encoder: bytes, decoder: bytes, vocabulary: int) -> None:
-        """Load serialised graphs of a network with a target `vocabulary` of V entries."""
+        """Load serialised graphs of a network with a target `vocabulary` of V entries.
+
+        Raise `ValueError` with the reason if they are not the graphs of a network.
+        """
         self._encoder, self._decoder = open_session(encoder), open_session(decoder)
+        check_interface(self._encoder, self._decoder)
         self._vocabulary = vocabulary
         self._encoder_outputs = [output.name for output in self._encoder.get_outputs()]
         self._inputs = {each.name for each in self._decoder.get_inputs()}
         outputs = [output.name for output in self._decoder.get_outputs()]
         self._next = [name for name in outputs if name.startswith("next.")]
-        self.batches_at_once = available_cores()
+        self.batches_at_once = requested_threads()
 
     def encode(self, source: Ints, lengths: Ints) -> OnnxMemory:
         """See `nmt.engine.Engine`."""
-        values = _run(self._encoder, self._encoder_outputs, {"source": source, "lengths": lengths})
+        length = source.shape[1]
+        padded = np.full((len(source), padded_length(length)), PAD)  # (B, P)
+        padded[:, :length] = source
+        values = _run(self._encoder, self._encoder_outputs, {"source": padded, "lengths": lengths})
         found = dict(zip(self._encoder_outputs, values, strict=True))
         return OnnxMemory(
-            np.arange(source.shape[1]) < lengths[:, None],
-            source,
+            np.arange(padded.shape[1]) < lengths[:, None],
+            length,
+            padded,
             {name: part for name, part in found.items() if not name.startswith(("state.", "summary"))},
             {name: part for name, part in found.items() if name == "summary"},
             tuple(found[name.replace("next", "state")] for name in self._next),
@@ -113,22 +142,22 @@ class OnnxEngine:
 
     def start(self, memory: OnnxMemory, width: int) -> OnnxState:
         """See `nmt.engine.Engine`."""
-        return OnnxState(memory.start, np.repeat(np.arange(len(memory.is_real)), width), 0)
+        return OnnxState(memory.start, np.repeat(np.arange(len(memory.mask)), width), 0)
 
     def step(self, token: Ints, state: OnnxState, memory: OnnxMemory, wanted: Wanted) -> tuple[OnnxState, Prediction]:
         """See `nmt.engine.Engine`."""
         count, slots = len(token), memory.slots
         wants_all = wanted.candidates is None or memory.shortlist is not None
         rows = np.arange(count)
-        width = memory.width if slots is not None else count // len(memory.is_real)
+        width = memory.width if slots is not None else count // len(memory.mask)
         feeds: dict[str, Any] = {
             "token": token,
             "parents": state.parents,
             "slots": rows if slots is None else slots,
-            "rows": rows if slots is None else _rows_of(slots, len(memory.is_real) * width),
+            "rows": rows if slots is None else _rows_of(slots, len(memory.mask) * width),
             "sentences": (rows if slots is None else slots) // width,
             "position": np.array(state.position),
-            "is_real": memory.is_real,
+            "is_real": memory.mask,
             "source": memory.source,
             "extra_words": np.array([memory.extra_words]),
             "count": np.array([wanted.candidates or 1]),
@@ -141,7 +170,7 @@ class OnnxEngine:
         names += ["alignment"] if wanted.alignment else []
         found = _run(self._decoder, names, {name: feeds[name] for name in self._inputs})
         parts, others = tuple(found[: len(self._next)]), found[len(self._next) :]
-        alignment = others.pop() if wanted.alignment else None
+        alignment = others.pop()[:, : memory.length] if wanted.alignment else None
         log_probs, tokens = others[0], None if wants_all else others[1]
         following = OnnxState(parts, rows, state.position + 1)
         if memory.shortlist is None:
@@ -149,24 +178,51 @@ class OnnxEngine:
         return following, _restrict(log_probs, memory, feeds["sentences"], alignment)
 
 
+def padded_length(length: int) -> int:
+    """Return a number of source tokens, rounded up to P."""
+    return -(-length // ROUND_LENGTH) * ROUND_LENGTH
+
+
 def open_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """Return a session for a serialised graph. It computes in the thread of the caller, and starts no threads."""
+    """Return a session for a serialised graph. It computes in the thread of the caller, and starts no threads.
+
+    Raise `ValueError` with the reason if ONNX Runtime cannot load the graph.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # shapes differ from call to call
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    options.enable_cpu_mem_arena = False  # it keeps up to twice the memory that a batch needs, and saves no time
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # the format that `graph_check` has checked
+    try:
+        # Without the fallback, ONNX Runtime prints nothing on standard output if it fails.
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:
+        _raise_if_out_of_memory(error)
+        raise ValueError(f"ONNX Runtime cannot load it: {_reason(error)}") from None
+    session._model_bytes = None  # a copy of the graph, which only the fallback would read
+    return session
 
 
 def _run(session: onnxruntime.InferenceSession, names: list[str], feeds: dict[str, Any]) -> list[Any]:
-    """Run a session. Raise `MemoryError` if memory runs out."""
+    """Run a session. Raise `MemoryError` if memory runs out, and `NmtError` if the graph cannot be run."""
     try:
         found: list[Any] = session.run(names, feeds)
     except Exception as error:
-        if any(message in str(error) for message in OUT_OF_MEMORY):
-            raise MemoryError(str(error)) from None
-        raise
+        _raise_if_out_of_memory(error)
+        raise NmtError(f"the graph of the model cannot be run: {_reason(error)}; {EXPORT_REMEDY}") from error
     return found
+
+
+def _raise_if_out_of_memory(error: Exception) -> None:
+    if any(message in str(error) for message in OUT_OF_MEMORY):
+        raise MemoryError(str(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the message of an error of ONNX Runtime in one line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def _rows_of(slots: Ints, count: int) -> Ints:

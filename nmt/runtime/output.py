@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from nmt.runtime.graph import BOOL, FLOAT, INT64, Array, Graph, Shape, Value
+from nmt.runtime.graph import BOOL, FLOAT, INT64, Graph, Shape, Value
 from nmt.runtime.memory import Memory
 from nmt.runtime.products import Precision, linear, nan_rows
-from nmt.runtime.weights import Weights
+from nmt.runtime.weights import Linear, Weights
 
 BLOCK = 32
 """Number of columns whose maximum is found first."""
@@ -27,38 +27,43 @@ class Predictions:
     """(N, P), minus infinity in the columns after the last token."""
     size: Value
     """int64 vector of one element: V, or V + X with copying."""
-    nan_rows: Value | None
+    has_padding: bool
+    """Whether there may be columns after the last token."""
+    nan_rows: Value | None = None
     """(N, 1) NaN for rows in which int8 products have hidden NaN, 0 for the others."""
 
 
-def generate(
-    graph: Graph, precision: Precision, weight: Array, bias: Array, readout: Value, bound: float | None
-) -> Predictions:
+def generate(graph: Graph, precision: Precision, layer: Linear, readout: Value, bound: float | None) -> Predictions:
     """Return log p(w) = log softmax(W r + b) for readouts r (N, R) of magnitude at most `bound`.
 
-    The output layer gets columns with the logit minus infinity, up to a whole number of blocks.
+    The output `layer` gets columns with the logit minus infinity, up to a whole number of blocks.
     """
-    size, width = weight.shape
-    missing = -size % BLOCK
-    weight = np.pad(weight, ((0, missing), (0, 0)))
-    bias = np.pad(bias, (0, missing), constant_values=-math.inf)
-    logits = linear(graph, precision, "output", readout, weight, bias, bound)  # (N, P)
+    size, width = layer.weight.shape
+    padding = -size % BLOCK
+    weight = np.pad(layer.weight, ((0, padding), (0, 0)))
+    bias = np.pad(np.asarray(layer.bias), (0, padding), constant_values=-math.inf)
+    logits = linear(graph, precision, Linear(layer.name, weight, bias), readout, bound)  # (N, P)
     hidden = nan_rows(graph, readout, width) if precision == "int8" and bound is not None else None
-    return Predictions(graph.op("LogSoftmax", logits, axis=-1), graph.integers(size), hidden)
+    return Predictions(graph.op("LogSoftmax", logits, axis=-1), graph.integers(size), padding > 0, hidden)
 
 
 def generate_or_copy(
-    graph: Graph, precision: Precision, weights: Weights, layer: tuple[Array, Array], readout: Value, alignment: Value,
-    memory: Memory, bound: float | None,
-) -> Predictions:  # fmt: skip
+    graph: Graph,
+    precision: Precision,
+    layer: Linear,
+    weights: Weights,
+    readout: Value,
+    bound: float | None,
+    alignment: Value,
+    memory: Memory,
+) -> Predictions:
     """Return log p(w) with p(w) = p_gen p_vocab(w) + (1 - p_gen) sum_{s: x_s = w} a_s (See 2017, eq. 9).
 
-    `layer` is the output layer, W (V, R) and b (V,). NaN in the readout (N, R) is NaN in p_gen, which is in fp32.
+    `weights` are those of the gate, p_gen. NaN in the readout (N, R) becomes NaN in p_gen, which is in fp32.
     """
-    weight, bias = layer
-    probs = graph.op("Softmax", linear(graph, precision, "output", readout, weight, bias, bound), axis=-1)  # (N, V)
-    gate = weights.part("gate")
-    score = linear(graph, "fp32", gate.name(), readout, *gate.take_linear(1, weight.shape[1]))  # (N, 1)
+    vocabulary, width = layer.weight.shape
+    probs = graph.op("Softmax", linear(graph, precision, layer, readout, bound), axis=-1)  # (N, V)
+    score = linear(graph, "fp32", weights.part("gate").take_linear(1, width), readout)  # (N, 1)
     # log (1 - p_gen) and log p_gen are -softplus(score) and -softplus(-score); ONNX Runtime's sigmoid is never < 1e-8.
     copy, generate = (
         graph.op("Exp", graph.op("Neg", graph.op("Softplus", part))) for part in (score, graph.op("Neg", score))
@@ -66,13 +71,13 @@ def generate_or_copy(
     tiny = graph.number(float(np.finfo(np.float32).tiny))
     probs = graph.op("Max", graph.op("Mul", probs, generate), tiny)  # (N, V)
     extra_words = graph.input("extra_words", INT64, [1])
-    size = graph.op("Add", graph.integers(len(weight)), extra_words)
+    size = graph.op("Add", graph.integers(vocabulary), extra_words)
     padding = graph.op("Mod", graph.op("Neg", size), graph.integers(BLOCK))
     added = graph.op("Add", extra_words, padding)
     probs = graph.op("Pad", probs, graph.concat([graph.integers(0, 0, 0), added], 0))  # (N, P)
     copied = graph.op("Mul", alignment, copy)  # (N, S)
     probs = graph.op("ScatterElements", probs, memory.repeat(memory.source), copied, axis=1, reduction="add")
-    return Predictions(graph.op("Log", probs), size, None)
+    return Predictions(graph.op("Log", probs), size, has_padding=True)
 
 
 def add_outputs(graph: Graph, predictions: Predictions) -> None:
@@ -84,8 +89,8 @@ def add_outputs(graph: Graph, predictions: Predictions) -> None:
 
     def all_of_them(branch: Graph) -> list[Value]:
         nothing = branch.first(log_probs, branch.integers(0))  # (N, 0)
-        whole = mark(branch, branch.first(log_probs, size))  # (N, V + X)
-        return [whole, nothing, branch.cast(nothing, INT64)]
+        whole = branch.first(log_probs, size) if predictions.has_padding else log_probs  # (N, V + X)
+        return [mark(branch, whole), nothing, branch.cast(nothing, INT64)]
 
     def best_of_them(branch: Graph) -> list[Value]:
         count = branch.op("Min", graph.input("count", INT64, [1]), size)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from nmt.runtime.graph import FLOAT, MICROSOFT, Array, Graph, Value
-from nmt.runtime.weights import Weights
+from nmt.runtime.weights import Linear, Weights
 
 Precision: TypeAlias = Literal["fp32", "int8"]
 
@@ -21,18 +21,19 @@ MAX_WEIGHT_LEVEL = 63
 32,767; with at most 63 levels a pair is at most 32,130, so that every CPU gives the same result."""
 
 
-def linear(
-    graph: Graph, precision: Precision, name: str, x: Value, weight: Array, bias: Array | None,
-    bound: float | None = None,
-) -> Value:  # fmt: skip
-    """Return x W' + b, (N, O), for `x` (N, I), `weight` W (O, I) and `bias` b (O,).
+def linear(graph: Graph, precision: Precision, layer: Linear, x: Value, bound: float | None = None) -> Value:
+    """Return x W' + b, (N, O), for `x` (N, I).
 
-    `name` is the name of the map in the graph. In int8 a known `bound` of |x| is faster, but hides NaN: see `nan_rows`.
+    In int8 a known `bound` of |x| is faster, but then NaN is hidden: see `nan_rows`.
     """
     if precision == "int8":
-        return _int8(graph, name, x, weight, bias, bound)
-    addend = [] if bias is None else [graph.weight(f"{name}.bias", bias)]
-    return graph.op("Gemm", x, graph.weight(f"{name}.weight", weight), *addend, transB=1)
+        return _int8(graph, layer, x, bound)
+    return graph.op("Gemm", x, graph.weight(f"{layer.name}.weight", layer.weight), *_bias(graph, layer), transB=1)
+
+
+def _bias(graph: Graph, layer: Linear) -> list[Value]:
+    """Return the bias (O,), or nothing without bias."""
+    return [] if layer.bias is None else [graph.weight(f"{layer.name}.bias", layer.bias)]
 
 
 def layer_norm(graph: Graph, weights: Weights, x: Value, size: int) -> Value:
@@ -41,10 +42,10 @@ def layer_norm(graph: Graph, weights: Weights, x: Value, size: int) -> Value:
     return graph.layer_norm(x, gain, bias)
 
 
-def linear_over_sequence(graph: Graph, name: str, x: Value, weight: Array, bias: Array | None) -> Value:
+def linear_over_sequence(graph: Graph, layer: Linear, x: Value) -> Value:
     """Return x W' + b, (…, O), in fp32 for `x` (…, I), which may have more than two axes."""
-    product = graph.op("MatMul", x, graph.weight(f"{name}.transposed", weight.T))
-    return product if bias is None else graph.op("Add", product, graph.weight(f"{name}.bias", bias))
+    product = graph.op("MatMul", x, graph.weight(f"{layer.name}.transposed", layer.weight.T))
+    return product if layer.bias is None else graph.op("Add", product, *_bias(graph, layer))
 
 
 def nan_rows(graph: Graph, x: Value, width: int, addend: Value | None = None) -> Value:
@@ -61,29 +62,31 @@ def quantise_weight(weight: Array) -> tuple[Array, Array]:
     return levels.T, scale
 
 
-def _int8(graph: Graph, name: str, x: Value, weight: Array, bias: Array | None, bound: float | None) -> Value:
+def _int8(graph: Graph, layer: Linear, x: Value, bound: float | None) -> Value:
     """Return the product of integers; each row of `x` is divided by its largest magnitude, if no `bound` is known.
 
     A row of zeros becomes NaN, which is quantised to any integer, and then multiplied by the largest magnitude, 0.
     """
-    levels, scale = quantise_weight(weight)
+    levels, scale = quantise_weight(layer.weight)
     zero_point = graph.constant(ZERO_POINT, np.dtype(np.uint8))
     step = graph.number((1.0 if bound is None else bound) / MAX_LEVEL)
     largest = None
     if bound is None:
         largest = graph.reduce("Max", graph.op("Abs", x), -1, keep=True)  # (N, 1)
-        largest = nan_rows(graph, x, weight.shape[1], largest)  # ReduceMax ignores NaN
+        largest = nan_rows(graph, x, layer.weight.shape[1], largest)  # ReduceMax ignores NaN
         x = graph.op("Div", x, largest)  # (N, I)
     parts = [
         graph.op("QuantizeLinear", x, step, zero_point),
-        graph.weight(f"{name}.levels", levels),
+        graph.weight(f"{layer.name}.levels", levels),
         step,
-        graph.weight(f"{name}.scale", scale),
+        graph.weight(f"{layer.name}.scale", scale),
         zero_point,
     ]
-    addend = [] if bias is None else [graph.weight(f"{name}.bias", bias)]
+    bias = _bias(graph, layer)
     if largest is None:
-        return graph.op("MatMulIntegerToFloat", *parts, *([""] if addend else []), *addend, domain=MICROSOFT)
+        if bias:
+            parts += ["", *bias]  # without zero points of the weights
+        return graph.op("MatMulIntegerToFloat", *parts, domain=MICROSOFT)
     product = graph.op("MatMulIntegerToFloat", *parts, domain=MICROSOFT)  # (N, O)
     product = graph.op("Mul", product, largest)
-    return graph.op("Add", product, *addend) if addend else product
+    return graph.op("Add", product, *bias) if bias else product

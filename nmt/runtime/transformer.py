@@ -17,7 +17,7 @@ from nmt.runtime.encoder import is_real
 from nmt.runtime.graph import FLOAT, Graph, Shape, Value
 from nmt.runtime.memory import Memory, position
 from nmt.runtime.products import Precision, layer_norm, linear, linear_over_sequence
-from nmt.runtime.weights import Weights
+from nmt.runtime.weights import Linear, Weights
 
 
 def positions(graph: Graph, numbers: Value, size: int) -> Value:
@@ -43,7 +43,7 @@ def encode(graph: Graph, config: Model, weights: Weights, x: Value, lengths: Val
     x = graph.op("Add", x, positions(graph, graph.range(graph.size(x, 1)), size))
 
     def project(part: Weights, x: Value, outputs: int = size, inputs: int = size) -> Value:
-        return linear_over_sequence(graph, part.name(), x, *part.take_linear(outputs, inputs))
+        return linear_over_sequence(graph, part.take_linear(outputs, inputs), x)
 
     for depth in range(encoder.layers):
         layer = weights.part(f"layers.{depth}")
@@ -116,14 +116,15 @@ class TransformerDecoder:
         return following, x, alignment
 
     def _project(self, graph: Graph, part: Weights, x: Value, outputs: int, inputs: int) -> Value:
-        return linear(graph, self.precision, part.name(), x, *part.take_linear(outputs, inputs))
+        return linear(graph, self.precision, part.take_linear(outputs, inputs), x)
 
     def _attend_to_self(self, graph: Graph, weights: Weights, x: Value, read: CellState) -> tuple[Value, list[Value]]:
         """Return (N, D), and the keys and values (N, T + 1, D), for `x` (N, D) and those of the tokens before it."""
         names = ("query", "key", "value")
         parts = [weights.part(name).take_linear(self.size, self.size) for name in names]
-        weight, bias = (np.concatenate(blocks) for blocks in zip(*parts, strict=True))
-        projected = linear(graph, self.precision, weights.name("query_key_value"), x, weight, bias)  # (N, 3D)
+        weight, bias = (np.concatenate(blocks) for blocks in zip(*(part[1:] for part in parts), strict=True))
+        layer = Linear(weights.name("query_key_value"), weight, bias)
+        projected = linear(graph, self.precision, layer, x)  # (N, 3D)
         query, *new = graph.split(projected, [self.size] * 3)  # (N, D) each
         following = [graph.concat([old, graph.unsqueeze(part, 1)], 1) for old, part in zip(read, new, strict=True)]
         width = self.size // self.heads

@@ -1,10 +1,11 @@
 """The weights of a checkpoint by name, for one part of the network or for all of it.
 
-Axes: V vocabulary, E embedding width.
+Axes: V vocabulary, E embedding width, R readout width, I input width, O output width.
 """
 
 import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,17 @@ from nmt.errors import NmtError
 from nmt.runtime.graph import Array
 
 MISFIT = "the weights do not fit the configuration:"
+
+
+class Linear(NamedTuple):
+    """A linear map x W' + b."""
+
+    name: str
+    """Name of the map in a graph."""
+    weight: Array
+    """(O, I) W."""
+    bias: Array | None
+    """(O,) b; None without bias."""
 
 
 class Weights:
@@ -50,9 +62,10 @@ class Weights:
         self._taken.add(whole)
         return np.asarray(array, np.float32)
 
-    def take_linear(self, outputs: int, inputs: int) -> tuple[Array, Array]:
-        """Return weight (O, I) and bias (O,) of a linear map."""
-        return self.take("weight", outputs, inputs), self.take("bias", outputs)
+    def take_linear(self, outputs: int, inputs: int, has_bias: bool = True) -> Linear:
+        """Return the linear map of a module, from I `inputs` to O `outputs`."""
+        bias = self.take("bias", outputs) if has_bias else None
+        return Linear(self.name(), self.take("weight", outputs, inputs), bias)
 
     def check_all_taken(self) -> None:
         """Raise `NmtError` if there is a weight that has never been taken."""
@@ -60,20 +73,21 @@ class Weights:
             raise NmtError(f"{MISFIT} unexpected tensor {min(unexpected)}")
 
 
-def embedding_table(weights: Weights, config: Model, side: str) -> Array:
+def embedding_table(weights: Weights, config: Model, side: str, vocabulary: int | None = None) -> Array:
     """Return the embeddings (V, E) of a `side`, source or target, scaled as `models.embedding` does.
 
-    A table that both sides share has only the name of the source in a checkpoint.
+    V is the `vocabulary`, or any number. A table that both sides share has the name of the source in a checkpoint.
     """
     is_shared = config.embedding.tie == "all" and "target_embedding.table.weight" not in weights
-    table = weights.take(f"{'source' if is_shared else side}_embedding.table.weight", None, config.embedding.size)
+    name = f"{'source' if is_shared else side}_embedding.table.weight"
+    table = weights.take(name, vocabulary, config.embedding.size)
     kind = config.encoder.kind if side == "source" else config.decoder.kind
     scale = config.embedding.size ** (0.5 if kind == "transformer" else 0.25)
     return table * np.float32(scale)
 
 
-def output_layer(weights: Weights, config: Model) -> tuple[Array, Array]:
-    """Return weight (V, R) and bias (V,) of the output layer.
+def output_layer(weights: Weights, config: Model) -> Linear:
+    """Return the output layer, from readouts of width R to V logits.
 
     A weight that is also an embedding table has the name of the table in a checkpoint.
     """
@@ -81,4 +95,4 @@ def output_layer(weights: Weights, config: Model) -> tuple[Array, Array]:
     names = ["output.weight", *(f"{table}_embedding.table.weight" for table in tables[config.embedding.tie])]
     name = next((name for name in names if name in weights), names[-1])
     weight = weights.take(name, None, config.readout_size)
-    return weight, weights.take("output.bias", len(weight))
+    return Linear("output", weight, weights.take("output.bias", len(weight)))

@@ -16,10 +16,10 @@ def build_folder(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | N
     """Yield an empty folder that replaces `folder` if the block succeeds, or None if `is_done()` returns True.
 
     Wait for another process that builds the same folder, then call `is_done`. Remove what an interrupted process left.
+    The folder that contains `folder` must exist.
     """
     if folder.name in ("", ".."):
-        raise NmtError(f"data.prepared: {folder}: give it a folder of its own")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+        raise NmtError(f"{folder}: give it a folder of its own")
     partial, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("partial", "old"))
     with _lock(folder.with_name(f".{folder.name}.lock")):
         if old.exists() and not folder.exists():  # a process was interrupted between the two renames below

@@ -11,7 +11,8 @@ runs/NAME/config.yaml              resolved configuration
           report.html
           .lock                    locked by the process that trains; contains its id
 
-An exported folder has config.yaml, subword/, the graphs (`nmt.runtime.graph_files`), and no checkpoints.
+An exported folder (`nmt.runtime.export`) has config.yaml, subword/, lexicon.safetensors and lengths.json if the run has
+them, the graphs (`nmt.runtime.graph_files`), and no checkpoints.
 """
 
 import os
@@ -84,6 +85,14 @@ class Run:
         """Whether this is a folder that `nmt export` wrote: graphs and what translating needs, and no checkpoints."""
         return (self.folder / GRAPHS).is_file()
 
+    def check_not_exported(self, purpose: str) -> None:
+        """Raise `NmtError` if this is an exported folder, which cannot be used for a `purpose`, such as "plot"."""
+        if self.is_exported:
+            raise NmtError(
+                f"{self.folder}: is an exported model, which can only translate; to {purpose}, give the run that it "
+                "was exported from"
+            )
+
     @property
     def write_remedy(self) -> str:
         """What to do if a file of the run cannot be written: the end of an error message."""
@@ -100,7 +109,9 @@ class Run:
         """
         if self.is_exported:
             if which != "best":
-                raise NmtError(f"{self.folder}: an exported model has one checkpoint only; leave out {which}")
+                raise NmtError(
+                    f"{self.folder}: an exported model has one checkpoint only; leave out --checkpoint {which}"
+                )
             return self.folder
         name, previous = self._resolve(which), ""
         while name != previous:

@@ -199,15 +199,26 @@ def recover(run: Run) -> None:
 
 
 def prune(run: Run, keep: Iterable[str]) -> None:
-    """Remove all checkpoints `step-N` whose names are not in `keep`, and the files of interrupted writes."""
+    """Remove all checkpoints `step-N` whose names are not in `keep`, and the files of interrupted writes.
+
+    A checkpoint is renamed before it is removed: another process may be writing graphs to it
+    (`nmt.runtime.checkpoint_graphs`), and a new file would keep the folder from being removed.
+    """
     names = set(keep)
-    for path in run.checkpoints.iterdir():
-        is_unwanted = path.name.startswith("step-") and path.name not in names
-        if is_unwanted or (path.name.startswith(".") and path.name.endswith(".tmp")):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    paths = list(run.checkpoints.iterdir())
+    for path in paths:
+        if path.name.startswith(".") and path.name.endswith(".tmp"):
+            _remove(path)
+    for path in paths:
+        if path.name.startswith("step-") and path.name not in names:
+            _remove(path.rename(path.with_name(f".{path.name}.tmp")))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

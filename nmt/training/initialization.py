@@ -64,6 +64,7 @@ def check_initialization(config: Config) -> None:
 def _find_checkpoint(path: Path) -> tuple[Run, Path]:
     try:
         run, name, _ = find_run(path)
+        run.check_not_exported("start with its weights")
         return run, run.checkpoint(name)
     except NmtError as error:
         raise NmtError(f"training.init_from: {error}") from None

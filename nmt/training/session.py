@@ -1,46 +1,143 @@
-"""`nmt train` from configuration to finished run: prepare the data, open or resume the run folder, train, summarise."""
+"""`nmt.train`, from configuration to finished run: prepare data, open or resume the run folder, train, summarise."""
 
 import logging
-import shlex
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from nmt import config as schema
-from nmt.config import Config, load_run_config
+from nmt.config import Config, load_run_config, resolve
 from nmt.data import source_lengths
 from nmt.data.lexicon_learning import learn_lexicon
 from nmt.data.prepared_data import Prepared
-from nmt.data.preprocess import preprocess
+from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
-from nmt.kernels.allocator import keep_freed_memory
 from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
-from nmt.kernels.openmp import share_cores
+from nmt.runtime.checkpoint_graphs import graphs_of_checkpoint
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import RENAME_REMEDY, Run
+from nmt.training.events import TrainingEnded, TrainingEvent, TrainingStarted
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
 from nmt.training.resume_checks import check_data, find_resume_checkpoint
-from nmt.training.signals import Interrupted
+from nmt.training.stop import Stopped, StopRequest
+from nmt.training.torch_state import training_state
+from nmt.training.trained_run import TrainedRun
 from nmt.training.trainer import Trainer
-from nmt.training.training_log import TrainingLog, format_seconds
+from nmt.training.training_log import OnEvent, TrainingLog
 from nmt.training.validation import bleu_hint, scored_pairs
 
 logger = logging.getLogger(__name__)
 FOLDER_REMEDY = "runs are stored in runs/ of the working directory: use a working directory that is writable"
 
 
-def train(config: Config, resume: bool = False, checkpoint: str = "last") -> Run:
-    """Train the model of `config` and return its run, a new one or, with `resume`, the one to continue.
+def _ignore_event(event: TrainingEvent) -> None:
+    """Do nothing: the default `on_event`."""
 
-    `checkpoint` is the one to resume from: last, best or step-N. Raises `NmtError`, and `Interrupted` after a signal
-    once the state is saved.
+
+def train(
+    config: str | Path | dict[str, Any] | Config,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    resume: bool = False,
+    checkpoint: str | None = None,
+    on_event: OnEvent | None = None,
+    on_progress: OnProgress | None = None,
+    stop: StopRequest | None = None,
+) -> TrainedRun:
+    """Train a model, or resume its training, and return the run.
+
+    This is what `nmt train` calls. It prepares the data if necessary and writes the folder ``runs/NAME``. Messages go
+    to the logger ``nmt`` of the standard module `logging`; nothing is printed. The state of the caller's process is
+    restored: torch's random generators, default dtype and number of threads.
+
+    Args:
+        config: A YAML file, a mapping with the same sections, or a `Config`. Relative paths in it, and ``runs/``, are
+            relative to the working directory, also those of a YAML file in another folder. The working directory must
+            not change during training.
+        overrides: Values that replace those of `config`, such as ``{"training.max_steps": 500}``.
+        resume: Continue the run, with the same result as if it had not been interrupted. Otherwise the run must be new.
+        checkpoint: With `resume`, the checkpoint to continue from: last (the default), best or step-N.
+        on_event: Receives each event of `nmt.training.events`, in the thread that trains. If it raises an exception,
+            training ends as after an error, with the checkpoints saved so far, and the exception is raised.
+        on_progress: Receives what is being done ("cleaning", "subwords", "encoding", "training"), how much of it is
+            done and how much there is to do, for a progress bar: for "training" the numbers of steps, after each step.
+        stop: Its `set` ends training early, with a checkpoint; the run that is returned has `is_finished` False then.
+
+    Raises:
+        NmtError: For a mistake in the configuration or the data, a full disk, too little memory, a loss that is not
+            finite, or if this process trains already. The message names options of the command line: ``--resume`` is
+            `resume`, ``--set`` is `overrides`.
     """
+    config = resolve(config, overrides)
+    if checkpoint is not None and not resume:
+        raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
+    on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
     run = Run(config.run)
+    _check_start(run, config, resume)
+    with convert_write_errors(run.folder, FOLDER_REMEDY):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+    with run.lock(FOLDER_REMEDY):
+        _check_run_state(run, resume)  # another process may have used the run before it was locked
+        start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
+        prepared = _prepare_data(run, config, start, on_progress)
+        device = choose_device(config.training.device)
+        with training_state(device, config.training.threads):
+            trainer = _build_trainer(run, config, prepared, device, start, stop)
+            with _open_log(trainer, prepared, resume, on_event, on_progress) as log:
+                _log_start(log, trainer, prepared, resume)
+                reason = None
+                with suppress(Stopped):
+                    reason = trainer.train(log)
+                trained = _result(trainer, reason)
+                log.write(TrainingEnded(trained))
+        if trained.is_finished:
+            _write_summary(run, trained)
+            _make_graphs(run, prepared)
+    on_event(TrainingEnded(trained))
+    return trained
+
+
+def _open_log(
+    trainer: Trainer, prepared: Prepared, resume: bool, on_event: OnEvent, on_progress: OnProgress
+) -> TrainingLog:
+    """Write the files of the run, for which all checks must have passed, and open its log."""
+    run, progress = trainer.run, trainer.progress
+    with convert_write_errors(run.folder, run.write_remedy):
+        _write_run_files(run, trainer.config, prepared, resume)
+    last_step = progress.step if resume else None
+    return TrainingLog(run, last_step, on_event, on_progress, not progress.needs_validation)
+
+
+def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: bool) -> None:
+    if note := scored_pairs(trainer.config, prepared)[1]:
+        logger.info(note)
+    log.emit(_started(trainer, prepared, resume))
+    log.advance(trainer.progress.step, trainer.settings.max_steps)
+
+
+def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
+    progress = trainer.progress
+    return TrainedRun(
+        folder=trainer.run.folder,
+        is_finished=reason is not None,
+        reason=reason or "stopped",
+        step=progress.step,
+        metric=trainer.settings.metric,
+        best_value=progress.best,
+        best_step=progress.best_step,
+        seconds=progress.seconds,
+    )
+
+
+def _check_start(run: Run, config: Config, resume: bool) -> None:
+    """Raise `NmtError` if training cannot start, before anything is written."""
     _check_run_state(run, resume)
     if config.subword.sampling and not has_seeded_samples():
         logger.info(
@@ -50,39 +147,12 @@ def train(config: Config, resume: bool = False, checkpoint: str = "last") -> Run
     if not resume:
         check_texts(config)
         check_initialization(config)
-    with convert_write_errors(run.folder, FOLDER_REMEDY):
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
-    with run.lock(FOLDER_REMEDY):
-        _check_run_state(run, resume)  # another process may have used the run before it was locked
-        start = find_resume_checkpoint(run, config, checkpoint) if resume else None
-        prepared = preprocess(config) if start is None else _resumed_data(run, config, start)
-        trainer = _build_trainer(run, config, prepared, start)
-        progress = trainer.progress
-        with convert_write_errors(run.folder, run.write_remedy):  # all checks have passed
-            _write_run_files(run, config, prepared, resume)
-        last_step = progress.step if resume else None
-        with TrainingLog(run, last_step, config.training.max_steps, not progress.needs_validation) as log:
-            facts = _facts(trainer, prepared)
-            log.write("resume" if resume else "start", step=progress.step, **facts)
-            logger.info("  ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
-            if note := scored_pairs(config, prepared)[1]:
-                logger.info(note)
-            if resume:
-                logger.info(f"resuming at step {progress.step:,}")
-            try:
-                reason = trainer.train(log)
-            except Interrupted:
-                logger.info(f"stopped; step {progress.step:,} is saved in {run.checkpoints}")
-                raise
-            log.write("end", step=progress.step, reason=reason, seconds=round(progress.seconds, 2))
-            logger.info(f"trained for {format_seconds(progress.seconds)}")
-        _write_summary(run, trainer, reason)
-    _log_end(trainer, reason)
-    return run
 
 
 def _check_run_state(run: Run, resume: bool) -> None:
     """Raise `NmtError` if a new run has begun already, or if the run to resume has no checkpoint."""
+    if run.is_exported:
+        raise NmtError(f"{run.folder} is an exported model, which cannot be trained; {RENAME_REMEDY}")
     if run.can_resume and not resume:
         raise NmtError(
             f"{run.folder} holds a run already; add --resume to continue it, {RENAME_REMEDY}, or remove the folder"
@@ -91,8 +161,13 @@ def _check_run_state(run: Run, resume: bool) -> None:
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
 
 
-def _resumed_data(run: Run, config: Config, start: Path) -> Prepared:
-    """Return the data that the checkpoint `start` was trained on; the corpora are read only if it must be prepared."""
+def _prepare_data(run: Run, config: Config, start: Path | None, on_progress: OnProgress) -> Prepared:
+    """Return the data of a new run, or the data that the checkpoint `start` was trained on.
+
+    In the second case, the corpora are read only if the data must be prepared.
+    """
+    if start is None:
+        return preprocess(config, on_progress=on_progress)
     if faults := [fault for fault in missing_files(config) if fault.startswith("data.test.")]:
         logger.warning("\n".join(["nmt evaluate will miss:", *faults, working_directory()]))
     if config.subword.reuse is not None:  # use the copies in the run, because the original may have been deleted
@@ -100,23 +175,20 @@ def _resumed_data(run: Run, config: Config, start: Path) -> Prepared:
     if (config.prepared / "prepared.json").is_file():
         prepared = Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
     else:
-        prepared = preprocess(config)
+        prepared = preprocess(config, on_progress=on_progress)
     check_data(run, config, prepared, start)
     return prepared
 
 
-def _build_trainer(run: Run, config: Config, prepared: Prepared, start: Path | None) -> Trainer:
+def _build_trainer(
+    run: Run, config: Config, prepared: Prepared, device: torch.device, start: Path | None, stop: StopRequest | None
+) -> Trainer:
     """Return a trainer with its initial weights, or with the state of the checkpoint `start`."""
     if hint := bleu_hint(config, prepared.valid_text[1]):
         logger.info(hint)
-    if config.training.threads:
-        torch.set_num_threads(config.training.threads)
-    keep_freed_memory()
-    share_cores(torch.get_num_threads())
-    device = choose_device(config.training.device)
     arithmetic = choose_arithmetic(config.training.precision, device)
     check_trainable(arithmetic, device)
-    trainer = Trainer(config, run, prepared, device, arithmetic)
+    trainer = Trainer(config, run, prepared, device, arithmetic, stop)
     if start is not None:
         if (message := trainer.resume(start, load_run_config(run))) is not None:
             logger.info(message)
@@ -127,20 +199,24 @@ def _build_trainer(run: Run, config: Config, prepared: Prepared, start: Path | N
     return trainer
 
 
-def _facts(trainer: Trainer, prepared: Prepared) -> dict[str, Any]:
-    """Return the values of the first entry of the log."""
-    left_out = trainer.batches.left_out
-    return {
-        "parameters": f"{sum(weight.numel() for weight in trainer.model.parameters()):,}",
-        "device": str(trainer.device),
-        "precision": trainer.arithmetic,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "pairs": sum(len(store) for store, _ in prepared.train),
-        **({"left_out": left_out} if left_out else {}),
-        "vocabulary": f"{prepared.vocabularies.source.size}/{prepared.vocabularies.target.size}",
-        "seed": trainer.config.seed,
-    }
+def _started(trainer: Trainer, prepared: Prepared, resume: bool) -> TrainingStarted:
+    """Return the first event of training."""
+    return TrainingStarted(
+        folder=trainer.run.folder,
+        step=trainer.progress.step,
+        max_steps=trainer.settings.max_steps,
+        is_resumed=resume,
+        parameters=sum(weight.numel() for weight in trainer.model.parameters()),
+        device=str(trainer.device),
+        precision=trainer.arithmetic,
+        threads=torch.get_num_threads(),
+        torch=str(torch.__version__),
+        pairs=sum(len(store) for store, _ in prepared.train),
+        left_out=trainer.batches.left_out,
+        source_vocabulary=prepared.vocabularies.source.size,
+        target_vocabulary=prepared.vocabularies.target.size,
+        seed=trainer.config.seed,
+    )
 
 
 def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool) -> None:
@@ -158,33 +234,24 @@ def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool)
         write_atomically(run.lengths, lengths, run.write_remedy)
 
 
-def _write_summary(run: Run, trainer: Trainer, reason: str) -> None:
-    progress = trainer.progress
+def _make_graphs(run: Run, prepared: Prepared) -> None:
+    """Make the graphs of the best checkpoint, with which `nmt translate` starts at once."""
+    try:
+        graphs_of_checkpoint(run, run.checkpoint("best"), prepared.vocabularies, "int8")
+    except NmtError as error:
+        logger.warning(f"no graphs for ONNX Runtime were made: {error}")
+
+
+def _write_summary(run: Run, trained: TrainedRun) -> None:
     summary = {
-        "reason": reason,
-        "step": progress.step,
-        "best_step": progress.best_step,
-        trainer.settings.metric: progress.best,
-        "seconds": round(progress.seconds, 2),
+        "reason": trained.reason,
+        "step": trained.step,
+        "best_step": trained.best_step,
+        trained.metric: trained.best_value,
+        "seconds": round(trained.seconds, 2),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.write_remedy)
     from nmt.reports.report_page import write_report  # imports matplotlib, which takes long
 
     write_report(run.folder)
-
-
-def _log_end(trainer: Trainer, reason: str) -> None:
-    """Log why training ended, the best checkpoint, where the run is and how to translate with it."""
-    run, config, progress = trainer.run, trainer.config, trainer.progress
-    best, metric = progress.best, config.training.metric
-    logger.info(reason if best is None else f"{reason}; best {metric} {best:.4g} at step {progress.best_step:,}")
-    if progress.best_step == 0:
-        logger.info(
-            "training brought no improvement: no validation was better than that of the initial weights "
-            f"({config.training.init_from}), which the best checkpoint, step-0, holds unchanged"
-        )
-    logger.info(f"saved in {run.folder}: {', '.join(run.names())}; figures in {run.folder / 'report.html'}")
-    tags = {corpus.tag for corpus in config.data.train}
-    tag = f" --tag {shlex.quote(config.data.valid.tag)}" if len(tags) > 1 and config.data.valid.tag else ""
-    logger.info(f"translate with: nmt translate --model {run.folder}{tag} < input.txt")

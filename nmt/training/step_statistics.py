@@ -9,7 +9,7 @@ import torch
 from nmt.errors import NmtError
 from nmt.storage.run_folder import Run
 from nmt.training.checkpoint import Progress
-from nmt.training.training_log import TrainingLog
+from nmt.training.events import StepLogged
 
 logger = logging.getLogger(__name__)
 MOST_SKIPPED = 20
@@ -60,13 +60,13 @@ class StepStatistics:
         self._progress.tokens_since_log += tokens
         self._progress.steps_since_log += 1
         if not self.is_on_cpu:
-            return True  # `clipped_step` examines the norm on the GPU, and `write` how many steps it has skipped
+            return True  # `clipped_step` examines the norm on the GPU, `finish_interval` how many steps it has skipped
         is_finite = math.isfinite(float(norm))
         self._count_skipped(not is_finite, 1)
         return is_finite
 
-    def write(self, log: TrainingLog, learning_rate: float) -> None:
-        """Write a line to the log and start the next interval."""
+    def finish_interval(self, learning_rate: float, max_steps: int) -> StepLogged | None:
+        """Return the means over the steps since the last call, None if all were skipped. Start the next interval."""
         progress, now = self._progress, time.monotonic()
         tokens, steps = progress.tokens_since_log, progress.steps_since_log
         minimised, nll, norm, taken_tokens, taken = self.sums()
@@ -89,22 +89,21 @@ class StepStatistics:
         if not self.is_on_cpu:
             self._count_skipped(not taken, steps)
         if taken == 0:
-            return
-        loss = nll / taken_tokens
-        log.write(
-            "train",
+            return None
+        return StepLogged(
             step=progress.step,
+            max_steps=max_steps,
             epoch=progress.position.epoch,
-            loss=loss,
+            loss=nll / taken_tokens,
             smoothed_loss=minimised / taken_tokens,
             learning_rate=learning_rate,
             gradient_norm=norm / taken,
             tokens=tokens,
-            **({"skipped": skipped} if skipped else {}),
-            tokens_per_second=round(speed, 1),
-            seconds=round(progress.seconds, 2),
+            skipped=skipped,
+            tokens_per_second=speed,
+            seconds=progress.seconds,
+            seconds_left=(max_steps - progress.step) * seconds_per_step,
         )
-        log.show(progress.step, loss, speed, seconds_per_step)
 
     def _count_skipped(self, are_skipped: bool, steps: int) -> None:
         self._skipped_in_a_row = self._skipped_in_a_row + steps if are_skipped else 0

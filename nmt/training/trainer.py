@@ -5,10 +5,11 @@ training data besides the tensors of a checkpoint.
 """
 
 import dataclasses
-import logging
 import math
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +34,19 @@ from nmt.storage.run_folder import Run
 from nmt.training import checkpoint
 from nmt.training.best_checkpoint import metric_settings, update_best, update_best_on_resume
 from nmt.training.checkpoint import Progress
+from nmt.training.events import CheckpointSaved, CheckpointsAveraged, Validated
 from nmt.training.learning_rate import learning_rate
 from nmt.training.microbatches import DeviceBatch, increase_count, split, to_device
 from nmt.training.minimum_risk import risk_loss
 from nmt.training.objective import Loss, likelihood_loss
 from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
 from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
-from nmt.training.signals import Interrupted, StopSignal
 from nmt.training.step_statistics import StepStatistics
-from nmt.training.training_log import TrainingLog, format_seconds
+from nmt.training.stop import Stopped, StopRequest
+from nmt.training.torch_state import seed_generators
+from nmt.training.training_log import TrainingLog
 from nmt.training.validation import ValidationResult, Validator
 
-logger = logging.getLogger(__name__)
 DEFAULT_TOKENS = 4096
 """Target tokens of a batch if the configuration has neither `tokens_per_batch` nor `sentences_per_batch`."""
 
@@ -53,7 +55,13 @@ class Trainer:
     """Trains the model of one run."""
 
     def __init__(
-        self, config: Config, run: Run, prepared: Prepared, device: torch.device, arithmetic: Arithmetic
+        self,
+        config: Config,
+        run: Run,
+        prepared: Prepared,
+        device: torch.device,
+        arithmetic: Arithmetic,
+        stop: StopRequest | None = None,
     ) -> None:
         """Build the network, the optimizer and the batches; the seed decides the initial weights."""
         self.config = config
@@ -64,7 +72,7 @@ class Trainer:
         self.vocabularies = prepared.vocabularies
         self.data_fingerprint = prepared.fingerprint
         set_cudnn_precision(arithmetic, device)
-        torch.manual_seed(derive_seed(config.seed, "weights"))
+        seed_generators(derive_seed(config.seed, "weights"), device)
         self.model = Seq2Seq(config.model, self.vocabularies.source.size, self.vocabularies.target.size).to(device)
         self.model.train()
         self.averaged = copy_network(self.model).eval() if self.settings.ema_decay else None
@@ -83,7 +91,7 @@ class Trainer:
         self.validator = Validator(config, prepared, device, arithmetic)
         self.progress = Progress()
         self._statistics = StepStatistics(run, self.progress, device)
-        self._stop = StopSignal()
+        self.stop = stop or StopRequest()
 
     @property
     def weights_to_use(self) -> Seq2Seq:
@@ -111,47 +119,47 @@ class Trainer:
             size = _batch_size(old.training)
             progress.position = self.batches.complete(progress.position, **size, weights=weights)
             if size != _batch_size(self.settings) or weights != [corpus.weight for corpus in self.config.data.train]:
-                self._save()  # before the run's config.yaml, on which the position depends, is replaced
+                self._write_checkpoint()  # before the run's config.yaml, on which the position depends, is replaced
         return message
 
     def train(self, log: TrainingLog) -> str:
         """Train to the end and return why training ended.
 
-        Raises `Interrupted` after a signal and `OutOfMemory` if memory ran out; both only after a checkpoint is saved.
+        Raises `Stopped` after a `StopRequest` and `OutOfMemory` if memory ran out; both only after a checkpoint is
+        saved.
         """
-        progress = self.progress
+        progress, max_steps = self.progress, self.settings.max_steps
         start = time.monotonic() - progress.seconds
         self._statistics.start_clock()
-        with self._stop.listening(), prefetch(self.batches.iterate_from(progress.position)) as batches:
-            while progress.needs_validation or not (progress.step >= self.settings.max_steps or self._is_stalled):
+        with prefetch(self.batches.iterate_from(progress.position)) as batches:
+            while progress.needs_validation or not (progress.step >= max_steps or self._is_stalled):
                 was_unvalidated = progress.needs_validation
-                try:
-                    if not progress.needs_validation:
+                if not progress.needs_validation:
+                    with self._saving_after_shortage(log):
                         batch, position = next(batches)
                         self.step(batch)
-                        progress.position = position
-                        progress.seconds = time.monotonic() - start
-                        log.advance()
-                        if progress.step % self.settings.log_every == 0:
-                            self._statistics.write(log, self.optimizer.param_groups[0]["lr"])
-                    is_last = progress.step == self.settings.max_steps
-                    progress.needs_validation = is_last or progress.step % self.settings.validate_every == 0
-                    before = time.monotonic()
-                    if progress.needs_validation:
-                        self._judge(self.validate(self.weights_to_use), log)
+                    progress.position = position
+                    progress.seconds = time.monotonic() - start
+                    log.advance(progress.step, max_steps)
+                    if progress.step % self.settings.log_every == 0:
+                        self._log_steps(log)
+                is_last = progress.step == max_steps
+                progress.needs_validation = is_last or progress.step % self.settings.validate_every == 0
+                if progress.needs_validation:
+                    before, result = time.monotonic(), None
+                    # A validation that is stopped is repeated when the run is resumed.
+                    with self._saving_after_shortage(log), suppress(Stopped):
+                        result = self.validate(self.weights_to_use)
+                    if result is not None:
+                        self._judge(result, log)
                         progress.needs_validation = False
                         progress.seconds = time.monotonic() - start
                         self._statistics.exclude(time.monotonic() - before)
-                except Interrupted:
-                    pass  # the validation is repeated when the run is resumed
-                except (OutOfMemory, MemoryError, RuntimeError) as error:
-                    self._save_after_shortage(error)
-                    raise
-                if self._is_due or was_unvalidated or self._stop.number is not None:
-                    self._save()
+                if self._is_due or was_unvalidated or self.stop.is_set():
+                    self._save(log)
                 is_last = is_last or self._is_stalled
-                if self._stop.number is not None and (progress.needs_validation or not is_last):
-                    raise Interrupted(self._stop.number)
+                if self.stop.is_set() and (progress.needs_validation or not is_last):
+                    raise Stopped
             reason = "max_steps reached"
             if self._is_stalled:
                 reason = f"{self.settings.metric} has not improved for {progress.stalled_validations} validations"
@@ -166,14 +174,14 @@ class Trainer:
 
     @property
     def _is_due(self) -> bool:
-        """Whether a checkpoint of this step is to be saved also without a signal."""
+        """Whether a checkpoint of this step is to be saved also without a stop request."""
         progress, settings = self.progress, self.settings
         is_scheduled = progress.step == settings.max_steps or progress.step % settings.save_every == 0
         return is_scheduled or progress.best_step == progress.step or self._is_stalled
 
     def validate(self, model: Seq2Seq) -> ValidationResult:
-        """Validate `model`; raise `Interrupted` if a signal has arrived, or as soon as one arrives."""
-        with self._stop.interrupting():
+        """Validate `model`; raise `Stopped` if a stop is requested, or as soon as this thread requests it."""
+        with self.stop.interrupting():
             return self.validator(model)
 
     def step(self, batch: Batch) -> None:
@@ -196,7 +204,7 @@ class Trainer:
                 if is_sampling:
                     searched = prepare_for_search(self.model, self.arithmetic, pack=False)
                 for number, part in enumerate(split(batch, count)):
-                    torch.manual_seed(derive_seed(self.config.seed, "dropout", step, number))
+                    seed_generators(derive_seed(self.config.seed, "dropout", step, number), self.device)
                     seed = derive_seed(self.config.seed, "samples", step, number)
                     inputs = self._inputs(part, searched, step, seed)
                     with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
@@ -237,26 +245,25 @@ class Trainer:
             return_freed_memory()
 
     def _judge(self, result: ValidationResult, log: TrainingLog) -> None:
-        """Log a validation and record whether it is the best so far."""
+        """Record whether a validation is the best so far, and log it."""
         progress = self.progress
-        perplexity = math.exp(min(result.loss, 700.0)) if math.isfinite(result.loss) else result.loss
-        log.write(
-            "valid",
+        event = Validated(
             step=progress.step,
             epoch=progress.position.epoch,
             loss=result.loss,
-            perplexity=perplexity,
-            **({} if result.bleu is None else {"bleu": result.bleu}),
-            samples=result.samples,
-            seconds=round(progress.seconds, 2),
+            perplexity=math.exp(min(result.loss, 700.0)) if math.isfinite(result.loss) else result.loss,
+            bleu=result.bleu,
+            is_best=update_best(progress, self.settings, result.loss, result.bleu),
+            samples=tuple(result.samples),
+            seconds=progress.seconds,
         )
-        at = f"at step {progress.step:,}" if progress.step else "before the first step"
-        bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f} (greedy)"
-        best = ", the best so far" if update_best(progress, self.settings, result.loss, result.bleu) else ""
-        trained = format_seconds(progress.seconds)
-        logger.info(
-            f"validation {at}: loss {result.loss:.3f}, perplexity {perplexity:.2f}{bleu}{best}; {trained} trained"
-        )
+        log.emit(event)
+
+    def _log_steps(self, log: TrainingLog) -> None:
+        """Log the steps since the last entry of this kind."""
+        event = self._statistics.finish_interval(self.optimizer.param_groups[0]["lr"], self.settings.max_steps)
+        if event is not None:
+            log.emit(event)
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -269,7 +276,12 @@ class Trainer:
             "best": self.progress.best,
         }
 
-    def _save(self) -> None:
+    def _save(self, log: TrainingLog) -> None:
+        """Save a checkpoint as `_write_checkpoint` does, and report it."""
+        step, folder = self.progress.step, self._write_checkpoint()
+        log.emit(CheckpointSaved(step, folder, is_best=self.progress.best_step in (None, step)))
+
+    def _write_checkpoint(self) -> Path:
         """Save a checkpoint and remove those that are not kept; one that is not due is removed with the next."""
         progress, is_due = self.progress, self._is_due
         progress.log_sums = self._statistics.sums()
@@ -282,8 +294,18 @@ class Trainer:
         interim |= set() if is_due else {name}
         kept = [other for other in self._trained_checkpoints() if other not in interim]
         checkpoint.prune(self.run, [best, name, *kept[-self.settings.keep_last :]])
+        return self.run.checkpoints / name
 
-    def _save_after_shortage(self, error: Exception) -> None:
+    @contextmanager
+    def _saving_after_shortage(self, log: TrainingLog) -> Iterator[None]:
+        """If memory runs out in this block, save the state of the last finished step and raise `OutOfMemory`."""
+        try:
+            yield
+        except (OutOfMemory, MemoryError, RuntimeError) as error:
+            self._save_after_shortage(error, log)
+            raise
+
+    def _save_after_shortage(self, error: Exception, log: TrainingLog) -> None:
         """If `error` says that memory ran out, save the state of the last finished step and raise `OutOfMemory`."""
         step, message = self.progress.step, str(error)
         if not isinstance(error, OutOfMemory):
@@ -293,7 +315,7 @@ class Trainer:
             message = f"after step {step:,}: out of memory ({message or 'MemoryError'}); {remedy}"
         traceback.clear_frames(error.__traceback__)
         if step and f"step-{step}" not in self.run.names():
-            self._save()
+            self._save(log)
         saved = f"step {step:,} is saved: resume with --resume" if self.run.can_resume else "no checkpoint is saved yet"
         raise OutOfMemory(f"{message}; {saved}") from None
 
@@ -309,9 +331,8 @@ class Trainer:
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
         result = self.validate(averaged)
         checkpoint.save_weights_only(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
-        bleu = "" if result.bleu is None else f", BLEU {result.bleu:.2f}"
-        logger.info(f"averaged the last {len(names)} checkpoints: loss {result.loss:.3f}{bleu}")
-        log.write("averaged", step=self.progress.step, loss=result.loss, bleu=result.bleu, of=names)
+        folder = self.run.checkpoints / "averaged"
+        log.emit(CheckpointsAveraged(self.progress.step, folder, tuple(names), result.loss, result.bleu))
 
 
 def _batch_size(settings: Training) -> dict[str, Any]:

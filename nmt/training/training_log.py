@@ -1,27 +1,74 @@
-"""Write `log.jsonl` and show the progress of training: a bar on a terminal, else a line for each log entry."""
+"""Write the events of training to `log.jsonl` and pass them to the caller."""
 
 import contextlib
-import logging
-import sys
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
-from tqdm import tqdm
-
+from nmt.data.preprocess import OnProgress
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import Run, read_log
+from nmt.training.events import (
+    CheckpointsAveraged,
+    StepLogged,
+    TrainingEnded,
+    TrainingEvent,
+    TrainingStarted,
+    Validated,
+)
 
-logger = logging.getLogger(__name__)
+OnEvent: TypeAlias = Callable[[TrainingEvent], object]
 FINAL_EVENTS = ("averaged", "end")
 """Events after the last step, which are logged again when a run is resumed."""
 
 
-class TrainingLog:
-    """The log of a run and its progress bar."""
+def log_entry(event: TrainingEvent) -> dict[str, Any] | None:
+    """Return the line of `log.jsonl` for an event; None if the log has none."""
+    match event:
+        case TrainingStarted():
+            return {"event": "resume" if event.is_resumed else "start", "step": event.step, **event.facts()}
+        case StepLogged():
+            return {
+                "event": "train",
+                "step": event.step,
+                "epoch": event.epoch,
+                "loss": event.loss,
+                "smoothed_loss": event.smoothed_loss,
+                "learning_rate": event.learning_rate,
+                "gradient_norm": event.gradient_norm,
+                "tokens": event.tokens,
+                **({"skipped": event.skipped} if event.skipped else {}),
+                "tokens_per_second": round(event.tokens_per_second, 1),
+                "seconds": round(event.seconds, 2),
+            }
+        case Validated():
+            return {
+                "event": "valid",
+                "step": event.step,
+                "epoch": event.epoch,
+                "loss": event.loss,
+                "perplexity": event.perplexity,
+                **({} if event.bleu is None else {"bleu": event.bleu}),
+                "samples": event.samples,
+                "seconds": round(event.seconds, 2),
+            }
+        case CheckpointsAveraged():
+            values = {"step": event.step, "loss": event.loss, "bleu": event.bleu, "of": event.names}
+            return {"event": "averaged", **values}
+        case TrainingEnded(run) if run.is_finished:
+            return {"event": "end", "step": run.step, "reason": run.reason, "seconds": round(run.seconds, 2)}
+        case _:
+            return None
 
-    def __init__(self, run: Run, step: int | None, max_steps: int, is_validated: bool = True) -> None:
+
+class TrainingLog:
+    """The log of a run, and the functions of the caller that receive its events and its progress."""
+
+    def __init__(
+        self, run: Run, step: int | None, on_event: OnEvent, on_progress: OnProgress, is_validated: bool = True
+    ) -> None:
         """Open the log of `run` to continue after `step`, or a new log if it is None; drop the lines of later steps.
 
         If `step` is not yet validated (not `is_validated`), drop its validation, too.
@@ -38,12 +85,10 @@ class TrainingLog:
             ]
             write_atomically(log, "".join(dump_json(entry) + "\n" for entry in kept), run.write_remedy)
         self._run = run
+        self._on_event = on_event
+        self._on_progress = on_progress
         with convert_write_errors(log, run.write_remedy):
             self._file = log.open("a", encoding="utf-8", buffering=1)
-        self._bar: tqdm[Any] | None = None
-        self._max_steps = max_steps
-        if sys.stderr.isatty():
-            self._bar = tqdm(total=max_steps, initial=step or 0, unit="step", dynamic_ncols=True, file=sys.stderr)
 
     def __enter__(self) -> "TrainingLog":
         return self
@@ -51,35 +96,23 @@ class TrainingLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.close()
         with (
             contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext(),
             convert_write_errors(self._run.log, self._run.write_remedy),
         ):
             self._file.close()  # tries again to write lines that could not be written
 
-    def write(self, event: str, **values: Any) -> None:
-        """Append one line to the log."""
-        with convert_write_errors(self._run.log, self._run.write_remedy):
-            self._file.write(dump_json({"event": event, **values}) + "\n")
+    def write(self, event: TrainingEvent) -> None:
+        """Append the line of `event` to the log, if it has one."""
+        if (entry := log_entry(event)) is not None:
+            with convert_write_errors(self._run.log, self._run.write_remedy):
+                self._file.write(dump_json(entry) + "\n")
 
-    def advance(self) -> None:
-        """Move the bar by one step."""
-        if self._bar is not None:
-            self._bar.update()
+    def emit(self, event: TrainingEvent) -> None:
+        """Write `event` to the log, and pass it to the caller."""
+        self.write(event)
+        self._on_event(event)
 
-    def show(self, step: int, loss: float, rate: float, seconds_per_step: float) -> None:
-        """Show loss (nats per token) and speed (target tokens/s); without a bar also the step and the time left."""
-        figures = f"loss {loss:.3f}, {rate:,.0f} target tokens/s"
-        if self._bar is not None:
-            self._bar.set_postfix_str(figures)
-        else:
-            left = (self._max_steps - step) * seconds_per_step
-            logger.info(f"step {step:,}/{self._max_steps:,}  {figures}, {format_seconds(left)} left")
-
-
-def format_seconds(seconds: float) -> str:
-    """Return `seconds` as h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+    def advance(self, step: int, max_steps: int) -> None:
+        """Report to the caller that `step` of `max_steps` steps are done."""
+        self._on_progress("training", step, max_steps)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from nmt.config import Config
+from nmt.config.model_settings import ModelSettings
 from nmt.data.batching import evaluation_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
@@ -111,7 +112,7 @@ class Validator:
         sources, references = sources[:count], references[:count]
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
         machine = Machine("torch", self._device.type, self._arithmetic)
-        translator = Translator(engine, self._prepared.vocabularies, [self._config], machine)
+        translator = Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
         greedy = translator.options.changed(method="greedy", tag=self._config.data.valid.tag, shortlist=0)
         try:
             texts = [translation.targets[0].text for translation in translator.translate(sources, options=greedy)]

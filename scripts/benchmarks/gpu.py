@@ -23,6 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt import config as schema
 from nmt.config import Config
+from nmt.config.model_settings import ModelSettings
 from nmt.data.batching import Position
 from nmt.data.preprocess import preprocess
 from nmt.decoding.engines import Machine
@@ -138,7 +139,9 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     trainer = Trainer(config, Run(work / "run"), prepared, device, arithmetic)
     training = measure_training(trainer, options.steps)
     engine = TorchEngine(prepare_for_search(trainer.model, arithmetic))
-    translator = Translator(engine, prepared.vocabularies, [config], Machine("torch", device.type, arithmetic))
+    translator = Translator(
+        engine, prepared.vocabularies, [ModelSettings.of(config)], Machine("torch", device.type, arithmetic)
+    )
     lines = list(sentences(config.subword.vocab_size, options.lines, 9))
     return {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",

@@ -27,8 +27,8 @@ SYSTEMS = [
 TIMES = {"seconds", "tokens_per_second", "source_tokens_per_second", "torch", "time", "memory"}
 """Keys of a log line that differ between two runs of the same version."""
 SEARCHES = {
-    "greedy": ["--greedy"],
-    "beam": ["--beam-size", "5", "--n-best", "3", "--format", "json"],
+    "greedy": ["--greedy", "--precision", "fp32"],
+    "beam": ["--beam-size", "5", "--n-best", "3", "--format", "json", "--precision", "fp32"],
     "int8": ["--beam-size", "4", "--precision", "int8"],
 }
 EVERY = {"training.log_every": 25, "training.validate_every": 50, "data.workers": 1}
@@ -78,7 +78,8 @@ def fingerprint(clone: Path, system: str) -> dict[str, str]:
     found = {"weights": weights(folder / "checkpoints" / f"step-{steps}"), "log": log_figures(folder / "log.jsonl")}
     lines = (clone / "data/quickstart/test.en").read_text(encoding="utf-8").split("\n")[:LINES]
     for search, options in SEARCHES.items():
-        command = ["translate", "--model", str(folder), "--quiet", "--device", "cpu", *options]
+        engine = ["--engine", "torch"] if (clone / "nmt/engine.py").exists() else []  # older versions have torch only
+        command = ["translate", "--model", str(folder), "--quiet", "--device", "cpu", *engine, *options]
         found[search] = digest(run(clone, command, "\n".join(lines) + "\n").encode())
     return found
 

@@ -7,10 +7,6 @@ import sys
 import time
 
 import pytest
-from click.testing import CliRunner
-
-from nmt.cli.train import command
-from nmt.training.signals import Interrupted
 
 CONFIG = """
 name: run
@@ -72,21 +68,3 @@ def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(tmp_path, names, st
     assert "changed since the run began: training.max_steps 100000" in err
     assert "translate with: nmt translate --model runs/run" in err
     assert "<svg" in (tmp_path / "runs" / "run" / "report.html").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("is_saved", [False, True])
-def test_resuming_is_recommended_only_if_a_checkpoint_is_saved(tmp_path, monkeypatch, is_saved):
-    def interrupt(config, *_):
-        if is_saved:
-            (config.run / "checkpoints").mkdir(parents=True)
-            (config.run / "checkpoints" / "last").write_text("step-1\n")
-        raise Interrupted(2)
-
-    monkeypatch.setattr("nmt.training.session.train", interrupt)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "c.yaml").write_text(CONFIG)
-    result = CliRunner().invoke(command, ["-c", "c.yaml", "--set", "seed=2"])
-    assert (result.exit_code, result.stdout) == (130, "")
-    again = "nmt train --config c.yaml --set seed=2"
-    remedy = f"resume with: {again} --resume" if is_saved else f"nothing is saved yet; start again with: {again}"
-    assert result.stderr == f"{remedy}\n"

@@ -46,7 +46,7 @@ def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(
     logging.getLogger("nmt").setLevel(level)  # `messages` restores it
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     bars = []
-    monkeypatch.setattr("nmt.decoding.progress.tqdm", lambda **options: bars.append(options))
+    monkeypatch.setattr("tqdm.tqdm", lambda **options: bars.append(options))
     Progress()
     assert len(bars) == (level == logging.INFO)
 

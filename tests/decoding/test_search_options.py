@@ -1,11 +1,13 @@
 """`SearchOptions`: defaults from the configuration, changes and validation."""
 
 import math
+import typing
 
 import pytest
 
 from nmt import config
-from nmt.decoding.search_options import SearchOptions
+from nmt.config.model_settings import ModelSettings
+from nmt.decoding.search_options import FIELDS, SearchKeywords, SearchOptions, constraints_of
 from nmt.errors import NmtError
 
 KEYS = {
@@ -28,15 +30,56 @@ KEYS = {
 
 def run(decoding, **model):
     corpus = {"source": "a", "target": "b"}
-    return config.parse(
-        {"name": "x", "data": {"train": corpus, "valid": corpus}, "decoding": decoding, "model": model}, "test"
-    )
+    values = {"name": "x", "data": {"train": corpus, "valid": corpus}, "decoding": decoding, "model": model}
+    return ModelSettings.of(config.parse(values, "test"))
 
 
 def test_options_have_the_values_of_the_decoding_section():
     assert set(KEYS) == set(config.Decoding.model_fields)
     options = SearchOptions.of(run(KEYS))
     assert {key: getattr(options, key) for key in KEYS} == KEYS
+
+
+def test_defaults_limits_and_choices_are_those_of_the_decoding_section():
+    for name, field in config.Decoding.model_fields.items():
+        assert name == "replace_unknown" or getattr(SearchOptions(), name) == field.default
+        kinds, choices, bounds = constraints_of(name)
+        assert choices == (typing.get_args(field.annotation) if choices else ())
+        assert choices or name == "replace_unknown" or kinds == (field.annotation,)
+        limits = {
+            key: getattr(each, key) for each in field.metadata for key in ("gt", "ge", "le") if hasattr(each, key)
+        }
+        if bounds is not None:
+            low = limits.get("ge", limits.get("gt"))
+            assert (bounds.low, bounds.high, bounds.is_open) == (low, limits.get("le", math.inf), "gt" in limits)
+        else:
+            assert not limits
+
+
+def test_keyword_arguments_for_type_checkers_are_the_fields():
+    names = set(SearchKeywords.__annotations__) - {"alignments"} | {"with_alignment", "return_all_finished"}
+    assert names == FIELDS
+
+
+def test_an_unknown_option_is_an_error_that_suggests_one():
+    with pytest.raises(NmtError, match="unknown option 'beamsize' of the search; did you mean 'beam_size'"):
+        SearchOptions().changed(beamsize=3)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"beam_size": 2.5}, "beam_size: input should be of type int, not 2.5"),
+        ({"beam_size": True}, "beam_size: input should be of type int, not True"),
+        ({"alpha": "1"}, "alpha: input should be of type float, not '1'"),
+        ({"method": "beams"}, "method: input should be 'beam', 'greedy', 'sample', not 'beams'"),
+        ({"forbid_unknown": 1}, "forbid_unknown: input should be of type bool, not 1"),
+    ],
+)
+def test_values_of_another_type_are_named(values, message):
+    with pytest.raises(NmtError) as error:
+        SearchOptions().changed(**values)
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(("value", "expected"), [(None, False), (True, True), (False, False)])

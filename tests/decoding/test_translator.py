@@ -10,6 +10,7 @@ import pytest
 from toy_model import EchoModel, ToyModel
 
 from nmt import config
+from nmt.config.model_settings import ModelSettings
 from nmt.data.lines import normalize, one_line
 from nmt.data.subword import Subword, Vocabularies
 from nmt.decoding import translator as translator_module
@@ -67,7 +68,8 @@ def make(subword, model=None, language="de", source="en", tags=(None,), copies=(
     networks = [config.Model(decoder=config.Decoder(copy_source=copy)) for copy in copies]
     symbols = config.Subword(user_symbols=[tag for tag in tags if tag])
     configs = [config.Config(name="toy", data=text, subword=symbols, model=network) for network in networks]
-    return Translator(model, Vocabularies(subword, subword), configs, Machine("torch", "cpu", "fp32"))
+    settings = [ModelSettings.of(each) for each in configs]
+    return Translator(model, Vocabularies(subword, subword), settings, Machine("torch", "cpu", "fp32"))
 
 
 def make_options(method="greedy", **rest):

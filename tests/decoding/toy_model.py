@@ -66,6 +66,7 @@ class ToyModel:
     """Its logits have many exact ties if they are `rounded`."""
 
     batches_at_once = 1
+    batch_tokens = 1 << 30
 
     def __init__(self, vocabulary, seed=0, sharpness=1.5, end=0.0, rounded=False):
         random = np.random.default_rng(seed)
@@ -143,6 +144,7 @@ class EchoModel:
     """Copies the source tokens in their order and attends to each; `calls` has the shapes of all encoded sources."""
 
     batches_at_once = 1
+    batch_tokens = 1 << 30
 
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary

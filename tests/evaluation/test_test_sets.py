@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from nmt import config
+from nmt.config.model_settings import ModelSettings
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translation import Target, Translation
 from nmt.decoding.translator import Translator
@@ -48,7 +49,7 @@ STUB = cast(Translator, Stub())
 def settings_of(values: dict[str, Any] | None = None) -> tuple[config.Config, SearchOptions]:
     corpus = {"source": "a", "target": "b"}
     run = config.parse({"name": "x", "data": {"train": corpus, "valid": corpus, **(values or {})}}, "test")
-    return run, SearchOptions.of(run)
+    return run, SearchOptions.of(ModelSettings.of(run))
 
 
 def test_perplexity_of_a_uniform_model_is_its_vocabulary_size() -> None:

@@ -39,7 +39,7 @@ class Network:
     def __init__(self, config, arrays, precision="fp32"):
         graphs = build_graphs(config, arrays, precision)
         for graph in (graphs.encoder, graphs.decoder):
-            onnx.checker.check_model(graph)
+            onnx.checker.check_model(graph, full_check=True)
         self.encoder, self.decoder = session(graphs.encoder), session(graphs.decoder)
 
     def encode(self, source, lengths, extra_words=0):

@@ -22,6 +22,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.runtime import output
 from nmt.runtime.graph import FLOAT, INT64, Graph
 from nmt.runtime.network import build_graphs
+from nmt.runtime.onnx_engine import ROUND_LENGTH
 from nmt.runtime.products import MAX_WEIGHT_LEVEL
 
 HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
@@ -158,20 +159,22 @@ MISFITS = {
     "decoder.readout.bias": "tensor decoder.readout.bias is missing",
     "decoder.attention.score.key.weight": "decoder.attention.score.key.weight has shape (8, 9), not (8, 8)",
     "output.bias": "tensor output.bias has shape (20,), not (19)",
+    "target_embedding.table.weight": "target_embedding.table.weight has shape (20, 8), not (19, 8)",
     "decoder.layers.2.weight": "unexpected tensor decoder.layers.2.weight",
 }
 
 
 @pytest.mark.parametrize(("name", "message"), MISFITS.items())
 def test_weights_that_do_not_fit_the_configuration_are_rejected(name, message, tmp_path):
-    arrays = arrays_of(build(), tmp_path)
+    arrays = arrays_of(build(tie="none"), tmp_path)
     if "missing" in message:
         del arrays[name]
     else:
         found = arrays.get(name, np.zeros((8, 8), np.float32))
-        arrays[name] = np.pad(found, [(0, 0)] * (found.ndim - 1) + [(0, 1)])
+        axis = 0 if "table" in name else found.ndim - 1
+        arrays[name] = np.pad(found, [(0, number == axis) for number in range(found.ndim)])
     with pytest.raises(NmtError, match=re.escape(message)):
-        build_graphs(parts_of(), arrays, "fp32")
+        build_graphs(parts_of(tie="none"), arrays, "fp32")
 
 
 def test_weights_too_large_for_the_format_are_rejected(tmp_path, monkeypatch):
@@ -228,3 +231,39 @@ def test_equal_values_have_the_lower_token_first():
     order = np.argsort(-rows, axis=1, kind="stable")[:, :count]
     np.testing.assert_array_equal(found[1], order)
     np.testing.assert_array_equal(found[0], np.take_along_axis(rows, order, 1))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {},
+        {"context_to": "next_input", "score": "general", "layers": 1, "start": "last"},
+        {"cell": "gru", "context_to": "same_step", "score": "dot", "readout": "deep"},
+        {"encoder": "transformer", "decoder": "transformer"},
+    ],
+    ids=name_of,
+)
+def test_a_sentence_does_not_depend_on_the_others_of_its_batch(architecture, precision, tmp_path):
+    """It is the same to the last bit if the number of source tokens is padded to a multiple of `ROUND_LENGTH`."""
+    network = Network(parts_of(**architecture), arrays_of(build(**architecture), tmp_path), precision)
+    lengths = np.array([12, 7, 2, 5])
+    source = np.random.default_rng(0).integers(4, VOCABULARY, (4, 12))
+    source[np.arange(12) >= lengths[:, None]] = 0
+
+    def steps(rows, width):
+        length = -(-lengths[rows].max() // ROUND_LENGTH) * ROUND_LENGTH
+        network.encode(source[rows, :length], lengths[rows])
+        tokens, count = np.full(len(rows) * width, 2), len(rows) * width
+        parents, found = np.repeat(np.arange(len(rows)), width), []
+        for number in range(3):
+            made = network.step(tokens, parents, np.arange(count), width)["log_probs"]
+            found.append(made.reshape(len(rows), width, -1))
+            tokens, parents = np.tile(np.arange(4 + number, 4 + number + width), len(rows)), np.arange(count)
+        return found
+
+    for width in (1, 3):
+        together = steps(np.arange(4), width)
+        for row in range(4):
+            for expected, alone in zip(together, steps(np.array([row]), width), strict=True):
+                np.testing.assert_array_equal(alone[0], expected[row])

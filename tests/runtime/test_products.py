@@ -12,6 +12,7 @@ from runtime.sessions import session
 from nmt.kernels import int8
 from nmt.runtime.graph import FLOAT, Graph
 from nmt.runtime.products import MAX_WEIGHT_LEVEL, linear, nan_rows
+from nmt.runtime.weights import Linear
 
 HAS_INT8 = hasattr(torch.ops.onednn, "qlinear_pointwise")
 ROWS, INPUTS, OUTPUTS = 7, 41, 37
@@ -25,10 +26,10 @@ def product(weight, bias, bound=None, precision="int8"):
     """Return the function that multiplies rows (N, I) by `weight` (O, I) and adds `bias` (O,) in ONNX Runtime."""
     graph = Graph("product")
     x = graph.input("x", FLOAT, ["N", weight.shape[1]])
-    graph.output("y", linear(graph, precision, "map", x, weight, bias, bound), FLOAT, ["N", len(weight)])
+    graph.output("y", linear(graph, precision, Linear("map", weight, bias), x, bound), FLOAT, ["N", len(weight)])
     graph.output("nan_rows", nan_rows(graph, x, weight.shape[1]), FLOAT, ["N", 1])
     model = graph.model()
-    onnx.checker.check_model(model)
+    onnx.checker.check_model(model, full_check=True)
     made = session(model)
     return lambda rows: made.run(None, {"x": rows})
 

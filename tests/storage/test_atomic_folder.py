@@ -16,7 +16,7 @@ def build(folder: Path, content: str) -> None:
 
 
 def test_a_folder_is_replaced_and_leaves_no_temporary_folder(tmp_path: Path) -> None:
-    folder = tmp_path / "deep" / "built"
+    folder = tmp_path / "built"
     build(folder, "one")
     build(folder, "two")
     assert (folder / "file").read_text(encoding="utf-8") == "two"
@@ -33,6 +33,12 @@ def test_an_interrupted_build_leaves_the_old_folder(error: type[BaseException], 
         raise error
     assert (folder / "file").read_text(encoding="utf-8") == "one"
     assert [path.name for path in tmp_path.iterdir()] == ["built"]
+
+
+def test_a_folder_that_is_removed_is_not_created_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), build_folder(tmp_path / "removed" / "built", lambda: False):
+        pytest.fail("the block was entered")
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_old_folder_is_restored_if_a_process_was_killed_between_the_renames(tmp_path: Path) -> None:

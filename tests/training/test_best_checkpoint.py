@@ -25,7 +25,6 @@ from nmt.storage.run_folder import Run
 from nmt.training.best_checkpoint import update_best
 from nmt.training.checkpoint import Progress
 from nmt.training.session import train
-from nmt.training.signals import Interrupted
 
 NAN = math.nan
 
@@ -206,12 +205,11 @@ def fine_tuned(first, **settings):
 
 
 @pytest.mark.parametrize("objective", ["likelihood", "risk"])
-def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch, messages, objective):
-    first = train(tiny("first"))
-    messages.clear()
+def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch, objective):
+    first, events = train(tiny("first")), []
     never_better(monkeypatch)
-    run = train(fine_tuned(first, objective=objective, average_last=1))
-    shown = "\n".join(messages)
+    run = train(fine_tuned(first, objective=objective, average_last=1), on_event=events.append)
+    shown = "\n".join(map(str, events))
     expected = "validation before the first step: loss 1.000, perplexity 2.72, BLEU 96.40 (greedy), the best so far"
     assert expected in shown and shown.count("the best so far") == 1
     assert "no improvement: no validation was better" in shown
@@ -224,12 +222,12 @@ def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, 
     assert "96.40 at step 0" in (run.folder / "report.html").read_text()
 
 
-def test_a_checkpoint_better_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch, messages):
-    first = train(tiny("first"))
+def test_a_checkpoint_better_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch):
+    first, events = train(tiny("first")), []
     never_better(monkeypatch, better=[8])
-    run = train(fine_tuned(first, average_last=1))
+    run = train(fine_tuned(first, average_last=1), on_event=events.append)
     assert run.names() == ["step-8", "step-12", "averaged"] and run.checkpoint("best").name == "step-8"
-    assert not any("no improvement" in line for line in messages)
+    assert "no improvement" not in str(events[-1])
 
 
 @pytest.mark.parametrize("step", [1, 6, "first validation"])
@@ -238,9 +236,7 @@ def test_a_fine_tuning_run_interrupted_at_its_start_is_resumed_to_the_bit(corpus
     settings = {"init_from": str(first.folder), "precision": "fp32"}
     whole, parts = train(tiny("whole", **settings)), tiny("parts", **settings)
     if step == "first validation":
-        with monkeypatch.context() as patch, pytest.raises(Interrupted):
-            interrupt_validation(patch, 0)
-            train(parts)
+        interrupted(monkeypatch, parts, 0, during=interrupt_validation)
     else:
         interrupted(monkeypatch, parts, step)
     assert Run(Path("runs/parts")).can_resume

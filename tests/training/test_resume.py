@@ -11,6 +11,7 @@ from tiny_training import (
     Killed,
     before_step,
     do_not_draw,
+    interrupt,
     interrupt_validation,
     interrupted,
     logged,
@@ -28,7 +29,6 @@ from nmt.storage.run_folder import Run, read_log
 from nmt.training import checkpoint, trainer
 from nmt.training.checkpoint import Progress
 from nmt.training.session import train
-from nmt.training.signals import Interrupted
 
 VARIANTS = {
     "plain": ({}, {}, (1, 5, 9)),
@@ -87,13 +87,9 @@ def test_interrupted_and_resumed_equals_never_interrupted(corpus_folder, monkeyp
 def test_an_interrupted_validation_is_repeated(corpus_folder, monkeypatch, step, when):
     settings = {name: tiny(name, average_last=2) for name in ("whole", "parts")}
     whole = train(settings["whole"])
-    if when == "before":
-        interrupted(monkeypatch, settings["parts"], step)
-    else:
-        with monkeypatch.context() as patch, pytest.raises(Interrupted):
-            interrupt_validation(patch, step)
-            train(settings["parts"])
-    validated = logged(Run(corpus_folder / "runs" / "parts"), "valid", "step")
+    during = interrupt if when == "before" else interrupt_validation
+    stopped = interrupted(monkeypatch, settings["parts"], step, during=during)
+    validated = logged(stopped, "valid", "step")
     assert step not in validated and len(validated) == step // 4 - 1
     if "killed" in when:
         with monkeypatch.context() as patch, pytest.raises(Killed):

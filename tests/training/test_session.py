@@ -105,7 +105,7 @@ def test_a_run_can_be_made_longer_without_the_corpora(corpus_folder):
 def test_changed_data_is_rejected(corpus_folder):
     train(tiny(max_steps=3))
     Path("train.src").write_text(Path("train.src").read_text().replace("ba", "be"))
-    preprocess(tiny(max_steps=6), lambda line: None)
+    preprocess(tiny(max_steps=6), force=True)
     with pytest.raises(NmtError, match=r"step-3 was not trained on the data in prepared-False"):
         train(tiny(max_steps=6), resume=True)
 

@@ -21,6 +21,7 @@ from tiny_training import (
 )
 
 from nmt.config import load_run_config
+from nmt.config.model_settings import ModelSettings
 from nmt.decoding.loading import load
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
@@ -102,7 +103,7 @@ def test_the_moving_average_and_the_mean_of_the_last_checkpoints_are_validated_a
     settings = load_run_config(run)
     for event, which in (("valid", "last"), ("averaged", "averaged")):
         translator = load(run.folder, which, engine="torch", precision="fp32")
-        greedy = SearchOptions.of(settings).changed(method="greedy")
+        greedy = SearchOptions.of(ModelSettings.of(settings)).changed(method="greedy")
         result = evaluate(translator, greedy, read_split(settings, "valid"), DEFAULTS)
         assert result.loss == pytest.approx(entries[event]["loss"], rel=1e-4)
         assert result.scores[0].value == pytest.approx(entries[event]["bleu"], abs=1e-6)
@@ -136,7 +137,7 @@ def test_steps_that_a_gpu_skips_are_counted_over_lines_of_the_log(tmp_path):
             for _ in range(5):
                 assert statistics.add(torch.zeros(2, dtype=torch.float64), torch.tensor(torch.nan), 100)
                 progress.step += 1
-            statistics.write(None, 0.1)
+            statistics.finish_interval(0.1, 30)
 
 
 def test_a_skipped_step_is_not_in_the_logged_loss(corpus_folder, monkeypatch):

@@ -1,16 +1,14 @@
 """A tiny corpus, training runs on it that take less than a second, and ways to interrupt them."""
 
 import random
-import signal
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
 
 from nmt import config
-from nmt.storage.run_folder import Run, read_log
+from nmt.storage.run_folder import read_log
 from nmt.training.session import train
-from nmt.training.signals import Interrupted
 from nmt.training.trainer import Trainer
 from nmt.training.validation import ValidationResult
 
@@ -118,19 +116,26 @@ def before_step(monkeypatch, step, action):
 
 
 def interrupt(monkeypatch, step):
-    """Send SIGINT during the training step `step`."""
-    before_step(monkeypatch, step, lambda: signal.raise_signal(signal.SIGINT))
+    """Request a stop during the training step `step`."""
+    original = Trainer.step
+
+    def replaced(self, batch):
+        if self.progress.step + 1 == step:
+            self.stop.set()
+        original(self, batch)
+
+    monkeypatch.setattr(Trainer, "step", replaced)
 
 
 def interrupt_validation(monkeypatch, step):
-    """Send SIGINT during the validation of the weights of `step`."""
+    """Request a stop during the validation of the weights of `step`."""
     original = Trainer.validate
 
-    def validation(model):
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("the validation continued")
-
     def replaced(self, model):
+        def validation(model):
+            self.stop.set()
+            pytest.fail("the validation continued")
+
         if self.progress.step == step:
             self.validator = validation
         return original(self, model)
@@ -138,12 +143,13 @@ def interrupt_validation(monkeypatch, step):
     monkeypatch.setattr(Trainer, "validate", replaced)
 
 
-def interrupted(monkeypatch, settings, step, resume=False):
-    """Train until SIGINT arrives during `step` and return the run."""
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        interrupt(patch, step)
-        train(settings, resume)
-    return Run(settings.run)
+def interrupted(monkeypatch, settings, step, resume=False, during=interrupt):
+    """Train until a stop is requested in `step`, or in its validation (`interrupt_validation`), and return the run."""
+    with monkeypatch.context() as patch:
+        during(patch, step)
+        run = train(settings, resume=resume)
+    assert not run.is_finished and not run.finished.exists()
+    return run
 
 
 def validate_as(monkeypatch, values):

@@ -1,44 +1,27 @@
-"""What happens on SIGINT, SIGTERM and SIGHUP: training finishes the step, saves a checkpoint and exits."""
+"""What happens on SIGINT, SIGTERM and SIGHUP: the command requests that training stops, and exits after that."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from nmt.training.stop import StopRequest
+
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 """None on Windows."""
 
 
-class Interrupted(Exception):
-    """A signal stopped the run; its state is saved."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
-class StopSignal:
-    """Records the signal that asks the run to stop."""
+class StopSignals:
+    """Turns the first signal into a `StopRequest`."""
 
     def __init__(self) -> None:
+        self.request = StopRequest()
         self.number: int | None = None
         """The signal; None if none has arrived."""
-        self._is_interruptible = False
-
-    @contextmanager
-    def interrupting(self) -> Iterator[None]:
-        """Let a signal, also an earlier one, raise `Interrupted` in this block, whose results can be computed again."""
-        self._is_interruptible = True
-        try:
-            if self.number is not None:
-                raise Interrupted(self.number)
-            yield
-        finally:
-            self._is_interruptible = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Record the first signal in this block; the second one raises `KeyboardInterrupt`.
+        """Let the first signal in this block make the request; the second one raises `KeyboardInterrupt`.
 
         Listens to SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP.
         """
@@ -59,5 +42,4 @@ class StopSignal:
                 return
             raise KeyboardInterrupt
         self.number = number
-        if self._is_interruptible:
-            raise Interrupted(number)
+        self.request.set()

@@ -1,0 +1,58 @@
+"""Show the events of training as lines and bars on standard error, and prepare the process of the command for it."""
+
+import logging
+import shlex
+from contextlib import ExitStack
+
+from nmt.cli.progress_bars import ProgressBars
+from nmt.cli.stop_signals import StopSignals
+from nmt.config import Config
+from nmt.kernels.allocator import keep_freed_memory
+from nmt.kernels.openmp import share_cores
+from nmt.storage.cores import available_cores
+from nmt.storage.run_folder import Run
+from nmt.training.events import CheckpointSaved, StepLogged, TrainingEnded, TrainingEvent, TrainingStarted
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingDisplay:
+    """Receives events and progress of a training in the process of `nmt train`.
+
+    From the first event to the end of the block, signals stop training. Before that, while data is prepared, they end
+    the command.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.bars = ProgressBars((config.data.workers or available_cores()) == 1)
+        self.signals = StopSignals()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "TrainingDisplay":
+        self._stack.enter_context(self.bars)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def show(self, event: TrainingEvent) -> None:
+        """Show one event."""
+        if isinstance(event, TrainingStarted):
+            keep_freed_memory()
+            share_cores(event.threads)
+            self._stack.enter_context(self.signals.listening())
+        elif isinstance(event, TrainingEnded):
+            self.bars.close()
+        is_in_bar = isinstance(event, StepLogged) and self.bars.set_figures(event.figures)
+        if not is_in_bar and not isinstance(event, CheckpointSaved):
+            for line in str(event).split("\n"):
+                logger.info(line)
+
+
+def log_result(config: Config) -> None:
+    """Log where the finished run of `config` is, and how to translate with it."""
+    run = Run(config.run)
+    logger.info(f"saved in {run.folder}: {', '.join(run.names())}; figures in {run.folder / 'report.html'}")
+    tags = {corpus.tag for corpus in config.data.train}
+    tag = f" --tag {shlex.quote(config.data.valid.tag)}" if len(tags) > 1 and config.data.valid.tag else ""
+    logger.info(f"translate with: nmt translate --model {run.folder}{tag} < input.txt")

@@ -1,0 +1,198 @@
+"""The events of training, which `train` passes to `on_event` in the order in which they happen.
+
+`str(event)` is the text that `nmt train` prints. Losses are in nats per target token, the end of the sentence included.
+Seconds are those of training over all sessions of a run, with validations and checkpoints, but without preparation.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from nmt.training.trained_run import TrainedRun
+
+
+@dataclass(frozen=True)
+class TrainingStarted:
+    """The data is prepared, the network is built, and training begins or is resumed."""
+
+    folder: Path
+    """Folder of the run."""
+    step: int
+    """Optimizer steps that are done already: more than 0 only if a run is resumed."""
+    max_steps: int
+    """Steps after which training ends at the latest."""
+    is_resumed: bool
+    """Whether an earlier session is continued."""
+    parameters: int
+    """Number of weights of the network."""
+    device: str
+    """cpu or cuda."""
+    precision: str
+    """Arithmetic of matrix products: fp32 or bf16."""
+    threads: int
+    """Threads that torch uses on the CPU."""
+    torch: str
+    """Version of torch."""
+    pairs: int
+    """Sentence pairs of the training data."""
+    left_out: int
+    """Pairs that training leaves out because they have more than `training.max_tokens` tokens."""
+    source_vocabulary: int
+    """Number of source tokens in the vocabulary."""
+    target_vocabulary: int
+    """Number of target tokens in the vocabulary."""
+    seed: int
+    """Seed of all random numbers."""
+
+    def facts(self) -> dict[str, int | str]:
+        """Return what the first line of the log says about the run."""
+        return {
+            "parameters": f"{self.parameters:,}",
+            "device": self.device,
+            "precision": self.precision,
+            "threads": self.threads,
+            "torch": self.torch,
+            "pairs": self.pairs,
+            **({"left_out": self.left_out} if self.left_out else {}),
+            "vocabulary": f"{self.source_vocabulary}/{self.target_vocabulary}",
+            "seed": self.seed,
+        }
+
+    def __str__(self) -> str:
+        facts = "  ".join(f"{key.replace('_', ' ')} {value}" for key, value in self.facts().items())
+        return f"{facts}\nresuming at step {self.step:,}" if self.is_resumed else facts
+
+
+@dataclass(frozen=True)
+class StepLogged:
+    """Means over the steps since the last event of this kind; there is one every `training.log_every` steps."""
+
+    step: int
+    """Optimizer steps done."""
+    max_steps: int
+    """Steps after which training ends at the latest."""
+    epoch: int
+    """Number of the pass over the training data, from 0."""
+    loss: float
+    """Negative log-likelihood of the training pairs, without label smoothing."""
+    smoothed_loss: float
+    """What training minimises: with label smoothing and all additional losses."""
+    learning_rate: float
+    """Learning rate of the last step."""
+    gradient_norm: float
+    """Norm of the gradient before clipping."""
+    tokens: int
+    """Target tokens in these steps."""
+    skipped: int
+    """Number of these steps that were skipped because their gradient was not finite."""
+    tokens_per_second: float
+    """Target tokens per second, without the time of validations."""
+    seconds: float
+    """Seconds trained."""
+    seconds_left: float
+    """Estimated seconds to `max_steps`, without validations."""
+
+    @property
+    def figures(self) -> str:
+        """Loss and speed as a text."""
+        return f"loss {self.loss:.3f}, {self.tokens_per_second:,.0f} target tokens/s"
+
+    def __str__(self) -> str:
+        return f"step {self.step:,}/{self.max_steps:,}  {self.figures}, {format_seconds(self.seconds_left)} left"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A validation; there is one every `training.validate_every` steps and at the end."""
+
+    step: int
+    """Optimizer steps done; 0 for weights that training starts from."""
+    epoch: int
+    """Number of the pass over the training data, from 0."""
+    loss: float
+    """Negative log-likelihood of the validation pairs, without label smoothing. It may not be finite."""
+    perplexity: float
+    """exp(loss)."""
+    bleu: float | None
+    """BLEU of a greedy translation, 0 to 100. None without `training.validation_bleu`, NaN if the network diverged."""
+    is_best: bool
+    """Whether `training.metric` is better than in all earlier validations."""
+    samples: tuple[tuple[str, str, str], ...]
+    """A few (source, translation, reference)."""
+    seconds: float
+    """Seconds trained before the validation."""
+
+    def __str__(self) -> str:
+        at = f"at step {self.step:,}" if self.step else "before the first step"
+        bleu = "" if self.bleu is None else f", BLEU {self.bleu:.2f} (greedy)"
+        best = ", the best so far" if self.is_best else ""
+        figures = f"loss {self.loss:.3f}, perplexity {self.perplexity:.2f}{bleu}{best}"
+        return f"validation {at}: {figures}; {format_seconds(self.seconds)} trained"
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """A checkpoint is completely written."""
+
+    step: int
+    """Optimizer steps done."""
+    folder: Path
+    """Folder of the checkpoint. Training removes it later unless it is the best or one of the last."""
+    is_best: bool
+    """Whether it is the best checkpoint so far; the first one is the best until there is a validation."""
+
+    def __str__(self) -> str:
+        return f"saved {self.folder}{' (best)' if self.is_best else ''}"
+
+
+@dataclass(frozen=True)
+class CheckpointsAveraged:
+    """After the last step, the mean of the last checkpoints was validated and saved (`training.average_last`)."""
+
+    step: int
+    """Optimizer steps done."""
+    folder: Path
+    """Folder of the checkpoint with the mean."""
+    names: tuple[str, ...]
+    """The checkpoints that were averaged."""
+    loss: float
+    """Validation loss of the mean."""
+    bleu: float | None
+    """BLEU of a greedy translation with the mean, 0 to 100; None if `training.validation_bleu` is off."""
+
+    def __str__(self) -> str:
+        bleu = "" if self.bleu is None else f", BLEU {self.bleu:.2f}"
+        return f"averaged the last {len(self.names)} checkpoints: loss {self.loss:.3f}{bleu}"
+
+
+@dataclass(frozen=True)
+class TrainingEnded:
+    """Training has ended, and all files of the run are written. There is no such event after an error."""
+
+    run: TrainedRun
+    """The result, which `train` returns, too."""
+
+    def __str__(self) -> str:
+        run = self.run
+        if not run.is_finished:
+            return f"stopped; step {run.step:,} is saved in {run.checkpoints}"
+        value = run.best_value
+        best = "" if value is None else f"; best {run.metric} {value:.4g} at step {run.best_step:,}"
+        text = f"trained for {format_seconds(run.seconds)}\n{run.reason}{best}"
+        if run.best_step == 0:
+            text += (
+                "\ntraining brought no improvement: no validation was better than that of the initial weights, which "
+                "the best checkpoint, step-0, holds unchanged"
+            )
+        return text
+
+
+TrainingEvent: TypeAlias = (
+    TrainingStarted | StepLogged | Validated | CheckpointSaved | CheckpointsAveraged | TrainingEnded
+)
+
+
+def format_seconds(seconds: float) -> str:
+    """Return `seconds` as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
