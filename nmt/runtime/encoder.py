@@ -70,8 +70,13 @@ def _fused(
 ) -> tuple[list[Value], list[list[Value]]]:
     """Return the outputs (S, B, D) of each direction over `x` (S, B, I), and each final state of each direction.
 
-    The outputs at padding are zero.
+    The outputs at padding are zero. ONNX Runtime rounds the products of an RNN differently if there is one sentence, so
+    that an RNN gets the first sentence twice.
     """
+    is_doubled = cell == "rnn"
+    if is_doubled:
+        x = graph.concat([x, graph.slice(x, 1, 0, 1)], 1)  # (S, B + 1, I)
+        lengths = graph.concat([lengths, graph.slice(lengths, 0, 0, 1)], 0)  # (B + 1,)
     weights = [take_cell(part, cell, input_size, size, True) for part in directions]
 
     def stacked(*numbers: int) -> Array:
@@ -91,6 +96,8 @@ def _fused(
         direction=mode,
         **options,
     )  # (S, directions, B, D), (directions, B, D) each
+    if is_doubled:
+        outputs, last = graph.slice(outputs, 2, 0, -1), [graph.slice(h, 1, 0, -1) for h in last]
     return _directions(graph, outputs, len(directions), 1), [_directions(graph, h, len(directions), 0) for h in last]
 
 

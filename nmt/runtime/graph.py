@@ -126,6 +126,10 @@ class Graph:
         """Return the first `count` columns of `x` (…, columns); `count` is an int64 vector of one element."""
         return self.op("Slice", x, self.integers(0), count, self.integers(-1))
 
+    def slice(self, x: Value, axis: int, start: int, end: int) -> Value:
+        """Return the elements of `x` from `start` to before `end` along an axis."""
+        return self.op("Slice", x, self.integers(start), self.integers(end), self.integers(axis))
+
     def range(self, count: Value) -> Value:
         """Return 0, 1, …, for an int64 vector `count` of one element."""
         zero, one = self.constant(0, INT64), self.constant(1, INT64)
