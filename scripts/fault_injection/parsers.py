@@ -167,7 +167,7 @@ def export_seeds() -> dict[str, list[bytes]]:
     graph = helper.make_graph([helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)], "graph", [x], [y], [weight])
     content = helper.make_model(graph).SerializeToString()
     digest = "0" * 64
-    about = Description("int8", "run", "step-1", digest, digest, 9, 9)
+    about = Description("int8", "run", "step-1", digest, digest, {}, digest, 9, 9)
     with tempfile.TemporaryDirectory() as name:
         Graphs(content, content, about).save(Path(name))
         return {"graph": [content], "description": [(Path(name) / "graphs.json").read_bytes()]}

@@ -16,7 +16,6 @@ import pytest
 from cli.tiny_run import make_run
 from hidden_packages import environment_without
 
-from nmt.config import load_run_config
 from nmt.data.subword import Vocabularies
 from nmt.decoding.loading import find_checkpoints, load_translator
 from nmt.errors import NmtError
@@ -46,8 +45,7 @@ def run(made: Path, tmp_path: Path) -> Path:
 
 
 def graphs_of(run: Path, name: str = "step-1") -> Graphs:
-    config, vocabularies = load_run_config(Run(run)), Vocabularies.load(run / "subword")
-    return graphs_of_checkpoint(run / "checkpoints" / name, config, vocabularies, "int8")
+    return graphs_of_checkpoint(Run(run), run / "checkpoints" / name, Vocabularies.load(run / "subword"), "int8")
 
 
 def is_complete(run: Path) -> bool:
@@ -243,15 +241,14 @@ def test_graphs_are_not_part_of_the_checkpoint(run: Path) -> None:
 MAKE = """
 import sys
 from pathlib import Path
-from nmt.config import load_run_config
 from nmt.data.subword import Vocabularies
 from nmt.runtime import checkpoint_graphs
 from nmt.storage.run_folder import Run
 run = Path(sys.argv[1])
-config, vocabularies = load_run_config(Run(run)), Vocabularies.load(run / "subword")
+vocabularies = Vocabularies.load(run / "subword")
 print("ready", flush=True)
 input()
-graphs = checkpoint_graphs.graphs_of_checkpoint(run / "checkpoints" / "step-1", config, vocabularies, "int8")
+graphs = checkpoint_graphs.graphs_of_checkpoint(Run(run), run / "checkpoints" / "step-1", vocabularies, "int8")
 print(len(graphs.decoder))
 """
 
