@@ -42,9 +42,7 @@ def beam_search(engine: Engine[MemoryT, StateT], batch: SearchBatch, options: Se
     With `return_all_finished` return all finished hypotheses that are kept, up to 2 K. Raise `NmtError` if the model
     returns NaN.
     """
-    memory = engine.encode(batch.source, batch.lengths)
-    if batch.shortlist is not None:
-        memory = engine.restrict(memory, *batch.shortlist)
+    memory = batch.encode(engine)
     state = engine.start(memory, 1)
     search = _BeamSearch(batch, options, engine.rounds_rows)
     beam = search.start(memory.is_real)

@@ -14,7 +14,7 @@ from nmt.decoding.hypothesis import Hypothesis, NanProbabilities, SearchBatch
 from nmt.decoding.penalties import coverage_penalty, length_divisor
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.token_constraints import Constraints, unfinished_rows
-from nmt.engine import Doubles, Engine, Floats, Ints, MemoryT, StateT, Wanted
+from nmt.engine import Engine, Floats, Ints, MemoryT, StateT, Wanted
 
 
 class ChooseToken(Protocol):
@@ -54,9 +54,7 @@ def greedy_search(
     ranked = log_probs if options.repetition_penalty == 1 else np.zeros_like(log_probs)
     keeps_alignment = bool(options.with_alignment or options.coverage_penalty)
     alignments: list[tuple[Ints, Floats]] = []  # for each step: rows (N,), attention (N, S)
-    memory = engine.encode(batch.source, batch.lengths)
-    if batch.shortlist is not None:
-        memory = engine.restrict(memory, *batch.shortlist)
+    memory = batch.encode(engine)
     state = engine.start(memory, count)
     rows = np.arange(len(tokens))  # (N,) the hypotheses that are still extended
     token = np.full_like(rows, BOS)  # (N,)
@@ -93,15 +91,13 @@ def greedy_search(
             kept = (kept[:, None] * count + np.arange(count)).ravel()  # (N,)
             state = state.select(kept)
             rows, token, is_done = rows[kept], token[kept], is_done[kept]
-    return _hypotheses(
-        tokens, log_probs.astype(np.float64), ranked.astype(np.float64), alignments, batch, options, count
-    )
+    return _hypotheses(tokens, log_probs, ranked, alignments, batch, options, count)
 
 
 def _hypotheses(
     tokens: Ints,
-    log_probs: Doubles,
-    ranked: Doubles,
+    log_probs: Floats,
+    ranked: Floats,
     alignments: list[tuple[Ints, Floats]],
     batch: SearchBatch,
     options: SearchOptions,
@@ -113,6 +109,7 @@ def _hypotheses(
     penalty, plus the coverage penalty.
     """
     ends = (tokens == EOS).argmax(1).tolist()
+    values, summands = log_probs.astype(np.float64), ranked.astype(np.float64)
     attention = np.zeros((len(tokens), len(alignments), batch.source.shape[1]), np.float32)  # (N, T, S)
     for step, (rows, weights) in enumerate(alignments):
         attention[rows, step, : weights.shape[1]] = weights
@@ -120,9 +117,9 @@ def _hypotheses(
     results: list[list[Hypothesis]] = [[] for _ in lengths]
     for row, end in enumerate(ends):
         source_length = lengths[row // count]
-        token_log_probs = tuple(log_probs[row, : end + 1].tolist())
-        log_prob = float(log_probs[row, : end + 1].sum())
-        score = float(ranked[row, : end + 1].sum()) / length_divisor(options.length_penalty, options.alpha, end + 1)
+        token_log_probs = tuple(values[row, : end + 1].tolist())
+        log_prob = float(values[row, : end + 1].sum())
+        score = float(summands[row, : end + 1].sum()) / length_divisor(options.length_penalty, options.alpha, end + 1)
         if options.coverage_penalty:
             covered = attention[row, : end + 1, :source_length].sum(0)  # (S,)
             score += options.coverage_penalty * float(coverage_penalty(covered, np.ones(len(covered), np.bool_)))

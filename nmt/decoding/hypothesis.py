@@ -6,7 +6,7 @@ Axes: B sentences, S source tokens, T target tokens, U tokens of the shortlist.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nmt.engine import Bools, Floats, Ints
+from nmt.engine import Bools, Engine, Floats, Ints, MemoryT, StateT
 from nmt.errors import NmtError
 
 
@@ -44,6 +44,11 @@ class SearchBatch:
     shortlist: tuple[Ints, Bools] | None = None
     """Target tokens (U,), ascending and beginning with PAD, UNK, BOS and EOS, and which of them each sentence may
     generate, (B, U); None for the whole vocabulary."""
+
+    def encode(self, engine: Engine[MemoryT, StateT]) -> MemoryT:
+        """Return the memory of the sources, for a search over the shortlist if there is one."""
+        memory = engine.encode(self.source, self.lengths)
+        return memory if self.shortlist is None else engine.restrict(memory, *self.shortlist)
 
 
 class NanProbabilities(NmtError):

@@ -129,7 +129,7 @@ def test_resume_names_the_options_that_differ(run: Path) -> None:
         (["--shortlist", "4"], r"shortlist 0, not 4"),
         (
             ["--precision", "bf16", "--max-source-tokens", "9"],
-            r"arithmetic cpu fp32, not cpu bf16; .*-tokens 256, not 9",
+            r"arithmetic onnx cpu fp32, not cpu bf16; .*-tokens 256, not 9",
         ),
         (["-i", "in", "--input-format", "text"], r"--input-format json, not text"),
     ]:

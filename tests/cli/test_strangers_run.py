@@ -84,7 +84,9 @@ def results(folder):
     (folder / "input.txt").write_text("a dog\n")
     line = [sys.executable, "-c", CODE, *map(str, runs.values())]
     done = subprocess.run(line, capture_output=True, text=True, cwd=folder, timeout=300, check=True)
-    assert {path: path.stat().st_mtime_ns for path in runs["valid"].rglob("*")} == before, "nothing is written"
+    (graphs,) = runs["valid"].rglob("graphs-int8")  # the first use of a run makes them, and nothing else
+    after = [path for path in runs["valid"].rglob("*") if path not in (graphs, graphs.parent, *graphs.rglob("*"))]
+    assert {**before, **{path: path.stat().st_mtime_ns for path in after}} == before
     outputs = (
         tuple((folder / f"{number}.{name}").read_text(encoding="utf-8") for name in ("out", "err"))
         for number in range(len(runs))
@@ -92,7 +94,7 @@ def results(folder):
     return dict(zip(runs, zip(map(int, done.stdout.split()), outputs, strict=True), strict=True))
 
 
-def test_a_valid_run_translates_and_is_not_changed(results):
+def test_a_valid_run_translates(results):
     status, (out, _) = results["valid"]
     assert status == 0 and out.count("\n") == 1
 
@@ -101,7 +103,7 @@ def test_a_valid_run_translates_and_is_not_changed(results):
 def test_a_network_larger_than_its_file_is_not_allocated(results, number):
     status, (out, err) = results[f"size {number}"]
     assert (status, out) == (1, "") and "Traceback" not in err
-    assert "does not fit the configuration" in err or "less than or equal to 100" in err  # or to 100000
+    assert "not fit the configuration" in err or "less than or equal to 100" in err  # or to 100000
 
 
 @pytest.mark.parametrize("name", ["yaml", "pickle"])
