@@ -78,7 +78,7 @@ def make_graphs_of_best(run: Run) -> None:
     try:
         graphs_of_checkpoint(run, run.checkpoint(), Vocabularies.load(run.subword), "int8")
     except (NmtError, MemoryError) as error:
-        logger.info(f"no graphs for translation: {error or 'out of memory'}")
+        logger.info(f"no graphs for translation: {str(error) or 'out of memory'}")
 
 
 def make_graphs(run: Run, folder: Path, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:

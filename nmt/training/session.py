@@ -81,8 +81,6 @@ def train(
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
     run = Run(config.run)
     _check_start(run, config, resume)
-    with convert_write_errors(run.folder, FOLDER_REMEDY):
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
     with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
@@ -137,7 +135,7 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
 
 
 def _check_start(run: Run, config: Config, resume: bool) -> None:
-    """Raise `NmtError` if training cannot start, before anything is written."""
+    """Raise `NmtError` if training cannot start, before anything is written; create the folder of the run."""
     _check_run_state(run, resume)
     if config.subword.sampling and not has_seeded_samples():
         logger.info(
@@ -147,6 +145,8 @@ def _check_start(run: Run, config: Config, resume: bool) -> None:
     if not resume:
         check_texts(config)
         check_initialization(config)
+    with convert_write_errors(run.folder, FOLDER_REMEDY):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
 def _check_run_state(run: Run, resume: bool) -> None:

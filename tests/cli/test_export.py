@@ -270,11 +270,11 @@ def test_a_checkpoint_that_is_removed_is_looked_up_again(
 ) -> None:
     copy, make = shutil.copytree(run, tmp_path / "run"), exporting.make_graphs
 
-    def remove_first(checkpoint: Path, *others: Any) -> Graphs:
+    def remove_first(run: Run, checkpoint: Path, *others: Any) -> Graphs:
         if checkpoint.name == "step-1":
             (copy / "checkpoints" / "best").write_text("step-2\n", encoding="utf-8")
             shutil.rmtree(checkpoint)
-        return make(checkpoint, *others)
+        return make(run, checkpoint, *others)
 
     monkeypatch.setattr(exporting, "make_graphs", remove_first)
     nmt("export", copy, "-o", tmp_path / "new")
