@@ -22,7 +22,7 @@ from nmt.errors import NmtError
 from nmt.runtime import export as exporting
 from nmt.runtime.export import export
 from nmt.runtime.graph_files import Graphs
-from nmt.storage.run_folder import find_run
+from nmt.storage.run_folder import Run, find_run
 
 
 @pytest.fixture(scope="module")
