@@ -103,6 +103,10 @@ class Engine(Protocol[MemoryT, StateT]):
     def batch_tokens(self) -> int:
         """Source tokens of the largest batch that saves time, counted once for each hypothesis."""
 
+    @property
+    def rounds_rows(self) -> bool:
+        """Whether steps with few different numbers of rows are faster (see `kernels.row_counts`)."""
+
     def encode(self, source: Ints, lengths: Ints) -> MemoryT:
         """Encode `source` (B, S), ids with EOS, padded; `lengths` (B,) is the number of real tokens."""
 

@@ -44,7 +44,7 @@ def beam_search(engine: Engine[MemoryT, StateT], batch: SearchBatch, options: Se
     """
     memory = batch.encode(engine)
     state = engine.start(memory, 1)
-    search = _BeamSearch(batch, options)
+    search = _BeamSearch(batch, options, engine.rounds_rows)
     beam = search.start(memory.is_real)
     for step in range(search.constraints.last_step + 1):
         memory = memory.at(beam.active, beam.totals.shape[1])
@@ -112,7 +112,8 @@ class _Step:
 class _BeamSearch:
     """The steps of one search, which change a `Beam`."""
 
-    def __init__(self, batch: SearchBatch, options: SearchOptions) -> None:
+    def __init__(self, batch: SearchBatch, options: SearchOptions, rounds_rows: bool) -> None:
+        self.rounds_rows = rounds_rows
         self.beam_size, self.prune, self.beta = options.beam_size, options.beam_prune, options.coverage_penalty
         self.with_alignment = options.with_alignment
         self.n_best = options.beam_size if options.return_all_finished else options.n_best
@@ -192,7 +193,7 @@ class _BeamSearch:
         beam.totals[beam.tokens == EOS] = -np.inf
         is_done = self._is_done(beam, step)
         beam.totals[is_done] = -np.inf
-        return unfinished_rows(is_done)
+        return unfinished_rows(is_done, self.rounds_rows)
 
     def keep(self, beam: Beam, kept: Ints, is_real: Bools) -> None:
         """Store the finished hypotheses, and drop all sentences but the rows `kept`, whose memory has `is_real`."""
@@ -207,7 +208,7 @@ class _BeamSearch:
     def next_rows(self, beam: Beam) -> Ints:
         """Return the rows (N,) of the state that the next step continues, and set what it reads."""
         rows, token = beam.rows.ravel(), beam.tokens.ravel()
-        beam.active = _active_slots(beam.totals) if self.prune else None
+        beam.active = _active_slots(beam.totals, self.rounds_rows) if self.prune else None
         if beam.active is not None:
             rows, token = rows[beam.active], token[beam.active]
         beam.token = token
@@ -259,9 +260,9 @@ def _to_slots(x: NDArray[Number], active: Ints | None, slots: int, fill: float) 
     return spread
 
 
-def _active_slots(totals: Doubles) -> Ints | None:
+def _active_slots(totals: Doubles, rounds_rows: bool) -> Ints | None:
     """Return the slots (N,) to call the engine for, those with a hypothesis in `totals` (B, K); None for all slots."""
-    active = unfinished_rows(totals.ravel() == -np.inf)
+    active = unfinished_rows(totals.ravel() == -np.inf, rounds_rows)
     return active if active is not None and len(active) else None
 
 

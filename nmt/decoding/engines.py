@@ -119,10 +119,9 @@ def choose_torch_instead(
     exported, which only ONNX Runtime can run, or if torch is not installed.
     """
     if engine != "auto" or are_exported or not _is_installed("torch"):
-        torch = "use --engine torch" if _is_installed("torch") else TORCH_REMEDY
-        raise NmtError(
-            f"{error}; install what is missing, {torch}, or give a folder that 'nmt export' has written elsewhere"
-        ) from None
+        in_torch = "give runs instead of exported folders" if are_exported else "use --engine torch"
+        remedies = [*error.remedies, in_torch if _is_installed("torch") else TORCH_REMEDY]
+        raise NmtError(f"{error}; {', or '.join(remedies)}") from None
     logger.info(f"{error}; torch translates instead")
     return _choose_in_torch(device, precision, are_exported=False)
 

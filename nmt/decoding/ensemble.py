@@ -55,6 +55,7 @@ class Ensemble(Generic[MemoryT, StateT]):
         """Join `engines`. The caller must check that their vocabularies are the same."""
         self.engines = tuple(engines)
         self.batches_at_once = engines[0].batches_at_once
+        self.rounds_rows = any(engine.rounds_rows for engine in engines)
         self.batch_tokens = min(engine.batch_tokens for engine in engines)
 
     def encode(self, source: Ints, lengths: Ints) -> EnsembleMemory[MemoryT]:

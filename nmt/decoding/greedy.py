@@ -82,7 +82,7 @@ def greedy_search(
         if prediction.alignment is not None:
             alignments.append((rows, prediction.alignment))
         is_done = is_done | (token == EOS)
-        kept = unfinished_rows(is_done.reshape(-1, count).all(1))
+        kept = unfinished_rows(is_done.reshape(-1, count).all(1), engine.rounds_rows)
         if kept is not None:
             if len(kept) == 0:
                 break

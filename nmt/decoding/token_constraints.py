@@ -31,17 +31,18 @@ class Candidates:
     """(N, C) log-probabilities, without the repetition penalty."""
 
 
-def unfinished_rows(is_done: Bools) -> Ints | None:
+def unfinished_rows(is_done: Bools, rounds_rows: bool) -> Ints | None:
     """Return the rows to keep of a batch, in order; None to keep all. `is_done` (B,).
 
-    Some rows that are done may be kept, so that only few different batch sizes occur (see `round_rows_up`).
+    If `rounds_rows`, some rows that are done may be kept, so that only few different batch sizes occur (see
+    `round_rows_up`).
     """
     unfinished = len(is_done) - int(np.count_nonzero(is_done))
     if unfinished == len(is_done):
         return None
     if unfinished == 0:
         return np.empty(0, np.int64)
-    count = round_rows_up(unfinished)
+    count = round_rows_up(unfinished) if rounds_rows else unfinished
     if count >= len(is_done):
         return None
     return np.sort(np.argsort(is_done, kind="stable")[:count])

@@ -52,6 +52,7 @@ class TorchEngine:
 
     batches_at_once = 1
     batch_tokens = 1 << 30
+    rounds_rows = True
 
     def __init__(self, network: Seq2Seq) -> None:
         self.network = network

@@ -1,7 +1,7 @@
 """The graphs of a checkpoint, kept beside its weights in `checkpoints/step-N/graphs-PRECISION/`.
 
-They are made at the first use. The checksum of the weights in their description says whether they belong to the
-checkpoint. If the folder cannot be written, they are made in memory each time.
+They are made when training ends and at the first use. The checksum of the weights in their description says whether
+they belong to the checkpoint. If the folder cannot be written, they are made in memory each time.
 """
 
 import contextlib
@@ -48,8 +48,9 @@ def graphs_of_checkpoint(run: Run, folder: Path, vocabularies: Vocabularies, pre
         return found
     if importlib.util.find_spec("onnx") is None:
         raise NoGraphsError(
-            f"{folder} has no {precision} graphs yet, and the package onnx (pip install onnx), which makes them, is "
-            "not installed"
+            f"{folder} has no {precision} graphs yet, and the package onnx, which makes them, is not installed",
+            "install onnx (pip install onnx)",
+            "give a folder that 'nmt export' has written elsewhere",
         )
     start = time.perf_counter()
     graphs = make_graphs(run, folder, vocabularies, precision)
@@ -70,6 +71,14 @@ def read_settings(run: Run, folder: Path) -> ModelSettings:
                 if found.config == checksums.digest(run.config_file):
                     return ModelSettings.from_json(found.settings)
     return ModelSettings.of(_load_config(run))
+
+
+def make_graphs_of_best(run: Run) -> None:
+    """Make the graphs that the first translation with a finished run will use. If that fails, log why."""
+    try:
+        graphs_of_checkpoint(run, run.checkpoint(), Vocabularies.load(run.subword), "int8")
+    except (NmtError, MemoryError) as error:
+        logger.info(f"no graphs for translation: {str(error) or 'out of memory'}")
 
 
 def make_graphs(run: Run, folder: Path, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
@@ -104,8 +113,10 @@ def make_graphs(run: Run, folder: Path, vocabularies: Vocabularies, precision: A
     return Graphs(graphs.encoder.SerializeToString(), graphs.decoder.SerializeToString(), description)
 
 
-def _load(kept: Path) -> Graphs | None:
+def _load(kept: Path, is_quiet: bool = False) -> Graphs | None:
     """Return the graphs in a folder if this version made them from the weights beside it, else None.
+
+    Log why they cannot be used if they are damaged or have another format, unless `is_quiet`.
 
     Raise `NmtError` if the weights have changed since then and do not have their recorded checksum.
     """
@@ -115,7 +126,8 @@ def _load(kept: Path) -> Graphs | None:
             return None
         graphs = load_graphs(kept, "the graphs are made again")
     except NmtError as error:
-        logger.info(str(error))
+        if not is_quiet:
+            logger.info(str(error))
         return None
     if weights.stat().st_mtime_ns >= described.stat().st_mtime_ns:
         checksums.verify_file(weights)
@@ -126,7 +138,7 @@ def _load(kept: Path) -> Graphs | None:
 def _keep(kept: Path, graphs: Graphs) -> str:
     """Write the graphs to a folder, and say where they are. Another process may write the same ones."""
     try:
-        with build_folder(kept, lambda: _load(kept) is not None) as partial:
+        with build_folder(kept, lambda: _load(kept, is_quiet=True) is not None) as partial:
             if partial is not None:
                 graphs.save(partial)
     except OSError as error:

@@ -93,9 +93,9 @@ def export(model: Path | None, which: str | None, precision: Literal["int8", "fp
 
 def check_exported(run: Run) -> None:
     """Raise `NmtError` if a file of an exported folder is missing or damaged; the graphs are checked when loaded."""
-    is_joint = (run.folder / JOINT[0]).exists()
-    needed, unused = (JOINT, SEPARATE) if is_joint else (SEPARATE, JOINT)
-    verify_files(run.folder, (CONFIG, *needed), (LENGTHS, LEXICON, *unused), EXPORT_REMEDY)
+    description = read_description(run.folder, EXPORT_REMEDY)
+    needed, unused = (JOINT, SEPARATE) if JOINT[0] in description.files else (SEPARATE, JOINT)
+    verify_files(run.folder, description, (CONFIG, *needed), (LENGTHS, LEXICON, *unused), EXPORT_REMEDY)
 
 
 def _check_output(output: Path, new: Description | None, force: bool) -> None:

@@ -37,7 +37,12 @@ _CHECKPOINT = re.compile(r"step-\d{1,18}|averaged")
 
 
 class NoGraphsError(NmtError):
-    """The graphs of a network cannot be made here, but torch can run it. The message has no remedy."""
+    """The graphs of a network cannot be made here, but torch can run it."""
+
+    def __init__(self, reason: str, *remedies: str) -> None:
+        """Take the message, and what else than using torch may help."""
+        super().__init__(reason)
+        self.remedies = remedies
 
 
 @dataclass(frozen=True)
@@ -147,13 +152,14 @@ def read_file(folder: Path, description: Description, name: str, remedy: str) ->
     return content
 
 
-def verify_files(folder: Path, needed: Iterable[str], optional: Iterable[str], remedy: str) -> None:
+def verify_files(
+    folder: Path, description: Description, needed: Iterable[str], optional: Iterable[str], remedy: str
+) -> None:
     """Check the files of a folder that are read besides the graphs, which `load_graphs` checks.
 
     Raise `NmtError` if a file is damaged, too large or outside the folder, if a `needed` file is missing, or if an
     `optional` one exists and is not listed, or the reverse.
     """
-    description = read_description(folder, remedy)
     for name in optional:
         if name not in description.files and (folder / name).exists():
             raise NmtError(f"{folder / name}: is not a file of this exported model; remove it, or {remedy}")

@@ -104,6 +104,7 @@ class OnnxEngine:
     """Runs the encoder and the decoder graph of a network, each call in one thread of the caller."""
 
     batch_tokens = BATCH_TOKENS
+    rounds_rows = False
 
     def __init__(self, encoder: bytes, decoder: bytes, vocabulary: int) -> None:
         """Load serialised graphs of a network with a target `vocabulary` of V entries.
@@ -220,9 +221,9 @@ def _raise_if_out_of_memory(error: Exception) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the message of an error of ONNX Runtime in one line."""
+    """Return the end of the message of an error of ONNX Runtime in one line."""
     text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:300]}…"
+    return text if len(text) <= 200 else f"…{text[-200:]}"
 
 
 def _rows_of(slots: Ints, count: int) -> Ints:

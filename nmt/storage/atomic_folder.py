@@ -25,7 +25,7 @@ def build_folder(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | N
         if old.exists() and not folder.exists():  # a process was interrupted between the two renames below
             old.rename(folder)
         for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+            _remove(leftover)
         if is_done():
             yield None
             return
@@ -37,7 +37,16 @@ def build_folder(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | N
             partial.rename(folder)
         finally:
             for leftover in (partial, old):
-                shutil.rmtree(leftover, ignore_errors=True)
+                _remove(leftover)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, a file or a link, as far as that is possible."""
+    if path.is_symlink() or path.is_file():
+        with contextlib.suppress(OSError):
+            path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
 from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
-from nmt.runtime.checkpoint_graphs import graphs_of_checkpoint
+from nmt.runtime.checkpoint_graphs import make_graphs_of_best
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import RENAME_REMEDY, Run
@@ -81,8 +81,6 @@ def train(
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
     run = Run(config.run)
     _check_start(run, config, resume)
-    with convert_write_errors(run.folder, FOLDER_REMEDY):
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
     with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
@@ -99,7 +97,7 @@ def train(
                 log.write(TrainingEnded(trained))
         if trained.is_finished:
             _write_summary(run, trained)
-            _make_graphs(run, prepared)
+            make_graphs_of_best(run)
     on_event(TrainingEnded(trained))
     return trained
 
@@ -137,7 +135,7 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
 
 
 def _check_start(run: Run, config: Config, resume: bool) -> None:
-    """Raise `NmtError` if training cannot start, before anything is written."""
+    """Raise `NmtError` if training cannot start, before anything is written; create the folder of the run."""
     _check_run_state(run, resume)
     if config.subword.sampling and not has_seeded_samples():
         logger.info(
@@ -147,6 +145,8 @@ def _check_start(run: Run, config: Config, resume: bool) -> None:
     if not resume:
         check_texts(config)
         check_initialization(config)
+    with convert_write_errors(run.folder, FOLDER_REMEDY):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
 def _check_run_state(run: Run, resume: bool) -> None:
@@ -232,14 +232,6 @@ def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool)
     if not resume or not run.lengths.exists():
         lengths = source_lengths.measure_lengths(prepared, config.data.train, config.training.max_tokens)
         write_atomically(run.lengths, lengths, run.write_remedy)
-
-
-def _make_graphs(run: Run, prepared: Prepared) -> None:
-    """Make the graphs of the best checkpoint, with which `nmt translate` starts at once."""
-    try:
-        graphs_of_checkpoint(run, run.checkpoint("best"), prepared.vocabularies, "int8")
-    except NmtError as error:
-        logger.warning(f"no graphs for ONNX Runtime were made: {error}")
 
 
 def _write_summary(run: Run, trained: TrainedRun) -> None:

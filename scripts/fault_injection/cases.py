@@ -27,6 +27,7 @@ class Case:
     check: Callable[[bytes], list[str]] = lambda out: []
     """Returns what is wrong with the standard output."""
     must_fail: bool = False
+    must_succeed: bool = False
     closed: str = ""
     """The stream, stdin or stdout, whose other end is closed."""
 
@@ -44,6 +45,8 @@ def preload() -> None:
     import nmt.evaluation.metrics
     import nmt.reports.learning_curves
     import nmt.reports.report_page
+    import nmt.runtime.network
+    import nmt.runtime.onnx_engine
     import nmt.training.session  # noqa: F401
 
     torch.set_num_threads(1)
@@ -127,6 +130,8 @@ def problems(case: Case, status: int, out: bytes, err: bytes) -> list[str]:
             return case.check(out) if case.closed != "stdin" else output_problems(out, 0)
         except Exception as error:
             return [f"the output cannot be checked: {error!r}"]
+    if case.must_succeed:
+        return [f"status {status}: {message[-200:]}"]
     start = b"nmt: error: " if status == 1 else b"Error: "
     if not any(line.startswith(start) for line in err.split(b"\n")):
         return [f"status {status} without a clear error message: {message[-200:]}"]

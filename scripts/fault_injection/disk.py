@@ -89,6 +89,16 @@ def cases(work: Path) -> Iterator[tuple[str, tuple[int, str], list[str]]]:
     with file_system(work / "prepare", "size=1m") as folder:
         answer = train(folder)
         yield "disk full while data is prepared", answer, [p.name for p in folder.glob("prepared/*") if p.is_dir()]
+    with file_system(work / "export", "size=9m") as folder:
+        status, message = train(folder, **{"training.max_steps": 30})
+        wrong = [] if status == 0 else [message]
+        filled = fill(folder)
+        translate = ["translate", "--greedy", "--engine", "onnx", "--input", str(ROOT / "README.md")]
+        wrong += [] if nmt(folder, *translate)[0] == 0 else ["cannot translate with a full disk"]
+        answer = nmt(folder, "export", "runs/run", "--output", "exported")
+        wrong += [path.name for path in (*folder.glob("*exported*"), *folder.glob("runs/run/checkpoints/*/*graphs-*"))]
+        filled.unlink()
+        yield "disk full while a model is exported", answer, wrong
     with file_system(work / "read-only", "size=9m") as folder:
         status, message = train(folder, **{"training.max_steps": 30})
         subprocess.run(["mount", "-o", "remount,ro", folder], check=True)

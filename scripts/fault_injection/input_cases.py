@@ -1,6 +1,7 @@
 """Generate invalid inputs for every place where nmt reads something: one random case of each kind."""
 
 import gzip
+import hashlib
 import json
 import os
 import random
@@ -285,6 +286,44 @@ def damaged_run(draw: random.Random, folder: Path, model_folder: Path) -> Case:
     return case
 
 
+def translate_some(draw: random.Random, model: str) -> Case:
+    """A translation of three lines with the graphs of a model."""
+    line = ["translate", "--model", model, "--greedy", "--engine", "onnx", "--precision", "int8"]
+    return Case(line, random_text(draw, 3), lambda out: output_problems(out, 3))
+
+
+def damaged_export(draw: random.Random, folder: Path, model_folder: Path) -> Case:
+    """An exported model with one damaged file; nmt must name a damaged file that it reads."""
+    shutil.copytree(model_folder / "exported", folder / "exported")
+    path = draw.choice(sorted(path for path in (folder / "exported").rglob("*") if path.is_file()))
+    is_changed = corrupt_file(draw, path)
+    case = translate_some(draw, "exported")
+    case.must_fail = is_changed and path.name not in ("graphs.json", "README.md")
+    return case
+
+
+def hostile_export(draw: random.Random, folder: Path, model_folder: Path) -> Case:
+    """An exported model with a damaged file and its checksum: somebody has changed it on purpose."""
+    exported = folder / "exported"
+    shutil.copytree(model_folder / "exported", exported)
+    description = json.loads((exported / "graphs.json").read_text(encoding="utf-8"))
+    name = draw.choice(("encoder.onnx", "decoder.onnx", draw.choice(sorted(description["files"]))))
+    corrupt_file(draw, exported / name)
+    content = (exported / name).read_bytes()
+    description["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (exported / "graphs.json").write_text(json.dumps(description), encoding="utf-8")
+    return translate_some(draw, "exported")
+
+
+def damaged_graphs(draw: random.Random, folder: Path, model_folder: Path) -> Case:
+    """A run with a damaged file in the graphs of its best checkpoint; nmt must make them again."""
+    shutil.copytree(model_folder / "runs" / "model", folder / "run")
+    corrupt_file(draw, draw.choice(sorted((folder / "run").glob("checkpoints/*/graphs-int8/*"))))
+    case = translate_some(draw, "run")
+    case.must_succeed = True
+    return case
+
+
 def damaged_training(draw: random.Random, folder: Path, model_folder: Path) -> Case:
     """A run to resume, with a damaged file in its last checkpoint."""
     for name in ("runs", "prepared"):
@@ -335,6 +374,9 @@ KINDS = {
     "translations to score": Kind(10, scoring),
     "pairs for logprob": Kind(5, log_probabilities),
     "files of a run": Kind(6, damaged_run),
+    "files of an exported model": Kind(4, damaged_export),
+    "hostile exported models": Kind(6, hostile_export),
+    "graphs of a checkpoint": Kind(2, damaged_graphs),
     "files to resume from": Kind(1, damaged_training, may_succeed=False),
     "prepared data": Kind(1, damaged_store),
     "logs": Kind(1, damaged_log),

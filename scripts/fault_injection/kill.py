@@ -6,7 +6,8 @@
 Every kind of training runs once without interruption. Then it runs repeatedly and is killed at times drawn uniformly
 over its duration, including the preparation of data and the report. It continues with --resume as soon as there is a
 checkpoint. Final weights, optimizer state, log and best checkpoint must be bit-identical. `nmt preprocess` and
-`nmt translate --output --resume` are killed in the same way; what they write must be complete or absent.
+`nmt translate --output --resume`, `nmt export` and the first translation with a run, which keeps graphs beside its
+checkpoint, are killed in the same way; what they write must be complete or absent.
 
 After SIGINT and SIGTERM nmt saves its state. It must end within 10 seconds, with the documented status and without a
 traceback.
@@ -66,7 +67,8 @@ TRAININGS: dict[str, dict[str, Any]] = {
     },
 }
 PREPROCESS, TRANSLATE = "preprocess", "translate --output"
-KINDS = [*TRAININGS, PREPROCESS, TRANSLATE]
+EXPORT, GRAPHS = "export", "graphs of a checkpoint"
+KINDS = [*TRAININGS, PREPROCESS, TRANSLATE, EXPORT, GRAPHS]
 LINES = 8000
 """Lines to translate."""
 SIGNALS = {"KILL": {-9}, "INT": {130, -2}, "TERM": {143, -15}}
@@ -169,8 +171,14 @@ def prepare_target(kind: str, folder: Path) -> Target:
             lambda name: ["preprocess", "--config", CONFIG, f"--set=data.prepared={name}"],
             lambda one, other: file_differences(folder, one, other),
         )
-    if kind == TRANSLATE:
+    if kind in (TRANSLATE, EXPORT, GRAPHS):
         Target(folder, lambda name: train_arguments({}, name), lambda one, other: []).run_uninterrupted("model")
+    if kind == EXPORT:
+        export = ["export", "runs/model", "--output"]
+        return Target(folder, lambda name: [*export, name], lambda one, other: file_differences(folder, one, other))
+    if kind == GRAPHS:
+        return prepare_graphs(folder)
+    if kind == TRANSLATE:
         lines = (ROOT / "data" / "quickstart" / "train.en").read_bytes().split(b"\n")[:LINES]
         (folder / "input.txt").write_bytes(b"".join(line + b"\n" for line in lines))
         line = ["translate", "--model", "runs/model", "--input", "input.txt", "--resume", "--output"]
@@ -182,6 +190,25 @@ def prepare_target(kind: str, folder: Path) -> Target:
 
     runs = folder / "runs"
     return Target(folder, train, lambda one, other: run_differences(Run(runs / one), Run(runs / other)))
+
+
+def prepare_graphs(folder: Path) -> Target:
+    """Return translations of one line, each with a run of its own, to whose best checkpoint it adds the graphs."""
+    (folder / "line.txt").write_text("Anna is a teacher.\n", encoding="utf-8")
+
+    def translate(name: str) -> list[str]:
+        if not (folder / "runs" / name).exists():
+            shutil.copytree(folder / "runs" / "model", folder / "runs" / name)
+        options = ["--engine", "onnx", "--precision", "int8", "--input", "line.txt", "--output", f"{name}.txt"]
+        return ["translate", "--model", f"runs/{name}", *options]
+
+    def compare(one: str, other: str) -> list[str]:
+        found = [Run(folder / "runs" / name).checkpoint() / "graphs-int8" for name in (one, other)]
+        names = [str(path.relative_to(folder)) for path in found]
+        left = [path.name for path in found[1].parent.glob(".graphs-*")]
+        return [*file_differences(folder, *names), *left, *file_differences(folder, f"{one}.txt", f"{other}.txt")]
+
+    return Target(folder, translate, compare)
 
 
 def file_differences(folder: Path, one: str, other: str) -> list[str]:

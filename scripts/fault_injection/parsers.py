@@ -93,6 +93,25 @@ def subword(path: Path) -> None:
     Subword.load(path)
 
 
+def graph(path: Path) -> None:
+    """Check a graph; it may be refused."""
+    from nmt.runtime.graph_check import check_graph
+
+    with contextlib.suppress(ValueError):
+        check_graph(path.read_bytes())
+
+
+def description(path: Path) -> None:
+    """Read the graphs.json of an exported model, and check the files that it lists."""
+    from nmt.runtime.export import check_exported
+    from nmt.storage.run_folder import Run
+
+    folder = path.parent / "exported"
+    folder.mkdir(exist_ok=True)
+    (folder / "graphs.json").write_bytes(path.read_bytes())
+    check_exported(Run(folder))
+
+
 _subword: "list[Subword]" = []
 
 
@@ -113,6 +132,8 @@ TARGETS: dict[str, tuple[Callable[[Path], None], str]] = {
     "log": (log, "nmt.reports.history"),
     "checkpoint": (checkpoint, "nmt.storage.checkpoint_meta"),
     "subword": (subword, "nmt.data.subword"),
+    "graph": (graph, "nmt.runtime.graph_check"),
+    "description": (description, "nmt.runtime.graph_files"),
 }
 """The parser of each target, and the module whose coverage guides the fuzzer."""
 
@@ -127,10 +148,29 @@ def write_seeds(name: str, folder: Path) -> None:
         "log": [b'{"event": "train", "step": 1, "loss": 2.0}\n{"event": "valid", "step": 1, "loss": 2, "bleu": 1}\n'],
         "checkpoint": [b'{"step": 1, "format": 2}'],
     }
+    if name in ("graph", "description"):
+        seeds |= export_seeds()
     for number, data in enumerate(seeds.get(name, [])):
         (folder / f"{number}").write_bytes(data)
     if name == "subword":
         small_subword(folder)
+
+
+def export_seeds() -> dict[str, list[bytes]]:
+    """Return a small graph, and a description of an exported model."""
+    from onnx import TensorProto, helper
+
+    from nmt.runtime.graph_files import Description, Graphs
+
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 2]) for name in "xy")
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [2], bytes(8), raw=True)
+    graph = helper.make_graph([helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)], "graph", [x], [y], [weight])
+    content = helper.make_model(graph).SerializeToString()
+    digest = "0" * 64
+    about = Description("int8", "run", "step-1", digest, digest, {}, digest, 9, 9)
+    with tempfile.TemporaryDirectory() as name:
+        Graphs(content, content, about).save(Path(name))
+        return {"graph": [content], "description": [(Path(name) / "graphs.json").read_bytes()]}
 
 
 def fuzz(name: str, folder: str, arguments: list[str]) -> None:

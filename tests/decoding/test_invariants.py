@@ -103,7 +103,7 @@ def test_the_model_is_not_called_for_pruned_hypotheses(architecture, engine, mon
     pairs = batch(sources, [limit + 5 for limit in limits], prefixes)
     options = SearchOptions(beam_size=4, n_best=4, beam_prune=1.5, with_alignment=has_attention(architecture))
     found = beam_search(model, pairs, options)
-    monkeypatch.setattr("nmt.decoding.beam._active_slots", lambda totals: None)
+    monkeypatch.setattr("nmt.decoding.beam._active_slots", lambda totals, rounds_rows: None)
     for one, other in zip(found, beam_search(model, pairs, options), strict=True):
         check_close(one, other)
 

@@ -120,7 +120,7 @@ def test_the_model_is_not_called_for_pruned_hypotheses(penalty, prune, monkeypat
     models = [ToyModel(40) for _ in range(3)]
     found = beam_search(models[0], batch(sources, limits), options)
     whole = beam_search(models[1], batch(sources, limits), options.changed(beam_prune=0.0))
-    monkeypatch.setattr("nmt.decoding.beam._active_slots", lambda totals: None)
+    monkeypatch.setattr("nmt.decoding.beam._active_slots", lambda totals, rounds_rows: None)
     masked = beam_search(models[2], batch(sources, limits), options)
     assert models[0].rows_seen < models[2].rows_seen
     for one, other in zip(found, masked, strict=True):

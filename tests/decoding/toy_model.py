@@ -67,6 +67,7 @@ class ToyModel:
 
     batches_at_once = 1
     batch_tokens = 1 << 30
+    rounds_rows = True
 
     def __init__(self, vocabulary, seed=0, sharpness=1.5, end=0.0, rounded=False):
         random = np.random.default_rng(seed)
@@ -145,6 +146,7 @@ class EchoModel:
 
     batches_at_once = 1
     batch_tokens = 1 << 30
+    rounds_rows = True
 
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary

@@ -9,6 +9,8 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 from nmt.models.weights import save_weights
+from nmt.runtime.graph_check import check_graph
+from nmt.runtime.graph_interface import check_interface
 from nmt.runtime.network import build_graphs
 
 
@@ -40,7 +42,9 @@ class Network:
         graphs = build_graphs(config, arrays, precision)
         for graph in (graphs.encoder, graphs.decoder):
             onnx.checker.check_model(graph, full_check=True)
+            check_graph(graph.SerializeToString())
         self.encoder, self.decoder = session(graphs.encoder), session(graphs.decoder)
+        check_interface(self.encoder, self.decoder)
 
     def encode(self, source, lengths, extra_words=0):
         """Encode `source` (B, S); afterwards the state has one hypothesis per sentence."""

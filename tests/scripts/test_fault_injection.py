@@ -13,6 +13,7 @@ from architectures import parts_of
 from nmt import config
 from nmt.errors import NmtError
 from nmt.models.decoders import base
+from nmt.runtime.graph_files import Description, Graphs, read_description, read_file
 from scripts.fault_injection import cases, input_cases, kill, random_configs
 from scripts.fault_injection.cases import Case
 from scripts.fault_injection.load import Watched
@@ -47,6 +48,30 @@ def test_an_accepted_damaged_file_is_a_problem():
     case = Case([], must_fail=True)
     assert cases.problems(case, 0, b"", b"") == ["accepted a damaged file"]
     assert cases.problems(case, 1, b"", b"nmt: error: damaged\n") == []
+
+
+def test_graphs_that_are_not_made_again_are_a_problem():
+    case = Case([], must_succeed=True)
+    assert cases.problems(case, 0, b"", b"") == []
+    assert cases.problems(case, 1, b"", b"nmt: error: damaged\n") == ["status 1: nmt: error: damaged"]
+
+
+def test_an_exported_model_is_damaged_with_and_without_its_checksum(tmp_path):
+    exported = tmp_path / "model" / "exported"
+    exported.mkdir(parents=True)
+    graphs = Graphs(b"encoder" * 9, b"decoder" * 9, Description("int8", "run", "step-1", "0" * 64, "0" * 64, 9, 9))
+    graphs.save(exported)
+    for number, make in enumerate((input_cases.damaged_export, input_cases.hostile_export)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        case = make(random.Random(2), folder, tmp_path / "model")
+        found = {path.name: path.read_bytes() for path in (folder / "exported").iterdir()}
+        changed = [name for name, content in found.items() if content != (exported / name).read_bytes()]
+        assert len(changed) == 1 + number and case.must_fail == (number == 0 and changed != ["graphs.json"])
+        if number:
+            description = read_description(folder / "exported", "")
+            for name in description.files:
+                read_file(folder / "exported", description, name, "")
 
 
 def test_corruption_changes_bytes_and_is_reproducible():

@@ -63,6 +63,7 @@ def test_a_finished_run_has_all_its_files_and_is_found(corpus_folder, monkeypatc
     run = train(tiny(average_last=2))
     assert find_run(None)[:2] == (Run(Path("runs/run")), "best")
     assert json.loads(run.finished.read_text())["step"] == 12
+    assert (run.checkpoint("best") / "graphs-int8" / "graphs.json").is_file()
     assert run.names()[-3:] == ["step-9", "step-12", "averaged"]
     assert (run.folder / "report.html").is_file()
     assert not [path for path in run.folder.rglob("*") if path.suffix in (".pt", ".pkl", ".bin")]
