@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from nmt.data.workers import available_cores
 from nmt.engine import Bools, Floats, Ints, Prediction, Wanted
 from nmt.errors import NmtError
 from nmt.runtime.graph_files import EXPORT_REMEDY
 from nmt.runtime.graph_interface import check_interface
+from nmt.runtime.library import onnxruntime
 
 OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "Memory allocation")
 """What ONNX Runtime says if memory runs out."""
