@@ -11,7 +11,10 @@ import nmt
 PACKAGE = Path(nmt.__file__).parent
 TORCH_FREE = ("cli", "config", "data", "decoding", "evaluation", "reports", "runtime", "storage")
 """Packages that import no torch."""
-RUNS_GRAPHS = {f"nmt.runtime.{name}" for name in ("checkpoint_graphs", "graph_check", "graph_files", "onnx_engine")}
+RUNS_GRAPHS = {
+    f"nmt.runtime.{name}"
+    for name in ("checkpoint_graphs", "graph_check", "graph_files", "graph_interface", "library", "onnx_engine")
+}
 """Modules of nmt.runtime that run graphs; the others build them, and import onnx."""
 DRAWING = {f"nmt.reports.{name}" for name in ("attention_maps", "figure", "fonts", "learning_curves", "report_page")}
 """Modules that import matplotlib."""
