@@ -13,7 +13,6 @@ import torch
 import yaml
 from tiny_run import make_run
 
-from nmt.config import load_run_config
 from nmt.data.subword import Vocabularies
 from nmt.runtime.checkpoint_graphs import graphs_of_checkpoint
 from nmt.storage.run_folder import Run
@@ -80,8 +79,8 @@ def make_runs(folder):
 
 def make_hostile_graphs(run):
     """Write graphs to a run which read another file."""
-    config, vocabularies = load_run_config(Run(run)), Vocabularies.load(run / "subword")
-    graphs = graphs_of_checkpoint(run / "checkpoints" / "step-1", config, vocabularies, "int8")
+    vocabularies = Vocabularies.load(run / "subword")
+    graphs = graphs_of_checkpoint(Run(run), run / "checkpoints" / "step-1", vocabularies, "int8")
     model = onnx.ModelProto()
     model.ParseFromString(graphs.decoder)
     weight = model.graph.initializer[0]
