@@ -8,12 +8,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import onnxruntime
 import pytest
 import torch
 
 import nmt
 import nmt.__main__
+from nmt.runtime.library import onnxruntime
 
 PACKAGE = Path(nmt.__file__).parent
 ORDER = (

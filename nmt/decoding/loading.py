@@ -193,7 +193,11 @@ def _load(checkpoints: Sequence[Checkpoint], engine: EngineName, device: Device,
         machine = choose_torch_instead(error, engine, device, precision, any(run.is_exported for run in runs))
         engines = load_engines(folders, vocabularies[0], machine)
     return Translator(
-        engines[0] if len(engines) == 1 else Ensemble(engines), vocabularies[0], settings, machine, runs[0].lexicon
+        engines[0] if len(engines) == 1 else Ensemble(engines),
+        vocabularies[0],
+        settings,
+        machine,
+        runs[0].lexicon.absolute(),
     )
 
 

@@ -41,7 +41,8 @@ OnBatch = Callable[[int, int], None]
 class Translator:
     """A model or an ensemble, ready for search, with its subword models (`nmt.load`).
 
-    Several threads may use it at the same time, and a process may fork after it has been loaded.
+    Several threads may use it at the same time. A process may fork after it has used it. With torch a forked process
+    hangs if torch had more than one thread (`OMP_NUM_THREADS`), since the threads of GNU OpenMP do not survive a fork.
     """
 
     def __init__(

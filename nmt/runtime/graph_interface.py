@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-import onnxruntime
+from nmt.runtime.library import onnxruntime
 
 FLOAT, INT64, BOOL = "tensor(float)", "tensor(int64)", "tensor(bool)"
 Kind: TypeAlias = tuple[str, int | None]

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from nmt.data.token_ids import PAD
 from nmt.engine import Bools, Floats, Ints, Prediction, Wanted
 from nmt.errors import NmtError
 from nmt.runtime.graph_files import EXPORT_REMEDY
 from nmt.runtime.graph_interface import check_interface
+from nmt.runtime.library import onnxruntime
 from nmt.storage.cores import requested_threads
 
 ROUND_LENGTH = 4

@@ -1,14 +1,18 @@
 """What works without torch, and what the commands that need torch or matplotlib say where they are not installed."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli.tiny_run import SOURCE, TARGET, make_run
 from hidden_packages import ROOT, environment_without
+from text_files import write_lines
 
 from nmt.cli.main import COMMANDS
+from nmt.decoding.loading import load
 from nmt.errors import INSTALL_COMMANDS, missing_package
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -83,6 +87,66 @@ def test_score(python: Run, tmp_path: Path, options: tuple[str, ...], expected: 
     done = python("-m", "nmt", "score", "-r", "ref.txt", "hyp.txt", *options)
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose best checkpoint has graphs."""
+    run = make_run(tmp_path_factory.mktemp("run"))
+    load(run, engine="onnx")
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(run_folder: Path) -> Path:
+    """The exported run."""
+    folder = run_folder.parent / "exported"
+    command = [sys.executable, "-m", "nmt", "export", str(run_folder), "--output", str(folder)]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("model", ["run_folder", "exported"])
+def test_lines_are_translated_and_scored(
+    python: Run, model: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """With the commands and from Python; the results are those of an installation with torch."""
+    folder = request.getfixturevalue(model)
+    alone = load(request.getfixturevalue("run_folder"), engine="onnx")
+    texts = [translation.text for translation in alone.translate(SOURCE)]
+    write_lines(tmp_path / "empty" / "in", SOURCE)
+    write_lines(tmp_path / "empty" / "out", TARGET)
+    done = python("-m", "nmt", "translate", "--model", str(folder), "--input", "in", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "".join(f"{text}\n" for text in texts), "")
+    done = python("-m", "nmt", "logprob", "--model", str(folder), "--source", "in", "--target", "out", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    log_probs = list(alone.log_prob(zip(SOURCE, TARGET, strict=True)))
+    assert [float(line.split("\t")[0]) for line in done.stdout.splitlines()] == pytest.approx(log_probs, abs=1e-3)
+    code = (
+        "import sys, json, nmt; translator = nmt.load(sys.argv[1]); source, target = map(json.loads, sys.argv[2:])\n"
+        "print(json.dumps([[t.text for t in translator.translate(source)], "
+        "list(translator.log_prob(zip(source, target)))]))\nassert 'torch' not in sys.modules"
+    )
+    done = python("-c", code, str(folder), json.dumps(SOURCE), json.dumps(TARGET))
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found[0] == texts and found[1] == pytest.approx(log_probs, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "options", "remedies"),
+    [("step-1", ["--engine", "torch"], ["pip install torch"]), ("step-2", [], ["pip install onnx", "nmt export"])],
+)
+def test_what_is_missing_is_named(
+    run_folder: Path, tmp_path: Path, checkpoint: str, options: list[str], remedies: list[str]
+) -> None:
+    """For torch, and for the graphs of a checkpoint that has none yet."""
+    variables = environment_without(tmp_path, "torch", "onnx")
+    model = run_folder / "checkpoints" / checkpoint
+    command = [sys.executable, "-m", "nmt", "translate", "--model", str(model), *options]
+    done = subprocess.run(command, env=variables, input="a dog", capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    assert [remedy for remedy in remedies if remedy not in done.stderr] == []
 
 
 def test_training_says_what_to_install(python: Run) -> None:

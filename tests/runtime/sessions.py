@@ -5,12 +5,12 @@ Axes: B sentences, K slots of a sentence, N hypotheses, S source tokens, C candi
 
 import numpy as np
 import onnx
-import onnxruntime
 from safetensors.numpy import load_file
 
 from nmt.models.weights import save_weights
 from nmt.runtime.graph_check import check_graph
 from nmt.runtime.graph_interface import check_interface
+from nmt.runtime.library import onnxruntime
 from nmt.runtime.network import build_graphs
 
 
