@@ -52,7 +52,7 @@ def make_graphs_of_best(run: Run) -> None:
         config, vocabularies = load_run_config(run), Vocabularies.load(run.subword)
         graphs_of_checkpoint(run.checkpoint(), config, vocabularies, "int8")
     except (NmtError, MemoryError) as error:
-        logger.info(f"no graphs for translation: {error or 'out of memory'}")
+        logger.info(f"no graphs for translation: {str(error) or 'out of memory'}")
 
 
 def make_graphs(folder: Path, config: Config, vocabularies: Vocabularies, precision: Arithmetic) -> Graphs:
