@@ -92,6 +92,8 @@ def cases(work: Path) -> Iterator[tuple[str, tuple[int, str], list[str]]]:
     with file_system(work / "export", "size=9m") as folder:
         status, message = train(folder, **{"training.max_steps": 30})
         wrong = [] if status == 0 else [message]
+        for graphs in folder.glob("runs/run/checkpoints/*/graphs-*"):
+            shutil.rmtree(graphs)
         filled = fill(folder)
         translate = ["translate", "--greedy", "--engine", "onnx", "--input", str(ROOT / "README.md")]
         wrong += [] if nmt(folder, *translate)[0] == 0 else ["cannot translate with a full disk"]
