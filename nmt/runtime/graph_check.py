@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 DOMAINS = {b"", b"ai.onnx", b"com.microsoft"}
 _NAMES = (
-    "Abs Add And Cast Concat ConstantOfShape Div Exp Flatten FusedMatMul GRU Gather GatherElements GatherND Gemm "
+    "Abs Add And Cast Concat ConstantOfShape Cos Div Exp Flatten FusedMatMul GRU Gather GatherElements GatherND Gemm "
     "Identity If LSTM LayerNormalization Less LessOrEqual Log LogSoftmax MatMul MatMulIntegerToFloat Max Min Mod "
     "Mul Neg Pad QuantizeLinear RNN Range ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape ReverseSequence "
     "Scan ScatterElements Shape Sigmoid Sin Slice Softmax Softplus Split Squeeze Sub Tanh TopK Transpose Unsqueeze "

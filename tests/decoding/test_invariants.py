@@ -19,6 +19,7 @@ from nmt.decoding.search_options import SearchOptions
 from nmt.models.torch_engine import TorchEngine
 
 TOLERANCE = 1e-4  # nats per token: matrix products of other shapes round differently, and steps add this up
+INT8_TOLERANCE = 1e-2  # in int8 such a difference can move a number by one of its 127 levels
 VOCABULARY = 50
 SOME = [*EVERY[::12], *EVERY[-4:]]
 """Architectures of every kind: cells, decoders, attentions, copying, Transformers."""
@@ -67,7 +68,7 @@ def test_results_do_not_depend_on_the_batch_or_n_best(architecture, engine):
     for row in (0, 1, 2):
         alone = beam_search(model, batch([sources[row]], [limits[row]]), options)
         check_close(alone[0], whole[row], is_equal)
-    check_scores(model, sources, many)
+    check_scores(model, sources, many, engine)
 
 
 @every_engine
@@ -120,12 +121,12 @@ def test_no_bigram_is_repeated(architecture, engine):
     for hypothesis in itertools.chain(*found):
         bigrams = list(itertools.pairwise(hypothesis.tokens))
         assert len(set(bigrams)) == len(bigrams)
-    check_scores(model, sources, found)
+    check_scores(model, sources, found, engine)
     single = options.changed(beam_size=1, n_best=1)
     assert greedy_search(model, pairs, single) == beam_search(model, pairs, single)
 
 
-def check_scores(model, sources, found):
+def check_scores(model, sources, found, engine):
     """Check that search, forced decoding and, in torch, the unrolled network of training give the same probabilities.
 
     `found` has the hypotheses of each source.
@@ -135,7 +136,8 @@ def check_scores(model, sources, found):
     target = batch([list(h.tokens) for _, h in pairs], [0] * len(pairs))
     by_steps = score_targets(model, source.source, source.lengths, target.source, target.lengths)
     for (_, hypothesis), values in zip(pairs, by_steps, strict=True):
-        assert hypothesis.token_log_probs == pytest.approx(values, abs=TOLERANCE)
+        tolerance = INT8_TOLERANCE if engine == "int8" else TOLERANCE
+        assert hypothesis.token_log_probs == pytest.approx(values, abs=tolerance)
     if not isinstance(model, TorchEngine):
         return
     targets = torch.from_numpy(target.source)  # (pairs, T)

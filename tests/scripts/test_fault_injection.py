@@ -59,7 +59,9 @@ def test_graphs_that_are_not_made_again_are_a_problem():
 def test_an_exported_model_is_damaged_with_and_without_its_checksum(tmp_path):
     exported = tmp_path / "model" / "exported"
     exported.mkdir(parents=True)
-    graphs = Graphs(b"encoder" * 9, b"decoder" * 9, Description("int8", "run", "step-1", "0" * 64, "0" * 64, 9, 9))
+    graphs = Graphs(
+        b"encoder" * 9, b"decoder" * 9, Description("int8", "run", "step-1", "0" * 64, "0" * 64, {}, "0" * 64, 9, 9)
+    )
     graphs.save(exported)
     for number, make in enumerate((input_cases.damaged_export, input_cases.hostile_export)):
         folder = tmp_path / str(number)

@@ -75,7 +75,7 @@ def test_the_lexicon_is_learnt_only_for_shortlists_and_can_be_added(corpus_folde
     assert not run.lexicon.exists()
     with pytest.raises(NmtError) as caught:
         next(load(checkpoint, engine="torch", precision="fp32").translate(["ba"], shortlist=4))
-    command = "nmt train --config runs/run/config.yaml --resume --set decoding.shortlist=32"
+    command = f"nmt train --config {run.config_file.resolve()} --resume --set decoding.shortlist=32"
     assert command in str(caught.value)
     weights = (checkpoint / "model.safetensors").read_bytes()
     train(config.load(run.config_file, ["decoding.shortlist=4"]), resume=True)
