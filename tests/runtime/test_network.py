@@ -77,7 +77,7 @@ class Pair:
         self.network.state, self.network.position = after
 
 
-@pytest.mark.parametrize("architecture", EVERY, ids=name_of)
+@pytest.mark.parametrize("architecture", EVERY[::3] + EVERY[-4:], ids=name_of)
 @torch.no_grad()
 def test_every_architecture_predicts_the_same_as_in_torch(architecture, tmp_path):
     model = build(**architecture)
