@@ -47,7 +47,8 @@ class Decoding(Section):
     max_source_tokens: Positive = 256
     """A line with more tokens is split into parts of at most this many tokens, which are translated separately."""
     tokens_per_batch: Positive = 6144
-    """Source tokens of a batch, counted once for each hypothesis, padding included."""
+    """Source tokens of a batch, counted once for each hypothesis, padding included. ONNX Runtime uses at most 2,048,
+    since larger batches are not faster there."""
     window: Annotated[int, Field(gt=0, le=1 << 20)] = 4096
     """Lines that are read ahead and sorted by length; the output keeps the order of the input."""
 
