@@ -8,4 +8,4 @@ runtime_environment
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-.venv/bin/python -m pytest -n "$(nproc)" "$@"
+.venv/bin/python -m pytest -n "$(nproc)" --dist worksteal "$@"

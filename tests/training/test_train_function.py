@@ -122,7 +122,8 @@ def global_state():
 
 @pytest.mark.parametrize("is_failing", [False, True])
 def test_the_state_of_the_process_is_restored_and_has_no_influence(corpus_folder, capfd, monkeypatch, is_failing):
-    monkeypatch.setattr(logging.getLogger("nmt"), "handlers", [])  # another test may have called the command line
+    handlers = [logging.NullHandler()]  # another test may have called the command line, which adds one
+    monkeypatch.setattr(logging.getLogger("nmt"), "handlers", handlers)
     expected = nmt.train(tiny("expected"))
 
     def fail(event):
