@@ -122,6 +122,11 @@ def test_lines_are_translated_and_scored(
     assert (done.returncode, done.stderr) == (0, "")
     log_probs = list(alone.log_prob(zip(SOURCE, TARGET, strict=True)))
     assert [float(line.split("\t")[0]) for line in done.stdout.splitlines()] == pytest.approx(log_probs, abs=1e-3)
+    files = ["--source", "in", "--reference", "out", "--output", "results"]
+    done = python("-m", "nmt", "evaluate", "--model", str(folder), *files, "--json")
+    assert done.returncode == 0, done.stderr
+    [result] = json.loads(done.stdout)
+    assert Path(tmp_path / "empty" / result["hypotheses"]).read_text() == "".join(f"{text}\n" for text in texts)
     code = (
         "import sys, json, nmt; translator = nmt.load(sys.argv[1]); source, target = map(json.loads, sys.argv[2:])\n"
         "print(json.dumps([[t.text for t in translator.translate(source)], "
