@@ -26,11 +26,10 @@ def _type_of(name: str) -> "click.ParamType[Any]":
     if choices:
         return click.Choice(choices)
     bounds = bounds or Range(-math.inf)
-    low, high = (None if math.isinf(bound) else bound for bound in (bounds.low, bounds.high))
     if kind is int:
-        least, most = (None if bound is None else int(bound) for bound in (low, high))
-        return click.IntRange(least, most, min_open=bounds.is_open)
-    return Finite(bounds.low, 1_000_000 if high is None else high, is_open=bounds.is_open)
+        low, high = (None if math.isinf(bound) else int(bound) for bound in (bounds.low, bounds.high))
+        return click.IntRange(low, high, min_open=bounds.is_open)
+    return Finite(bounds.low, min(bounds.high, 1_000_000), is_open=bounds.is_open)
 
 
 beam_size = _option("beam_size", "-b", help="Hypotheses kept per sentence; 1 is greedy search.")

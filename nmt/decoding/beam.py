@@ -176,7 +176,9 @@ class _BeamSearch:
         kept = alignment if self.with_alignment else None
         self.trace.append(_Step(beam.sentences, parents, beam.tokens, log_probs.ravel()[flat], kept))
         rows = parents + np.arange(0, slots, width)[:, None]  # (B, K) slots within the batch
-        beam.rows = rows if active is None else _to_slots(np.arange(len(active)), active, slots, 0)[rows]
+        if active is not None:
+            rows = _to_slots(np.arange(len(active)), active, slots, 0)[rows]
+        beam.rows = rows
 
     def finish(self, beam: Beam, step: int) -> Ints | None:
         """Move the hypotheses that end with EOS to `finished`. Return the rows of sentences to keep; None for all."""

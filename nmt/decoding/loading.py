@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Sequence
@@ -18,13 +19,11 @@ from nmt.decoding.translator import Translator
 from nmt.engine import Device, EngineName, Precision
 from nmt.errors import NmtError
 from nmt.runtime.checkpoint_graphs import read_settings
-from nmt.runtime.export import check_exported
+from nmt.runtime.export import MAX_RETRIES, check_exported
 from nmt.runtime.graph_files import EXPORT_REMEDY, NoGraphsError, read_description
 from nmt.storage import checksums
 from nmt.storage.run_folder import Run, find_run
 
-MAX_RETRIES = 10
-"""How often checkpoints that a training run removes or replaces are looked up again."""
 RETRY_DELAY = 0.1
 """Seconds until a checkpoint that is being replaced is looked up again."""
 
@@ -51,7 +50,7 @@ class Checkpoint:
 
         return load_run_config(self.run)
 
-    @property
+    @functools.cached_property
     def settings(self) -> ModelSettings:
         """What translating needs of the configuration."""
         return read_settings(self.run, self.folder)
@@ -98,7 +97,7 @@ class LoadedTranslator:
         names = [f"{each.settings.name}/{each.name}" for each in self.checkpoints]
         return {
             "model": [f"{name} {checksum}" for name, checksum in zip(names, self.weights, strict=True)],
-            "subword model": Vocabularies.load(self.checkpoints[0].run.subword).fingerprint,
+            "subword model": self.translator.vocabularies.fingerprint,
             "text": {**{key: getattr(text, key) for key in TEXT_KEYS}, "tags": list(text.tags)},
             "shortlist": self.shortlist,
             "lexicon": checksums.digest(self.checkpoints[0].run.lexicon) if self.shortlist else None,

@@ -196,7 +196,7 @@ def _hints() -> dict[str, Any]:
 
 
 def _type_problem(value: Any, kinds: tuple[type, ...], choices: tuple[Any, ...]) -> str | None:
-    """Return what is wrong with the type of a `value`, or with a value that is none of the `choices`."""
+    """Return what is wrong with a `value`: its type, or that it is none of the `choices`. None if it is right."""
     if choices:
         return None if value in choices else f"input should be {', '.join(map(repr, choices))}"
     accepted = (*kinds, int) if float in kinds else kinds

@@ -20,8 +20,8 @@ def work_side_by_side(
     """Yield each batch and the result of `work` on it, in the order in which they are done.
 
     If `work` raises `MemoryError` or `RuntimeError`, it is called again for the parts that `halve` returns of the
-    batch. At most `threads` batches are worked on at the same time. The threads end
-    with this function, so none is left over for a process that forks later.
+    batch. At most `threads` batches are worked on at the same time. The threads end with this function, so none is left
+    over for a process that forks later.
     """
     pending = batches[::-1]  # a stack, the first batch on top
     while threads > 1 and 0 < len(pending) < threads and len(largest := max(pending, key=len)) > FEW:

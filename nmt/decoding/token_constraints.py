@@ -84,7 +84,7 @@ class Constraints:
     def candidates_needed(self, step: int, count: int | None) -> int | None:
         """Return how many best tokens the engine must return so that `count` remain; None for all tokens.
 
-        All are needed if `count` is None, if tokens are forced at this step, and if the history forbids tokens.
+        All are needed if `count` is None, if a token is forced at this step, or if the history matters.
         """
         is_free = self._longest_prefix <= step < self._first_forced_end and not self.needs_history
         return count + len(self._forbidden_now(step)) if count is not None and is_free else None

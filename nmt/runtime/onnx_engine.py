@@ -147,16 +147,19 @@ class OnnxEngine:
 
     def step(self, token: Ints, state: OnnxState, memory: OnnxMemory, wanted: Wanted) -> tuple[OnnxState, Prediction]:
         """See `nmt.engine.Engine`."""
-        count, slots = len(token), memory.slots
+        count = len(token)
         wants_all = wanted.candidates is None or memory.shortlist is not None
         rows = np.arange(count)
-        width = memory.width if slots is not None else count // len(memory.mask)
+        slots, rows_of_slots, width = rows, rows, count // len(memory.mask)
+        if memory.slots is not None:
+            slots, width = memory.slots, memory.width
+            rows_of_slots = _rows_of(slots, len(memory.mask) * width)
         feeds: dict[str, Any] = {
             "token": token,
             "parents": state.parents,
-            "slots": rows if slots is None else slots,
-            "rows": rows if slots is None else _rows_of(slots, len(memory.mask) * width),
-            "sentences": (rows if slots is None else slots) // width,
+            "slots": slots,
+            "rows": rows_of_slots,
+            "sentences": slots // width,
             "position": np.array(state.position),
             "is_real": memory.mask,
             "source": memory.source,
