@@ -4,7 +4,6 @@ import importlib.util
 import json
 import logging
 import time
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +77,7 @@ def create_application(service: Service, with_metrics: bool, log_text: bool) -> 
 
     app.add_exception_handler(ApiError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(Exception, _answer_bug)
     return Frame(app, service)
 
 
@@ -109,6 +109,11 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return json_answer({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _answer_bug(request: Request, error: Exception) -> Response:
+    """Answer in the format of all errors. Starlette raises the error again, and `Frame` logs it."""
+    return json_answer({"error": "Internal error; the log of the server has the reason"}, 500)
 
 
 class Frame:
@@ -146,9 +151,6 @@ class Frame:
             status = CLIENT_GONE
         except Exception:
             logger.exception(f"{method} {_printable(scope['path'])} failed")
-            if not status:
-                error = {"error": "Internal error; the log of the server has the reason"}
-                await json_answer(error, HTTPStatus.INTERNAL_SERVER_ERROR)(inner, receive, send_with_headers)
         finally:
             self._log(scope, inner, status or CLIENT_GONE, time.perf_counter() - start, report)
 
