@@ -5,6 +5,8 @@ import { element } from "./sentence.js";
 
 const PAUSE = 0.3; // seconds before a request, since the caret may be moving through the text
 
+const MOST_PREFIX = 1000; // characters, a limit of the server
+
 const byId = (id) => document.getElementById(id);
 
 export class Details {
@@ -64,8 +66,8 @@ export class Details {
       this.onAlternatives();
     }
     if (this.#lacksMap) {
-      const isBest = sentence.chosen === sentence.targets[0];
-      const answer = await ask({ n_best: 1, attention: true, ...(!isBest && { prefixes: [sentence.text] }) });
+      const isForced = sentence.chosen !== sentence.targets[0] && sentence.text.length <= MOST_PREFIX;
+      const answer = await ask({ n_best: 1, attention: true, ...(isForced && { prefixes: [sentence.text] }) });
       sentence.attention.set(sentence.text, answer);
     }
     this.#showMap();

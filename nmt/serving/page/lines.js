@@ -262,10 +262,22 @@ export class Lines {
     return null;
   }
 
-  /** Return the offset in the text of the beginning of a line. */
-  offsetOf(line) {
-    const before = this.list.slice(0, this.list.indexOf(line));
-    return before.reduce((sum, each) => sum + each.source.length + 1, 0);
+  /**
+   * Return {line, sentence} of a character offset of the text; in an empty line that before it, or the first.
+   *
+   * The result is null if there is none, or if the line is not translated yet.
+   */
+  placeAt(textOffset) {
+    const { line, offset } = this.at(textOffset) ?? {};
+    if (!line || !line.isTranslated) {
+      return null;
+    }
+    if (line.sentences.length) {
+      return { line, sentence: line.sentenceAt(offset, true) };
+    }
+    const before = this.list.slice(0, this.list.indexOf(line)).findLast((each) => each.sentences.length);
+    const nearest = before ?? this.list.find((each) => each.sentences.length);
+    return nearest ? { line: nearest, sentence: nearest.sentences.at(before ? -1 : 0) } : null;
   }
 }
 

@@ -35,6 +35,7 @@ const details = new Details({
 
 let settings = null; // the answer of frontend/settings; null until the server has answered
 let current = null; // {line, sentence} that the card shows
+let followsCaret = true; // whether the card's sentence is that of the caret; false after it was chosen elsewhere
 let timer = null; // of the pause after the last key
 let translating = null; // AbortController of the request for the text
 
@@ -157,6 +158,7 @@ function say(message, kind = "") {
 
 function textInput() {
   lines.update(text.value);
+  followsCaret = true;
   mark(null);
   showCount();
   textsChanged();
@@ -178,8 +180,8 @@ function textsChanged() {
   byId("hint").hidden = !isEmpty;
   byId("clear").disabled = isEmpty;
   byId("copy").disabled = byId("download").disabled = !hasTranslation;
-  if (!isCurrentValid() || !lines.list.includes(current.line)) {
-    setCurrent(placeOfCaret());
+  if (followsCaret || !isCurrentValid()) {
+    setCurrent(lines.placeAt(text.selectionStart));
   }
 }
 
@@ -250,18 +252,6 @@ function cardLanguages() {
   return { source: langAttribute(languages.sourceCode), target: langAttribute(languages.targetCode) };
 }
 
-/** Return the sentence at the caret, or the last one before it, or the first one; null if there is none. */
-function placeOfCaret() {
-  const place = lines.at(text.selectionStart);
-  const sentence = place?.line.sentenceAt(place.offset, true);
-  if (sentence) {
-    return { line: place.line, sentence };
-  }
-  const before = place ? lines.list.slice(0, lines.list.indexOf(place.line)) : lines.list;
-  const line = before.findLast((each) => each.sentences.length) ?? lines.list.find((each) => each.sentences.length);
-  return line ? { line, sentence: line.sentences.at(before.includes(line) ? -1 : 0) } : null;
-}
-
 function setCurrent(place) {
   if (place === null && text.value.trim() !== "") {
     showSentence(null); // the card remains until the translation arrives
@@ -288,6 +278,7 @@ function moveTo(step) {
   const all = lines.sentences;
   const place = all[all.findIndex(({ sentence }) => sentence === current?.sentence) + step];
   if (place) {
+    followsCaret = false;
     setCurrent(place);
     reveal(place.line.sourceElement, place.sentence.start);
     reveal(place.line.targetElement, place.sentence.targetStart);
@@ -307,7 +298,8 @@ function reveal(lineElement, offset) {
 }
 
 /** Whether the card's sentence is still in the text; if not, a new translation is on its way. */
-const isCurrentValid = () => current !== null && current.line.sentences.includes(current.sentence);
+const isCurrentValid = () =>
+  current !== null && lines.list.includes(current.line) && current.line.sentences.includes(current.sentence);
 
 function alternativeChosen(target) {
   if (!isCurrentValid()) {
@@ -339,6 +331,7 @@ function wordOfCard(word) {
 function placeClicked(place) {
   if (place) {
     const { line, sentence, isSource } = place;
+    followsCaret = isSource;
     setCurrent({ line, sentence });
     reveal(isSource ? line.targetElement : line.sourceElement, isSource ? sentence.targetStart : sentence.start);
   }
@@ -349,7 +342,8 @@ function caretMoved(event) {
   if (!event.key.startsWith("Arrow") && !["Home", "End", "PageUp", "PageDown"].includes(event.key)) {
     return;
   }
-  const place = placeOfCaret();
+  const place = lines.placeAt(text.selectionStart);
+  followsCaret = true;
   setCurrent(place);
   const at = place && lines.at(text.selectionStart);
   if (at?.line === place?.line) {
