@@ -267,7 +267,10 @@ def test_the_api_key(open_page: OpenPage) -> None:
     page = open_page(translations, {"frontend/settings": {**SETTINGS, "keyRequired": True}})
     page.locator("#source").fill("a dog")
     wait_for(page, "#status", "Enter the API key to translate.")
-    translations.failures = [fail(403, "Invalid API key")]
+    page.get_by_label("API key").fill("schlüssel mit leerzeichen")
+    page.keyboard.press("Enter")
+    wait_for(page, "#status", "Invalid API key.")
+    translations.failures = [fail(403, "Invalid API key.")]
     page.get_by_label("API key").fill("wrong")
     page.keyboard.press("Enter")
     wait_for(page, "#status", "Invalid API key.")
@@ -292,6 +295,9 @@ def test_languages_detection_and_swap(open_page: OpenPage) -> None:
     wait_for(page, "#detected", "English, 98 %")
     assert [translations.bodies[-1][name] for name in ("source_language", "target_language")] == ["en", "ar"]
     assert page.locator("#target").get_attribute("lang") == "ar"
+    page.get_by_role("link", name="Skip to the text").press("Enter")
+    expect(page.locator("#source")).to_be_focused()
+    assert page.locator("#target-language").input_value() == "ar"
     assert page.evaluate("location.hash") == "#source=auto&target=ar"
     expect(page.get_by_role("button", name="Swap the languages")).to_be_disabled()
     page.get_by_label("Language of the translation").select_option("de")

@@ -23,11 +23,14 @@ let apiKey = "";
 
 /** Set the key that is sent with each request. */
 export function useKey(key) {
-  apiKey = key;
+  apiKey = key.trim();
 }
 
 async function request(path, body, signal) {
   const headers = { Accept: "application/json" };
+  if (/[^!-~]/.test(apiKey)) {
+    throw new ServerError(403, "Invalid API key"); // such a header cannot be sent
+  }
   if (apiKey) {
     headers.Authorization = `Bearer ${apiKey}`;
   }

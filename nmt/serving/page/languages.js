@@ -24,8 +24,13 @@ export class Languages {
     this.target.addEventListener("change", () => this.#changed(onChange));
     this.model.addEventListener("change", () => onChange());
     window.addEventListener("hashchange", () => {
-      this.#choose(fragment());
-      this.#changed(onChange);
+      const chosen = fragment();
+      if (chosen.source || chosen.target) {
+        this.#choose({ source: chosen.source, target: chosen.target ?? this.targetCode });
+        this.#changed(onChange);
+      } else {
+        this.#writeFragment(); // the link to the text has replaced the languages
+      }
     });
   }
 
