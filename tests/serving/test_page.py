@@ -149,6 +149,18 @@ def test_alternatives_are_chosen_and_remain_while_typing(open_page: OpenPage) ->
     page.locator("#source").press("End")
     page.keyboard.type(" yes.")
     wait_for(page, "#target", "HERE. SLEEPS CAT THE RUNS. DOG A 2 YES.")
+    wait_for(page, "#sentence-number", "3 of 3")
+
+
+def test_typing_brings_back_the_sentence_of_the_caret(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations())
+    type_text(page, f"first line here.\n{TWO_SENTENCES}")
+    for number in ("2 of 3", "1 of 3"):
+        page.get_by_role("button", name="Previous sentence").click()
+        wait_for(page, "#sentence-number", number)
+    page.locator("#source").focus()  # the caret is still at the end
+    page.keyboard.type(" yes.")
+    wait_for(page, "#sentence-number", "4 of 4")
 
 
 def test_attention_map_and_its_table(open_page: OpenPage) -> None:
@@ -163,6 +175,9 @@ def test_attention_map_and_its_table(open_page: OpenPage) -> None:
     rows = [row.inner_text().split("\t") for row in page.locator("#attention tbody tr").all()]
     assert rows == [["RUNS.", "runs.", "80 %"], ["DOG", "dog", "80 %"], ["A", "a", "80 %"]]
     page.locator(".matrix").hover(position={"x": 75, "y": 75})
+    page.get_by_role("radio", name="RUNS. DOG A 1").check()
+    wait_for(page, "#attention p", "This is the map of “RUNS. DOG A”.")  # the answer does not follow the prefix
+    assert translations.bodies[-1]["prefixes"] == ["RUNS. DOG A 1"]
     page.get_by_role("button", name="Previous sentence").click()
     expect(page.get_by_role("img", name="Attention of 4 pieces")).to_be_visible()
     page.get_by_role("button", name="Hide the attention map").click()
