@@ -1,1 +1,1 @@
-"""Serve models over HTTP (`nmt serve`)."""
+"""The HTTP server of `nmt serve`: LibreTranslate's interface, our own, and a page. It needs the extra `serve`."""
