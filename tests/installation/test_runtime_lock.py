@@ -1,4 +1,4 @@
-"""requirements/runtime.txt has all that translating and scoring import, and serve.txt what serving adds; nothing else."""
+"""requirements/runtime.txt has all that translating and scoring import, serve.txt what serving adds, and no more."""
 
 import ast
 import importlib.metadata
