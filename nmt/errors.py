@@ -8,12 +8,22 @@ class NmtError(Exception):
     """
 
 
+_INSTALL_SERVE = "pip install 'recurrent-nmt[serve]', or in nmt's repository: pip install '.[serve]'"
 INSTALL_COMMANDS = {
     "torch": "pip install torch onnx matplotlib (all that training needs), or in nmt's repository: pip install .",
     "onnx": "pip install onnx",
     "matplotlib": "pip install matplotlib",
+    "fastapi": _INSTALL_SERVE,
+    "starlette": _INSTALL_SERVE,
+    "uvicorn": _INSTALL_SERVE,
+    "httptools": _INSTALL_SERVE,
+    "uvloop": _INSTALL_SERVE,
+    "python_multipart": _INSTALL_SERVE,
+    "py3langid": _INSTALL_SERVE,
+    "prometheus_client": _INSTALL_SERVE,
+    "fastapi_offline": _INSTALL_SERVE,
 }
-"""Packages that requirements/runtime.txt leaves out, as nmt can translate without them, and how to install each."""
+"""Modules that requirements/runtime.txt leaves out, as nmt can translate without them, and how to install each."""
 
 
 def missing_package(error: ModuleNotFoundError) -> str | None:

@@ -22,17 +22,17 @@ environment() {
     fi
 }
 
-# Install nmt without torch in .venv-runtime, from requirements/runtime.txt, with the Python of .venv. The tests use it.
-# A changed lock file makes the environment anew, so that it contains no package that is no longer locked.
+# Install nmt without torch in .venv-runtime, from the files in requirements/, with the Python of .venv. The tests use it.
+# A changed file makes the environment anew, so that it contains no package that is no longer locked.
 runtime_environment() {
     local wanted
-    wanted=$(cat pyproject.toml requirements/runtime.txt | cksum)
+    wanted=$(cat pyproject.toml requirements/runtime.txt requirements/serve.txt | cksum)
     if [ "$(cat .venv-runtime/installed 2>/dev/null)" != "$wanted" ]; then
         echo "installing nmt without torch into .venv-runtime" >&2
         rm -rf .venv-runtime
         .venv/bin/python -m venv .venv-runtime &&
             .venv-runtime/bin/pip install --quiet --disable-pip-version-check --no-deps \
-                -r requirements/runtime.txt -e . >&2 &&
+                -r requirements/runtime.txt -r requirements/serve.txt -e . >&2 &&
             echo "$wanted" >.venv-runtime/installed
     fi
 }

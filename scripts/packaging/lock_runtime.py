@@ -1,10 +1,11 @@
-"""Write requirements/runtime.txt: pinned versions of all packages that translating, scoring and serving need.
+"""Write requirements/runtime.txt and serve.txt: pinned versions of the packages that translating and serving need.
 
     python scripts/packaging/lock_runtime.py
 
-The direct requirements are those of pyproject.toml without the packages that only training and drawing need
-(`nmt.errors.INSTALL_COMMANDS`). pip resolves them for each version of Python in `PYTHONS`, and installs nothing.
-The newest versions that fit are written; run it again to update them. It needs a package index (PyPI) and Python 3.11.
+The direct requirements of runtime.txt are those of pyproject.toml without the packages that only training and drawing
+need (`nmt.errors.INSTALL_COMMANDS`). serve.txt has what the extra `serve` needs besides. pip resolves them for each
+version of Python in `PYTHONS`, and installs nothing. The newest versions that fit are written; run it again to update
+them. It needs a package index (PyPI) and Python 3.11.
 """
 
 import itertools
@@ -12,8 +13,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tomllib
 
@@ -26,34 +29,101 @@ from scripts import ROOT
 from scripts.reporting import exit_status, parser, progress
 
 LOCK = ROOT / "requirements" / "runtime.txt"
+SERVE_LOCK = ROOT / "requirements" / "serve.txt"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """Consecutive versions of Python; the first is the oldest that nmt supports."""
-HEADER = """\
-# What nmt needs to translate, score and serve, without torch. Install it together with nmt itself:
-#     pip install --no-deps -r requirements/runtime.txt .
+WRITTEN = """\
 # Written by scripts/packaging/lock_runtime.py for Linux on x86-64; do not edit.
 # There are no hashes: with them pip would demand a hash for nmt itself (the dot), and a folder has none.
 """
+HEADERS = {
+    LOCK: f"""\
+# What nmt needs to translate and score, without torch. Install it together with nmt itself:
+#     pip install --no-deps -r requirements/runtime.txt .
+{WRITTEN}""",
+    SERVE_LOCK: f"""\
+# What `nmt serve` needs besides runtime.txt. Install both together with nmt itself:
+#     pip install --no-deps -r requirements/runtime.txt -r requirements/serve.txt .
+{WRITTEN}""",
+}
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that pip would install."""
+
+    version: str
+    requirements: tuple[Requirement, ...]
 
 
 def direct_requirements(pyproject: Path, python: str) -> list[str]:
     """Return the requirements of nmt for a version of Python, without those that only training and drawing need."""
-    project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-    found = []
-    for text in project["dependencies"]:
-        requirement = Requirement(text)
-        if requirement.name in INSTALL_COMMANDS:
-            continue
-        if requirement.marker is None or requirement.marker.evaluate({"python_version": python}):
-            found.append(f"{requirement.name}{requirement.specifier}")
-    return found
+    dependencies = _read_project(pyproject)["dependencies"]
+    return [text for text in _select(dependencies, python) if Requirement(text).name not in INSTALL_COMMANDS]
+
+
+def serve_requirements(pyproject: Path, python: str) -> list[str]:
+    """Return the requirements of the extra `serve` for a version of Python."""
+    return _select(_read_project(pyproject)["optional-dependencies"]["serve"], python)
+
+
+def _read_project(pyproject: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    return project
+
+
+def _select(texts: Iterable[str], python: str) -> list[str]:
+    """Return the requirements that hold for a version of Python, without their markers."""
+    found = filter(lambda requirement: is_needed(requirement, python), map(Requirement, texts))
+    return [f"{requirement.name}{requirement.specifier}" for requirement in found]
+
+
+def is_needed(requirement: Requirement, python: str, extras: Iterable[str] = ()) -> bool:
+    """Return whether the marker of a requirement holds for a version of Python and one of the `extras`, or for none."""
+    variables = {"python_version": python, "python_full_version": f"{python}.0"}
+    return requirement.marker is None or any(
+        requirement.marker.evaluate(variables | {"extra": extra}) for extra in ("", *extras)
+    )
 
 
 def resolve(requirements: Sequence[str], python: str) -> dict[str, str]:
-    """Return the name and version of each package that pip would install for `requirements`.
+    """Return the name and version of each package that `requirements` need with a version of Python.
 
-    Raises `NmtError` with the last line of pip's messages if it fails.
+    pip evaluates the markers of requirements for the Python that runs it. This adds what only the other version needs
+    (exceptiongroup for Python 3.10), and removes what it does not need. Raises `NmtError` with the last line of pip's
+    messages if it fails.
     """
+    wanted = list(requirements)
+    while True:
+        packages = _run_pip(wanted, python)
+        needed, missing = close(map(Requirement, requirements), packages, python)
+        if not missing:
+            return {name: packages[name].version for name in needed}
+        wanted += missing
+
+
+def close(
+    requirements: Iterable[Requirement], packages: Mapping[str, Package], python: str
+) -> tuple[set[str], list[str]]:
+    """Return the names of the packages that `requirements` need, and the requirements that no package satisfies."""
+    needed: set[str] = set()
+    missing: list[str] = []
+    unread, read = list(requirements), set()
+    while unread:
+        requirement = unread.pop()
+        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        if (name, extras) in read:
+            continue
+        read.add((name, extras))
+        if name in packages:
+            needed.add(name)
+            unread += [each for each in packages[name].requirements if is_needed(each, python, extras)]
+        else:
+            missing.append(f"{requirement.name}{requirement.specifier}")
+    return needed, missing
+
+
+def _run_pip(requirements: Sequence[str], python: str) -> dict[str, Package]:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--dry-run"]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -63,8 +133,13 @@ def resolve(requirements: Sequence[str], python: str) -> dict[str, str]:
         if done.returncode:
             reason = (done.stderr.strip() or "no message").split("\n")[-1]
             raise NmtError(f"pip cannot resolve the requirements for Python {python}: {reason}")
-        packages = [item["metadata"] for item in json.loads(report.read_text(encoding="utf-8"))["install"]]
-    return {canonicalize_name(package["name"]): package["version"] for package in packages}
+        found = [item["metadata"] for item in json.loads(report.read_text(encoding="utf-8"))["install"]]
+    return {
+        canonicalize_name(each["name"]): Package(
+            each["version"], tuple(map(Requirement, each.get("requires_dist", ())))
+        )
+        for each in found
+    }
 
 
 def merge(resolved: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -94,14 +169,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def write_lock() -> None:
-    """Resolve the requirements and write the lock file. Raises `NmtError` if pip cannot resolve them."""
-    resolved = {}
+    """Resolve the requirements and write both files. Raises `NmtError` if pip cannot resolve them."""
+    pyproject = ROOT / "pyproject.toml"
+    resolved: dict[Path, dict[str, dict[str, str]]] = {LOCK: {}, SERVE_LOCK: {}}
     for python in PYTHONS:
         progress(f"resolving for Python {python}")
-        resolved[python] = resolve(direct_requirements(ROOT / "pyproject.toml", python), python)
-    LOCK.parent.mkdir(exist_ok=True)
-    LOCK.write_text(HEADER + "\n".join(merge(resolved)) + "\n", encoding="utf-8")
-    print(LOCK)
+        runtime = resolve(direct_requirements(pyproject, python), python)
+        pins = [f"{name}=={version}" for name, version in runtime.items()]
+        both = resolve([*pins, *serve_requirements(pyproject, python)], python)
+        resolved[LOCK][python] = runtime
+        resolved[SERVE_LOCK][python] = {name: version for name, version in both.items() if name not in runtime}
+    for path, versions in resolved.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(HEADERS[path] + "\n".join(merge(versions)) + "\n", encoding="utf-8")
+        print(path)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 import nmt
 
 PACKAGE = Path(nmt.__file__).parent
-TORCH_FREE = ("cli", "config", "data", "decoding", "evaluation", "reports", "runtime", "storage")
+TORCH_FREE = ("cli", "config", "data", "decoding", "evaluation", "reports", "runtime", "serving", "storage")
 """Packages that import no torch."""
 RUNS_GRAPHS = {
     f"nmt.runtime.{name}"
@@ -54,6 +54,12 @@ def test_scoring_imports_little() -> None:
     """`nmt score` starts without numpy and the configuration schema, and its help without sacreBLEU."""
     assert imported("numpy pydantic sacrebleu", ["nmt.cli.score"]) == ""
     assert imported("numpy pydantic", ["nmt.evaluation.scored_files", "nmt.reports.score_tables"]) == ""
+
+
+@pytest.mark.parametrize("package", [package for package in TORCH_FREE if package not in ("serving", "runtime")])
+def test_only_the_server_needs_the_packages_of_serving(package: str) -> None:
+    names = [name for name in modules(package) if name not in DRAWING]
+    assert imported("fastapi starlette uvicorn prometheus_client py3langid", names) == ""
 
 
 def test_imports_are_found() -> None:

@@ -168,6 +168,16 @@ def test_drawing_says_what_to_install(tmp_path: Path, arguments: tuple[str, ...]
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nmt: error: {message}\n")
 
 
+@pytest.mark.parametrize("package", ["fastapi", "starlette", "uvicorn", "py3langid", "prometheus_client"])
+def test_serving_says_what_to_install(tmp_path: Path, package: str) -> None:
+    variables = environment_without(tmp_path, package)
+    command = [sys.executable, "-m", "nmt", "serve", "--model", "run"]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    message = f"this command needs {package}, which is not installed; install it: pip install 'recurrent-nmt[serve]', "
+    message += "or in nmt's repository: pip install '.[serve]'"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nmt: error: {message}\n")
+
+
 @pytest.mark.parametrize("name", ["click", "torch.nn", "mattplotlib", None])
 def test_other_missing_modules_are_bugs(name: str | None) -> None:
     assert missing_package(ModuleNotFoundError("no module", name=name)) is None
