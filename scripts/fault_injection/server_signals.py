@@ -1,0 +1,1 @@
+"""Stop, kill, reload, damage and overload a server while clients use it."""
