@@ -89,6 +89,12 @@ def test_unknown_and_missing_keys_are_named(values: dict[str, Any], message: str
         (minimal(name=""), "name"),
         (with_data(train=[]), "data.train"),
         (with_data(filters={"empty": "perhaps"}), "data.filters.empty"),
+        (with_data(source_language="en "), "data.source_language"),
+        (with_data(target_language=""), "data.target_language"),
+        (with_data(train=[{**CORPUS, "source_language": "zh\tHans"}]), "data.train.0.source_language"),
+        (with_data(train=[CORPUS, {**CORPUS, "target_language": "de\x7f"}]), "data.train.1.target_language"),
+        (with_data(train=[{**CORPUS, "target_language": "de\u2028"}]), "data.train.0.target_language"),
+        (with_data(train=[{**CORPUS, "target_language": "de\u202e"}]), "data.train.0.target_language"),
     ],
 )
 def test_wrong_values_name_the_key_and_show_the_value(values: dict[str, Any], key: str) -> None:
@@ -108,6 +114,8 @@ def test_wrong_values_name_the_key_and_show_the_value(values: dict[str, Any], ke
         (with_data(valid={"tsv": "x", "target_column": 1}), ["data.valid", "must differ"]),
         (with_data(valid={**CORPUS, "weight": 2}), ["data", "'valid.weight'", "leave it out"]),
         (with_data(test={"t": {**CORPUS, "weight": 2}}), ["data", "'test.t.weight'", "leave it out"]),
+        (with_data(valid={**CORPUS, "source_language": "en"}), ["data", "'valid.source_language'", "leave it out"]),
+        (with_data(test={"t": {**CORPUS, "target_language": "en"}}), ["data", "'test.t.target_language'"]),
         (minimal(subword={"kind": "char", "sampling": 0.1}), ["subword", "needs kind bpe or unigram"]),
         (minimal(subword={"source_vocab_size": 5}), ["subword", "joint: false"]),
         (minimal(model={"encoder": {"size": 3}}), ["model.encoder", "must be even"]),

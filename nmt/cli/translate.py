@@ -38,6 +38,11 @@ logger = logging.getLogger(__name__)
     help="Resume an interrupted translation to OUTPUT after its finished lines, with the same input, model and "
     "options. Start if there are none, and do nothing if OUTPUT is complete.",
 )  # fmt: skip
+@click.option(
+    "--split-sentences",
+    is_flag=True,
+    help="Translate each sentence of a line on its own. The output still has one line per input line.",
+)
 @search_flags.search
 @search_flags.sampling
 @click.option(
@@ -54,7 +59,9 @@ logger = logging.getLogger(__name__)
 @options.machine
 @options.quiet
 def command(**given: Any) -> None:
-    """Translate stdin or a file, one sentence per line; the output has one line per input line.
+    """Translate stdin or a file; the output has one line per input line.
+
+    Give one sentence per line, or use --split-sentences.
 
     Defaults of the search are in the `decoding` section of the model's config.
     """

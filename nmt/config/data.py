@@ -5,10 +5,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from nmt.config.model_settings import Direction
 from nmt.config.section import NotNegative, PathOf, Positive, Probability, Section, reject
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def _check_language(code: str) -> str:
+    """Return a language code; raises ValueError if it is empty or has white space or control characters."""
+    if not code.isprintable() or not code or " " in code:
+        raise ValueError(
+            f"a language code such as en or zho_Hans has no white space or control characters; not {code!r}"
+        )
+    return code
+
+
+LanguageCode = Annotated[str, AfterValidator(_check_language)]
 
 
 class Corpus(Section):
@@ -35,6 +48,12 @@ class Corpus(Section):
     tag: Annotated[str, Field(pattern=r"^\S+$")] | None = None
     """Token added before every source sentence, e.g. <2de> in a multilingual model (Johnson 2017); it must be one of
     `subword.user_symbols`."""
+    source_language: LanguageCode | None = None
+    """Language code of the source of a training corpus; default `data.source_language`. With `target_language` and
+    `tag` it names a translation direction of the model, for `nmt serve`. Training does not depend on it; it may change
+    on --resume."""
+    target_language: LanguageCode | None = None
+    """Language code of the target of a training corpus; default `data.target_language`."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Passes over a training corpus in one epoch: 2 uses each pair twice; 0.5 uses half of the pairs, and the other
     half in the next epoch. It may change on --resume, takes effect with the next epoch, and needs no new
@@ -92,10 +111,10 @@ def _check_test_name(name: str) -> str:
 class Data(Section):
     """Corpora, and how their text is cleaned."""
 
-    source_language: str = "src"
+    source_language: LanguageCode = "src"
     """Language code of the source, ISO 639 or BCP 47, e.g. en or zho_Hans. It names columns and figures, and says
     whether spaces separate words."""
-    target_language: str = "tgt"
+    target_language: LanguageCode = "tgt"
     """Language code of the target, ISO 639 or BCP 47, e.g. de, th, cmn or zho_Hans. It chooses sacreBLEU's tokeniser:
     zh for Chinese, ja-mecab, ko-mecab, char for other languages without spaces between words such as Thai, else 13a."""
     train: Annotated[list[Corpus], BeforeValidator(_as_list), Field(min_length=1)]
@@ -123,8 +142,9 @@ class Data(Section):
     def _check(self) -> "Self":
         evaluated = {"valid": self.valid} | {f"test.{name}": corpus for name, corpus in self.test.items()}
         for name, corpus in evaluated.items():
-            if corpus.weight != 1.0:
-                raise ValueError(f"'{name}.weight': only corpora of 'train' have weights; leave it out")
+            for key in ("weight", "source_language", "target_language"):
+                if not corpus.is_default(key):
+                    raise ValueError(f"'{name}.{key}': only corpora of 'train' have this key; leave it out")
         return self
 
     @property
@@ -137,6 +157,23 @@ class Data(Section):
     def training_tags(self) -> list[str]:
         """The tag of each training corpus, "" for none, each once."""
         return list(dict.fromkeys(corpus.tag or "" for corpus in self.train))
+
+    @property
+    def directions(self) -> list[Direction]:
+        """The translation directions of the training corpora in their order, each once.
+
+        Two corpora of the same languages with different tags are two directions.
+        """
+        return list(
+            dict.fromkeys(
+                Direction(
+                    corpus.source_language or self.source_language,
+                    corpus.target_language or self.target_language,
+                    corpus.tag or "",
+                )
+                for corpus in self.train
+            )
+        )
 
 
 class Subword(Section):

@@ -16,6 +16,18 @@ TEXT_KEYS = ("normalization", "collapse_whitespace", "lowercase", "unescape_html
 
 
 @dataclass(frozen=True)
+class Direction:
+    """A translation direction that a model was trained on."""
+
+    source: str
+    """Language code of the source."""
+    target: str
+    """Language code of the target."""
+    tag: str
+    """The tag that sources of this direction begin with; "" for none."""
+
+
+@dataclass(frozen=True)
 class TextSettings:
     """How lines are normalised and tagged: keys of `config.Data`."""
 
@@ -29,6 +41,9 @@ class TextSettings:
     """The tags that the model knows."""
     training_tags: tuple[str, ...]
     """The tag of each training corpus, "" for none, each once."""
+    directions: tuple[Direction, ...]
+    """The directions of the training corpora in their order, each once (`config.Data.directions`). Of two directions
+    with the same languages the first is the default."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class ModelSettings:
             data.unescape_html,
             tuple(data.tags),
             tuple(data.training_tags),
+            tuple(data.directions),
         )
         return cls(
             config.name,
@@ -81,4 +97,17 @@ class ModelSettings:
         """Return the settings that `to_json` wrote. Raise `KeyError` or `TypeError` if the `values` are others."""
         text: dict[str, Any] = dict(values["text"])
         text |= {key: tuple(map(str, text[key])) for key in ("tags", "training_tags")}
+        text["directions"] = _read_directions(text)
         return cls(**{**values, "text": TextSettings(**text)})
+
+
+def _read_directions(text: Mapping[str, Any]) -> tuple[Direction, ...]:
+    """Return the directions in the JSON values of `TextSettings`.
+
+    Earlier versions wrote none: each tag of the training corpora is then a direction between the languages of `data`.
+    """
+    if "directions" not in text:
+        source, target = text["source_language"], text["target_language"]
+        return tuple(Direction(source, target, tag) for tag in text["training_tags"])
+    keys = ("source", "target", "tag")
+    return tuple(Direction(*(str(values[key]) for key in keys)) for values in text["directions"])

@@ -25,6 +25,8 @@ _BLOCK = 1 << 20
 _PATH_KEYS = ("source", "target", "tsv")
 _IRRELEVANT_KEYS = frozenset({"source_language", "target_language", "test", "prepared", "workers"})
 """Keys of `data` that do not change the prepared data."""
+_IRRELEVANT_CORPUS_KEYS = frozenset({*_PATH_KEYS, "weight", "source_language", "target_language"})
+"""Keys of a corpus that do not change the prepared data; the files count by their text."""
 _CORPUS_KEYS = frozenset({"train", "valid", "filters"})
 """Keys of `data` that decide which pairs there are, not how a line is normalised."""
 
@@ -74,7 +76,7 @@ def without_defaults(data: dict[str, Any], subword: dict[str, Any], is_extended:
 
 
 def _non_default_corpus(corpus: dict[str, Any]) -> dict[str, Any]:
-    return _non_default(Corpus, {key: value for key, value in corpus.items() if key not in (*_PATH_KEYS, "weight")})
+    return _non_default(Corpus, {key: value for key, value in corpus.items() if key not in _IRRELEVANT_CORPUS_KEYS})
 
 
 def _non_default(section: type[Section], values: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,6 @@ class InputWarnings:
             lines = f"{first} is" if count == 1 else f"{count:,} lines (the first is {first}) are"
             logger.warning(
                 f"{self._invalid.name}: {lines} longer than 99.9 % of the training lines ({self._typical_length} "
-                "tokens), and the model may leave out parts: give one sentence per line, or let long lines be split at "
-                f"the ends of sentences with --max-source-tokens {self._typical_length}"
+                "tokens), and the model may leave out parts: let lines be split into sentences with --split-sentences, "
+                f"or only long lines with --max-source-tokens {self._typical_length}"
             )

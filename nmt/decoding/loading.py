@@ -158,7 +158,7 @@ def load_translator(
         try:
             translator = _load(checkpoints, engine, device, precision)
             if shortlist:
-                translator.check_shortlist(translator.options.changed(shortlist=shortlist))
+                translator.lines.check(translator.options.changed(shortlist=shortlist))
             weights = [each.weights for each in checkpoints]
             break
         except (NmtError, OSError):

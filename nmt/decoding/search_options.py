@@ -59,6 +59,7 @@ class SearchKeywords(TypedDict, total=False):
     n_best: int
     distinct: bool
     tag: str
+    split_sentences: bool
     forbid_unknown: bool
     min_length: int
     alignments: bool
@@ -102,6 +103,8 @@ class SearchOptions:
     merges equal texts needs the additional ones."""
     tag: str = ""
     """Tag put before each line that does not begin with one, e.g. <2de>; see `language_tags`."""
+    split_sentences: bool = False
+    """Translate each sentence of a line on its own, and join the translations with the white space of the line."""
     forbid_unknown: bool = False
     """Never generate UNK."""
     min_length: Annotated[int, Range(0, 10_000)] = 0

@@ -1,15 +1,17 @@
-"""Prepare source lines for the model: normalise, encode as token ids, prepend the tag, and split long lines."""
+"""Prepare source lines for the model: split, normalise, encode as token ids, prepend the tag, cut long sentences."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nmt.config.model_settings import TextSettings
 from nmt.data.language_tags import Tagger
 from nmt.data.lines import normalize, one_line
+from nmt.data.sentences import split_sentences
 from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import UNK
 from nmt.decoding.long_lines import split_long_line
+from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.word_alignment import original_word_numbers, word_numbers
 
 
@@ -30,13 +32,17 @@ class InputLine:
 
 
 @dataclass(frozen=True)
-class EncodedLine:
-    """A line encoded for the model."""
+class EncodedSentence:
+    """A sentence encoded for the model: a whole line, unless lines are split into sentences."""
 
     number: int
-    """From 0."""
+    """Number of its line, from 0."""
     source: str
-    """The input, made printable."""
+    """The text, made printable."""
+    start: int
+    """Position of the text in the line."""
+    first_part: int
+    """Number of its first part among all parts of the line."""
     normalized: str
     """The text that was encoded, without a tag at its beginning."""
     ids: list[int]
@@ -54,12 +60,48 @@ class EncodedLine:
     """Token ids of the tag before each part; empty for no tag."""
     slices: list[slice]
     """The parts of `ids` that are translated separately."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Source tokens that the model translates at once: a sentence, or a part of a very long one."""
+
+    sentence: EncodedSentence
+    index: int
+    """Which of the `slices` of the sentence."""
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids that the model reads: the tag and the part."""
+        return [*self.sentence.tag_ids, *self.sentence.ids[self.sentence.slices[self.index]]]
+
+    @property
+    def random_key(self) -> tuple[int, int]:
+        """The key of the random draws: the number of the line, and that of the part in the line."""
+        return self.sentence.number, self.sentence.first_part + self.index
+
+
+@dataclass(frozen=True)
+class EncodedLine:
+    """A line encoded for the model, as one sentence or as several."""
+
+    number: int
+    """From 0."""
+    source: str
+    """The input, made printable."""
+    sentences: Sequence[EncodedSentence]
+    """At least one."""
+    is_split: bool
+    """Whether the line was to be split into sentences."""
+    languages: tuple[str, str]
+    """The codes of the source and of the target language."""
     other_keys: Mapping[str, Any]
     """As in `InputLine`."""
 
-    def part(self, index: int) -> list[int]:
-        """Return the ids that the model reads for one of the `slices`: the tag and the part."""
-        return [*self.tag_ids, *self.ids[self.slices[index]]]
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of all sentences, in order."""
+        return [Part(sentence, index) for sentence in self.sentences for index in range(len(sentence.slices))]
 
 
 class LineEncoder:
@@ -102,49 +144,89 @@ class LineEncoder:
         ]
 
     def encode_lines(
-        self, window: list[InputLine], first: int, tag: str, max_tokens: int, with_words: bool
+        self,
+        window: Sequence[InputLine],
+        first: int,
+        options: SearchOptions,
+        with_words: bool,
+        languages: tuple[str, str] | None = None,
     ) -> list[EncodedLine]:
-        """Return the encoded lines of a window, in parts of at most `max_tokens`.
+        """Return the encoded lines of a window; `first` is the number of the first line, from 0.
 
-        `first` is the number of the first line, from 0. `with_words` adds the `word_numbers`.
+        With `options.split_sentences` each sentence of a line is encoded on its own. `with_words` adds the
+        `word_numbers`. `languages` are the source and the target language of these lines, if the model has several.
         """
-        printable = [one_line(line.text) for line in window]
-        normalized = [normalize(line, self._data) for line in printable]
-        oov_words = [self._oov_words(line) for line in normalized]
-        encoded = self._vocabularies.source.encode(normalized, oov_words)
-        vocabulary, target = self._vocabularies.source, self._vocabularies.target
+        languages = languages or (self._data.source_language, self._data.target_language)
+        sources = [one_line(line.text) for line in window]
+        split = [
+            self._split(line, source, languages[0]) if options.split_sentences else [(line, source, 0)]
+            for line, source in zip(window, sources, strict=True)
+        ]
+        normalized = [normalize(text, self._data) for each in split for _, text, _ in each]
+        oov_words = [self._oov_words(text) for text in normalized]
+        encoded = iter(zip(normalized, oov_words, self._vocabularies.source.encode(normalized, oov_words), strict=True))
         lines = []
-        texts = zip(window, printable, normalized, oov_words, encoded, strict=True)
-        for number, (line, source, text, words, all_ids) in enumerate(texts, first):
-            name = f"line {number + 1:,}"
-            tagger = Tagger(self._data, line.tag or tag, option=f"{name}: tag" if line.tag else "--tag")
-            own_tag = tagger.tag_of(text)  # is put before each part, as a requested tag is
-            tag_length = len(self._tag_ids[own_tag])
-            all_pieces, ids = vocabulary.pieces(vocabulary.replace_extended(all_ids)), all_ids[tag_length:]
-            slices = [slice(0, len(ids))] if ids else []
-            if len(ids) > max_tokens:
-                slices = split_long_line(vocabulary.surface_pieces(text)[tag_length:], max_tokens)
-            prefix = normalize(one_line(line.prefix), self._data)
-            prefix_ids = target.encode([prefix], [words])[0] if prefix else []
-            # The prefix belongs to the first part, which can copy only its own words.
-            last_id = max([target.size - 1, *ids[slices[0]]]) if slices else 0
-            prefix_ids = [token if token <= last_id else UNK for token in prefix_ids]
-            encoded_line = EncodedLine(
-                number=number,
-                source=source,
-                normalized=text[len(own_tag) + 1 :] if own_tag else text,
-                ids=ids,
-                oov_words=words,
-                pieces=vocabulary.pieces(ids, words) if words else all_pieces[tag_length:],
-                word_numbers=self._word_numbers(source, text, all_pieces)[tag_length:] if with_words else [],
-                prefix_ids=prefix_ids,
-                prefix_pieces=target.surface_pieces(prefix) if UNK in target.replace_extended(prefix_ids) else [],
-                tag_ids=self._tag_ids[own_tag or tagger(text, name)],
-                slices=slices,
-                other_keys=line.other_keys,
-            )
-            lines.append(encoded_line)
+        for number, (line, source, sentences) in enumerate(zip(window, sources, split, strict=True), first):
+            found: list[EncodedSentence] = []
+            for sentence, text, start in sentences:
+                first_part = found[-1].first_part + len(found[-1].slices) if found else 0
+                place = (number, text, start, first_part)
+                found.append(self._encode_sentence(sentence, place, next(encoded), options, with_words))
+            lines.append(EncodedLine(number, source, found, options.split_sentences, languages, line.other_keys))
         return lines
+
+    def _split(self, line: InputLine, source: str, language: str) -> list[tuple[InputLine, str, int]]:
+        """Return the sentences of a line in a language, with their texts and positions in the printable line `source`.
+
+        A tag at the beginning of the line holds for all sentences, the prefix for the first one.
+        """
+        tag = Tagger(self._data, "").tag_of(normalize(source, self._data))
+        begin = source.find(tag) + len(tag) if tag in source else 0  # lower-casing may have changed it
+        found = [
+            (replace(line, tag=tag or line.tag, prefix="" if i else line.prefix), text, begin + start)
+            for i, (text, start) in enumerate(split_sentences(source[begin:], language))
+        ]
+        return found or [(line, source, 0)]
+
+    def _encode_sentence(
+        self,
+        line: InputLine,
+        place: tuple[int, str, int, int],
+        encoded: tuple[str, list[str], list[int]],
+        options: SearchOptions,
+        with_words: bool,
+    ) -> EncodedSentence:
+        """Return a sentence of a line; `encoded` are its normalised text, unknown words and token ids."""
+        vocabulary, target = self._vocabularies.source, self._vocabularies.target
+        (number, source, start, first_part), (text, words, all_ids) = place, encoded
+        name = f"line {number + 1:,}"
+        tagger = Tagger(self._data, line.tag or options.tag, option=f"{name}: tag" if line.tag else "--tag")
+        own_tag = tagger.tag_of(text)  # is put before each part, as a requested tag is
+        tag_length = len(self._tag_ids[own_tag])
+        all_pieces, ids = vocabulary.pieces(vocabulary.replace_extended(all_ids)), all_ids[tag_length:]
+        slices = [slice(0, len(ids))] if ids else []
+        if len(ids) > options.max_source_tokens:
+            slices = split_long_line(vocabulary.surface_pieces(text)[tag_length:], options.max_source_tokens)
+        prefix = normalize(one_line(line.prefix), self._data)
+        prefix_ids = target.encode([prefix], [words])[0] if prefix else []
+        # The prefix belongs to the first part, which can copy only its own words.
+        last_id = max([target.size - 1, *ids[slices[0]]]) if slices else 0
+        prefix_ids = [token if token <= last_id else UNK for token in prefix_ids]
+        return EncodedSentence(
+            number=number,
+            source=source,
+            start=start,
+            first_part=first_part,
+            normalized=text[len(own_tag) + 1 :] if own_tag else text,
+            ids=ids,
+            oov_words=words,
+            pieces=vocabulary.pieces(ids, words) if words else all_pieces[tag_length:],
+            word_numbers=self._word_numbers(source, text, all_pieces)[tag_length:] if with_words else [],
+            prefix_ids=prefix_ids,
+            prefix_pieces=target.surface_pieces(prefix) if UNK in target.replace_extended(prefix_ids) else [],
+            tag_ids=self._tag_ids[own_tag or tagger(text, name)],
+            slices=slices,
+        )
 
     def _oov_words(self, line: str) -> list[str]:
         """Return the out-of-vocabulary words of a normalised line that the model can copy."""

@@ -62,6 +62,8 @@ class TranslationJob:
         options = dataclasses.asdict(search)
         for name in ("tokens_per_batch", "window", "shortlist", "return_all_finished"):
             del options[name]
+        if not search.split_sentences:  # output files of earlier versions have no such key
+            del options["split_sentences"]
         prefix = None if self.prefix is None else hashlib.sha256(self.prefix.encode("utf-8", "replace")).hexdigest()
         alignments = "none" if self.alignments is None else "inline" if self.has_inline_alignments else "file"
         return {
@@ -112,7 +114,8 @@ def translate_lines(loaded: LoadedTranslator, search: SearchOptions, job: Transl
         )
         for window in windows:
             for translation in window:
-                warnings.check(translation.number, len(translation.source_pieces))
+                sentences = translation.sentences or (translation,)
+                warnings.check(translation.number, max(len(each.source_pieces) for each in sentences))
                 output.write(job.render(translation, search.n_best))
             output.commit()
     warnings.finish()

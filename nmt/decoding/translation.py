@@ -1,4 +1,4 @@
-"""Build the translation of a line: join the hypotheses of its parts if it was split; scores, alignment, copied words.
+"""Build the translation of a line: join its parts and its sentences if it was split; scores, alignment, copied words.
 
 Axes: S source tokens, T target tokens.
 """
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from nmt.config.model_settings import TextSettings
 from nmt.data.languages import has_spaces
 from nmt.data.lines import one_line
+from nmt.data.sentences import space_between
 from nmt.data.subword import SPACE, Vocabularies
 from nmt.data.token_ids import UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.source_lines import EncodedLine
+from nmt.decoding.search_options import SearchOptions
+from nmt.decoding.source_lines import EncodedLine, EncodedSentence
 from nmt.decoding.word_alignment import align, replace_unknown, split_words, word_numbers, words_to_copy
 
 
@@ -55,6 +57,8 @@ class Translation:
     """At most n_best translations, the best first; one empty translation for an empty line."""
     other_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """As in `InputLine`."""
+    sentences: tuple["Translation", ...] = ()
+    """The translations of the sentences, with `split_sentences`; their words are numbered from 0 in each sentence."""
 
     @property
     def text(self) -> str:
@@ -90,10 +94,43 @@ class TranslationBuilder:
         self._has_spaces = has_spaces(data.target_language)
         self._copies_source = copies_source
 
-    def build(
-        self, line: EncodedLine, hypotheses: Sequence[Hypothesis], with_alignment: bool, replaces_unknown: bool
+    def build(self, line: EncodedLine, hypotheses: Sequence[list[Hypothesis]], options: SearchOptions) -> Translation:
+        """Return the translation of a line; `hypotheses` has those of each of its parts, best first."""
+        rest = iter(hypotheses)
+        sentences = [
+            self._build_sentence(sentence, [next(rest) for _ in sentence.slices], options)
+            for sentence in line.sentences
+        ]
+        if line.is_split:
+            return self._join(line, sentences)
+        return dataclasses.replace(sentences[0], other_keys=line.other_keys)
+
+    def _build_sentence(
+        self, sentence: EncodedSentence, hypotheses: Sequence[list[Hypothesis]], options: SearchOptions
+    ) -> Translation:
+        ranks = zip(*hypotheses, strict=False)  # only as many as each part has
+        targets = first_targets(
+            (self._target(sentence, parts, options.with_alignment, options.replace_unknown) for parts in ranks),
+            options.n_best,
+            options.is_distinct,
+        )
+        return Translation(sentence.number, sentence.source, tuple(sentence.pieces), targets or (EMPTY_TARGET,))
+
+    def _join(self, line: EncodedLine, sentences: Sequence[Translation]) -> Translation:
+        """Return the translation of a line from those of its sentences.
+
+        If a sentence has fewer translations than another one, its last one is repeated.
+        """
+        count = max(len(sentence.targets) for sentence in sentences)
+        ranks = ([each.targets[min(rank, len(each.targets) - 1)] for each in sentences] for rank in range(count))
+        pieces = tuple(piece for sentence in sentences for piece in sentence.source_pieces)
+        targets = tuple(_join_targets(line, targets) for targets in ranks)
+        return Translation(line.number, line.source, pieces, targets, line.other_keys, tuple(sentences))
+
+    def _target(
+        self, line: EncodedSentence, hypotheses: Sequence[Hypothesis], with_alignment: bool, replaces_unknown: bool
     ) -> Target:
-        """Return the translation of a line; `hypotheses` has one hypothesis for each part."""
+        """Return the translation of a sentence; `hypotheses` has one hypothesis for each part."""
         separator = " " if self._has_spaces else ""
         target = self._vocabularies.target
         text = ""
@@ -134,7 +171,7 @@ class TranslationBuilder:
         )
 
     def _copies(
-        self, line: EncodedLine, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
+        self, line: EncodedSentence, part: slice, hypothesis: Hypothesis, attention: NDArray[np.float32] | None
     ) -> dict[int, str]:
         """Return the source word to copy for each position of UNK in the translation of a part."""
         if attention is None or UNK not in hypothesis.tokens:
@@ -149,6 +186,36 @@ class TranslationBuilder:
         ids = self._vocabularies.source.replace_extended(line.ids[part])
         unknown = {number for number, token in zip(numbers, ids, strict=True) if token == UNK}
         return words_to_copy(hypothesis.tokens, attention, numbers, words, unknown if self._copies_source else ())
+
+
+def _join_targets(line: EncodedLine, targets: Sequence[Target]) -> Target:
+    """Return the translation of a line from those of its sentences, with the white space of the line between them."""
+    if len(targets) == 1:
+        return targets[0]
+    text, end = "", 0
+    alignment: list[tuple[int, int]] = []
+    for sentence, target in zip(line.sentences, targets, strict=True):
+        if target.text:
+            space = line.source[end : sentence.start]
+            text += space_between(space, *line.languages) if text else ""
+            source_words, target_words = _words_before(line.source[: sentence.start]), _words_before(text)
+            alignment += [(source_words + source, target_words + word) for source, word in target.alignment or ()]
+            text += target.text
+        end = sentence.start + len(sentence.source)
+    return Target(
+        text=text,
+        score=float(np.mean([each.score for each in targets])),
+        log_prob=sum(each.log_prob for each in targets),
+        pieces=tuple(piece for each in targets for piece in each.pieces),
+        token_log_probs=tuple(value for each in targets for value in each.token_log_probs),
+        alignment=None if any(each.alignment is None for each in targets) else tuple(alignment),
+        attention=None,
+    )
+
+
+def _words_before(text: str) -> int:
+    """Return the number of the word that begins after `text`, or that goes on if no space ends it."""
+    return len(split_words(text)) - (bool(text) and not text.endswith(" "))
 
 
 def first_targets(targets: Iterable[Target], count: int, is_distinct: bool) -> tuple[Target, ...]:

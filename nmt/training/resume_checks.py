@@ -1,6 +1,6 @@
 """Check that a run can be resumed: the network, the seed, the text and the subword model must be the same.
 
-The files of the text may have moved. Corpus weights, dropout and the section `training` may change.
+The files of the text may have moved. Corpus weights and languages, dropout and the section `training` may change.
 """
 
 import json
@@ -20,7 +20,9 @@ from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training import checkpoint
 
 logger = logging.getLogger(__name__)
-MAY_CHANGE = re.compile(r"training\.|model\.dropout\.|data\.(train\.\d+|valid)\.(source|target|tsv|weight)$")
+MAY_CHANGE = re.compile(
+    r"training\.|model\.dropout\.|data\.(train\.\d+|valid)\.(source|target|tsv|weight|source_language|target_language)$"
+)
 """Keys whose change is logged."""
 MUST_STAY = re.compile(
     r"seed$|subword\.(?!reuse$)|model\.(?!embedding\.(source|target)_vectors$)|data\.(train|valid|filters)\."

@@ -107,6 +107,13 @@ def test_a_new_weight_is_used_without_preparing_again(here: Path, messages: list
         Prepared.open(made.folder, [1.0, 1.0])
 
 
+def test_the_languages_of_a_corpus_do_not_matter(here: Path, messages: list[str]) -> None:
+    first = preprocess(settings())
+    named = settings(train={"source": "train.s", "target": "train.t", "source_language": "en", "target_language": "de"})
+    assert preprocess_again(named, messages) == UP_TO_DATE
+    assert preprocess(named, force=True).fingerprint == first.fingerprint
+
+
 def as_format_1(wanted: config.Config) -> str:
     """Write the header of format 1 to the prepared folder; return its fingerprint."""
     path = wanted.prepared / "prepared.json"

@@ -59,7 +59,7 @@ def test_long_lines_are_counted_in_one_warning_at_the_end(messages: list[str]) -
     warnings.finish()
     [message] = messages
     assert message.startswith("warning: in.txt: 2 lines (the first is line 3) are longer than 99.9 %")
-    assert "one sentence per line" in message and "--max-source-tokens 10" in message
+    assert "--split-sentences" in message and "--max-source-tokens 10" in message
 
 
 def test_problems_of_live_input_are_reported_at_once_and_once(messages: list[str]) -> None:

@@ -108,6 +108,16 @@ def test_a_run_is_resumed_with_another_weight_of_a_corpus(corpus_folder, monkeyp
     assert config.load_run_config(run).data.train[0].weight == 2.0
 
 
+def test_a_run_is_resumed_with_other_languages_of_a_corpus(corpus_folder, monkeypatch, messages):
+    interrupted(monkeypatch, tiny(), step=6)
+    messages.clear()
+    corpus = {"source": "train.src", "target": "train.tgt", "source_language": "en"}
+    run = train(changed(tiny(), data={"train": corpus}), resume=True)
+    assert "changed since the run began: data.train.0.source_language null -> en" in messages
+    assert not any(line.startswith("prepared ") for line in messages)
+    assert config.load_run_config(run).data.directions[0].source == "en"
+
+
 def test_a_run_in_a_moved_project_is_resumed_without_its_corpora(corpus_folder, monkeypatch, messages):
     old = corpus_folder / "old"
     old.mkdir()
