@@ -73,7 +73,9 @@ def methods() -> list[Attack]:
         attacks.append(
             sent(f"preflight {path}", request_bytes("OPTIONS", path, None, preflight), 200, check=allows_all_origins)
         )
-    attacks += [sent(f"GET {path}", request_bytes("GET", path), 404) for path in ("/x", "/v1", "/translate/", "//health")]
+    attacks += [
+        sent(f"GET {path}", request_bytes("GET", path), 404) for path in ("/x", "/v1", "/translate/", "//health")
+    ]
     return [
         *attacks,
         sent("an unknown method", b"FOO /health HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -138,4 +140,3 @@ def early_ends(reference: Reference) -> list[Attack]:
            "in the answer": long_text, "in pipelined answers": one * PIPELINED}  # fmt: skip
     return [Attack(f"closed: {name}", lambda data=data: [data], CLOSED, leaves=True)  # type: ignore[misc]
             for name, data in cut.items()]  # fmt: skip
-

@@ -142,7 +142,10 @@ def malformed_json(reference: Reference) -> list[Attack]:
     }
     attacks = [post(name, body, 400) for name, body in bodies.items()]
     attacks += [post(f"/v1: {name}", body, 400, path="/v1/translate") for name, body in bodies.items()]
-    return [*attacks, post("100,000 unknown keys", encoded(reference.body() | dict.fromkeys(map(str, range(100_000)))), 200)]
+    return [
+        *attacks,
+        post("100,000 unknown keys", encoded(reference.body() | dict.fromkeys(map(str, range(100_000)))), 200),
+    ]
 
 
 def wrong_types(reference: Reference) -> list[Attack]:
@@ -212,8 +215,8 @@ def unusual_text(reference: Reference) -> list[Attack]:
         found = answers[0].json()["translatedText"]
         return "" if isinstance(found, str) and found.count("\n") == 2 else f"the lines differ: {found!r}"
 
-    characters = {"NUL": "\0", "U+2028": "\u2028", "BOM": "\ufeff", "U+FFFF": "\uffff", "emoji": "👩‍👩‍👧", "NEL": "\x85",
-                  "RTL": "\u202e", "combining": "a" + "\u0301" * 500, "form feed": "\f"}  # fmt: skip
+    characters = {"NUL": "\0", "U+2028": "\u2028", "BOM": "\ufeff", "U+FFFF": "\uffff", "emoji": "👩‍👩‍👧",
+                  "NEL": "\x85", "RTL": "\u202e", "combining": "a" + "\u0301" * 500, "form feed": "\f"}  # fmt: skip
     attacks = [
         post(f"q with {name}", encoded(reference.body(q=f"{reference.line} {character}\nb\n{character}")), 200,
              check=same_lines)
@@ -279,7 +282,13 @@ def file_names(reference: Reference) -> list[Attack]:
         "upper case": "A.TXT",
     }
     attacks = [upload(f"file: {name}", reference, text, 200, check=safe_url) for name, text in good.items()]
-    refused = {"none": "", "without extension": "passwd", "another extension": "a.exe", "a folder": "a.txt/", "dots": ".."}
+    refused = {
+        "none": "",
+        "without extension": "passwd",
+        "another extension": "a.exe",
+        "a folder": "a.txt/",
+        "dots": "..",
+    }
     attacks += [upload(f"file: {name}", reference, text, 400) for name, text in refused.items()]
     attacks += [
         upload("file: NUL in the name", reference, "a\0.txt", 400),
@@ -305,7 +314,9 @@ def multiparts(reference: Reference) -> list[Attack]:
     fields = b"".join(part(name, value) for name, value in reference.body().items())
     end = f"--{BOUNDARY}--\r\n".encode()
     many = b"".join(part(f"field{number}", "x") for number in range(20_000))
-    long_header = f'--{BOUNDARY}\r\nX: {"a" * 1_000_000}\r\nContent-Disposition: form-data; name="q"\r\n\r\na\r\n'.encode()
+    long_header = (
+        f'--{BOUNDARY}\r\nX: {"a" * 1_000_000}\r\nContent-Disposition: form-data; name="q"\r\n\r\na\r\n'.encode()
+    )
     no_boundary = {"Content-Type": "multipart/form-data"}
     long_boundary = {"Content-Type": f"multipart/form-data; boundary={'b' * 10_000}"}
     bodies = {

@@ -9,19 +9,21 @@ the end there must be no new file in its folders, no traceback in its log, and n
 than before.
 
 The other parts run under the load of 16 clients. Every translation must be right. A request that is not translated
-must get a status that the part allows, or its connection must be closed; a request that gets nothing for a long time is
-a failure. stop: after SIGTERM running requests are finished, and the status is 0. kill: a server that starts again on the
+must get a status that the part allows, or its connection must be closed; one that gets nothing for a long time is a
+failure. stop: after SIGTERM running requests are finished, and the status is 0. kill: a server that starts again on the
 same port after SIGKILL answers. reload: SIGHUP 20 times, no request fails. damage: SIGHUP with damaged and missing
-models, no request fails, and the log has an error. limits: a full queue, a rate limit and keys.
+models, no request fails, and the log has an error. Three parts are for limits: a full queue, the rate, and keys.
 
 The parts use a copy of the model. Needs Linux.
 """
 
 import argparse
+import http.client
+import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -34,6 +36,7 @@ from scripts import ROOT, reporting, server_process
 from scripts.fault_injection import hostile_connections, hostile_requests, server_signals
 from scripts.fault_injection.exchange import Exchange, exchange
 from scripts.fault_injection.hostile_requests import Attack, Reference
+from scripts.http_client import json_request
 from scripts.server_process import Server
 
 ATTACK_SECONDS = 30.0
@@ -77,10 +80,15 @@ def problems(attack: Attack, found: Exchange) -> list[str]:
 def is_error(body: bytes) -> bool:
     """Return whether a body is {"error": text}."""
     try:
-        found = hostile_requests.json.loads(body)
+        found = json.loads(body)
     except ValueError:
         return False
-    return isinstance(found, dict) and list(found) == ["error"] and isinstance(found["error"], str) and bool(found["error"])
+    return (
+        isinstance(found, dict)
+        and list(found) == ["error"]
+        and isinstance(found["error"], str)
+        and bool(found["error"])
+    )
 
 
 def check_server(server: Server, reference: Reference) -> list[str]:
@@ -89,6 +97,122 @@ def check_server(server: Server, reference: Reference) -> list[str]:
         if not server.is_healthy():
             return ["/health has not status 200 afterwards"]
         text = server_process.KeptAlive(server).post("/translate", reference.body())["translatedText"]
-    except (OSError, server_process.http.client.HTTPException, NmtError) as error:
+    except (OSError, http.client.HTTPException, NmtError) as error:
         return [f"the server does not translate afterwards: {error!r}"]
     return [] if text == reference.translation else [f"the server translates wrongly afterwards: {text!r}"]
+
+
+def run_attacks(server: Server, attacks: Sequence[Attack], reference: Reference) -> list[str]:
+    """Run the attacks one after another and return what is wrong, each with the name of the attack."""
+    wrong = []
+    for attack in attacks:
+        try:
+            found = exchange(
+                server.host,
+                server.port,
+                attack.blocks(),
+                len(attack.expected),
+                ATTACK_SECONDS,
+                shuts_down=attack.shuts_down,
+                leaves=attack.leaves,
+                no_body=attack.no_body,
+            )
+            here = problems(attack, found)
+        except (OSError, NmtError) as error:
+            here = [f"{error!r}"]
+        here += check_server(server, reference)
+        wrong += [f"{attack.name}: {problem}" for problem in here]
+        for problem in here:
+            reporting.progress(f"{attack.name}: {problem}")
+    return wrong
+
+
+def files_of(work: Path) -> set[Path]:
+    """Return the files in the folders of the server, without its log."""
+    return {path for folder in ("cwd", "tmp", "model") for path in (work / folder).rglob("*")}
+
+
+def attack_server(scene: server_signals.Scene, text: str) -> tuple[int, list[str]]:
+    """Run the attacks whose name contains a text; return their number and what is wrong."""
+    attacks = [each for each in all_attacks(scene.reference) if text in each.name]
+    with scene.started("--metrics") as server:
+        wrong = check_server(server, scene.reference)
+        files, open_files, memory = files_of(scene.work), server.open_files(), server.resident_mib()
+        wrong += run_attacks(server, attacks, scene.reference)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while server.open_files() > open_files + MORE_FILES and time.monotonic() < deadline:
+            time.sleep(0.2)
+        note = f"open files {open_files} -> {server.open_files()}, MiB {memory:.0f} -> {server.resident_mib():.0f}"
+        reporting.progress(note)
+        if server.open_files() > open_files + MORE_FILES or server.resident_mib() > memory + MORE_MIB:
+            wrong.append(f"left behind: {note}")
+        if left := sorted(map(str, files_of(scene.work) - files)):
+            wrong.append(f"left behind on disk: {', '.join(left[:10])}")
+        if "Traceback" in server.log.read_text(encoding="utf-8", errors="replace"):
+            wrong.append(f"a traceback in {server.log}")
+    return len(attacks), wrong
+
+
+def open_scene(options: argparse.Namespace, work: Path) -> server_signals.Scene:
+    """Copy the model, and translate the lines that the clients send with the Python API."""
+    run, checkpoint, _ = find_run(options.model)
+    model = work / "model"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(run.folder, model, symlinks=True)
+    lines = [line for line in read_lines(options.source) if line.strip()][: options.lines]
+    translator = nmt.load(model)
+    arguments = ["--model", str(model), *([] if run.is_exported else ["--checkpoint", checkpoint])]
+    with server_process.running(arguments, work) as server:
+        source, target = server.languages()
+    translations = [each.text for each in translator.translate(lines, split_sentences=True)]
+    reference = Reference(lines[0], translations[0], source, target)
+    requests = []
+    for start in range(len(lines)):
+        several = [(start + number) % len(lines) for number in range(1 + start % 5)]
+        body = reference.body(q="\n".join(lines[number] for number in several))
+        requests.append((json_request("/translate", body), "\n".join(translations[number] for number in several)))
+    return server_signals.Scene(model, requests, reference, arguments, work)
+
+
+PARTS = ["attacks", *server_signals.SCENARIOS]
+
+
+def run(options: argparse.Namespace, work: Path) -> None:
+    """Run the parts of --only and print a table."""
+    scene = open_scene(options, work / "server")
+    rows, figures = [["part", "requests", "outcomes", "problems"]], {}
+    for name in options.only:
+        if name == "attacks":
+            count, wrong = attack_server(scene, options.attack)
+            outcomes = ""
+        else:
+            found, wrong = server_signals.SCENARIOS[name](scene)
+            count, outcomes = found.total(), ", ".join(f"{number} {each}" for each, number in found.most_common())
+            if "Traceback" in (text := (scene.work / "serve.log").read_text(encoding="utf-8", errors="replace")):
+                wrong.append(f"a traceback in the log: {text.rpartition('Traceback')[2][-300:]}")
+        for problem in wrong:
+            reporting.progress(f"{name}: {problem}")
+        rows.append([name, f"{count:,}", outcomes, str(len(wrong))])
+        figures[name] = {"requests": count, "outcomes": outcomes, "problems": wrong}
+        (scene.work / "serve.log").rename(scene.work / f"{name.replace(' ', '-')}.log")
+    print(table(rows, right=frozenset({1, 3})))
+    reporting.write_json(options.json, figures)
+    if failed := [name for name, each in figures.items() if each["problems"]]:
+        raise NmtError(f"failed: {', '.join(failed)}")
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = reporting.parser(__doc__, "--work", "--json")
+    add = parser.add_argument
+    add("--model", type=Path, required=True, metavar="RUN", help="run folder or exported folder; it is copied")
+    add("--source", type=Path, default=ROOT / "data" / "quickstart" / "test.en", metavar="FILE",
+        help="lines that clients send (default: the embedded test set)")  # fmt: skip
+    add("--lines", type=int, default=100, metavar="N", help="use only the first N lines (default %(default)s)")
+    add("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (default: all)")
+    add("--attack", default="", metavar="TEXT", help="run only the attacks whose name contains this text")
+    return reporting.run_in_folder(run, parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
