@@ -38,9 +38,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import nmt
 from nmt.data.lines import read_lines
 from nmt.decoding.memory_budget import cut_batches
+from nmt.decoding.side_by_side import FEW
 from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.runtime.onnx_engine import BATCH_TOKENS
+from nmt.storage.cores import requested_threads
 from scripts import commands, reporting, server_process
 from scripts.benchmarks import processes
 
@@ -49,8 +51,8 @@ if TYPE_CHECKING:
 
 UNLIMITED = ["--max-characters", "10000000", "--max-lines", "1000000", "--max-queue", "1000000", "--timeout", "600"]
 """Options of a server that refuses nothing."""
-BATCH_LINES = "nmt_batch_lines"
-"""The histogram of /metrics with the number of lines in each batch."""
+BATCH_SENTENCES = "nmt_batch_sentences"
+"""The histogram of /metrics with the number of sentences in each batch."""
 PARTS = ["load", "single", "slow", "huge", "soak"]
 WARM_UP_SECONDS = 3.0
 FEW_CLIENTS = 4
@@ -121,20 +123,22 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
 # --- many clients ----------------------------------------------------------------------------------------------------
 
 
-def batch_mean(lengths: Sequence[int], hypotheses: int, window: int, budget: int) -> float:
-    """Return the mean size of the batches of `nmt translate` for lines with these source tokens."""
-    batches = 0
+def batch_mean(lengths: Sequence[int], hypotheses: int, window: int, budget: int, threads: int) -> float:
+    """Return the mean size of the batches of `nmt translate` for sentences with these source tokens."""
+    count = 0
     for start in range(0, len(lengths), window):
         part = lengths[start : start + window]
         order = sorted(range(len(part)), key=part.__getitem__, reverse=True)
-        batches += sum(1 for _ in cut_batches(order, [(length + 1) * hypotheses for length in part], budget))
-    return len(lengths) / batches
+        batches = list(cut_batches(order, [(length + 1) * hypotheses for length in part], budget))
+        is_cut = len(batches) < threads and len(max(batches, key=len)) > FEW  # see `work_side_by_side`
+        count += threads if is_cut else len(batches)
+    return len(lengths) / count
 
 
-def budget_for(lengths: Sequence[int], hypotheses: int, window: int, size: float) -> tuple[int, float]:
-    """Return the tokens per batch for which the mean batch is nearest to `size` lines, and that mean."""
-    budgets = range(hypotheses * (max(lengths) + 1), BATCH_TOKENS + 1, hypotheses) or [BATCH_TOKENS]
-    means = {budget: batch_mean(lengths, hypotheses, window, budget) for budget in budgets}
+def budget_for(lengths: Sequence[int], hypotheses: int, window: int, size: float, threads: int) -> tuple[int, float]:
+    """Return the tokens per batch for which the mean batch is nearest to `size` sentences, and that mean."""
+    budgets = range(2 * hypotheses, BATCH_TOKENS + 1, hypotheses)
+    means = {budget: batch_mean(lengths, hypotheses, window, budget, threads) for budget in budgets}
     best = min(means, key=lambda budget: abs(means[budget] - size))
     return best, means[best]
 
@@ -166,21 +170,26 @@ def measure_load(task: Task) -> dict[str, Any]:
     found = task.clients(options.clients, options.seconds)
     cpu = task.server.cpu_seconds() - cpu
     after = task.server.metrics()
-    lines, batches = (after[f"{BATCH_LINES}_{key}"] - before.get(f"{BATCH_LINES}_{key}", 0) for key in ("sum", "count"))
+    sentences, batches = (
+        after[f"{BATCH_SENTENCES}_{key}"] - before.get(f"{BATCH_SENTENCES}_{key}", 0) for key in ("sum", "count")
+    )
     tokens, beam = task.translated_tokens(found), task.translator.options.num_hypotheses
     window = options.window or options.clients
-    budget, mean = budget_for(task.translator.count_tokens(task.lines), beam, window, lines / batches)
-    reporting.progress(f"server: {lines / batches:.1f} lines a batch; nmt translate: {mean:.1f}, {budget} tokens")
+    lengths, threads = task.translator.count_tokens(task.lines), requested_threads()
+    budget, mean = budget_for(lengths, beam, window, sentences / batches, threads)
+    reporting.progress(
+        f"server: {sentences / batches:.1f} sentences a batch; nmt translate: {mean:.1f}, {budget} tokens"
+    )
     same = translate_file(task, ["--window", str(window), "--tokens-per-batch", str(budget)])
     default = translate_file(task, [])
     return summary(found) | {
         "clients": options.clients,
         "seconds": found["seconds"],
         "tokens_per_second": tokens / found["seconds"],
-        "batch_lines": lines / batches,
+        "batch_sentences": sentences / batches,
         "server_cpu_ms_per_token": 1e3 * cpu / tokens,
         "client_cpu_ms_per_token": 1e3 * found["client_cpu_seconds"] / tokens,
-        "same_batches": {"window": window, "tokens_per_batch": budget, "batch_lines": mean},
+        "same_batches": {"window": window, "tokens_per_batch": budget, "batch_sentences": mean},
         "file_cpu_ms_per_token": 1e3 * same[0],
         "cpu_ratio": cpu / tokens / same[0],
         "file_tokens_per_second": 1 / same[1],

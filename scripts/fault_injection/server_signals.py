@@ -207,7 +207,7 @@ def count_lines(server: Server, text: str) -> int:
     return sum(text.lower() in line for line in lines)
 
 
-RELOADED, NOT_RELOADED = "reloaded", "not reloaded"
+RELOADED, NOT_RELOADED = "info: reloaded", "reloading failed"
 """Texts of the log after SIGHUP."""
 
 
@@ -270,7 +270,7 @@ def damage(scene: Scene) -> Result:
                 shutil.rmtree(scene.model, ignore_errors=True)
                 shutil.copytree(good, scene.model, symlinks=True)
                 server.signal(signal.SIGHUP)
-                if not wait_for_log(server, RELOADED, reloads + 2):  # "not reloaded" contains "reloaded"
+                if not wait_for_log(server, RELOADED, reloads + 1):
                     problems.append(f"{name}: the log does not say {RELOADED!r} when it is good again")
 
         asyncio.run(clients.run(damage_often))
