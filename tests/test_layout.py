@@ -17,7 +17,7 @@ from nmt.runtime.library import onnxruntime
 
 PACKAGE = Path(nmt.__file__).parent
 ORDER = (
-    "cli", "training", "reports", "evaluation", "decoding", "runtime",
+    "cli", "serving", "training", "reports", "evaluation", "decoding", "runtime",
     "models", "kernels", "data", "config", "storage", "errors",
 )  # fmt: skip
 """Packages from top to bottom; a package may import only from those below it."""

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Translate a test set and score it.",
     "score": "Score finished translations with BLEU, chrF and TER.",
     "logprob": "Compute the log-probability of given translations.",
+    "serve": "Translate for other programs over HTTP; a page to type into.",
     "export": "Write a model to a folder that translates without torch.",
     "plot": "Draw learning curves of runs.",
     "attention": "Draw attention maps of translated sentences.",

@@ -68,6 +68,11 @@ class Language:
         return not self.script
 
 
+def split_code(code: str) -> list[str]:
+    """Return the language subtag of a code and the subtags after it, in lower case: zh and tw for zh-TW."""
+    return re.split(r"[-_.@\s]+", code.strip().lower())
+
+
 @lru_cache(maxsize=256)
 def parse_language(code: str) -> Language:
     """Return the language of a code, in upper or lower case, with `-` or `_`.
@@ -75,7 +80,7 @@ def parse_language(code: str) -> Language:
     A script subtag overrides the default script. An unknown code, such as the default `tgt`, counts as a language with
     spaces.
     """
-    first, *subtags = re.split(r"[-_.@\s]+", code.strip().lower())
+    first, *subtags = split_code(code)
     script = _DEFAULT_SCRIPT.get(first, "")
     for subtag in subtags:
         if len(subtag) == 1:  # an extension or private use, which does not give the script

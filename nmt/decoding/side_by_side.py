@@ -11,6 +11,15 @@ FEW = 8
 """A single batch of at most this many sentences is not cut for several threads."""
 
 
+def share_out(batches: list[list[int]], threads: int) -> list[list[int]]:
+    """Return at least one batch for each of `threads`, if there are batches that are worth cutting."""
+    shared = list(batches)
+    while 0 < len(shared) < threads and len(largest := max(shared, key=len)) > FEW:
+        index = shared.index(largest)
+        shared[index : index + 1] = [largest[: len(largest) // 2], largest[len(largest) // 2 :]]
+    return shared
+
+
 def work_side_by_side(
     batches: list[list[int]],
     work: Callable[[list[int]], Result],
@@ -23,10 +32,7 @@ def work_side_by_side(
     batch. At most `threads` batches are worked on at the same time. The threads end with this function, so none is left
     over for a process that forks later.
     """
-    pending = batches[::-1]  # a stack, the first batch on top
-    while threads > 1 and 0 < len(pending) < threads and len(largest := max(pending, key=len)) > FEW:
-        pending.remove(largest)
-        pending += [largest[len(largest) // 2 :], largest[: len(largest) // 2]]
+    pending = share_out(batches, threads)[::-1]  # a stack, the first batch on top
     if threads == 1 or len(pending) < 2:
         while pending:
             batch = pending.pop()

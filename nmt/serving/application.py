@@ -1,0 +1,172 @@
+"""The ASGI application: all routes, and around them errors, headers, log and metrics."""
+
+import importlib.util
+import json
+import logging
+import time
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nmt import __version__
+from nmt.serving import libretranslate, v1
+from nmt.serving.access import RateLimit
+from nmt.serving.limits import ApiError
+from nmt.serving.requests import REPORT, Context, json_answer
+from nmt.serving.service import ClientGoneError, Service
+
+logger = logging.getLogger(__name__)
+
+PAGE, DOCS = Path(__file__).parent / "page", Path(__file__).parent / "docs"
+CLIENT_GONE = 499
+"""Status in the log if the client closed the connection before it was answered (nginx's number)."""
+HEADERS = [
+    (b"access-control-allow-origin", b"*"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+NO_CONTENT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+def create_application(service: Service, with_metrics: bool, log_text: bool) -> ASGIApp:
+    """Return the application. `log_text` shows the texts of requests in the log."""
+    app = FastAPI(
+        title="nmt",
+        version=__version__,
+        description="Translation models trained with nmt. The interface is that of LibreTranslate; /v1 is our own.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    context = Context(service, RateLimit(service.limits.rate), log_text)
+    app.include_router(libretranslate.routes(context))
+    app.include_router(v1.routes(context))
+    _add_pages(app)
+
+    @app.get("/health", tags=["operation"], response_model=dict[str, str])
+    async def health() -> Response:
+        """Say that the server works."""
+        return json_answer({"status": "ok"})
+
+    if with_metrics:
+
+        @app.get("/metrics", tags=["operation"], response_class=Response)
+        async def metrics(request: Request) -> Response:
+            """Return figures for Prometheus."""
+            if service.keys is not None:
+                context.authorize(request)
+            return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    app.add_exception_handler(ApiError, _answer_error)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    return Frame(app, service)
+
+
+def _add_pages(app: FastAPI) -> None:
+    """Add the page at / and the documentation at /docs, with their files."""
+    page = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
+    docs = {"Content-Security-Policy": DOCS_POLICY, "Cache-Control": "no-cache"}
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return FileResponse(PAGE / "index.html", headers=page)
+
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> Response:
+        return FileResponse(DOCS / "index.html", headers=docs)
+
+    app.mount("/page", StaticFiles(directory=PAGE), "page")
+    app.mount("/docs-files", StaticFiles(directory=DOCS), "docs")
+    if (package := importlib.util.find_spec("fastapi_offline")) is not None and package.origin is not None:
+        app.mount("/swagger", StaticFiles(directory=Path(package.origin).parent / "static"), "swagger")
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return json_answer({"error": error.message}, error.status, headers)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return json_answer({"error": error.detail}, error.status_code, error.headers)
+
+
+class Frame:
+    """What happens around every request: preflight, HEAD, headers, errors, log, metrics."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        report: dict[str, Any] = {}
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                names = {name for name, _ in message["headers"]}
+                added = HEADERS if NO_CONTENT_POLICY[0] in names else [*HEADERS, NO_CONTENT_POLICY]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        method = scope["method"]
+        inner = {**scope, REPORT: report, "method": "GET" if method == "HEAD" else method}
+        try:
+            if method == "OPTIONS":
+                await Response(status_code=204, headers=PREFLIGHT)(inner, receive, send_with_headers)
+            else:
+                await self._app(inner, receive, send_with_headers)
+        except (ClientDisconnect, ClientGoneError):
+            status = CLIENT_GONE
+        except Exception:
+            logger.exception(f"{method} {_printable(scope['path'])} failed")
+            if not status:
+                error = {"error": "Internal error; the log of the server has the reason"}
+                await json_answer(error, HTTPStatus.INTERNAL_SERVER_ERROR)(inner, receive, send_with_headers)
+        finally:
+            self._log(scope, inner, status or CLIENT_GONE, time.perf_counter() - start, report)
+
+    def _log(self, scope: Scope, inner: Scope, status: int, seconds: float, report: dict[str, Any]) -> None:
+        route = getattr(inner.get("route"), "path", "other")
+        self._service.metrics.on_request(route, status, seconds, report.get("characters", 0))
+        client = scope.get("client")
+        fields = {
+            "method": scope["method"],
+            "path": _printable(scope["path"]),
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "client": client[0] if client else "",
+            **report,
+        }
+        logger.info("request", extra={"fields": fields})
+
+
+def _printable(path: str) -> str:
+    """Return a path for the log, without the ids of files."""
+    return json.dumps("/download_file/…" if path.startswith("/download_file/") else path[:200])[1:-1]
