@@ -30,10 +30,13 @@ class Connection:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def open(cls, host: str, port: int, receive_buffer: int | None = None) -> "Connection":
-        """Connect to a server; `receive_buffer` is the size of the buffer of the kernel in bytes."""
+    async def open(
+        cls, host: str, port: int, receive_buffer: int | None = None, own_address: str | None = None
+    ) -> "Connection":
+        """Connect to a server from `own_address`; `receive_buffer` is the size of the buffer of the kernel in bytes."""
         if receive_buffer is None:
-            return cls(*await asyncio.open_connection(host, port))
+            local = None if own_address is None else (own_address, 0)
+            return cls(*await asyncio.open_connection(host, port, local_addr=local))
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)  # before the window is negotiated
         client.setblocking(False)

@@ -48,6 +48,7 @@ class Clients:
     requests: list[tuple[bytes, str]]
     """Requests of /translate and their right translations, sent in turn."""
     count: int = CLIENTS
+    own_address: str | None = None
     records: list[Record] = field(default_factory=list)
     is_stopping: bool = False
 
@@ -59,7 +60,9 @@ class Clients:
             number += self.count
             start = time.monotonic()
             try:
-                connection = connection or await Connection.open(self.server.host, self.server.port)
+                connection = connection or await Connection.open(
+                    self.server.host, self.server.port, own_address=self.own_address
+                )
                 response = await asyncio.wait_for(connection.request(message), TIME_LIMIT)
                 outcome = outcome_of(response, translation)
             except ConnectionRefusedError:
@@ -293,7 +296,10 @@ def full_queue(scene: Scene) -> Result:
 
 
 def rate(scene: Scene) -> Result:
-    """Requests beyond the rate get 429, also if they claim other addresses."""
+    """Requests beyond the rate get 429, also if they claim other addresses.
+
+    They come from another address than 127.0.0.1, where the server expects a proxy, whose X-Forwarded-For it believes.
+    """
     requests = []
     for number in range(50):
         forged = {
@@ -305,7 +311,7 @@ def rate(scene: Scene) -> Result:
         requests.append((message, scene.reference.translation))
     limit = 60
     with scene.started("--rate", str(limit)) as server:
-        clients = Clients(server, requests)
+        clients = Clients(server, requests, own_address="127.0.0.2")
         asyncio.run(clients.run(lambda: None))
     outcomes = clients.outcomes()
     wrong = [] if outcomes["status 429"] else ["no request was refused"]
