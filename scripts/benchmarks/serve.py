@@ -258,13 +258,16 @@ def measure_slow(task: Task) -> dict[str, Any]:
     attention = {"attention": task.translator.has_attention}  # a long answer for little computation
     source, target = task.languages
     body = {"source": text, "source_language": source, "target_language": target, "method": "greedy", **attention}
+    status, answer = task.server.fetch("POST", "/v1/translate", body, timeout=600)
+    if status != 200:
+        raise NmtError(f"/v1/translate has status {status} for {HUGE_LINES:,} lines: {answer[:200]!r}")
     situations: dict[str, dict[str, Any]] = {
         "alone": {},
         f"{IDLE} silent connections": {"silent": IDLE},
         f"{IDLE} half requests": {"half": IDLE},
         f"{SLOW_READERS} slow readers": {"slow": SLOW_READERS, "slow_request": ["/v1/translate", body]},
     }
-    figures = {}
+    figures: dict[str, Any] = {"answer_mib": len(answer) / (1 << 20)}
     for name, burden in situations.items():
         found = task.clients(FEW_CLIENTS, task.options.seconds / 4, **burden)
         figures[name] = summary(found) | {"lost": found["burden"]["lost"], "bytes_read": found["burden"]["bytes_read"]}

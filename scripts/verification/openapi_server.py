@@ -4,8 +4,10 @@
         [--work FOLDER] [--json FILE]
 
 Schemathesis draws the requests: valid ones, and ones with invalid values, half of the requests each, the same number
-for each operation. A response fails if its status is 5xx, or if the document does not have its status, content type,
-headers or body. Without --url a server is started, with small limits, so that refusals are tested too.
+for each operation. The document does not say which languages and numbers the server accepts, so most of the valid ones
+get languages and numbers that it does; texts stay as they are drawn. A response fails if its status is 5xx, or if the
+document does not have its status, content type, headers or body. Without --url a server is started, with small limits,
+so that refusals are tested too.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from typing import Any
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import just
 from schemathesis.checks import CheckFunction
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
@@ -41,6 +44,8 @@ CHECKS: list[CheckFunction] = [
     response_schema_conformance,
 ]
 LIMITS = ["--max-characters", "2000", "--max-lines", "50", "--metrics"]
+UNCHANGED_EVERY = 4
+"""One of so many valid requests is sent as it was drawn."""
 EXAMPLES = 3
 """Failures that are kept for each kind."""
 
@@ -56,10 +61,30 @@ class Tally:
     examples: list[str] = field(default_factory=list)
 
 
-def check_operation(operation: Any, count: int, number: int, tally: Tally, **transport: Any) -> None:
+def make_acceptable(body: Any, languages: tuple[str, str]) -> None:
+    """Replace the languages and numbers of a body of /translate or /v1/translate by ones that the server accepts."""
+    if not isinstance(body, dict):
+        return
+    if "q" in body:
+        body |= {"source": languages[0], "target": languages[1], "format": "text"}
+    for side, language in zip(("source_language", "target_language"), languages, strict=True):
+        if side in body:
+            body[side] = language
+    body.pop("model", None)
+    if isinstance(body.get("beam_size"), int):
+        body["beam_size"] = 4 + abs(body["beam_size"]) % 4
+    for name in ("alternatives", "n_best"):
+        if isinstance(body.get(name), int):
+            body[name] = 1 + abs(body[name]) % 3
+
+
+def check_operation(
+    operation: Any, count: int, number: int, tally: Tally, languages: tuple[str, str], **transport: Any
+) -> None:
     """Send `count` valid and `count` invalid requests of an operation and record the responses in `tally`.
 
-    `number` is the seed. `transport` has the arguments of `Case.call`.
+    `number` is the seed. `languages` are a source and a target of the server. `transport` has the arguments of
+    `Case.call`.
     """
     for mode in GenerationMode:
 
@@ -71,19 +96,11 @@ def check_operation(operation: Any, count: int, number: int, tally: Tally, **tra
             database=None,
             suppress_health_check=list(HealthCheck),
         )
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def send(case: Any) -> None:
-            response = case.call(**transport)
-            tally.requests += 1
-            tally.statuses[response.status_code] += 1
-            try:
-                case.validate_response(response, checks=CHECKS)
-            except FailureGroup as group:
-                for failure in group.exceptions:
-                    kind = str(getattr(failure, "title", type(failure).__name__))
-                    tally.failures[kind] += 1
-                    if tally.failures[kind] <= EXAMPLES:
-                        tally.examples.append(f"{kind}: {failure}\n{case.as_curl_command()[:500]}")
+        @given(case=operation.as_strategy(generation_mode=mode), may_change=just(mode is GenerationMode.POSITIVE))
+        def send(case: Any, may_change: bool) -> None:
+            if may_change and tally.requests % UNCHANGED_EVERY:
+                make_acceptable(case.body, languages)
+            record(case, case.call(**transport), tally)
 
         try:
             send()
@@ -91,7 +108,23 @@ def check_operation(operation: Any, count: int, number: int, tally: Tally, **tra
             continue
 
 
-def check_all(schema: Any, requests: int, number: int, **transport: Any) -> dict[str, Tally]:
+def record(case: Any, response: Any, tally: Tally) -> None:
+    """Check a response and count it."""
+    tally.requests += 1
+    tally.statuses[response.status_code] += 1
+    try:
+        case.validate_response(response, checks=CHECKS)
+    except FailureGroup as group:
+        for failure in group.exceptions:
+            kind = str(getattr(failure, "title", type(failure).__name__))
+            tally.failures[kind] += 1
+            if tally.failures[kind] <= EXAMPLES:
+                tally.examples.append(f"{kind}: {failure}\n{case.as_curl_command()[:500]}")
+
+
+def check_all(
+    schema: Any, requests: int, number: int, languages: tuple[str, str], **transport: Any
+) -> dict[str, Tally]:
     """Check every operation of a document with about `requests` requests together; return a tally for each.
 
     Operations without parameters get one request; the others get more in a second pass.
@@ -105,7 +138,7 @@ def check_all(schema: Any, requests: int, number: int, **transport: Any) -> dict
         if left < len(operations) * modes:
             break
         for operation in operations:
-            check_operation(operation, count, number + step, found[operation.label], **transport)
+            check_operation(operation, count, number + step, found[operation.label], languages, **transport)
         operations = [operation for operation in operations if found[operation.label].requests >= count]
     return found
 
@@ -128,7 +161,7 @@ def run(options: argparse.Namespace, work: Path) -> None:
     try:
         url = f"http://{server.host}:{server.port}"
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
-        found = check_all(schema, options.requests, options.seed, base_url=url)
+        found = check_all(schema, options.requests, options.seed, server.languages(), base_url=url)
     finally:
         if server.process is not None:
             server.stop()

@@ -240,6 +240,13 @@ def test_boundaries_are_compared_with_those_of_the_corpus(monkeypatch: pytest.Mo
     ]
 
 
+def test_drawn_requests_get_languages_that_are_served() -> None:
+    body = {"q": "x", "source": "?", "target": "?", "beam_size": -(10**30), "n_best": 17, "model": "?"}
+    openapi_server.make_acceptable(body, ("en", "de"))
+    assert (body["source"], body["target"], body["q"]) == ("en", "de", "x") and "model" not in body
+    assert 1 <= body["n_best"] <= body["beam_size"] <= 8
+
+
 def test_responses_that_the_openapi_document_does_not_have_are_counted() -> None:
     app = FastAPI()
 
@@ -252,7 +259,7 @@ def test_responses_that_the_openapi_document_does_not_have_are_counted() -> None
         return JSONResponse({}, status_code=418)
 
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    found = openapi_server.check_all(schema, 40, 1)
+    found = openapi_server.check_all(schema, 40, 1, ("en", "de"))
     assert not found["GET /right"].failures and found["GET /right"].requests > 5
     assert found["GET /wrong"].failures["Undocumented status code"] == found["GET /wrong"].statuses[418] > 5
     assert "Undocumented status code" in found["GET /wrong"].examples[0]
