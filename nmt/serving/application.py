@@ -4,11 +4,12 @@ import importlib.util
 import json
 import logging
 import time
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
@@ -23,6 +24,8 @@ from nmt.serving.requests import REPORT, Context, json_answer
 from nmt.serving.service import ClientGoneError, Service
 
 logger = logging.getLogger(__name__)
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 PAGE, DOCS = Path(__file__).parent / "page", Path(__file__).parent / "docs"
 CLIENT_GONE = 499
@@ -58,8 +61,9 @@ def create_application(service: Service, with_metrics: bool, log_text: bool) -> 
         redoc_url=None,
     )
     context = Context(service, RateLimit(service.limits.rate), log_text)
-    app.include_router(libretranslate.routes(context))
-    app.include_router(v1.routes(context))
+    routers = [libretranslate.routes(context), v1.routes(context)]
+    for router in routers:
+        app.include_router(router)
     _add_pages(app)
 
     @app.get("/health", tags=["operation"], response_model=dict[str, str])
@@ -78,7 +82,17 @@ def create_application(service: Service, with_metrics: bool, log_text: bool) -> 
 
     app.add_exception_handler(ApiError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
-    return Frame(app, service)
+    app.add_exception_handler(Exception, _answer_bug)
+    return Frame(app, service, _direct_routes(routers))
+
+
+def _direct_routes(routers: Sequence[APIRouter]) -> dict[str, Endpoint]:
+    """Return the endpoints of POST requests, by path. They take the request and nothing else.
+
+    `Frame` calls them itself: FastAPI's own way to them takes 0.5 ms, half as long as a short translation in a batch.
+    """
+    routes = (route for router in routers for route in router.routes if isinstance(route, APIRoute))
+    return {route.path: route.endpoint for route in routes if route.methods == {"POST"}}
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -111,11 +125,17 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     return json_answer({"error": error.detail}, error.status_code, error.headers)
 
 
+async def _answer_bug(request: Request, error: Exception) -> Response:
+    """Answer in the format of all errors. Starlette raises the error again, and `Frame` logs it."""
+    return json_answer({"error": "Internal error; the log of the server has the reason"}, 500)
+
+
 class Frame:
     """What happens around every request: preflight, HEAD, headers, errors, log, metrics."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
+    def __init__(self, app: ASGIApp, service: Service, direct: Mapping[str, Endpoint]) -> None:
+        """Wrap `app`; POST requests to a path in `direct` go to its endpoint."""
+        self._app, self._service, self._direct = app, service, direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
@@ -140,20 +160,33 @@ class Frame:
         try:
             if method == "OPTIONS":
                 await Response(status_code=204, headers=PREFLIGHT)(inner, receive, send_with_headers)
+            elif method == "POST" and scope["path"] in self._direct:
+                response = await self._answer(self._direct[scope["path"]], Request(inner, receive))
+                await response(inner, receive, send_with_headers)
             else:
                 await self._app(inner, receive, send_with_headers)
         except (ClientDisconnect, ClientGoneError):
             status = CLIENT_GONE
         except Exception:
             logger.exception(f"{method} {_printable(scope['path'])} failed")
-            if not status:
-                error = {"error": "Internal error; the log of the server has the reason"}
-                await json_answer(error, HTTPStatus.INTERNAL_SERVER_ERROR)(inner, receive, send_with_headers)
         finally:
             self._log(scope, inner, status or CLIENT_GONE, time.perf_counter() - start, report)
 
+    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
+        request.scope["route"] = request.scope["path"]
+        try:
+            return await endpoint(request)
+        except ApiError as error:
+            return await _answer_error(request, error)
+        except (ClientDisconnect, ClientGoneError):
+            raise
+        except Exception as error:
+            logger.exception(f"POST {request.scope['path']} failed")
+            return await _answer_bug(request, error)
+
     def _log(self, scope: Scope, inner: Scope, status: int, seconds: float, report: dict[str, Any]) -> None:
-        route = getattr(inner.get("route"), "path", "other")
+        found = inner.get("route")
+        route = found if isinstance(found, str) else getattr(found, "path", "other")
         self._service.metrics.on_request(route, status, seconds, report.get("characters", 0))
         client = scope.get("client")
         fields = {

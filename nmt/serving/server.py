@@ -79,7 +79,7 @@ def serve(loader: ModelLoader, settings: ServerSettings) -> None:
         )
     logger.info(f"listening on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops)")
     try:
-        asyncio.run(_Server(config, service).serve(sockets=[listener]), debug=False)
+        _Server(config, service).run(sockets=[listener])
     finally:
         service.close()
     logger.info("stopped")

@@ -54,5 +54,6 @@ class TranslatedFiles:
 def translated_name(name: str, target: str) -> str:
     """Return a name for the translation of the file `name`, without folders: notes_de.txt for notes.txt."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    stem = "".join(c for c in last.removesuffix(".txt") if c.isalnum() or c in " ._-()").strip(" .")[:80]
+    stem = last[:-4] if last.lower().endswith(".txt") else last
+    stem = "".join(c for c in stem if c.isalnum() or c in " ._-()").strip(" .")[:80]
     return f"{stem or 'translation'}_{target}.txt"

@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -43,11 +43,7 @@ class SourceFields(BaseModel):
 
 
 _KEYWORDS = {name: hint for name, hint in typing.get_type_hints(SearchKeywords).items() if name not in NOT_OPTIONS}
-_OPTIONS: dict[str, Any] = {
-    name: (Optional[hint], None)
-    for name, hint in _KEYWORDS.items()
-    if name != "split_sentences"  # noqa: UP045
-}
+_OPTIONS: dict[str, Any] = {name: (hint | None, None) for name, hint in _KEYWORDS.items() if name != "split_sentences"}
 TranslateLines: type[SourceFields] = create_model(
     "TranslateLines", __base__=SourceFields, __doc__="The body of /v1/translate.", **_OPTIONS
 )

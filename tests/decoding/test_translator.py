@@ -8,19 +8,16 @@ import random
 import numpy as np
 import pytest
 from toy_model import EchoModel, ToyModel
+from toy_translator import WORDS, data, make
 
 from nmt import config
-from nmt.config.model_settings import ModelSettings
 from nmt.data.lines import normalize, one_line
-from nmt.data.subword import Subword, Vocabularies
+from nmt.data.subword import Subword
 from nmt.decoding import translator as translator_module
-from nmt.decoding.engines import Machine
 from nmt.decoding.output_formats import render, render_alignments
 from nmt.decoding.search_options import SearchOptions
-from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 
-WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "Katze", "schläft", "heute", "猫", "坐在", "垫子上"]
 HOSTILE = [
     "",
     "   ",
@@ -36,40 +33,6 @@ HOSTILE = [
     "\ud800",
     "the cat",
 ]
-
-
-def train(folder, kind, **settings):
-    """Train a subword model on sentences of `WORDS`."""
-    chosen = random.Random(0)
-    lines = [" ".join(chosen.choices(WORDS, k=7)) + "." for _ in range(300)]
-    return Subword.train(lines, folder / f"{kind}.model", config.Subword(kind=kind, **settings), 400)
-
-
-@pytest.fixture(scope="module")
-def bpe(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("subword"), "bpe")
-
-
-@pytest.fixture(scope="module")
-def characters(tmp_path_factory):
-    return train(tmp_path_factory.mktemp("subword"), "char")
-
-
-def data(language="de"):
-    corpus = config.Corpus(source="a", target="b")
-    return config.Data(train=[corpus], valid=corpus, target_language=language)
-
-
-def make(subword, model=None, language="de", source="en", tags=(None,), copies=(False,)):
-    """Return a translator; `copies` says of each model of an ensemble whether it is a pointer-generator."""
-    model = model or EchoModel(subword.size)
-    corpora = [config.Corpus(source="a", target="b", tag=tag) for tag in tags]
-    text = config.Data(train=corpora, valid=corpora[0], source_language=source, target_language=language)
-    networks = [config.Model(decoder=config.Decoder(copy_source=copy)) for copy in copies]
-    symbols = config.Subword(user_symbols=[tag for tag in tags if tag])
-    configs = [config.Config(name="toy", data=text, subword=symbols, model=network) for network in networks]
-    settings = [ModelSettings.of(each) for each in configs]
-    return Translator(model, Vocabularies(subword, subword), settings, Machine("torch", "cpu", "fp32"))
 
 
 def make_options(method="greedy", **rest):
