@@ -329,6 +329,7 @@ def file_names(reference: Reference) -> list[Attack]:
 def multiparts(reference: Reference) -> list[Attack]:
     """Return multipart bodies that are damaged or have many parts."""
     fields = b"".join(part(name, value) for name, value in reference.body().items())
+    languages = part("source", reference.source) + part("target", reference.target)
     end = f"--{BOUNDARY}--\r\n".encode()
     many = b"".join(part(f"field{number}", "x") for number in range(2000))
     long_header = (
@@ -346,13 +347,18 @@ def multiparts(reference: Reference) -> list[Attack]:
         "multipart with a header of 100 kB": long_header + end,
         "multipart without a name": fields.replace(b'; name="q"', b"") + end,
         "multipart with invalid UTF-8": fields.replace(b'name="q"\r\n\r\n', b'name="q"\r\n\r\n\xff\xfe') + end,
-        "multipart with q as a file": part("q", "a", "a.txt") + fields.partition(b"\r\n--")[2] + end,
+        "multipart with q as a file": part("q", "a", "a.txt") + languages + end,
     }
+    slow = part("q", "a" * 500_000) + languages + end
+    charsets = [post(f"multipart with charset {name}", slow, 400,
+                     headers={"Content-Type": f"{MULTIPART_TYPE['Content-Type']}; charset={name}"})
+                for name in ("punycode", "utf-7", "zip", "unknown", "unicode_escape")]  # fmt: skip
     attacks = [post(name, body, 400, headers=MULTIPART_TYPE) for name, body in bodies.items()]
     attacks += [post(f"/translate_file: {name}", body, 400, headers=MULTIPART_TYPE, path="/translate_file")
                 for name, body in bodies.items()]  # fmt: skip
     return [
         *attacks,
+        *charsets,
         post("multipart", fields + end, 200, headers=MULTIPART_TYPE),
         post("multipart without boundary", fields + end, 400, headers=no_boundary),
         post("multipart with a long boundary", fields + end, 400, headers=long_boundary),
