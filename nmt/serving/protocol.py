@@ -5,7 +5,8 @@ from asyncio import TimerHandle, Transport
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEADER_BYTES = 65_536
 """Bytes of the request line and the headers of a request."""
@@ -63,6 +64,21 @@ class Protocol(HttpToolsProtocol):
         self._stop_timer()
         self._has_headers = False
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin to answer a request. Nothing is written any more when the connection is closed.
+
+        uvicorn notices this only for the last one of several requests that were sent at once, and uvloop raises errors.
+        """
+
+        async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            async def send_if_open(message: ASGISendEvent) -> None:
+                cycle.disconnected = cycle.disconnected or self.transport.is_closing()
+                await send(message)
+
+            await app(scope, receive, send_if_open)
+
+        super()._start_asgi_task(cycle, answer)
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are not HTTP, in the format of all errors."""
