@@ -59,7 +59,7 @@ def headers(reference: Reference) -> list[Attack]:
     ]  # fmt: skip
 
 
-def methods() -> list[Attack]:
+def methods(reference: Reference) -> list[Attack]:
     """Return methods that a route does not have, and paths that do not exist."""
     attacks = []
     for path in [*GET_ROUTES, *POST_ROUTES]:

@@ -50,11 +50,11 @@ MORE_FILES, MORE_MIB = 4, 100.0
 def all_attacks(reference: Reference) -> list[Attack]:
     """Return the attacks of all tables."""
     requests, connections = hostile_requests, hostile_connections
-    with_reference = [
+    tables = [
         requests.malformed_json, requests.wrong_types, requests.unusual_text, requests.file_names, requests.multiparts,
-        connections.headers, connections.lengths, connections.early_ends, requests.large_bodies,
+        connections.methods, connections.headers, connections.lengths, connections.early_ends, requests.large_bodies,
     ]  # fmt: skip
-    return [*connections.methods(), *(attack for make in with_reference for attack in make(reference))]
+    return [attack for make in tables for attack in make(reference)]
 
 
 def problems(attack: Attack, found: Exchange) -> list[str]:
@@ -102,27 +102,31 @@ def check_server(server: Server, reference: Reference) -> list[str]:
     return [] if text == reference.translation else [f"the server translates wrongly afterwards: {text!r}"]
 
 
+def run_attack(server: Server, attack: Attack) -> list[str]:
+    """Return what is wrong with the responses of the server to an attack."""
+    try:
+        found = exchange(
+            server.host,
+            server.port,
+            attack.blocks(),
+            len(attack.expected),
+            ATTACK_SECONDS,
+            shuts_down=attack.shuts_down,
+            leaves=attack.leaves,
+            no_body=attack.no_body,
+        )
+    except (OSError, NmtError) as error:
+        return [repr(error)]
+    return problems(attack, found)
+
+
 def run_attacks(server: Server, attacks: Sequence[Attack], reference: Reference) -> list[str]:
     """Run the attacks one after another and return what is wrong, each with the name of the attack."""
     wrong = []
     for attack in attacks:
-        try:
-            found = exchange(
-                server.host,
-                server.port,
-                attack.blocks(),
-                len(attack.expected),
-                ATTACK_SECONDS,
-                shuts_down=attack.shuts_down,
-                leaves=attack.leaves,
-                no_body=attack.no_body,
-            )
-            here = problems(attack, found)
-        except (OSError, NmtError) as error:
-            here = [f"{error!r}"]
-        here += check_server(server, reference)
-        wrong += [f"{attack.name}: {problem}" for problem in here]
-        for problem in here:
+        found = run_attack(server, attack) + check_server(server, reference)
+        wrong += [f"{attack.name}: {problem}" for problem in found]
+        for problem in found:
             reporting.progress(f"{attack.name}: {problem}")
     return wrong
 
@@ -190,7 +194,7 @@ def run(options: argparse.Namespace, work: Path) -> None:
             count, outcomes = found.total(), ", ".join(f"{number} {each}" for each, number in found.most_common())
             if "Traceback" in (text := (scene.work / "serve.log").read_text(encoding="utf-8", errors="replace")):
                 wrong.append(f"a traceback in the log: {text.rpartition('Traceback')[2][-300:]}")
-        for problem in wrong:
+        for problem in wrong if name != "attacks" else []:
             reporting.progress(f"{name}: {problem}")
         rows.append([name, f"{count:,}", outcomes, str(len(wrong))])
         figures[name] = {"requests": count, "outcomes": outcomes, "problems": wrong}
