@@ -59,6 +59,7 @@ def create_application(service: Service, with_metrics: bool, log_text: bool) -> 
         description="Translation models trained with nmt. The interface is that of LibreTranslate; /v1 is our own.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     context = Context(service, RateLimit(service.limits.rate), log_text)
     routers = [libretranslate.routes(context), v1.routes(context)]
