@@ -95,7 +95,7 @@ class LineSearch:
     def search(
         self, parts: Sequence[Part], options: SearchOptions, chosen: Sequence[int] | None = None
     ) -> list[list[Hypothesis]]:
-        """Return the hypotheses of each part, best first. The parts, or those with the numbers `chosen`, are a batch."""
+        """Return the hypotheses of each part, best first. The parts, or those with numbers in `chosen`, are a batch."""
         if chosen is not None:
             parts = [parts[number] for number in chosen]
         ids = [part.ids for part in parts]

@@ -70,6 +70,12 @@ def test_typing_translates_with_the_model(open_page: OpenPage, running_server: S
     assert page.locator("#attention tbody tr").count() == len(mapped.json()["translations"][0]["pieces"])
 
 
+def test_words_end_at_spaces_and_line_breaks_only(open_page: OpenPage) -> None:
+    """As the server numbers them."""
+    split = "async (text) => (await import('./page/lines.js')).wordSpans(text)"
+    assert open_page().evaluate(split, "  a b\u00a0! c\td\u2028e") == [[2, 3], [4, 7], [8, 11], [12, 13]]
+
+
 def test_the_server_forbids_everything_from_elsewhere(running_server: Server) -> None:
     with urllib.request.urlopen(f"{running_server.url}/") as response:
         headers = response.headers

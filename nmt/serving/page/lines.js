@@ -3,10 +3,10 @@
 const BATCH_LINES = 50; // of a request: a long text appears in parts, and other users of the server wait less
 const BATCH_CHARACTERS = 4000;
 
-// What Python's str.split() splits at, since the server numbers words by it. JavaScript's \s has other characters.
-const WORD = /[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/g;
+// The server numbers words by spaces and line breaks (nmt.data.lines.one_line), not by other white space.
+const WORD = /[^ \n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\x00]+/g;
 
-/** Return [start, end] of each word, a run of characters that are not white space. */
+/** Return [start, end] of each word, a run of characters that are neither spaces nor line breaks. */
 export function wordSpans(text) {
   return Array.from(text.matchAll(WORD), (match) => [match.index, match.index + match[0].length]);
 }
