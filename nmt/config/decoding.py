@@ -20,7 +20,7 @@ class Decoding(Section):
     (Wu 2016)."""
     alpha: Annotated[float, Field(ge=0, le=10)] = 1.0
     """Exponent of the length penalty."""
-    coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
+    coverage_penalty: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Beta of GNMT's coverage penalty (Wu 2016, eq. 14); 0 is off."""
     beam_prune: Annotated[float, Field(ge=0)] = 0.0
     """Drop a hypothesis if its log-probability is more than this many nats below the best of the sentence at the same

@@ -92,8 +92,12 @@ class LineSearch:
         """Return the source tokens of a batch, counted once for each hypothesis."""
         return min(options.tokens_per_batch, self.engine.batch_tokens)
 
-    def search(self, parts: Sequence[Part], options: SearchOptions) -> list[list[Hypothesis]]:
-        """Return the hypotheses of each part, best first. All parts are one batch."""
+    def search(
+        self, parts: Sequence[Part], options: SearchOptions, chosen: Sequence[int] | None = None
+    ) -> list[list[Hypothesis]]:
+        """Return the hypotheses of each part, best first. The parts, or those with the numbers `chosen`, are a batch."""
+        if chosen is not None:
+            parts = [parts[number] for number in chosen]
         ids = [part.ids for part in parts]
         source, lengths = pad(ids)
         batch = SearchBatch(

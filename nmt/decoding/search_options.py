@@ -80,7 +80,7 @@ class SearchOptions:
     beam_size: Annotated[int, Range(0, 10_000, is_open=True)] = 5
     length_penalty: Literal["none", "average", "gnmt"] = "average"
     alpha: Annotated[float, Range(0, 10)] = 1.0
-    coverage_penalty: Annotated[float, Range(0)] = 0.0
+    coverage_penalty: Annotated[float, Range(0, 100)] = 0.0
     beam_prune: Annotated[float, Range(0)] = 0.0
     no_repeat_ngram: Annotated[int, Range(0, 10_000)] = 0
     repetition_penalty: Annotated[float, Range(1, 100)] = 1.0

@@ -4,6 +4,7 @@ Axes: B parts of lines in a batch, S source tokens, T target tokens.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -193,13 +194,11 @@ class Translator:
         missing = [len(line.parts) for line in lines]
         on_batch(missing.count(0), 0)
 
-        def work(batch: list[int]) -> list[list[Hypothesis]]:
-            return self.lines.search([parts[i] for i in batch], options)
-
         def halve(batch: list[int], error: BaseException) -> list[list[int]]:
             name = f"line {parts[batch[0]].sentence.number + 1:,}"
             return halve_after_shortage(batch, error, name, "shorten it, or lower beam_size or n_best")
 
+        work = functools.partial(self.lines.search, parts, options)
         batches = list(cut_batches(order, sizes, self.lines.batch_tokens(options)))
         for batch, hypotheses in work_side_by_side(batches, work, halve, self._engine.batches_at_once):
             completed = 0

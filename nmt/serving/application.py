@@ -35,7 +35,11 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 ]
-NO_CONTENT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+DEFAULT_HEADERS = {
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-cache",
+}
+"""Headers of answers that do not set them themselves."""
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -59,6 +63,7 @@ def create_application(service: Service, with_metrics: bool, log_text: bool) -> 
         description="Translation models trained with nmt. The interface is that of LibreTranslate; /v1 is our own.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     context = Context(service, RateLimit(service.limits.rate), log_text)
     routers = [libretranslate.routes(context), v1.routes(context)]
@@ -97,8 +102,8 @@ def _direct_routes(routers: Sequence[APIRouter]) -> dict[str, Endpoint]:
 
 def _add_pages(app: FastAPI) -> None:
     """Add the page at / and the documentation at /docs, with their files."""
-    page = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache"}
-    docs = {"Content-Security-Policy": DOCS_POLICY, "Cache-Control": "no-cache"}
+    page = {"Content-Security-Policy": PAGE_POLICY}
+    docs = {"Content-Security-Policy": DOCS_POLICY}
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
@@ -151,8 +156,8 @@ class Frame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 names = {name for name, _ in message["headers"]}
-                added = HEADERS if NO_CONTENT_POLICY[0] in names else [*HEADERS, NO_CONTENT_POLICY]
-                message = {**message, "headers": [*message["headers"], *added]}
+                added = [(name, value) for name, value in DEFAULT_HEADERS.items() if name not in names]
+                message = {**message, "headers": [*message["headers"], *HEADERS, *added]}
             await send(message)
 
         method = scope["method"]

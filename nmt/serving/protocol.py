@@ -5,7 +5,8 @@ from asyncio import TimerHandle, Transport
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEADER_BYTES = 65_536
 """Bytes of the request line and the headers of a request."""
@@ -19,6 +20,8 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._header_bytes = 0
+        self._header_end = b""
+        """The last bytes of the headers that have arrived: the empty line after them may be cut."""
         self._has_headers = False
         self._timer: TimerHandle | None = None
 
@@ -35,10 +38,15 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse a block of bytes. Refuse the request if its headers are too long."""
         if not self._has_headers:
-            self._header_bytes += len(data)
+            block = self._header_end + data
+            end = block.find(b"\r\n\r\n")
+            self._header_bytes += len(data) if end < 0 else end + 4 - len(self._header_end)
+            self._header_end = block[-3:]
+            if self._header_bytes > MAX_HEADER_BYTES:
+                if not self.transport.is_closing():
+                    self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers of the request are too large")
+                return
         super().data_received(data)
-        if not self._has_headers and self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers of the request are too large")
 
     def on_message_begin(self) -> None:
         """Start the timer of a request."""
@@ -48,7 +56,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer the request."""
-        self._has_headers, self._header_bytes = True, 0
+        self._has_headers, self._header_bytes, self._header_end = True, 0, b""
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -56,6 +64,21 @@ class Protocol(HttpToolsProtocol):
         self._stop_timer()
         self._has_headers = False
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin to answer a request. Nothing is written any more when the connection is closed.
+
+        uvicorn notices this only for the last one of several requests that were sent at once, and uvloop raises errors.
+        """
+
+        async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            async def send_if_open(message: ASGISendEvent) -> None:
+                cycle.disconnected = cycle.disconnected or self.transport.is_closing()
+                await send(message)
+
+            await app(scope, receive, send_if_open)
+
+        super()._start_asgi_task(cycle, answer)
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are not HTTP, in the format of all errors."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -25,6 +26,12 @@ class _InMemoryParser(MultiPartParser):
     """Keeps files in memory: a body has a limit, and nothing shall be left on disk."""
 
     spool_max_size = 1 << 40
+
+    def on_part_end(self) -> None:
+        """Raise UnicodeDecodeError for a text that is not UTF-8; Starlette would read it as Latin-1."""
+        if self._current_part.file is None:
+            self._current_part.data.decode("utf-8")
+        super().on_part_end()
 
 
 async def read_fields(request: Request, max_bytes: int) -> dict[str, Any]:
@@ -87,6 +94,9 @@ async def _parse_multipart(request: Request, body: bytes) -> dict[str, Any]:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    _, parameters = parse_options_header(request.headers["content-type"])
+    if parameters.get(b"charset", b"utf-8").lower() != b"utf-8":  # other codecs of Python may take very long
+        raise invalid("the charset of a multipart form must be utf-8")
     parser = _InMemoryParser(request.headers, stream(), max_files=1, max_fields=100, max_part_size=max(1, len(body)))
     try:
         form = await parser.parse()

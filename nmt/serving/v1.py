@@ -142,7 +142,7 @@ def _describe(model: ServedModel) -> dict[str, Any]:
         "checkpoint": model.checkpoint,
         "directions": [{"source": each.source, "target": each.target, "tag": each.tag} for each in model.directions],
         "has_attention": model.has_attention,
-        "beam_size": translator.options.beam_size,
+        "beam_size": translator.options.num_hypotheses,
         "precision": translator.machine.arithmetic,
     }
 

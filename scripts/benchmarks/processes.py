@@ -1,4 +1,4 @@
-"""Run child processes, measure their time and peak memory, and call functions in other Python environments.
+"""Run child processes, measure their time, CPU time and peak memory, and call functions in other Python environments.
 
 OpenNMT-py's and CTranslate2's own Python import this module too, so it needs only the standard library and NmtError.
 """
@@ -22,7 +22,7 @@ CHILD_FLAG = "--child"
 
 @dataclass(frozen=True)
 class Usage:
-    """Time and memory of a process."""
+    """Time and memory that a process used."""
 
     seconds: float
     """From its start to its end."""
@@ -31,6 +31,8 @@ class Usage:
 
     Linux never reports less than the parent used when it started the child, so the scripts do not import torch.
     """
+    cpu_seconds: float
+    """Of all its threads, in user mode and in the kernel."""
 
 
 def run(name: str, command: Sequence[str | Path], log: Path) -> Usage:
@@ -54,7 +56,7 @@ def run(name: str, command: Sequence[str | Path], log: Path) -> Usage:
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
         raise NmtError(f"{name} failed with status {process.returncode}: {lines[-1]} (--work FOLDER keeps {log.name})")
-    return Usage(seconds, usage.ru_maxrss / 1024)
+    return Usage(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def call(name: str, python: Path, function: str, request: Any, folder: Path) -> tuple[Any, Usage]:

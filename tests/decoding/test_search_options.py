@@ -112,6 +112,7 @@ def test_a_search_without_length_penalty_ignores_alpha_of_the_run():
         ({"n_best": 0}, "n_best: "),
         ({"alpha": -1.0}, "alpha: "),
         ({"coverage_penalty": -1.0}, "coverage_penalty: "),
+        ({"coverage_penalty": 1e142}, "coverage_penalty: "),
         ({"beam_prune": -1.0}, "beam_prune: "),
         ({"no_repeat_ngram": -1}, "no_repeat_ngram: "),
         ({"repetition_penalty": 0.9}, "repetition_penalty: input should be greater than or equal to 1, not 0.9"),

@@ -206,7 +206,7 @@ def test_the_training_table_compares_with_its_first_system() -> None:
 def test_the_translation_table_gives_the_share_of_equal_lines() -> None:
     def system(name: str, first: str, log_prob: float) -> translation_systems.System:
         found = {"seconds": 2.0, "single": [0.1], "pieces": [[first], ["b", "c", "d"]], "log_probs": [-1.0, log_prob]}
-        usage = processes.Usage(3.0, 100.0)
+        usage = processes.Usage(3.0, 100.0, 2.0)
         searches = translation_systems.SEARCHES
         turn = translation_systems.Round(dict.fromkeys(searches, found), dict.fromkeys(searches, usage))
         return translation_systems.System(name, dict, lambda search: usage, [turn])

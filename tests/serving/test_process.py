@@ -1,6 +1,7 @@
 """`nmt serve` as a process: start, errors at the start, SIGTERM, SIGHUP, idle and broken connections."""
 
 import json
+import shlex
 import shutil
 import signal
 import socket
@@ -133,3 +134,17 @@ def test_listening_for_everyone_without_keys_is_a_warning(run, tmp_path):
         with serve(tmp_path, run, options=("--host", "0.0.0.0", *options)) as server:
             text = server.log.read_text(encoding="utf-8")
             assert ("without API keys" in text) == expected
+
+
+def test_the_commands_of_the_documents_work(run, tmp_path):
+    """README.md and docs/serving.md: `curl localhost:5000/translate …`."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed: apt-get install curl")
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/serving.md")]
+    commands = [line.strip() for text in texts for line in text.split("\n") if line.startswith("    curl ")]
+    assert len(commands) >= 2
+    with serve(tmp_path, run) as server:
+        for command in commands:
+            words = shlex.split(command.replace("localhost:5000", server.url))
+            done = subprocess.run([*words, "-sS"], capture_output=True, text=True, check=True, timeout=60)
+            assert list(json.loads(done.stdout)) == ["translatedText"]

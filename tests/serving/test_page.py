@@ -1,0 +1,434 @@
+"""The page of `nmt serve`. The server is real; some tests answer the browser's requests for translations themselves."""
+
+import itertools
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="the tests of the page need the package playwright: pip install playwright")
+
+from playwright.sync_api import Page, expect
+from serving.accessibility import CONTRAST, HEADINGS, unnamed_controls
+from serving.fake_translations import (
+    DETECTED,
+    LANGUAGES,
+    MODELS,
+    MODELS_BOTH,
+    SETTINGS,
+    FakeTranslations,
+    fail,
+    reverse,
+)
+from serving.page_driver import (
+    OpenPage,
+    chromium_tab,
+    highlighted,
+    page_opener,
+    point_at,
+    target,
+    type_text,
+    wait_for,
+)
+from serving.server_process import Server
+
+TWO_SENTENCES = "the cat sleeps here. a dog runs."
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Page]:
+    """A tab that all tests use, since starting a browser takes seconds."""
+    with chromium_tab() as page:
+        yield page
+
+
+@pytest.fixture
+def open_page(tab: Page, running_server: Server) -> Iterator[OpenPage]:
+    """Opens the page, see `page_opener`."""
+    with page_opener(tab, running_server.url) as open_page:
+        yield open_page
+
+
+def test_typing_translates_with_the_model(open_page: OpenPage, running_server: Server) -> None:
+    page = open_page()
+    page.locator("#source").press_sequentially("a dog runs\n\nthe cat", delay=5)
+    wait_for(page, "#status", "Translated")
+    lines = target(page).split("\n")
+    body = {"source": ["a dog runs", "", "the cat"], "source_language": "en", "target_language": "de", "n_best": 2}
+    direct = page.request.post(f"{running_server.url}/v1/translate", data=body).json()["translations"]
+    assert lines == [each["text"] for each in direct]
+    # The last line has the focus: its alternatives, and its attention map with one row for each piece.
+    alternatives = list(dict.fromkeys(each["text"] for each in direct[2]["targets"]))
+    assert page.locator("#alternatives label").all_text_contents()[:2] == alternatives[: 2 if alternatives[1:] else 0]
+    page.locator("#attention-toggle").click()
+    wait_for(page, ".matrix")
+    mapped = page.request.post(
+        f"{running_server.url}/v1/translate", data={**body, "source": ["the cat"], "attention": True}
+    )
+    assert page.locator("#attention tbody tr").count() == len(mapped.json()["translations"][0]["pieces"])
+
+
+def test_the_server_forbids_everything_from_elsewhere(running_server: Server) -> None:
+    with urllib.request.urlopen(f"{running_server.url}/") as response:
+        headers = response.headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert {policy[name] for name in ("script-src", "style-src", "connect-src", "img-src")} == {"'self'"}
+
+
+def test_only_changed_lines_are_sent_and_few_elements_change(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    page = open_page(translations)
+    lines = [f"line {i} of a text that is {'very ' * 15}long." for i in range(180)]
+    type_text(page, "\n".join(lines))
+    assert 18_000 < len("\n".join(lines)) < 20_000
+    assert target(page) == "\n".join(reverse(line, {"n_best": 1, "source": [line]})["text"] for line in lines)
+    sent = len(translations.bodies)
+    page.evaluate(
+        """() => {
+             window.changes = [];
+             new MutationObserver(found => window.changes.push(...found))
+               .observe(document.querySelector(".panes"), { subtree: true, childList: true, characterData: true });
+             const text = document.querySelector("#source");
+             text.setSelectionRange(0, 0);
+           }"""
+    )
+    page.locator("#source").press("x")
+    changes = page.evaluate("window.changes.length")
+    assert changes <= 4  # a line of the mirror, the counter, the status
+    expect(page.locator("#target .line").first).to_contain_text("A OF 0 XLINE")
+    split = [body for body in translations.bodies[sent:] if body.get("split_sentences")]
+    assert [body["source"] for body in split] == [[f"x{lines[0]}"]]
+
+
+def test_the_next_request_aborts_the_running_one(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    translations.failures = [lambda _: None]  # the first request gets no answer
+    page = open_page(translations)
+    page.locator("#source").fill("one")
+    wait_for(page, "#status", "Translating…")
+    with (
+        page.expect_request_finished(lambda request: "v1/translate" in request.url),
+        page.expect_event("requestfailed", lambda request: "ABORTED" in str(request.failure)),
+    ):
+        page.wait_for_timeout(50)
+        page.locator("#source").fill("one two")
+    wait_for(page, "#target", "TWO ONE")
+
+
+def test_pointing_at_a_word_highlights_its_alignment(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations())
+    type_text(page, f"first line here.\n{TWO_SENTENCES}")
+    point_at(page, "#mirror", "cat")
+    expect(page.locator(".word.aligned")).to_have_count(0)  # those are of the last sentence, which has the focus
+    assert highlighted(page, "aligned") == ["cat", "CAT"]
+    assert highlighted(page, "word") == ["cat"]
+    assert highlighted(page, "sentence") == ["a dog runs.", "RUNS. DOG A"]
+    point_at(page, "#target", "DOG")
+    expect(page.locator(".word.aligned")).to_have_text(["dog", "DOG"])
+    assert highlighted(page, "word") == ["DOG"]
+    page.mouse.down()
+    page.mouse.up()
+    point_at(page, "#target", "CAT")
+    page.mouse.down()
+    page.mouse.up()
+    wait_for(page, "#sentence-number", "2 of 3")
+    page.mouse.move(2, 2)
+    expect(page.locator(".word.aligned")).to_have_count(0)
+    assert highlighted(page, "aligned") == []
+
+
+def test_alternatives_are_chosen_and_remain_while_typing(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations(), {"v1/models": MODELS})
+    type_text(page, TWO_SENTENCES)
+    expect(page.locator("#alternatives label")).to_have_count(5)
+    page.get_by_role("radio", name="RUNS. DOG A 2").check()
+    assert target(page) == "HERE. SLEEPS CAT THE RUNS. DOG A 2"
+    page.locator("#source").press("End")
+    page.keyboard.type(" yes.")
+    wait_for(page, "#target", "HERE. SLEEPS CAT THE RUNS. DOG A 2 YES.")
+    wait_for(page, "#sentence-number", "3 of 3")
+
+
+def test_typing_brings_back_the_sentence_of_the_caret(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations())
+    type_text(page, f"first line here.\n{TWO_SENTENCES}")
+    for number in ("2 of 3", "1 of 3"):
+        page.get_by_role("button", name="Previous sentence").click()
+        wait_for(page, "#sentence-number", number)
+    page.locator("#source").focus()  # the caret is still at the end
+    page.keyboard.type(" yes.")
+    wait_for(page, "#sentence-number", "4 of 4")
+
+
+def test_attention_map_and_its_table(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    page = open_page(translations)
+    type_text(page, TWO_SENTENCES)
+    assert not any(body.get("attention") for body in translations.bodies)
+    page.get_by_role("button", name="Show the attention map").click()
+    expect(page.get_by_role("img", name="Attention of 3 pieces")).to_be_visible()
+    assert page.locator(".cell").count() == 3 * 4
+    page.get_by_text("As a table").click()
+    rows = [row.inner_text().split("\t") for row in page.locator("#attention tbody tr").all()]
+    assert rows == [["RUNS.", "runs.", "80 %"], ["DOG", "dog", "80 %"], ["A", "a", "80 %"]]
+    page.locator(".matrix").hover(position={"x": 75, "y": 75})
+    page.get_by_role("radio", name="RUNS. DOG A 1").check()
+    wait_for(page, "#attention p", "This is the map of “RUNS. DOG A”.")  # the answer does not follow the prefix
+    assert translations.bodies[-1]["prefixes"] == ["RUNS. DOG A 1"]
+    page.get_by_role("button", name="Previous sentence").click()
+    expect(page.get_by_role("img", name="Attention of 4 pieces")).to_be_visible()
+    page.get_by_role("button", name="Hide the attention map").click()
+    expect(page.locator(".matrix")).to_be_hidden()
+
+
+def test_a_model_without_attention_has_no_map(open_page: OpenPage) -> None:
+    [model] = MODELS["models"]
+    translations = FakeTranslations()
+    page = open_page(translations, {"v1/models": {"models": [{**model, "has_attention": False}]}})
+    type_text(page, TWO_SENTENCES)
+    expect(page.locator("#alternatives")).to_be_visible()
+    expect(page.locator("#attention-toggle")).to_be_hidden()
+    assert translations.bodies[0]["alignments"] is False
+
+
+def test_keyboard_only(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations())
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the text")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.type("a dog runs.")
+    wait_for(page, "#status", "Translated")
+    page.keyboard.press("Home")
+    assert highlighted(page, "aligned") == ["a", "A"]
+    visited: list[str] = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        found = page.evaluate(
+            """() => {
+                 const e = document.activeElement;
+                 const isVisible = getComputedStyle(e.closest(".alternative") ?? e).outlineStyle !== "none";
+                 return e === document.body ? null : [e.id || e.name || e.textContent, isVisible];
+               }"""
+        )
+        if found is None or found[0] in visited:
+            break
+        assert found[1], f"{found[0]} has no visible focus"
+        visited.append(found[0])
+        if found[0] == "a":
+            page.keyboard.press("ArrowRight")
+            expect(page.get_by_role("button", name="dog: aligned to DOG", exact=True)).to_be_focused()
+            assert highlighted(page, "aligned") == ["dog", "DOG"]
+        if found[0] == "alternative":
+            page.keyboard.press("ArrowDown")
+            wait_for(page, "#target", "RUNS. DOG A 1")
+        if found[0] == "attention-toggle":
+            page.keyboard.press("Enter")
+            wait_for(page, ".matrix")
+    order = ["open", "clear", "target-scroller", "download", "copy", "a", "RUNS.", "alternative", "attention-toggle"]
+    assert [each for each in visited if each in order] == order
+
+
+def test_a_busy_server_is_asked_again_when_it_wants(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    busy, too_fast = (
+        fail(503, "The server is busy", **{"Retry-After": "1"}),
+        fail(429, "Slowdown", **{"Retry-After": "0"}),
+    )
+    translations.failures = [too_fast, busy]
+    page = open_page(translations)
+    page.locator("#source").fill("a dog")
+    wait_for(page, "#status", "Slowdown. Trying again in 1 s.")
+    wait_for(page, "#status", "The server is busy. Trying again in 1 s.")
+    wait_for(page, "#status", "Translated")
+    assert target(page) == "DOG A"
+
+
+def test_a_stopped_server_is_asked_until_it_is_back(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    translations.failures = [lambda route: route.abort("connectionrefused")]
+    page = open_page(translations)
+    page.locator("#source").fill("a dog")
+    wait_for(page, "#status", "The server does not answer. Trying again until it does.")
+    wait_for(page, "#target", "DOG A")
+
+
+def test_the_text_of_an_error_is_shown(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    translations.failures = [fail(400, "zz is not supported"), lambda route: route.fulfill(status=500, body="<b>no")]
+    page = open_page(translations)
+    page.locator("#source").fill("a")
+    wait_for(page, "#status", "zz is not supported.")
+    page.locator("#source").fill("b")
+    wait_for(page, "#status", "The server answered with status 500.")
+    type_text(page, "c")
+
+
+def test_the_character_limit(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    page = open_page(translations, {"frontend/settings": {**SETTINGS, "charLimit": 1000}})
+    page.locator("#source").fill("😀" * 1000)
+    wait_for(page, "#count", "1,000 / 1,000")
+    wait_for(page, "#status", "Translated")
+    page.locator("#source").fill("x" * 1001)
+    wait_for(page, "#status", "The text has 1,001 characters; the server accepts 1,000.")
+    assert len(translations.bodies) == 1
+
+
+def test_the_api_key(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    page = open_page(translations, {"frontend/settings": {**SETTINGS, "keyRequired": True}})
+    page.locator("#source").fill("a dog")
+    wait_for(page, "#status", "Enter the API key to translate.")
+    page.get_by_label("API key").fill("schlüssel mit leerzeichen")
+    page.keyboard.press("Enter")
+    wait_for(page, "#status", "Invalid API key.")
+    translations.failures = [fail(403, "Invalid API key.")]
+    page.get_by_label("API key").fill("wrong")
+    page.keyboard.press("Enter")
+    wait_for(page, "#status", "Invalid API key.")
+    page.get_by_label("API key").fill("right")
+    page.keyboard.press("Enter")
+    wait_for(page, "#target", "DOG A")
+    assert [headers["authorization"] for headers in translations.headers[:2]] == ["Bearer wrong", "Bearer right"]
+    stored = page.evaluate("[localStorage.length, sessionStorage.getItem('nmt-key'), location.href]")
+    assert stored[:2] == [0, "right"]
+    assert "right" not in stored[2]
+
+
+def test_languages_detection_and_swap(open_page: OpenPage) -> None:
+    translations = FakeTranslations()
+    page = open_page(translations, {"languages": LANGUAGES, "v1/models": MODELS_BOTH, "detect": DETECTED})
+    page.get_by_label("Language of the text").select_option("auto")
+    expect(page.get_by_label("Language of the translation").locator("option")).to_have_text(
+        ["German", "Arabic", "English"]
+    )
+    page.get_by_label("Language of the translation").select_option("ar")
+    type_text(page, "a dog")
+    wait_for(page, "#detected", "English, 98 %")
+    assert [translations.bodies[-1][name] for name in ("source_language", "target_language")] == ["en", "ar"]
+    assert page.locator("#target").get_attribute("lang") == "ar"
+    page.get_by_role("link", name="Skip to the text").press("Enter")
+    expect(page.locator("#source")).to_be_focused()
+    assert page.locator("#target-language").input_value() == "ar"
+    assert page.evaluate("location.hash") == "#source=auto&target=ar"
+    expect(page.get_by_role("button", name="Swap the languages")).to_be_disabled()
+    page.get_by_label("Language of the translation").select_option("de")
+    page.get_by_role("button", name="Swap the languages").click()
+    wait_for(page, "#target", "A DOG")
+    assert page.locator("#source").input_value() == "DOG A"
+    assert [translations.bodies[-1][name] for name in ("source_language", "target_language")] == ["de", "en"]
+    page.reload()
+    expect(page.get_by_label("Language of the text")).to_have_value("de")
+    page.locator("#source").fill("x")
+    page.get_by_label("Language of the text").select_option("auto")
+    page.get_by_label("Language of the translation").select_option("en")
+    wait_for(page, "#status", "No model translates from English to English; choose another language.")
+
+
+def test_files_copy_and_clear(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(FakeTranslations())
+    file = tmp_path / "in.txt"
+    file.write_bytes(b"\xef\xbb\xbfa dog\r\n\r\nthe cat\r\n")
+    page.locator("#file").set_input_files(file)
+    wait_for(page, "#status", "Translated")
+    assert page.locator("#source").input_value() == "a dog\n\nthe cat"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the translation").click()
+    assert download.value.suggested_filename == "translation.de.txt"
+    assert download.value.path().read_text(encoding="utf-8") == "DOG A\n\nCAT THE\n"
+    page.get_by_role("button", name="Copy the translation").click()
+    wait_for(page, "#status", "Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "DOG A\n\nCAT THE"
+    file.write_bytes(b"caf\xe9")
+    page.locator("#file").set_input_files(file)
+    wait_for(page, "#status", "in.txt is not a text file in UTF-8.")
+    page.get_by_role("button", name="Clear the text").click()
+    expect(page.locator("#target .line")).to_have_count(0)
+    expect(page.locator("#sentence")).to_be_hidden()
+
+
+def test_dropping_a_file(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations())
+    page.evaluate(
+        """() => {
+             const data = new DataTransfer();
+             data.items.add(new File(["a dropped dog"], "a.txt", { type: "text/plain" }));
+             for (const type of ["dragenter", "dragover", "drop"])
+               document.querySelector("#source")
+                 .dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+           }"""
+    )
+    wait_for(page, "#target", "DOG DROPPED A")
+    expect(page.locator("#drop-hint")).to_be_hidden()
+
+
+def test_markup_is_shown_as_text(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations())
+    text = "<script>document.title='run'</script> <img src=x onerror=\"document.title='run'\"> &amp;"
+    type_text(page, text)
+    page.locator("#attention-toggle").click()
+    wait_for(page, ".matrix")
+    assert target(page) == " ".join(text.split()[::-1]).upper()
+    assert page.locator("main img, main script").count() == 0
+    assert "run" not in page.title()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility(open_page: OpenPage, scheme: str) -> None:
+    page = open_page(FakeTranslations(), scheme=scheme)
+    type_text(page, TWO_SENTENCES)
+    page.locator("#attention-toggle").click()
+    page.locator("summary").click()
+    point_at(page, "#target", "DOG")
+    assert unnamed_controls(page) == []
+    assert page.evaluate(CONTRAST) == []
+    levels = page.evaluate(HEADINGS)
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    assert {"header", "main", "footer"} <= set(page.evaluate("[...document.body.children].map(e => e.localName)"))
+
+
+def test_themes(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations(), scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    button = page.get_by_role("button", name="Dark theme")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    button.click()
+    light = page.evaluate(ground)
+    brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (dark, light)]
+    assert brightness[0] < 150 < 600 < brightness[1]
+    page.reload()
+    assert page.evaluate(ground) == light
+    expect(button).to_have_attribute("aria-pressed", "false")
+
+
+def test_phone_and_large_text_need_no_horizontal_scrolling(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations(), size=(360, 740))
+    type_text(page, f"{TWO_SENTENCES} {'long' * 40}")  # the map is as wide as the page, and scrolls in itself
+    page.locator("#attention-toggle").click()
+    wait_for(page, ".matrix")
+    width = """[document.documentElement, document.querySelector("#target-scroller")]
+      .map(e => e.scrollWidth - e.clientWidth)"""
+    assert page.evaluate("innerWidth") == 360
+    assert page.evaluate(width) == [0, 0]
+    boxes = [page.locator(each).bounding_box() for each in ("#source", "#target")]
+    assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert page.evaluate(width) == [0, 0]
+
+
+def test_the_caret_of_a_long_text_is_visible_and_lines_break_alike(open_page: OpenPage) -> None:
+    page = open_page(FakeTranslations())
+    type_text(page, "\n".join(["a dog runs and the cat sleeps " * 5] * 40))
+    page.locator("#source").press("Control+End")
+    page.keyboard.type(" x")
+    bottom = page.evaluate("(s => s.scrollHeight - s.clientHeight - s.scrollTop)(document.querySelector('.scroller'))")
+    assert bottom < 30
+    heights = page.evaluate("['source', 'mirror'].map(id => document.getElementById(id).scrollHeight)")
+    assert heights[0] == heights[1]
