@@ -1,1 +1,1 @@
-"""Verify that a change keeps all results, and that the tests pass with the oldest supported torch."""
+"""Verify results of two versions, the oldest supported torch, the responses of the server, and split paragraphs."""
