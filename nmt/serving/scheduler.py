@@ -22,9 +22,11 @@ from nmt.decoding.source_lines import EncodedLine, Part
 from nmt.decoding.translation import Translation
 from nmt.serving.limits import OverloadedError
 
-MAX_DELAY = 0.01
+MAX_DELAY = 0.02
 """Seconds for which a free thread waits for the next requests of the clients that were answered last."""
-QUIET = 0.002
+LOOKAHEAD = 3
+"""How many times the tokens of a batch are considered for it, to find parts of similar length."""
+QUIET = 0.004
 """Seconds without a new request after which it waits no longer."""
 
 Result: TypeAlias = "list[Translation] | Exception"
@@ -225,28 +227,38 @@ class Scheduler:
         return batch
 
     def _plan(self, group: _Group) -> None:
-        """Cut waiting parts of the group into batches of parts of similar length, one for each free thread."""
+        """Plan a batch for each free thread: parts of similar length out of those whose turn is next.
+
+        The first batch has the part whose turn it is.
+        """
         free = min(self._idle, group.search.engine.batches_at_once - self._running[id(group.search.engine)])
         budget = group.search.batch_tokens(group.options)
-        items: list[_Item] = []
-        longest = 0
-        turns = deque(sorted(group.jobs, key=lambda job: (job._taken, job.submitted)))
-        while turns:
-            job = turns.popleft()
-            size = size_of(job._parts[job._waiting[0]], group.options)
-            if items and (len(items) + 1) * max(longest, size) > budget * free:
-                break
-            items.append(_Item(job, job._waiting.popleft()))
-            job._taken += 1
-            longest = max(longest, size)
-            if job._waiting:
-                turns.append(job)
-        group.jobs = [job for job in group.jobs if job._waiting]
-        self.waiting -= len(items)
+        items = self._next_items(group, LOOKAHEAD * free * budget)
         sizes = [size_of(item.part, group.options) for item in items]
         order = sorted(range(len(items)), key=sizes.__getitem__, reverse=True)
-        batches = share_out(list(cut_batches(order, sizes, budget)), free)
+        batches = sorted(share_out(list(cut_batches(order, sizes, budget)), free), key=min)[:free]
         group.planned.extend([items[i] for i in batch] for batch in batches)
+        chosen = {i for batch in batches for i in batch}
+        self.waiting -= len(chosen)
+        for i in reversed(range(len(items))):
+            if i in chosen:
+                items[i].job._taken += 1
+            else:
+                items[i].job._waiting.appendleft(items[i].index)
+        group.jobs = [job for job in group.jobs if job._waiting]
+
+    def _next_items(self, group: _Group, budget: int) -> list[_Item]:
+        """Take waiting parts of about `budget` tokens from the jobs, one from each in turn, and return them."""
+        items: list[_Item] = []
+        tokens = 0
+        turns = deque(sorted(group.jobs, key=lambda job: (job._taken, job.submitted)))
+        while turns and (tokens < budget or not items):
+            job = turns.popleft()
+            items.append(_Item(job, job._waiting.popleft()))
+            tokens += size_of(items[-1].part, group.options)
+            if job._waiting:
+                turns.append(job)
+        return items
 
     def _translate(self, batch: list[_Item]) -> None:
         """Translate a batch and deliver the jobs that it completes.
