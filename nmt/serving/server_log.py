@@ -35,10 +35,10 @@ def _as_text(value: Any) -> str:
 
 
 def show_server_log(log_format: LogFormat) -> None:
-    """Show the messages of `nmt`, and errors of uvicorn, on standard error in place of the log of other commands."""
+    """Show the messages of `nmt`, and errors of the libraries, on standard error in place of the log of commands."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(log_format))
-    for name, level in (("nmt", logging.INFO), ("uvicorn", logging.ERROR)):
+    for name, level in (("nmt", logging.INFO), ("uvicorn", logging.ERROR), ("python_multipart", logging.ERROR)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)
