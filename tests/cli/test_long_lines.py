@@ -48,8 +48,8 @@ def test_translate_warns_about_long_lines_once(made: Path, tmp_path: Path) -> No
     (tmp_path / "in").write_text(text, encoding="utf-8")
     [warning] = warnings(call(translate.command, made, "-i", tmp_path / "in", "--window", 2))
     assert "in: 2 lines (the first is line 5) are longer than 99.9 % of the training lines (30 tokens)" in warning
-    assert "one sentence per line" in warning and "--max-source-tokens 30" in warning
-    assert "one sentence per line" in CliRunner().invoke(translate.command, ["--help"]).output
+    assert "--split-sentences" in warning and "--max-source-tokens 30" in warning
+    assert "--split-sentences" in CliRunner().invoke(translate.command, ["--help"]).output
     assert warnings(call(translate.command, made, "-i", tmp_path / "in", "--quiet")) == []
     assert warnings(call(translate.command, made, text="".join(f"{line}\n" for line in SOURCE))) == []
     (made / "lengths.json").rename(tmp_path / "lengths.json")

@@ -30,10 +30,8 @@ def test_lines_are_split_by_the_rules_of_their_language(language: str, line: str
 
 def test_a_no_break_space_after_an_initial_is_split() -> None:
     """sentencex 1.0.32 itself crashes on it."""
-    line = "B\u00a0. Next one."
-    assert (
-        "".join(sentence.text for sentence in split_sentences(line, "en")).replace(" ", "") == "HeisA.\u00a0.Nextone."
-    )
+    words = " ".join(sentence.text for sentence in split_sentences("B\u00a0. Next one.", "en")).split()
+    assert words == ["B", ".", "Next", "one."]
 
 
 @given(

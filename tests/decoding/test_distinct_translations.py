@@ -3,8 +3,8 @@
 import random
 
 import pytest
-from test_translator import WORDS, make, train
 from toy_model import ToyModel
+from toy_translator import WORDS, make, train
 
 from nmt.data.subword import Subword
 from nmt.decoding.output_formats import render
