@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+from functools import lru_cache
 from typing import Any, Literal
 
 LogFormat = Literal["text", "json"]
@@ -18,7 +19,7 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z"
+        stamp = f"{_second(int(record.created))}.{int(record.msecs):03}Z"
         fields: dict[str, Any] = getattr(record, "fields", {})
         error = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] else ""
         if self._is_json:
@@ -26,6 +27,11 @@ class _Formatter(logging.Formatter):
             return json.dumps({**values, "traceback": error} if error else values, ensure_ascii=True)
         text = " ".join([record.getMessage(), *(f"{key}={_as_text(value)}" for key, value in fields.items())])
         return f"{stamp} {record.levelname.lower()}: {text}" + (f"\n{error}" if error else "")
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _as_text(value: Any) -> str:
