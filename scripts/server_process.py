@@ -36,6 +36,11 @@ class Server:
     log: Path = Path(os.devnull)
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
+    @property
+    def url(self) -> str:
+        """The address without a slash at the end."""
+        return f"http://{self.host}:{self.port}"
+
     def cpu_seconds(self) -> float:
         """Return the CPU time of all threads of the process, in user mode and in the kernel."""
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

@@ -199,7 +199,7 @@ def _hints() -> dict[str, Any]:
 
 
 def _type_problem(value: Any, kinds: tuple[type, ...], choices: tuple[Any, ...]) -> str | None:
-    """Return what is wrong with a `value`: its type, or that it is none of the `choices`. None if it is right."""
+    """Return what is wrong with a `value`, or None: it has a wrong type, or is not among the `choices`."""
     if choices:
         return None if value in choices else f"input should be {', '.join(map(repr, choices))}"
     accepted = (*kinds, int) if float in kinds else kinds

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from nmt.config.model_settings import TextSettings
@@ -70,7 +71,7 @@ class Part:
     index: int
     """Which of the `slices` of the sentence."""
 
-    @property
+    @cached_property
     def ids(self) -> list[int]:
         """The ids that the model reads: the tag and the part."""
         return [*self.sentence.tag_ids, *self.sentence.ids[self.sentence.slices[self.index]]]
@@ -98,7 +99,7 @@ class EncodedLine:
     other_keys: Mapping[str, Any]
     """As in `InputLine`."""
 
-    @property
+    @cached_property
     def parts(self) -> list[Part]:
         """The parts of all sentences, in order."""
         return [Part(sentence, index) for sentence in self.sentences for index in range(len(sentence.slices))]

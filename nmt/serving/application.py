@@ -94,7 +94,7 @@ def create_application(service: Service, with_metrics: bool, log_text: bool) -> 
 def _direct_routes(routers: Sequence[APIRouter]) -> dict[str, Endpoint]:
     """Return the endpoints of POST requests, by path. They take the request and nothing else.
 
-    `Frame` calls them itself: FastAPI's own way to them takes 0.5 ms, half as long as a short translation in a batch.
+    `Frame` calls them itself: FastAPI's own way to them costs 0.15 ms of CPU time more for each request.
     """
     routes = (route for router in routers for route in router.routes if isinstance(route, APIRoute))
     return {route.path: route.endpoint for route in routes if route.methods == {"POST"}}

@@ -127,7 +127,7 @@ def main_script(text: str) -> str:
 
 
 def _script(character: str) -> str:
-    """Return the script of a letter; Zyyy if it is none of those known here."""
+    """Return the script of a letter; Zyyy if the script is not known here."""
     if script := unspaced_script(character):
         return script
     return _UNICODE_NAMES.get(unicodedata.name(character, "").split(" ")[0], "Zyyy")

@@ -1,7 +1,7 @@
 """The models that the server has loaded, and the translation directions that they serve."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -71,7 +71,7 @@ class Models:
         return [target for found, target in self._by_languages if found == source]
 
     def find_code(self, code: str) -> str:
-        """Return the served language that a client means: de for DE and de-AT. Raise `ApiError` if there is none."""
+        """Return the served language that a client means: de for DE and de-AT. Raise `ApiError` for others."""
         wanted = code.replace("_", "-").lower()
         served = {each.replace("_", "-").lower(): each for each in reversed(self.codes)}
         while wanted:
@@ -92,11 +92,8 @@ class Models:
         for model in self.models:
             if model.name == name:
                 return model
-        raise ApiError(400, f"Invalid request: there is no model {name}; the models are: {', '.join(self._names)}")
-
-    @property
-    def _names(self) -> Iterator[str]:
-        return (model.name for model in self.models)
+        names = ", ".join(model.name for model in self.models)
+        raise ApiError(400, f"Invalid request: there is no model {name}; the models are: {names}")
 
 
 @dataclass(frozen=True)

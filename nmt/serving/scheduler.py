@@ -1,8 +1,8 @@
 """Translate the lines of several requests together: queue, batches, threads.
 
 A request is a `Job`. Parts of the lines of all jobs with the same model and options form batches of similar length.
-Jobs take turns: each gives one part after another to a batch, so a large job delays a small one by no more than the
-batches that are being translated.
+Jobs take turns: each gives one part after another to the parts that are considered for a batch, and a batch always has
+the part whose turn it is. So a large job delays a small one by no more than a few batches.
 """
 
 import itertools
@@ -24,10 +24,10 @@ from nmt.serving.limits import OverloadedError
 
 MAX_DELAY = 0.02
 """Seconds for which a free thread waits for the next requests of the clients that were answered last."""
+QUIET = 0.004
+"""Seconds without a new request after which a free thread waits no longer."""
 LOOKAHEAD = 3
 """How many times the tokens of a batch are considered for it, to find parts of similar length."""
-QUIET = 0.004
-"""Seconds without a new request after which it waits no longer."""
 
 Result: TypeAlias = "list[Translation] | Exception"
 """The translations of the lines of a job, or its error."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -72,8 +71,6 @@ def serve(loader: ModelLoader, settings: ServerSettings) -> None:
         timeout_graceful_shutdown=int(settings.limits.timeout) + 5,
         backlog=2048,
     )
-    gc.collect()
-    gc.freeze()  # the objects of models and libraries live on: the garbage collector need not look at them again
     host, port = listener.getsockname()[:2]
     if not settings.host.startswith(LOOPBACK) and keys is None:
         logger.warning(

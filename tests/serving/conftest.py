@@ -1,6 +1,7 @@
 """A server for all tests that only send requests to it, and a subword model for toy translators."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,15 @@ from serving.server_process import Server, serve
 
 
 @pytest.fixture(scope="session")
-def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`nmt serve` with an untrained model that translates from en to de."""
-    folder = tmp_path_factory.mktemp("server")
-    with serve(folder, make_run(folder / "data")) as server:
+def served_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with an untrained network that translates from en to de."""
+    return make_run(tmp_path_factory.mktemp("served") / "data")
+
+
+@pytest.fixture(scope="session")
+def running_server(served_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`nmt serve` with the model of `served_run`."""
+    with serve(tmp_path_factory.mktemp("server"), served_run) as server:
         yield server
 
 

@@ -9,7 +9,6 @@ from serving.server_process import serve
 from scripts.fault_injection import hostile_connections, hostile_requests
 from scripts.fault_injection.hostile_requests import Reference
 from scripts.fault_injection.serve import run_attack
-from scripts.server_process import Server
 
 LINE = "the cat"
 
@@ -18,14 +17,12 @@ LINE = "the cat"
 def server(tmp_path_factory):
     """A server with metrics, and what it translates."""
     folder = tmp_path_factory.mktemp("attacked")
-    with serve(folder, make_run(folder / "data"), options=("--metrics",)) as process:
-        port = int(process.url.rpartition(":")[2])
-        found = Server(port, pid=process.process.pid, log=process.log)
+    with serve(folder, make_run(folder / "data"), options=("--metrics",)) as found:
         body = Reference(LINE, "", "en", "de").body()
         status, answer = found.fetch("POST", "/translate", body)
         assert status == 200
         yield found, Reference(LINE, json.loads(answer)["translatedText"], "en", "de")
-        assert found.is_healthy() and "Traceback" not in process.log.read_text(encoding="utf-8")
+        assert found.is_healthy() and "Traceback" not in found.log.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

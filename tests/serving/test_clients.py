@@ -26,9 +26,9 @@ translate(JSON.parse(process.argv[2])).then(
 
 
 @pytest.fixture(scope="module")
-def expected(running_server: Server) -> dict[str, str]:
+def expected(served_run: Path) -> dict[str, str]:
     """The translation of each of `TEXTS` with the Python API."""
-    found = nmt.load(running_server.models[0]).translate(TEXTS)
+    found = nmt.load(served_run).translate(TEXTS)
     return {text: translation.text for text, translation in zip(TEXTS, found, strict=True)}
 
 
@@ -67,11 +67,11 @@ def test_python_client_gets_the_message_of_an_error(client: LibreTranslateAPI) -
 
 
 @pytest.fixture(scope="module")
-def server_with_keys(running_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server_with_keys(served_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that asks for an API key."""
     folder = tmp_path_factory.mktemp("keys")
     (folder / "keys").write_text("first-key\nsecond-key\n", encoding="utf-8")
-    with serve(folder, *running_server.models, options=("--api-keys", str(folder / "keys"))) as server:
+    with serve(folder, served_run, options=("--api-keys", str(folder / "keys"))) as server:
         yield server
 
 

@@ -15,7 +15,9 @@ import urllib.request
 import pytest
 from cli.tiny_run import make_run
 from hidden_packages import ROOT
-from serving.server_process import free_port, serve
+from serving.server_process import serve
+
+from scripts.server_process import free_port
 
 
 def post(url, path, body, timeout=60):
@@ -130,7 +132,7 @@ def test_the_start_fails_with_one_line(run, tmp_path):
 
 def test_listening_for_everyone_without_keys_is_a_warning(run, tmp_path):
     (tmp_path / "keys").write_text("a-secret-key\n", encoding="utf-8")
-    for options, expected in (((), True), (("--api-keys", "keys"), False)):
+    for options, expected in (((), True), (("--api-keys", str(tmp_path / "keys")), False)):
         with serve(tmp_path, run, options=("--host", "0.0.0.0", *options)) as server:
             text = server.log.read_text(encoding="utf-8")
             assert ("without API keys" in text) == expected
