@@ -19,7 +19,8 @@ INSTALL_COMMANDS = {
     "httptools": _INSTALL_SERVE,
     "uvloop": _INSTALL_SERVE,
     "python_multipart": _INSTALL_SERVE,
-    "py3langid": _INSTALL_SERVE,
+    "py3langid": "pip install py3langid",
+    "tensorboardX": "pip install 'recurrent-nmt[tensorboard]', or in nmt's repository: pip install '.[tensorboard]'",
     "prometheus_client": _INSTALL_SERVE,
     "fastapi_offline": _INSTALL_SERVE,
 }

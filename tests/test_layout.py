@@ -17,8 +17,8 @@ from nmt.runtime.library import onnxruntime
 
 PACKAGE = Path(nmt.__file__).parent
 ORDER = (
-    "cli", "serving", "training", "reports", "evaluation", "decoding", "runtime",
-    "models", "kernels", "data", "config", "storage", "errors",
+    "cli", "serving", "training", "reports", "diagnosis", "evaluation", "decoding", "runtime",
+    "models", "kernels", "corpora", "data", "config", "storage", "errors",
 )  # fmt: skip
 """Packages from top to bottom; a package may import only from those below it."""
 MAX_LINES, MAX_FUNCTION_LINES, MAX_FRAMES = 400, 60, 10

@@ -22,9 +22,9 @@ def command(runs: tuple[Path, ...], output: Path | None, html: bool) -> None:
     nmt plot runs/lstm runs/gru --output compare.svg
     """
     from nmt.reports.figure import check, save
-    from nmt.reports.history import read_history
     from nmt.reports.learning_curves import draw
     from nmt.reports.report_page import write_report
+    from nmt.storage.history import read_history
 
     if output is not None:
         check(output)

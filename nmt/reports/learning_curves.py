@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from nmt.errors import NmtError
-from nmt.reports.history import History
+from nmt.storage.history import History
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00", "#7f7f7f")
 """Colours for every kind of colour vision (Okabe & Ito 2008, yellow replaced by grey)."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from nmt.config import dump, load_run_config
 from nmt.reports.figure import inline_svg
-from nmt.reports.history import History, read_history
 from nmt.reports.learning_curves import draw
 from nmt.storage.atomic_files import write_atomically
+from nmt.storage.history import History, read_history
 from nmt.storage.json_text import parse_json
 from nmt.storage.run_folder import Run
 

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nmt.data.language_names import language_name
 from nmt.decoding.source_lines import InputLine
-from nmt.serving.language_names import language_name
 from nmt.serving.limits import ApiError, invalid
 from nmt.serving.request_body import Upload
 from nmt.serving.requests import ERRORS, Context, body_schema, json_answer, report, validate

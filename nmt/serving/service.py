@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from nmt.config.model_settings import Direction
+from nmt.data.language_detection import LanguageDetector
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.source_lines import EncodedLine, InputLine
 from nmt.decoding.translation import Translation
 from nmt.errors import NmtError
 from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.serving.access import ApiKeys
-from nmt.serving.detection import LanguageDetector
 from nmt.serving.limits import ApiError, Limits, invalid
 from nmt.serving.metrics import Metrics
 from nmt.serving.models import ModelLoader, Models, ServedModel

@@ -5,7 +5,7 @@ from typing import Any
 
 from nmt.config import Config, Training
 from nmt.evaluation.metrics import default_tokenizer
-from nmt.reports.history import ZERO_BLEU, rank
+from nmt.storage.history import ZERO_BLEU, rank
 from nmt.storage.run_folder import Run, read_log
 from nmt.training.checkpoint import Progress
 

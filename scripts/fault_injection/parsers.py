@@ -74,7 +74,7 @@ def vectors(path: Path) -> None:
 
 def log(path: Path) -> None:
     """Read the log of a run."""
-    from nmt.reports.history import read_history
+    from nmt.storage.history import read_history
 
     read_history(path)
 
@@ -129,7 +129,7 @@ TARGETS: dict[str, tuple[Callable[[Path], None], str]] = {
     "text": (text, "nmt.data.lines"),
     "pairs": (pairs, "nmt.data.corpus"),
     "vectors": (vectors, "nmt.data.word_vectors"),
-    "log": (log, "nmt.reports.history"),
+    "log": (log, "nmt.storage.history"),
     "checkpoint": (checkpoint, "nmt.storage.checkpoint_meta"),
     "subword": (subword, "nmt.data.subword"),
     "graph": (graph, "nmt.runtime.graph_check"),

@@ -168,7 +168,7 @@ def test_drawing_says_what_to_install(tmp_path: Path, arguments: tuple[str, ...]
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nmt: error: {message}\n")
 
 
-@pytest.mark.parametrize("package", ["fastapi", "starlette", "uvicorn", "py3langid", "prometheus_client"])
+@pytest.mark.parametrize("package", ["fastapi", "starlette", "uvicorn", "prometheus_client"])
 def test_serving_says_what_to_install(tmp_path: Path, package: str) -> None:
     variables = environment_without(tmp_path, package)
     command = [sys.executable, "-m", "nmt", "serve", "--model", "run"]

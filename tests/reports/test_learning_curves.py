@@ -4,8 +4,8 @@ import pytest
 
 from nmt.errors import NmtError
 from nmt.reports.figure import inline_svg
-from nmt.reports.history import History
 from nmt.reports.learning_curves import draw
+from nmt.storage.history import History
 
 
 def history(number: int, steps: int = 10, bleu: bool = True) -> History:

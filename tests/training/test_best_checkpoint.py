@@ -18,9 +18,9 @@ from tiny_training import (
 )
 
 from nmt.config import Training
-from nmt.reports.history import read_history
 from nmt.reports.report_page import write_report
 from nmt.storage import checksums
+from nmt.storage.history import read_history
 from nmt.storage.run_folder import Run
 from nmt.training.best_checkpoint import update_best
 from nmt.training.checkpoint import Progress

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.serving.language_names import language_name, parse_code
+from nmt.data.language_names import language_name, parse_code
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from nmt.serving.detection import MAX_CHARACTERS, Detected, LanguageDetector, main_script
+from nmt.data.language_detection import MAX_CHARACTERS, Detected, LanguageDetector, main_script
 
 SENTENCES = {
     "en": [

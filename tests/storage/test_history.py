@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.reports.history import History, read_history
+from nmt.storage.history import History, read_history
 
 
 def write(folder: Path, *records: object, tail: str = "") -> Path:

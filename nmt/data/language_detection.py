@@ -8,11 +8,13 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
+from nmt.data.language_names import CodeParts, parse_code
 from nmt.data.languages import unspaced_script
-from nmt.serving.language_names import CodeParts, parse_code
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
 
 MAX_CHARACTERS = 4000
 """How much of a text is read."""
@@ -67,6 +69,8 @@ class LanguageDetector:
         parts = [parse_code(code) for code in codes]
         identifier = None
         if len(codes) > 1:
+            from py3langid.langid import MODEL_FILE, LanguageIdentifier  # not installed with requirements/runtime.txt
+
             identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         known = set(identifier.labels) if identifier else set()
         labels = [_label(code, part, known) for code, part in zip(codes, parts, strict=True)]
@@ -140,11 +144,11 @@ def _label(code: str, parts: CodeParts, known: Collection[str]) -> str:
     return next((label for label in candidates if label in known), "")
 
 
-def _restrict(identifier: LanguageIdentifier, labels: Collection[str]) -> LanguageIdentifier:
+def _restrict(identifier: "LanguageIdentifier", labels: Collection[str]) -> "LanguageIdentifier":
     """Return an identifier of some languages without the tables of the others, which take 28 MB."""
     identifier.set_languages(labels)
     tables = identifier.nb_ptc, identifier.nb_pc, identifier.nb_classes, identifier.tk_nextmove, identifier.tk_output
-    return LanguageIdentifier(*tables, norm_probs=True, tk_row=identifier.tk_row)
+    return type(identifier)(*tables, norm_probs=True, tk_row=identifier.tk_row)
 
 
 def _choose(text: str, served: list[_Served]) -> _Served:

@@ -1,0 +1,1 @@
+"""What is wrong with data or a run, the most likely cause first."""
