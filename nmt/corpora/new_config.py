@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.corpora.config_text import ConfigFacts, write_config
+from nmt.corpora.config_text import ConfigFacts, vocabulary_size, write_config
 from nmt.corpora.facts import CorpusFacts, collect_facts
 from nmt.corpora.pairs import PairReader, open_pairs
 from nmt.corpora.scan import Scan, scan_pairs
 from nmt.corpora.sets import split_corpus, write_sets
 from nmt.corpora.settings import for_pairs
 from nmt.corpora.split import MIN_PAIRS
-from nmt.corpora.summary import describe_facts, describe_reader, describe_split
+from nmt.corpora.summary import describe_facts, describe_reader, describe_sets, describe_split
 from nmt.corpora.swapped import find_swapped, swapped_ranges
 from nmt.data.languages import has_spaces
 from nmt.errors import NmtError
@@ -208,19 +208,20 @@ def _build(request: Request, folder: Path, origin: dict[str, Any]) -> str:
     drawn = sum(counts.get(part, 0) for part in ("valid", "test") if part not in given)
     pairs = max(1, facts.usable - drawn - split.related)
     settings = for_pairs(pairs, facts.target.median, has_spaces(facts.target.language))
-    return write_config(
-        ConfigFacts(
-            request.name,
-            str(request.config),
-            request.command,
-            request.folder.as_posix(),
-            sides,
-            counts,
-            pairs,
-            facts,
-            settings,
-        )
+    about = ConfigFacts(
+        request.name,
+        str(request.config),
+        request.command,
+        request.folder.as_posix(),
+        sides,
+        counts,
+        pairs,
+        facts,
+        settings,
     )
+    for line in describe_sets(counts, settings, vocabulary_size(about)[0]):
+        logger.info(line)
+    return write_config(about)
 
 
 def _scan(reader: PairReader, text: Path, languages: tuple[str, str]) -> Scan:

@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nmt.data.language_names import CodeParts, parse_code
@@ -100,6 +101,10 @@ class LanguageDetector:
             return [Detected(self._served[0].code, 0.0)]
         return [Detected(best.language, 0.0) for best in self._rank(text, self._served)[:1]]
 
+    def knows(self, code: str) -> bool:
+        """Return whether the language is one that the detector tells from others of the same script."""
+        return any(served.code == code and served.label for served in self._served)
+
     def _rank(self, text: str, among: Iterable[_Served]) -> list[Detected]:
         """Return the languages that py3langid knows with their confidence among one another, the best first."""
         by_label: dict[str, list[_Served]] = {}
@@ -123,13 +128,17 @@ def main_script(text: str) -> str:
     Chinese characters are Hani, or Jpan if there is kana among them. They count three times, because words have fewer
     of them than letters.
     """
-    counts = Counter(_script(character) for character in text if character.isalpha())
+    counts: Counter[str] = Counter()
+    for character, count in Counter(text).items():
+        if character.isalpha():
+            counts[_script(character)] += count
     kana, shared = counts.pop("Jpan", 0), counts.pop("Hani", 0)
     if kana or shared:
         counts["Jpan" if kana >= KANA_SHARE * (kana + shared) else "Hani"] = 3 * (kana + shared)
     return max(counts, key=counts.__getitem__, default="")
 
 
+@lru_cache(maxsize=1 << 14)
 def _script(character: str) -> str:
     """Return the script of a letter; Zyyy if the script is not known here."""
     if script := unspaced_script(character):
