@@ -108,7 +108,9 @@ def _json_rows(file: TextFile, keys: tuple[str, ...]) -> Iterator[tuple[int, lis
         try:
             values = _flatten(json.loads(line))
         except (ValueError, RecursionError):
-            raise NmtError(f"{file.path}: line {number:,} is not a JSON object; write one object in each line") from None
+            raise NmtError(
+                f"{file.path}: line {number:,} is not a JSON object; write one object in each line"
+            ) from None
         yield number, [one_line(values.get(key, "")) for key in keys]
 
 
