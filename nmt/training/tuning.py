@@ -147,11 +147,11 @@ def _write_text(
     for corpus in old.data.train:
         if tag is not None and corpus.tag == tag:
             languages = corpus.source_language or languages[0], corpus.target_language or languages[1]
-    given = tuple("" if code in ("src", "tgt") else code for code in languages)
+    one, other = ("" if code in ("src", "tgt") else code for code in languages)  # the defaults name no languages
     with build_folder(folder, lambda: False) as partial:
         assert partial is not None  # the folder is always made again
-        sets = make_sets(request.pairs, partial, (given[0], given[1]), request.valid, request.test)
-        _check_languages(sets.reader, languages, request.model)
+        sets = make_sets(request.pairs, partial, (one, other), request.valid, request.test)
+        _check_languages(sets.reader, (one, other), request.model)
     logger.info("new text: " + ", ".join(f"{count:,} pairs for {name}" for name, count in sets.counts.items()))
     keys = ("source", "target")
     corpora: dict[str, dict[str, Any]] = {}
