@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nmt.corpora.identification import Identified, identify, language_of_name
+from nmt.corpora.identification import UNKNOWN, Identified, identify, language_of_name
 from nmt.data.corpus import COLUMN_NAMES
 from nmt.data.language_names import parse_code
 from nmt.errors import NmtError
@@ -41,7 +41,7 @@ class Column:
     """sentences, or what else the column holds."""
     name: str = ""
     """From the header."""
-    language: Identified = Identified("", 0.0)
+    language: Identified = UNKNOWN
     """The language of sentences."""
 
     def __str__(self) -> str:

@@ -37,6 +37,8 @@ class SideFacts:
     """The script has capitals, but nearly no sentence has one."""
     is_tokenized: bool
     """Spaces separate punctuation from words."""
+    characters: int
+    """Number of different characters."""
     other_language: float
     """Share of the longer sentences that are in another language."""
 
@@ -94,8 +96,9 @@ def collect_facts(scan: Scan, languages: tuple[str, str]) -> CorpusFacts:
     ratios = scan.ratios[is_text]
     ratio, limit = _ratio_limit(ratios)
     duplicates = int((is_text & ~is_first).sum())
-    sources, counts = np.unique(scan.source_keys[is_text], return_counts=True)
-    texts = [[pair[side] for pair in scan.sample if pair[1] and pair[2]] for side in (1, 2)]
+    counts = np.unique(scan.source_keys[is_text], return_counts=True)[1]
+    filled = [(source, target) for _, source, target in scan.sample if source and target]
+    texts = [source for source, _ in filled], [target for _, target in filled]
     lengths = scan.source_lengths[is_text], scan.target_lengths[is_text]
     sides = [_side(texts[i], lengths[i], languages[i], languages[1 - i]) for i in (0, 1)]
     is_long = np.maximum(scan.source_lengths, scan.target_lengths) >= _LONG_COPY_CHARACTERS
@@ -152,6 +155,7 @@ def _side(
         sum(len(text.split()) for text in texts) / max(1, len(texts)),
         is_lowercase=len(cased) > len(texts) / 2 and capitals < 0.02 * len(cased),
         is_tokenized=has_spaces(language) and len(marks) > 0.1 * len(texts) and detached > 0.8 * len(marks),
+        characters=len(set().union(*texts)),
         other_language=_other_language_share(texts, language, other),
     )
 

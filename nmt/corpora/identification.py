@@ -36,6 +36,9 @@ class Identified:
         return f"{language_name(self.code)} ({self.code})" if self.code else "unknown language"
 
 
+UNKNOWN = Identified("", 0.0)
+
+
 def requested_language(text: str, option: str) -> str:
     """Return the code of a language that the user named by its code or its English name; "" for "".
 

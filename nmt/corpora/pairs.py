@@ -111,7 +111,8 @@ def _rows(files: tuple[TextFile, ...], table: TableFormat | None) -> Iterator[tu
     if table is not None:
         yield from read_rows(files[0], table)
         return
-    aligned = align_lines(*(file.lines() for file in files), *(str(file.path) for file in files))
+    source, target = files
+    aligned = align_lines(source.lines(), target.lines(), str(source.path), str(target.path))
     for number, pair in enumerate(aligned, start=1):
         yield number, list(pair)
 

@@ -58,7 +58,7 @@ class Scan:
     @property
     def is_empty(self) -> Flags:
         """One side has no text."""
-        return np.minimum(self.source_lengths, self.target_lengths) == 0
+        return np.asarray((self.source_lengths == 0) | (self.target_lengths == 0), np.bool_)
 
     @property
     def ratios(self) -> npt.NDArray[np.float64]:

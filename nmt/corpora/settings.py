@@ -1,11 +1,12 @@
 """Settings that fit the number of training pairs: network, vocabulary, dropout, batches and steps.
 
-`TABLE` is all there is to change when better settings are measured. The values between two rows come from the row that
-is nearer on a logarithmic scale; only the number of epochs is interpolated.
+`TABLE` is all there is to change when better settings are measured (`scripts/experiments/settings_by_size.py`). A
+corpus gets the row that is nearest to its size on a logarithmic scale; only the number of epochs is interpolated.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 VALIDATIONS = 25
 """About how many validations a run has."""
@@ -17,56 +18,91 @@ class SizeSettings:
 
     pairs: int
     vocab_size: int
-    """Subwords, of both languages together if they share a vocabulary."""
-    embedding: int
-    width: int
-    """Width of encoder and decoder."""
-    dropout: tuple[float, float, float]
-    """On embeddings, layers and output."""
-    word_dropout: float
-    sentences_per_batch: int
-    """0: `tokens_per_batch` is set."""
-    tokens_per_batch: int
-    """Target tokens; 0: `sentences_per_batch` is set."""
+    """Subwords of each vocabulary."""
     epochs: float
     """Passes over the training text."""
-    learning_rate: float
-    ema_decay: float
+    model: dict[str, dict[str, Any]]
+    """The section `model` of the configuration, without `embedding.tie`, which depends on the scripts."""
+    training: dict[str, Any]
+    """The section `training`, without the numbers of steps. It has `sentences_per_batch` or `tokens_per_batch`."""
     tokens_per_second: int
     """Target tokens that two CPU cores train in a second, roughly."""
 
 
+def _network(embedding: int, size: int, dropout: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the network of configs/multi30k-en-de.yaml in these widths."""
+    return {
+        "embedding": {"size": embedding},
+        "encoder": {"cell": "lstm", "layers": 1, "size": size},
+        "attention": {"score": "general"},
+        "decoder": {"cell": "lstm", "layers": 2, "size": size, "context_to": "upper_layers"},
+        "dropout": {**dropout, "mask": "sentence"},
+    }
+
+
+_MUCH = {"embedding": 0.3, "layer": 0.4, "output": 0.4, "word": 0.1}
+_USUAL = {"embedding": 0.3, "layer": 0.4, "output": 0.4}
+_LITTLE = {"embedding": 0.2, "layer": 0.2, "output": 0.2}
+
+# Provisional values, except the row of 29,000 pairs.
 TABLE = (
-    # Provisional values, to be replaced by measured ones.
-    #            pairs      vocab  emb  width dropout         word sent. tokens epochs rate   ema    tokens/s
-    SizeSettings(2_000, 1_000, 128, 256, (0.3, 0.4, 0.4), 0.1, 16, 0, 90, 0.002, 0.998, 7_000),
-    SizeSettings(5_000, 2_000, 192, 320, (0.3, 0.4, 0.4), 0.1, 24, 0, 70, 0.002, 0.999, 6_000),
-    SizeSettings(10_000, 3_000, 256, 384, (0.3, 0.4, 0.4), 0.1, 32, 0, 50, 0.002, 0.999, 5_000),
-    SizeSettings(29_000, 6_000, 256, 384, (0.3, 0.4, 0.4), 0.0, 48, 0, 33, 0.002, 0.999, 5_000),
-    SizeSettings(100_000, 8_000, 256, 512, (0.2, 0.3, 0.3), 0.0, 64, 0, 16, 0.0015, 0.999, 4_000),
-    SizeSettings(300_000, 12_000, 384, 512, (0.2, 0.2, 0.2), 0.0, 0, 4_096, 8, 0.001, 0.999, 3_500),
-    SizeSettings(3_000_000, 16_000, 512, 1024, (0.1, 0.1, 0.1), 0.0, 0, 8_192, 3, 0.001, 0.9995, 1_500),
-)
-_CHARACTERS_PER_TOKEN = 4.0
-"""Of languages with spaces; the other ones have about 1.6."""
-_UNSPACED_CHARACTERS_PER_TOKEN = 1.6
+    SizeSettings(
+        pairs=2_000, vocab_size=1_000, epochs=80,
+        model=_network(128, 256, _MUCH),
+        training={"sentences_per_batch": 16, "learning_rate": 0.002, "ema_decay": 0.998},
+        tokens_per_second=7_000,
+    ),
+    SizeSettings(
+        pairs=5_000, vocab_size=2_000, epochs=60,
+        model=_network(192, 256, _MUCH),
+        training={"sentences_per_batch": 32, "learning_rate": 0.002, "ema_decay": 0.999},
+        tokens_per_second=7_000,
+    ),
+    SizeSettings(
+        pairs=10_000, vocab_size=3_000, epochs=50,
+        model=_network(256, 384, _MUCH),
+        training={"sentences_per_batch": 32, "learning_rate": 0.002, "ema_decay": 0.999},
+        tokens_per_second=5_000,
+    ),
+    SizeSettings(
+        pairs=29_000, vocab_size=6_000, epochs=33,
+        model=_network(256, 384, _USUAL),
+        training={"sentences_per_batch": 48, "learning_rate": 0.002, "ema_decay": 0.999},
+        tokens_per_second=5_000,
+    ),
+    SizeSettings(
+        pairs=100_000, vocab_size=8_000, epochs=16,
+        model=_network(256, 512, _LITTLE),
+        training={"sentences_per_batch": 64, "learning_rate": 0.0015, "ema_decay": 0.999},
+        tokens_per_second=4_000,
+    ),
+    SizeSettings(
+        pairs=300_000, vocab_size=12_000, epochs=8,
+        model=_network(384, 512, _LITTLE),
+        training={"tokens_per_batch": 4096, "learning_rate": 0.001, "ema_decay": 0.999},
+        tokens_per_second=3_500,
+    ),
+    SizeSettings(
+        pairs=3_000_000, vocab_size=16_000, epochs=3,
+        model=_network(512, 1024, {"embedding": 0.1, "layer": 0.1, "output": 0.1}),
+        training={"tokens_per_batch": 8192, "learning_rate": 0.001, "ema_decay": 0.9995},
+        tokens_per_second=1_500,
+    ),
+)  # fmt: skip
+_CHARACTERS_PER_TOKEN = {True: 4.0, False: 1.6}
+"""Of languages with and without spaces between words."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The row for a corpus and what depends on its exact size."""
+    """The row for a corpus, with the interpolated number of epochs, and what depends on the exact size."""
 
-    size: SizeSettings
+    row: SizeSettings
     max_steps: int
     validate_every: int
     warmup_steps: int
     hours: float
     """Roughly how long two CPU cores train."""
-
-    @property
-    def epochs(self) -> float:
-        """Passes over the training text."""
-        return self.size.epochs
 
 
 def for_pairs(pairs: int, target_characters: float, has_spaces: bool) -> Settings:
@@ -74,30 +110,25 @@ def for_pairs(pairs: int, target_characters: float, has_spaces: bool) -> Setting
 
     `target_characters` is the usual length of a target sentence, and `has_spaces` whether its words are separated.
     """
-    size = min(TABLE, key=lambda row: abs(math.log(row.pairs / max(1, pairs))))
-    epochs = _epochs(pairs)
-    tokens = 1 + target_characters / (_CHARACTERS_PER_TOKEN if has_spaces else _UNSPACED_CHARACTERS_PER_TOKEN)
-    per_step = size.sentences_per_batch or size.tokens_per_batch / tokens
-    steps = _round(max(100.0, epochs * pairs / per_step))
-    hours = steps * per_step * tokens / size.tokens_per_second / 3600
-    row = SizeSettings(**{**size.__dict__, "epochs": epochs})
-    return Settings(row, steps, _round(steps / VALIDATIONS), min(400, max(10, steps // 20)), hours)
+    row = min(TABLE, key=lambda each: abs(math.log(each.pairs / max(1, pairs))))
+    row = replace(row, epochs=_epochs(pairs))
+    tokens = 1 + target_characters / _CHARACTERS_PER_TOKEN[has_spaces]
+    per_step = row.training.get("sentences_per_batch") or row.training["tokens_per_batch"] / tokens
+    steps = _two_digits(max(100.0, row.epochs * pairs / per_step))
+    hours = steps * per_step * tokens / row.tokens_per_second / 3600
+    return Settings(row, steps, _two_digits(steps / VALIDATIONS), min(400, max(10, steps // 20)), hours)
 
 
 def _epochs(pairs: int) -> float:
-    """Return the number of epochs, interpolated between the rows of the table."""
-    sizes = [math.log(row.pairs) for row in TABLE]
-    at = min(max(math.log(max(1, pairs)), sizes[0]), sizes[-1])
-    for (low, first), (high, second) in zip(
-        zip(sizes, TABLE, strict=True), zip(sizes[1:], TABLE[1:], strict=True), strict=False
-    ):
-        if at <= high:
-            share = (at - low) / (high - low)
-            return float(round(math.exp((1 - share) * math.log(first.epochs) + share * math.log(second.epochs))))
-    return TABLE[-1].epochs
+    """Return the number of epochs, interpolated between two rows; both axes are logarithmic."""
+    at = math.log(min(max(pairs, TABLE[0].pairs), TABLE[-1].pairs))
+    above = next(i for i, row in enumerate(TABLE) if i and at <= math.log(row.pairs) + 1e-9)
+    low, high = TABLE[above - 1], TABLE[above]
+    share = (at - math.log(low.pairs)) / math.log(high.pairs / low.pairs)
+    return round(math.exp((1 - share) * math.log(low.epochs) + share * math.log(high.epochs)), 1)
 
 
-def _round(value: float) -> int:
+def _two_digits(value: float) -> int:
     """Return a positive number with two significant digits."""
-    digits = max(0, int(math.log10(max(1.0, value))) - 1)
-    return max(1, round(value / 10**digits) * 10**digits)
+    unit = int(10 ** max(0, int(math.log10(max(1.0, value))) - 1))
+    return max(1, round(value / unit) * unit)

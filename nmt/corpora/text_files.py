@@ -120,9 +120,9 @@ def open_decompressed(path: Path) -> Iterator[BinaryIO]:
         if kind == "":
             yield file
             return
-        unpacked = bz2.BZ2File(file) if kind == "bz2" else lzma.LZMAFile(file)
         try:
-            yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, unpacked)))
+            with bz2.BZ2File(file) if kind == "bz2" else lzma.LZMAFile(file) as unpacked:
+                yield cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, unpacked)))
         except (EOFError, lzma.LZMAError, ValueError, OSError) as error:
             raise NmtError(f"{path}: damaged {kind} file ({error}); copy or download it again") from None
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, Corpus, Training, load, load_run_config, override
+from nmt.corpora.made_sets import MadeSets, make_sets
 from nmt.corpora.pairs import PairReader
-from nmt.corpora.sets import Sets, make_sets
 from nmt.data.corpus import corpus_paths, read_pairs
 from nmt.data.language_names import parse_code
 from nmt.data.lines import normalize
@@ -141,7 +141,7 @@ def _choose_tag(tag: str, old: Config) -> str | None:
 
 def _write_text(
     request: TuningRequest, old: Config, folder: Path, tag: str | None
-) -> tuple[Sets, dict[str, dict[str, Any]]]:
+) -> tuple[MadeSets, dict[str, dict[str, Any]]]:
     """Write the sets of the new text. Return them, and the corpus of each as values of the configuration."""
     languages = old.data.source_language, old.data.target_language
     for corpus in old.data.train:
