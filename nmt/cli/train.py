@@ -15,7 +15,11 @@ from nmt.cli.strict_parsing import Command
 @options.overrides("--set training.max_steps=500")
 @click.option("--resume", is_flag=True, help="Resume the run from its last checkpoint, with the same result.")
 @click.option("--checkpoint", help="With --resume: resume from this checkpoint, step-N, instead of the last.")
-def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: str | None) -> None:
+@click.option(
+    "--dry-run", "is_dry_run", is_flag=True,
+    help="Print what the run would cost: time, memory and disk space. Keep only the prepared data.",
+)  # fmt: skip
+def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: str | None, is_dry_run: bool) -> None:
     """Train a model into runs/NAME; prepare the data first if necessary.
 
     Ctrl-C finishes the step, interrupts a validation, saves a checkpoint and shows how to resume (exit status 130;
@@ -23,12 +27,17 @@ def command(path: Path, overrides: tuple[str, ...], resume: bool, checkpoint: st
     """
     if checkpoint is not None and not resume:
         raise click.UsageError("--checkpoint names the checkpoint to resume from: add --resume")
+    if checkpoint is not None and is_dry_run:
+        raise click.UsageError("--dry-run estimates the run from its last checkpoint: leave out --checkpoint")
     import nmt
     from nmt import config
     from nmt.cli.training_display import TrainingDisplay, log_result
 
     settings = config.load(path, overrides)
-    with TrainingDisplay(settings) as display:
+    with TrainingDisplay(settings, is_dry_run) as display:
+        if is_dry_run:
+            click.echo(nmt.estimate_cost(settings, resume=resume, on_event=display.show, on_progress=display.bars.show))
+            return
         run = nmt.train(
             settings,
             resume=resume,

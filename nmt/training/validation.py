@@ -1,8 +1,11 @@
 """Validate a model during training: its loss on the validation pairs, and BLEU of a greedy translation of them."""
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +29,8 @@ from nmt.training.microbatches import increase_count, split, to_device
 from nmt.training.objective import cross_entropy
 
 TOKENS_PER_BATCH = 4096
+_TRIED = 16
+"""Number of sentences whose translation is timed first, to choose how many fit into the time of an estimate."""
 
 
 @dataclass(frozen=True)
@@ -82,41 +87,96 @@ class Validator:
         tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
         tagger.check(prepared.valid_text[0], "data.valid")
 
-    @torch.no_grad()
     def __call__(self, model: Seq2Seq) -> ValidationResult:
         """Validate `model`; its mode, training or evaluation, is restored."""
-        was_training = model.training
-        model.eval()
-        batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
+        with _evaluating(model):
+            nll, tokens = self._nll(model, self._is_scored)
+            is_translated = self._config.training.validation_bleu
+            samples, bleu = self._translate(model, self._sentences) if is_translated else ([], None)
+        return ValidationResult(nll / max(1, tokens), bleu, samples)
+
+    def estimate_seconds(self, model: Seq2Seq, budget: float) -> float:
+        """Return about how long a validation will take, from parts of it that take about `budget` seconds.
+
+        `model` need not be trained. As an untrained model rarely ends a sentence, its translations are limited to the
+        mean length of the references.
+        """
+        tokens = np.asarray(self._prepared.valid.target_lengths, np.int64) + 1
+        total = int(tokens[self._is_scored].sum())
+        part = np.zeros_like(self._is_scored)
+        part[np.flatnonzero(self._is_scored)[:: max(1, total // TOKENS_PER_BATCH)]] = True
+        with _evaluating(model):
+            self._nll(model, part)  # the first pass compiles kernels
+            seconds = _seconds(self._nll, model, part) * total / tokens[part].sum()
+            if self._config.training.validation_bleu:
+                limits = {"max_length_ratio": self._length_ratio(), "max_length_extra": 1}
+                first = self._sentences[:_TRIED]
+                fits = budget / max(1e-6, _seconds(self._translate, model, first, **limits)) * len(first)
+                some = self._sentences[:: max(1, math.ceil(len(self._sentences) / max(len(first), fits)))]
+                seconds += _seconds(self._translate, model, some, **limits) * len(self._sentences) / len(some)
+        return float(seconds)
+
+    @property
+    def _sentences(self) -> range:
+        """The numbers of the validation sentences to translate."""
+        count = len(self._prepared.valid_text[0])
+        return range(min(count, self._config.training.validation_sentences or count))
+
+    def _length_ratio(self) -> float:
+        """Return the number of target tokens per source token in the validation pairs."""
+        source, target = (int(lengths.sum()) for lengths in (
+            self._prepared.valid.source_lengths, self._prepared.valid.target_lengths
+        ))  # fmt: skip
+        return min(100.0, target / max(1, source))
+
+    def _nll(self, model: Seq2Seq, is_used: npt.NDArray[np.bool_]) -> tuple[float, int]:
+        """Return the negative log-likelihood, in nats, and the tokens of the pairs that are True, (pairs,)."""
+        batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, is_used)]
         tokens = sum(batch.tokens for batch in batches)
         nll = torch.zeros((), dtype=torch.float64, device=self._device)
-        try:
-            while batches:
-                batch = batches.pop(0)
-                try:
-                    inputs = to_device(batch, self._device)
-                    with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-                        unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                        nll += cross_entropy(model, unrolled, inputs).nll
-                except (MemoryError, RuntimeError) as error:
-                    unrolled = []
-                    batches[:0] = split(batch, increase_count(error, batch, 1, "validation", "shorten data.valid"))
-            samples, bleu = self._translate(model) if self._config.training.validation_bleu else ([], None)
-        finally:
-            model.train(was_training)
-        return ValidationResult(float(nll) / max(1, tokens), bleu, samples)
+        while batches:
+            batch = batches.pop(0)
+            try:
+                inputs = to_device(batch, self._device)
+                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
+                    unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                    nll += cross_entropy(model, unrolled, inputs).nll
+            except (MemoryError, RuntimeError) as error:
+                unrolled = []
+                batches[:0] = split(batch, increase_count(error, batch, 1, "validation", "shorten data.valid"))
+        return float(nll), tokens
 
-    def _translate(self, model: Seq2Seq) -> tuple[list[tuple[str, str, str]], float]:
-        sources, references = self._prepared.valid_text
-        count = self._config.training.validation_sentences or len(sources)
-        sources, references = sources[:count], references[:count]
+    def _translate(
+        self, model: Seq2Seq, numbers: Sequence[int], **limits: Any
+    ) -> tuple[list[tuple[str, str, str]], float]:
+        """Return a few (source, translation, reference) of the sentences `numbers`, and the BLEU of all of these."""
+        sources, references = ([lines[number] for number in numbers] for lines in self._prepared.valid_text)
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
         machine = Machine("torch", self._device.type, self._arithmetic)
         translator = Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
-        greedy = translator.options.changed(method="greedy", tag=self._config.data.valid.tag, shortlist=0)
+        tag = self._config.data.valid.tag
+        greedy = translator.options.changed(method="greedy", tag=tag, shortlist=0, **limits)
         try:
             texts = [translation.targets[0].text for translation in translator.translate(sources, options=greedy)]
         except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
             return [], math.nan
         samples = list(zip(sources, texts, references, strict=True))[:3]
         return samples, validation_bleu(texts, references, self._config.data.target_language)
+
+
+@contextmanager
+def _evaluating(model: Seq2Seq) -> Iterator[None]:
+    """Let `model` compute without dropout and gradients in this block; its mode is restored."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def _seconds(function: Any, *arguments: Any, **keywords: Any) -> float:
+    start = time.perf_counter()
+    function(*arguments, **keywords)
+    return time.perf_counter() - start
