@@ -158,10 +158,14 @@ def _sizes(trainer: Trainer) -> tuple[int, int]:
     weights = sum(weight.numel() for weight in trainer.model.parameters()) * FLOAT_BYTES
     # Weights, their moving average, and two moments of Adam for each weight.
     checkpoint = weights * (1 + (trainer.averaged is not None) + 2)
-    # The last ones, the best one, and the one that is being written; the int8 graphs take about a quarter of a float.
-    kept = settings.keep_last + 2
-    written = settings.max_steps // min(settings.save_every, settings.validate_every) + 1
-    return checkpoint, checkpoint * min(kept, written + 1) + weights * bool(settings.average_last) + weights // 4
+    # The last ones, the best one, and the one that is being written; but a short run saves fewer.
+    of_validations = (
+        settings.max_steps // settings.validate_every if settings.validate_every % settings.save_every else 0
+    )
+    saved = settings.max_steps // settings.save_every + of_validations + 2
+    count = min(settings.keep_last + 2, saved)
+    # The graphs of the best one are no larger than its weights, even in fp32.
+    return checkpoint, checkpoint * count + weights * (1 + bool(settings.average_last))
 
 
 def _check_disk(run: Run, needed: int) -> None:

@@ -18,6 +18,7 @@ from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
 from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
+from nmt.reports.tensorboard import check_installed as check_tensorboard
 from nmt.runtime.checkpoint_graphs import make_graphs_of_best
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
@@ -145,7 +146,8 @@ def _open_log(
     with convert_write_errors(run.folder, run.write_remedy):
         _write_run_files(run, trainer.config, prepared, resume)
     last_step = progress.step if resume else None
-    return TrainingLog(run, last_step, on_event, on_progress, not progress.needs_validation)
+    is_validated, tensorboard = not progress.needs_validation, trainer.settings.tensorboard
+    return TrainingLog(run, last_step, on_event, on_progress, is_validated, tensorboard)
 
 
 def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: bool) -> None:
@@ -175,6 +177,8 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
 def _check_start(run: Run, config: Config, resume: bool) -> None:
     """Raise `NmtError` if training cannot start, before anything is written."""
     _check_run_state(run, resume)
+    if config.training.tensorboard:
+        check_tensorboard()
     if config.subword.sampling and not has_seeded_samples():
         logger.info(
             "subword.sampling: training cannot be repeated or resumed to the bit; that needs SentencePiece 0.2.0, "
