@@ -111,7 +111,7 @@ class CostEstimated:
             count = f"{self.validations} validation{'s' * (self.validations != 1)}"
             ends += f", at {self._clock(self.seconds)} with {count} of {format_seconds(self.seconds_per_validation)}"
         kind = "memory" if self.device == "cpu" else "GPU memory"
-        memory = "" if self.memory is None else f"{kind} {format_size(self.memory)}, "
+        memory = "" if self.memory is None else f"{kind} about {format_size(self.memory)}, "
         disk = f"checkpoint {format_size(self.checkpoint_size)}, run folder up to {format_size(self.run_size)}"
         return (
             f"estimated time: {speed}, {self.tokens_per_second:,.0f} target tokens/s; {ends}\n"
