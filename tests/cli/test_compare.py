@@ -31,6 +31,7 @@ from nmt.evaluation.comparison import (
 from nmt.evaluation.metrics import DEFAULTS
 from nmt.evaluation.test_sets import Split
 from nmt.reports.comparison import comparison_text
+from nmt.reports.comparison_page import write_files
 from nmt.storage.run_folder import Run
 
 LOG = [
@@ -133,8 +134,7 @@ def test_different_test_sets_are_named(
         for side, text in zip(("en", "de"), lines, strict=True):
             write_lines(Path(f"{name}.{side}"), text)
     change(Path("second"), {"data": changes})
-    text = runs("first", "second", "--html", "page.html")
-    assert "Not compared: " in Path("page.html").read_text(encoding="utf-8")
+    text = runs("first", "second")
     assert "== Scores\nnot compared: " in text and problem in text and "training.label_smoothing" in text
 
 
@@ -151,7 +151,7 @@ def test_wrong_usage(runs: Callable[..., str]) -> None:
     assert "no split 'x'" in runs("first", "second", "--split", "x")
 
 
-def test_differences_of_configurations() -> None:
+def test_differences_of_configurations(tmp_path: Path) -> None:
     data: dict[str, Any] = {"valid": CORPUS, "test": {"t": CORPUS}}
     one = config.parse({"name": "one", "data": data | {"train": CORPUS}}, "test")
     two = config.parse({"name": "two", "seed": 2, "data": data | {"train": CORPORA, "test": {}}}, "test")
@@ -160,8 +160,14 @@ def test_differences_of_configurations() -> None:
     assert found["data.train.1.weight"] == (ABSENT, 2.0, ABSENT) and found["data.test.t.source"][1] is ABSENT
     assert config_differences([one, one]) == []
     models = tuple(ComparedModel(name, Path(name), "step-1", None) for name in "ab")
-    text = comparison_text(Comparison(models, (Difference("key", ("x" * 50, ABSENT)),), None, "no test set"))
-    assert f"\nkey  …{'x' * 39}\n" in text and text.endswith("== Scores\nnot compared: no test set")
+    comparison = Comparison(models, (Difference("key", ("x" * 50, ABSENT)),), None, "no test set <x>")
+    text = comparison_text(comparison)
+    assert f"\nkey  …{'x' * 39}\n" in text and text.endswith("== Scores\nnot compared: no test set <x>")
+    [page] = write_files(comparison, None, tmp_path / "page.html")
+    assert f"<td>{'x' * 50}</td><td></td>" in page.read_text(encoding="utf-8")
+    assert "Not compared: no test set &lt;x&gt;" in page.read_text(encoding="utf-8")
+    with pytest.raises(NmtError, match="there are no curves to draw"):
+        write_files(comparison, tmp_path / "curves.svg", None)
 
 
 def test_the_sentences_that_differ_most() -> None:
