@@ -83,9 +83,7 @@ def train(
         raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
     run = Run(config.run)
-    _check_start(run, config, resume)
-    with convert_write_errors(run.folder, FOLDER_REMEDY):
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
+    _check_and_create(run, config, resume)
     with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
@@ -172,6 +170,13 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
         best_step=progress.best_step,
         seconds=progress.seconds,
     )
+
+
+def _check_and_create(run: Run, config: Config, resume: bool) -> None:
+    """Raise `NmtError` if training cannot start, before anything is written; create the folder of the run."""
+    _check_start(run, config, resume)
+    with convert_write_errors(run.folder, FOLDER_REMEDY):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
 def _check_start(run: Run, config: Config, resume: bool) -> None:

@@ -87,13 +87,29 @@ class Validator:
         tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
         tagger.check(prepared.valid_text[0], "data.valid")
 
-    def __call__(self, model: Seq2Seq) -> ValidationResult:
-        """Validate `model`; its mode, training or evaluation, is restored."""
+    def __call__(self, model: Seq2Seq, is_used: npt.NDArray[np.bool_] | None = None) -> ValidationResult:
+        """Validate `model`; its mode, training or evaluation, is restored.
+
+        If `is_used`, (pairs,), is given, compute only the loss of the pairs that are True.
+        """
+        is_scored = self._is_scored if is_used is None else is_used
+        batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, is_scored)]
+        tokens = sum(batch.tokens for batch in batches)
+        nll = torch.zeros((), dtype=torch.float64, device=self._device)
         with _evaluating(model):
-            nll, tokens = self._nll(model, self._is_scored)
-            is_translated = self._config.training.validation_bleu
+            while batches:
+                batch = batches.pop(0)
+                try:
+                    inputs = to_device(batch, self._device)
+                    with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
+                        unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                        nll += cross_entropy(model, unrolled, inputs).nll
+                except (MemoryError, RuntimeError) as error:
+                    unrolled = []
+                    batches[:0] = split(batch, increase_count(error, batch, 1, "validation", "shorten data.valid"))
+            is_translated = self._config.training.validation_bleu and is_used is None
             samples, bleu = self._translate(model, self._sentences) if is_translated else ([], None)
-        return ValidationResult(nll / max(1, tokens), bleu, samples)
+        return ValidationResult(float(nll) / max(1, tokens), bleu, samples)
 
     def estimate_seconds(self, model: Seq2Seq, budget: float) -> float:
         """Return about how long a validation will take, from parts of it that take about `budget` seconds.
@@ -106,8 +122,8 @@ class Validator:
         part = np.zeros_like(self._is_scored)
         part[np.flatnonzero(self._is_scored)[:: max(1, total // TOKENS_PER_BATCH)]] = True
         with _evaluating(model):
-            self._nll(model, part)  # the first pass compiles kernels
-            seconds = _seconds(self._nll, model, part) * total / tokens[part].sum()
+            self(model, part)  # the first pass compiles kernels
+            seconds = _seconds(self, model, part) * total / tokens[part].sum()
             if self._config.training.validation_bleu:
                 limits = {"max_length_ratio": self._length_ratio(), "max_length_extra": 1}
                 first = self._sentences[:_TRIED]
@@ -128,23 +144,6 @@ class Validator:
             self._prepared.valid.source_lengths, self._prepared.valid.target_lengths
         ))  # fmt: skip
         return min(100.0, target / max(1, source))
-
-    def _nll(self, model: Seq2Seq, is_used: npt.NDArray[np.bool_]) -> tuple[float, int]:
-        """Return the negative log-likelihood, in nats, and the tokens of the pairs that are True, (pairs,)."""
-        batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, is_used)]
-        tokens = sum(batch.tokens for batch in batches)
-        nll = torch.zeros((), dtype=torch.float64, device=self._device)
-        while batches:
-            batch = batches.pop(0)
-            try:
-                inputs = to_device(batch, self._device)
-                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-                    unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                    nll += cross_entropy(model, unrolled, inputs).nll
-            except (MemoryError, RuntimeError) as error:
-                unrolled = []
-                batches[:0] = split(batch, increase_count(error, batch, 1, "validation", "shorten data.valid"))
-        return float(nll), tokens
 
     def _translate(
         self, model: Seq2Seq, numbers: Sequence[int], **limits: Any
