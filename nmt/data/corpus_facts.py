@@ -34,6 +34,7 @@ LONGEST_SHARE = 0.995
 RAREST = 12
 
 Ints = npt.NDArray[np.integer]
+Indices = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -87,19 +88,18 @@ def _subwords(prepared: Prepared) -> tuple[Subword, Subword]:
     return prepared.vocabularies.source, prepared.vocabularies.target
 
 
-def _chosen_pairs(sizes: Sequence[int], limit: int) -> list[Ints]:
+def _chosen_pairs(sizes: Sequence[int], limit: int) -> list[Indices]:
     """Return the numbers of the pairs of each store that are read: all, or about `limit` evenly spaced ones."""
     step = max(1, -(-sum(sizes) // limit))
     return [np.arange(0, size, step) for size in sizes]
 
 
-def _read_chunks(prepared: Prepared, chosen: Sequence[Ints]) -> Iterator[tuple[Sentences, Sentences]]:
+def _read_chunks(prepared: Prepared, chosen: Sequence[Indices]) -> Iterator[tuple[Sentences, Sentences]]:
     for (store, _), numbers in zip(prepared.train, chosen, strict=True):
         for start in range(0, len(numbers), PAIRS_PER_CHUNK):
             rows = numbers[start : start + PAIRS_PER_CHUNK]
             source, target = (
-                read_ids(store, side, rows, subword)
-                for side, subword in zip(SIDES, _subwords(prepared), strict=True)
+                read_ids(store, side, rows, subword) for side, subword in zip(SIDES, _subwords(prepared), strict=True)
             )
             yield source, target
 
@@ -108,8 +108,7 @@ def _evaluated_sets(config: Config, prepared: Prepared) -> Iterator[EvaluatedSet
     """Yield the validation set and the test sets; a test set whose files are missing is left out."""
     rows = np.arange(len(prepared.valid))
     source, target = (
-        read_ids(prepared.valid, side, rows, subword)
-        for side, subword in zip(SIDES, _subwords(prepared), strict=True)
+        read_ids(prepared.valid, side, rows, subword) for side, subword in zip(SIDES, _subwords(prepared), strict=True)
     )
     yield EvaluatedSet("valid", prepared.valid_text[0], (source, target))
     for name, corpus in config.data.test.items():
@@ -176,8 +175,7 @@ def _set_facts(
     `rarest_word` has for each source the number of training sources that its rarest word occurs in.
     """
     source, target, both = (
-        int(np.isin(hashes, seen).sum())
-        for hashes, seen in zip(_pair_hashes(each.ids, subwords), unique, strict=True)
+        int(np.isin(hashes, seen).sum()) for hashes, seen in zip(_pair_hashes(each.ids, subwords), unique, strict=True)
     )
     return {
         "name": each.name,
@@ -217,9 +215,7 @@ def _word_counts(prepared: Prepared, lines: Iterable[str], config: Config) -> Co
 
 def _pair_hashes(sides: Sequence[Sentences], subwords: Sequence[Subword]) -> tuple[Hashes, Hashes, Hashes]:
     """Return a hash of each source, of each target and of each pair."""
-    source, target = (
-        _sentence_hashes(side, subword.size) for side, subword in zip(sides, subwords, strict=True)
-    )
+    source, target = (_sentence_hashes(side, subword.size) for side, subword in zip(sides, subwords, strict=True))
     return source, target, _mix(source) + target
 
 

@@ -23,8 +23,8 @@ def break_down(
 
     `languages` are the codes of source and target. `rarest_word` is as in `corpus.json` (see
     `nmt.data.corpus_facts`); if its length is that of another text, there is no breakdown by rarity. The values are
-    `by_length` and `by_rarity`, lists of [label, sentences, BLEU], and `worst` and `best`, lists of [line, chrF, source,
-    translation, reference].
+    `by_length` and `by_rarity`, lists of [label, sentences, BLEU], and `worst` and `best`, lists of [line, chrF,
+    source, translation, reference].
     """
     scoring = Scoring(tokenize=default_tokenizer(languages[1]))
 

@@ -15,6 +15,7 @@ from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.engines import Machine
 from nmt.decoding.hypothesis import NanProbabilities
+from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.engine import Arithmetic
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
@@ -22,10 +23,16 @@ from nmt.evaluation.score_warnings import validation_warning
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.torch_engine import TorchEngine
+from nmt.reports.alignment import of_translation
+from nmt.storage.validation_texts import AttentionOf, ValidationTexts
 from nmt.training.microbatches import increase_count, split, to_device
 from nmt.training.objective import cross_entropy
 
 TOKENS_PER_BATCH = 4096
+SAMPLES = 5
+"""Sentences whose translations are logged."""
+MAX_MAP_WORDS = 40
+"""Words of the source or the translation of a sentence whose attention is kept, at most."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,10 @@ class ValidationResult:
     """Nats per target token, EOS included, without label smoothing, over `scored_pairs`; may not be finite."""
     bleu: float | None
     """BLEU of a greedy translation, 0 to 100; None if `validation_bleu` is off, NaN if the probabilities are NaN."""
-    samples: list[tuple[str, str, str]]
-    """A few (source, translation, reference)."""
+    texts: ValidationTexts | None = None
+    """The translations; None if `validation_bleu` is off or the probabilities are NaN."""
+    samples: tuple[tuple[str, str, str], ...] = ()
+    """A few (source, translation, reference), the same sentences in every validation."""
 
 
 def bleu_hint(config: Config, references: Sequence[str]) -> str | None:
@@ -83,8 +92,8 @@ class Validator:
         tagger.check(prepared.valid_text[0], "data.valid")
 
     @torch.no_grad()
-    def __call__(self, model: Seq2Seq) -> ValidationResult:
-        """Validate `model`; its mode, training or evaluation, is restored."""
+    def __call__(self, model: Seq2Seq, step: int = 0) -> ValidationResult:
+        """Validate `model` after `step` optimizer steps; its mode, training or evaluation, is restored."""
         was_training = model.training
         model.eval()
         batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
@@ -101,22 +110,56 @@ class Validator:
                 except (MemoryError, RuntimeError) as error:
                     unrolled = []
                     batches[:0] = split(batch, increase_count(error, batch, 1, "validation", "shorten data.valid"))
-            samples, bleu = self._translate(model) if self._config.training.validation_bleu else ([], None)
+            texts, bleu = self._translate(model, step) if self._config.training.validation_bleu else (None, None)
         finally:
             model.train(was_training)
-        return ValidationResult(float(nll) / max(1, tokens), bleu, samples)
+        samples = () if texts is None else tuple(
+            (texts.sources[row], texts.translations[row], texts.references[row])
+            for row in sample_rows(texts.sources)
+        )  # fmt: skip
+        return ValidationResult(float(nll) / max(1, tokens), bleu, texts, samples)
 
-    def _translate(self, model: Seq2Seq) -> tuple[list[tuple[str, str, str]], float]:
+    def _translate(self, model: Seq2Seq, step: int) -> tuple[ValidationTexts | None, float]:
         sources, references = self._prepared.valid_text
         count = self._config.training.validation_sentences or len(sources)
         sources, references = sources[:count], references[:count]
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
         machine = Machine("torch", self._device.type, self._arithmetic)
         translator = Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
-        greedy = translator.options.changed(method="greedy", tag=self._config.data.valid.tag, shortlist=0)
+        greedy = translator.options.changed(
+            method="greedy",
+            tag=self._config.data.valid.tag,
+            shortlist=0,
+            with_alignment=self._config.model.has_attention,
+        )
+        drawn, attention, texts = set(sample_rows(sources)), {}, []
         try:
-            texts = [translation.targets[0].text for translation in translator.translate(sources, options=greedy)]
+            for translation in translator.translate(sources, options=greedy):
+                texts.append(translation.targets[0].text)
+                if translation.number in drawn and (found := _attention(translation)) is not None:
+                    attention[translation.number] = found
         except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
-            return [], math.nan
-        samples = list(zip(sources, texts, references, strict=True))[:3]
-        return samples, validation_bleu(texts, references, self._config.data.target_language)
+            return None, math.nan
+        bleu = validation_bleu(texts, references, self._config.data.target_language)
+        maps = tuple(attention[row] for row in sample_rows(sources) if row in attention)
+        return ValidationTexts(step, tuple(sources), tuple(texts), tuple(references), maps), bleu
+
+
+def _attention(translation: Translation) -> AttentionOf | None:
+    """Return the attention of a translation; None if it has none or is too long to be drawn."""
+    if translation.targets[0].attention is None or not translation.targets[0].attention.size:
+        return None
+    words = of_translation(translation, by_words=True)
+    if max(words.weights.shape) > MAX_MAP_WORDS:
+        return None
+    weights = np.round(words.weights.astype(np.float64), 2).tolist()
+    return AttentionOf(words.source, words.target, tuple(map(tuple, weights)))
+
+
+def sample_rows(sources: Sequence[str]) -> list[int]:
+    """Return the numbers of a few different sentences, the short ones first: spread evenly over the lengths."""
+    first = {line: row for row, line in reversed(list(enumerate(sources))) if line}
+    rows = sorted(first.values(), key=lambda row: (len(sources[row]), row))
+    return (
+        [rows[int(len(rows) * (number + 0.5) / SAMPLES)] for number in range(SAMPLES)] if len(rows) > SAMPLES else rows
+    )

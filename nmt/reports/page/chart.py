@@ -1,7 +1,7 @@
 """Charts of the report page as SVG: curves over steps and grouped bars, with the colours of the page's style sheet.
 
-They are written by hand, since a page is written after a validation: importing matplotlib alone takes half a second, and
-its SVG is ten times as large and has fixed colours.
+They are written by hand, since a page is written after a validation: importing matplotlib alone takes half a second,
+and its SVG is ten times as large and has fixed colours.
 """
 
 import math
@@ -75,7 +75,9 @@ def line_chart(
     return _svg(title, "".join(parts))
 
 
-def bar_chart(title: str, unit: str, below: str, labels: Sequence[str], groups: Sequence[tuple[str, list[float]]]) -> str:
+def bar_chart(
+    title: str, unit: str, below: str, labels: Sequence[str], groups: Sequence[tuple[str, list[float]]]
+) -> str:
     """Return bars: for each of `labels`, one bar of each group, which has a name and a value for each label."""
     high = max((value for _, values in groups for value in values), default=0) or 1
     y_ticks = ticks(0, high)
@@ -149,7 +151,8 @@ def _y_axis(y: Axis, values: Sequence[float], unit: str) -> str:
 
 def _x_axis(marks: Sequence[tuple[float, str]], unit: str) -> str:
     texts = [
-        f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{escape(text)}</text>' for at, text in marks
+        f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{escape(text)}</text>'
+        for at, text in marks
     ]
     line = f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
     at = f'x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 5}"'

@@ -1,9 +1,11 @@
 """The section of the report page on learning curves, with a diagnosis in words."""
 
 from collections.abc import Iterator, Sequence
+from html import escape
 
+from nmt.diagnosis.curves import diagnose_curves
 from nmt.reports.page.chart import Curve, line_chart
-from nmt.reports.page.elements import Section, figure, heading, side_by_side
+from nmt.reports.page.elements import Section, figure, paragraph, side_by_side
 from nmt.storage.history import History
 
 EARLY_SHARE = 0.05
@@ -11,8 +13,10 @@ EARLY_SHARE = 0.05
 
 
 def curves_section(history: History) -> Section:
-    """Return the curves of loss, BLEU, learning rate and gradient norm."""
-    return Section("curves", "Learning curves", side_by_side(_figures(history)))
+    """Return the diagnosis in words, and the curves of loss, BLEU, learning rate and gradient norm."""
+    if not history.train and not history.valid:
+        return Section("curves", "Learning curves", paragraph("No step has been logged yet."))
+    return Section("curves", "Learning curves", _diagnosis(history) + side_by_side(_figures(history)))
 
 
 def loss_limit(histories: Sequence[History]) -> float | None:
@@ -23,6 +27,16 @@ def loss_limit(histories: Sequence[History]) -> float | None:
             steps, values = history.series(event, "loss")
             later += [value for step, value in zip(steps, values, strict=True) if step >= EARLY_SHARE * steps[-1]]
     return max(later) * 1.05 if later and max(later) > 0 else None
+
+
+def _diagnosis(history: History) -> str:
+    findings = [
+        f"<li><b>{escape(found.name.capitalize())}.</b> {escape(found.text)} <em>{escape(found.remedy)}</em></li>"
+        for found in diagnose_curves(history)
+    ]
+    if not findings:
+        return paragraph("The curves show nothing unusual.")
+    return f'<ul class="findings">{"".join(findings)}</ul>'
 
 
 def _figures(history: History) -> Iterator[str]:

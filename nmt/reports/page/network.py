@@ -5,6 +5,7 @@ Axes: S source tokens, V vocabulary; one step of the decoder is shown.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import prod
 from typing import Literal
 
@@ -254,7 +255,7 @@ def _joined(layers: Iterator[Box]) -> list[Box]:
 
 
 def _upwards(boxes: list[Box]) -> Iterator[Arrow]:
-    for below, above in zip(boxes, boxes[1:], strict=False):
+    for below, above in pairwise(boxes):
         yield Arrow(below.key, above.key, "up")
 
 

@@ -42,9 +42,9 @@ def network_section(model: Model, shapes: Shapes | None, vocabulary: tuple[str, 
     network = describe(model, shapes, vocabulary)
     notes = "".join(map(paragraph, network.notes))
     caption = (
-        "Read from the bottom up; each box gives its computation, the shape of its output, and the number of its weights "
-        "(top right). S is the number of source tokens. The decoder is shown for one step; dashed arrows lead from one "
-        "step to the next."
+        "Read from the bottom up; each box gives its computation, the shape of its output, and the number of its "
+        "weights (top right). S is the number of source tokens. The decoder is shown for one step; dashed arrows lead "
+        "from one step to the next."
     )
     drawing = figure(scrolling(network_svg(network), "the network"), caption)
     weights = ""
@@ -86,11 +86,11 @@ def _places(network: Network) -> tuple[dict[str, Place], float]:
     total = max(total, sum(_height(box) + 2 * GAP for box in middle) + 90) + MARGIN
     places: dict[str, Place] = {}
     for boxes in sides:
-        bottom = total - MARGIN
+        bottom = float(total - MARGIN)
         for box in boxes:
             places[box.key] = Place(COLUMN_X[box.column], bottom - _height(box), _height(box))
             bottom -= _height(box) + GAP
-    bottom = total - MARGIN
+    bottom = total - float(MARGIN)
     layers = [place for key, place in places.items() if key.startswith("decoder")]
     for box in middle:
         wanted = places["target_embedding"].middle if "target_embedding" in places else bottom
@@ -106,9 +106,8 @@ def _box(box: Box, place: Place) -> str:
     kind = "" if box.kind == "plain" else f" {box.kind}"
     texts = [f'<text class="strong" x="{place.x + 10:.0f}" y="{place.y + 19:.1f}">{escape(box.title)}</text>']
     if box.parameters:
-        texts.append(
-            f'<text class="ink" x="{place.right - 10:.0f}" y="{place.y + 19:.1f}" text-anchor="end">{box.parameters:,}</text>'
-        )
+        at = f'x="{place.right - 10:.0f}" y="{place.y + 19:.1f}"'
+        texts.append(f'<text class="ink" {at} text-anchor="end">{box.parameters:,}</text>')
     for number, line in enumerate(box.lines, 1):
         y = place.y + 19 + LINE * number
         texts.append(f'<text x="{place.x + 10:.0f}" y="{y:.1f}">{escape(line)}</text>')
@@ -123,11 +122,9 @@ def _arrow(arrow: Arrow, places: dict[str, Place]) -> str:
     style = ("context" if arrow.kind in ("context", "query") else "") + (" next" if arrow.is_next else "")
     points = list(_path(arrow, start, end))
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    (x0, y0), (x, y) = points[-2:]
-    if x0 == x:
-        head = f"M{x:.1f} {y:.1f}l-4 8h8z"
-    else:
-        head = f"M{x:.1f} {y:.1f}l{'-8' if x > x0 else '8'} -4v8z"
+    (before, _), (x, y) = points[-2:]
+    shape = "-4 8h8z" if before == x else f"{'-8' if x > before else '8'} -4v8z"
+    head = f"M{x:.1f} {y:.1f}l{shape}"
     color = " context" if "context" in style else ""
     return f'<path class="arrow {style.strip()}" d="M{line}"/><path class="head{color}" d="{head}"/>'
 

@@ -34,7 +34,8 @@ svg text.strong { font-weight: 600; fill: var(--ink); } svg text.ink { fill: var
 svg .axis { stroke: var(--line); fill: none; } svg .grid-line { stroke: var(--line); stroke-width: .6; }
 svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .first { stroke: var(--first); } svg .second { stroke: var(--second); } svg .third { stroke: var(--third); }
-svg .fill-first { fill: var(--first); } svg .fill-second { fill: var(--second); } svg .fill-third { fill: var(--third); }
+svg .fill-first { fill: var(--first); } svg .fill-second { fill: var(--second); }
+svg .fill-third { fill: var(--third); }
 svg .box { fill: var(--panel); stroke: var(--line); } svg .box.recurrent { stroke: var(--first); }
 svg .box.attention { stroke: var(--second); } svg .box.dense { stroke: var(--third); }
 svg .arrow { fill: none; stroke: var(--muted); stroke-width: 1.3; } svg .arrow.context { stroke: var(--second); }
