@@ -7,8 +7,10 @@ from nmt.data.languages import has_spaces
 from nmt.evaluation.metrics import Scoring, corpus_scores, default_tokenizer, sentence_scores
 
 LENGTH_GROUPS = 5
-RARITIES = ((0, "never seen"), (4, "1 to 4"), (19, "5 to 19"), (99, "20 to 99"), (None, "100 or more"))
-"""The groups by the number of training sources that the rarest word occurs in: the largest number, and a label."""
+SMALLEST_GROUP = 20
+"""Fewer sentences have no meaningful BLEU: they join the next group."""
+RARITIES = (0, 1, 5, 20, 100)
+"""The smallest numbers of training sources that the rarest word of the sentences of a group occurs in."""
 WORST, BEST = 10, 5
 
 
@@ -52,8 +54,9 @@ def length_groups(lengths: Sequence[int]) -> list[tuple[str, list[int]]]:
     """Return about equally large groups of sentences by length: a label, and the numbers of the sentences."""
     rows = sorted(range(len(lengths)), key=lambda n: lengths[n])
     groups: list[list[int]] = []
-    for number in range(LENGTH_GROUPS):
-        part = rows[len(rows) * number // LENGTH_GROUPS : len(rows) * (number + 1) // LENGTH_GROUPS]
+    count = max(1, min(LENGTH_GROUPS, len(rows) // SMALLEST_GROUP))
+    for number in range(count):
+        part = rows[len(rows) * number // count : len(rows) * (number + 1) // count]
         while groups and part and lengths[part[0]] == lengths[groups[-1][-1]]:  # equal lengths stay together
             groups[-1].append(part.pop(0))
         if part:
@@ -65,12 +68,20 @@ def length_groups(lengths: Sequence[int]) -> list[tuple[str, list[int]]]:
 
 
 def rarity_groups(counts: Sequence[int]) -> list[tuple[str, list[int]]]:
-    """Return the groups of `RARITIES` that have sentences: a label, and the numbers of the sentences."""
-    groups: list[tuple[str, list[int]]] = [(label, []) for _, label in RARITIES]
-    for row, count in enumerate(counts):
-        number = next(n for n, (most, _) in enumerate(RARITIES) if most is None or count <= most)
-        groups[number][1].append(row)
-    return [(label, rows) for label, rows in groups if rows]
+    """Return groups of sentences by `counts`: a label, and the numbers of the sentences, those of rare words first."""
+    groups: list[tuple[int, list[int]]] = []
+    for number, low in enumerate(RARITIES):
+        high = RARITIES[number + 1] if number + 1 < len(RARITIES) else None
+        rows = [row for row, count in enumerate(counts) if count >= low and (high is None or count < high)]
+        if groups and len(groups[-1][1]) < SMALLEST_GROUP:
+            groups[-1][1].extend(rows)
+        else:
+            groups.append((low, rows))
+    if len(groups) > 1 and len(groups[-1][1]) < SMALLEST_GROUP:
+        groups[-2][1].extend(groups.pop()[1])
+    highs = [low - 1 for low, _ in groups[1:]]
+    labels = [f"{low}" if low == high else f"{low}–{high}" for (low, _), high in zip(groups, highs, strict=False)]
+    return list(zip([*labels, f"≥{groups[-1][0]}"], [rows for _, rows in groups], strict=True))
 
 
 def _ranked(

@@ -1,5 +1,6 @@
 """Write `report.html`, the page to understand a run: one self-contained file, without scripts."""
 
+import logging
 import time
 from collections.abc import Mapping
 from html import escape
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from nmt.config import Config, load_run_config
 from nmt.errors import NmtError
-from nmt.reports.page.corpus import corpus_section, rarest_words, read_facts
+from nmt.reports.page.corpus import corpus_section
 from nmt.reports.page.curves import curves_section
 from nmt.reports.page.elements import Section
 from nmt.reports.page.network import Shapes
@@ -25,7 +26,10 @@ from nmt.storage.atomic_files import write_atomically
 from nmt.storage.history import History, read_history
 from nmt.storage.run_folder import Run
 from nmt.storage.tensor_shapes import read_shapes
+from nmt.storage.text_facts import rarest_words, read_facts
 from nmt.storage.validation_texts import read_validation_texts
+
+logger = logging.getLogger(__name__)
 
 
 def write_report(
@@ -50,13 +54,22 @@ def write_report(
     return path
 
 
+def refresh_report(run: Run) -> None:
+    """Write the page of a finished run again if it has one, after an evaluation; log a warning if that fails."""
+    if run.finished.exists() and (run.folder / "report.html").exists():
+        try:
+            write_report(run.folder)
+        except NmtError as error:
+            logger.warning(str(error))
+
+
 def _page(run: Run, history: History, is_training: bool, config: Config, shapes: Shapes | None) -> str:
     facts = read_facts(run)
     texts = read_validation_texts(run, {record["step"] for record in history.valid})
     sizes = str(history.facts.get("vocabulary", "V/V")).partition("/")
     sections = [
         results_section(run, history),
-        curves_section(history),
+        curves_section(history, is_training),
         progress_section(history),
         quality_section(config, texts, rarest_words(facts, "valid"), read_evaluations(run.folder / "evaluations")),
         attention_section(texts),

@@ -48,11 +48,15 @@ def line_chart(
     title: str,
     unit: str,
     curves: Sequence[Curve],
+    last: int,
     top: float | None = None,
     best: tuple[float, float] | None = None,
     from_zero: bool = False,
 ) -> str:
-    """Return the curves over optimizer steps; parts above `top` are cut off, and a star marks the point `best`."""
+    """Return the curves over optimizer steps from 0 to `last`.
+
+    Parts above `top` are cut off, and a star marks the point `best`.
+    """
     curves = [_shortened(curve) for curve in curves if len(curve.steps)]
     if not curves:
         return _svg(title, f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">not logged</text>')
@@ -60,9 +64,8 @@ def line_chart(
     high = max(max(curve.values) for curve in curves) if top is None else top
     if high <= low:
         low, high = low - (abs(low) or 1) * 0.1, low + (abs(low) or 1) * 0.1
-    last = max(max(curve.steps) for curve in curves)
-    y_ticks, x_ticks = ticks(low, high), ticks(0, max(1.0, last))
-    x = Axis(0, max(1.0, last), LEFT, WIDTH - RIGHT)
+    y_ticks, x_ticks = ticks(low, high), ticks(0, max(1, last))
+    x = Axis(0, max(1, last), LEFT, WIDTH - RIGHT)
     y = Axis(min(low, y_ticks[0]) if y_ticks else low, max(high, y_ticks[-1]), HEIGHT - BOTTOM, TOP)
     parts = [_y_axis(y, y_ticks, unit), _x_axis([(x(tick), short_number(tick)) for tick in x_ticks], "optimizer steps")]
     inner = "".join(_curve(curve, STYLES[number % len(STYLES)], x, y) for number, curve in enumerate(curves))

@@ -6,19 +6,8 @@ from typing import Any
 
 from nmt.reports.page.chart import bar_chart
 from nmt.reports.page.elements import Section, details, figure, heading, paragraph, table
-from nmt.storage.json_text import parse_json
-from nmt.storage.run_folder import Run
 
 SIDES = ("source", "target")
-
-
-def read_facts(run: Run) -> dict[str, Any]:
-    """Return the content of corpus.json (`nmt.data.corpus_facts`); empty if it is missing or damaged."""
-    try:
-        facts = parse_json(run.corpus.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
 
 
 def corpus_section(facts: dict[str, Any]) -> Section:
@@ -28,12 +17,6 @@ def corpus_section(facts: dict[str, Any]) -> Section:
     except (KeyError, TypeError, ValueError, IndexError):  # written by another version
         body = ""
     return Section("corpus", "Corpus", body)
-
-
-def rarest_words(facts: dict[str, Any], name: str) -> list[int] | None:
-    """Return `rarest_word` of the evaluated set `name`; None if it is not known."""
-    sets = facts.get("sets", [])
-    return next((each["rarest_word"] for each in sets if each.get("name") == name), None)
 
 
 def _parts(facts: dict[str, Any]) -> Iterator[str]:

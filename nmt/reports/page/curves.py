@@ -10,13 +10,15 @@ from nmt.storage.history import History
 
 EARLY_SHARE = 0.05
 """The share of the steps at the beginning whose high losses do not set the scale."""
+UNFINISHED = ("still improving", "underfitting")
+"""Findings that are usual as long as the run trains."""
 
 
-def curves_section(history: History) -> Section:
+def curves_section(history: History, is_training: bool) -> Section:
     """Return the diagnosis in words, and the curves of loss, BLEU, learning rate and gradient norm."""
     if not history.train and not history.valid:
         return Section("curves", "Learning curves", paragraph("No step has been logged yet."))
-    return Section("curves", "Learning curves", _diagnosis(history) + side_by_side(_figures(history)))
+    return Section("curves", "Learning curves", _diagnosis(history, is_training) + side_by_side(_figures(history)))
 
 
 def loss_limit(histories: Sequence[History]) -> float | None:
@@ -29,10 +31,11 @@ def loss_limit(histories: Sequence[History]) -> float | None:
     return max(later) * 1.05 if later and max(later) > 0 else None
 
 
-def _diagnosis(history: History) -> str:
+def _diagnosis(history: History, is_training: bool) -> str:
     findings = [
         f"<li><b>{escape(found.name.capitalize())}.</b> {escape(found.text)} <em>{escape(found.remedy)}</em></li>"
         for found in diagnose_curves(history)
+        if not (is_training and found.name in UNFINISHED)
     ]
     if not findings:
         return paragraph("The curves show nothing unusual.")
@@ -40,10 +43,11 @@ def _diagnosis(history: History) -> str:
 
 
 def _figures(history: History) -> Iterator[str]:
+    last = max(records[-1]["step"] for records in (history.train, history.valid) if records)
     train, valid = history.series("train", "loss"), history.series("valid", "loss")
     losses = [Curve("training", *train), Curve("validation", *valid, is_marked=True)]
     yield figure(
-        line_chart("Training and validation loss over steps", "nats per token", losses, loss_limit([history])),
+        line_chart("Training and validation loss over steps", "nats per token", losses, last, loss_limit([history])),
         "Lower is better. If the validation loss rises while the training loss falls, the model learns its training "
         "pairs by heart (overfitting). With dropout the training loss may be the higher one.",
         "Loss",
@@ -53,20 +57,20 @@ def _figures(history: History) -> Iterator[str]:
     if bleu[0].steps:
         star = f" The star marks the best, {best[1]:.2f} at step {best[0]:,}." if best else ""
         yield figure(
-            line_chart("Validation BLEU over steps", "BLEU", bleu, best=best, from_zero=True),
+            line_chart("Validation BLEU over steps", "BLEU", bleu, last, best=best, from_zero=True),
             f"Greedy translations of the validation set; higher is better.{star}",
             "Validation BLEU",
         )
     rate = [Curve("learning rate", *history.series("train", "learning_rate"))]
     yield figure(
-        line_chart("Learning rate over steps", "learning rate", rate, from_zero=True),
+        line_chart("Learning rate over steps", "learning rate", rate, last, from_zero=True),
         "The schedule that was used: it rises during the warm-up, and falls or stays afterwards.",
         "Learning rate",
     )
     norm = [Curve("gradient norm", *history.series("train", "gradient_norm"))]
     if norm[0].steps:
         yield figure(
-            line_chart("Gradient norm over steps", "norm", norm, from_zero=True),
+            line_chart("Gradient norm over steps", "norm", norm, last, from_zero=True),
             "The length of the gradient before clipping. A sudden rise of ten times and more, or a norm that keeps "
             "growing, says that training becomes unstable.",
             "Gradient norm",

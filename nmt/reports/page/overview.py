@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config
-from nmt.reports.page.elements import Section, details, facts, heading, paragraph, table
+from nmt.reports.page.elements import Section, details, facts, heading, paragraph, side_by_side, table
 from nmt.storage.history import History
 from nmt.storage.json_text import parse_json
 from nmt.storage.run_folder import Run
@@ -46,11 +46,9 @@ def format_time(seconds: float) -> str:
 
 def results_section(run: Run, history: History) -> Section:
     """Return the results of the validations and evaluations, and facts about the run."""
-    parts = [facts(_results(history)), _evaluations(run.folder / "evaluations")]
     about = [(str(key).replace("_", " "), str(value)) for key, value in history.facts.items()]
-    if about:
-        parts += [heading("Machine and data"), facts(about)]
-    return Section("results", "Results", "".join(parts))
+    both = side_by_side([facts(_results(history)), facts(about)])
+    return Section("results", "Results", both + _evaluations(run.folder / "evaluations"))
 
 
 def configuration_section(run: Run, config: Config) -> Section:

@@ -19,15 +19,16 @@ nav ul { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; padding: 0; margin: 
 table { border-collapse: collapse; margin: .5rem 0; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--muted); padding-bottom: .3rem; }
 td, th { padding: .22rem .9rem .22rem 0; text-align: left; vertical-align: top; }
-.facts { width: 100%; table-layout: auto; } .facts th { color: var(--muted); font-weight: 400; width: 16rem; }
+.facts { width: 100%; align-self: start; } .facts th { color: var(--muted); font-weight: 400; width: 15rem; }
 .facts td { overflow-wrap: anywhere; }
-.grid th, .grid td { border-bottom: 1px solid var(--line); } .grid th { font-weight: 500; }
+.grid { min-width: min(100%, 30rem); } .grid th, .grid td { border-bottom: 1px solid var(--line); }
+.grid th { font-weight: 500; }
 .grid thead th { color: var(--muted); } td.n, th.n { text-align: right; }
 .scroll { overflow-x: auto; max-width: 100%; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 0 1.5rem; }
 figure { margin: .6rem 0 1.4rem; min-width: 0; } figcaption { color: var(--muted); font-size: .88rem; }
 .figure-title { font-weight: 600; margin: 0 0 .2rem; }
-svg.chart { display: block; width: 100%; height: auto; max-width: 40rem; }
+svg.chart { display: block; width: 100%; height: auto; max-width: 34rem; }
 svg.network { display: block; height: auto; width: 100%; min-width: 48rem; max-width: 62rem; }
 svg text { font: 13px system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif; fill: var(--muted); }
 svg text.strong { font-weight: 600; fill: var(--ink); } svg text.ink { fill: var(--ink); }
@@ -50,12 +51,13 @@ table.map thead th { vertical-align: bottom; } table.map thead span { writing-mo
   transform: rotate(180deg); max-height: 9rem; } table.map tbody th { text-align: right; }
 table.map td { width: 1.5rem; min-width: 1.1rem; height: 1.5rem; padding: 0; border: 1px solid var(--line);
   background: rgb(var(--accent) / var(--a, 0)); }
+table.map thead td { border: 0; }
 ul.findings { padding-left: 1.2rem; max-width: 52rem; } ul.findings li { margin: .5rem 0; }
 ul.findings b { color: var(--warn); }
 pre { background: var(--panel); padding: .8rem; overflow: auto; font-size: .82rem; } code { font-size: .85em; }
 details { margin: .6rem 0; } summary { cursor: pointer; color: var(--first); }
 @media (max-width: 40rem) { body { font-size: 15px; padding: .5rem .75rem 3rem; } .facts th { width: 42%; }
   .sentence dl { grid-template-columns: minmax(0, 1fr); } .sentence dd { margin-bottom: .3rem; }
-  svg.network { min-width: 44rem; } }
+  svg.network { min-width: 44rem; } svg.chart text { font-size: 16px; } }
 @media print { :root { color-scheme: light; } nav, details:not([open]) { display: none; } }
 """

@@ -42,7 +42,7 @@ def attention_section(texts: ValidationTexts | None) -> Section:
     if texts is None or not texts.attention:
         return Section("attention", "", "")
     chosen = texts.attention[-MAX_MAPS:]  # the longest of the sentences, which are in the order of their lengths
-    maps = "".join(figure(scrolling(_map(each), "attention map"), " ".join(each.target)) for each in chosen)
+    maps = side_by_side(figure(scrolling(_map(each), "attention map"), " ".join(each.target)) for each in chosen)
     intro = paragraph(
         f"Step {texts.step:,}: each row is a word of the translation, each column a word of the source; the darker a "
         "cell, the more attention. A trained model shows a rough diagonal, with jumps where the word order differs. "
