@@ -1,5 +1,6 @@
 """`report.html` shows the whole run, is self-contained and valid, and escapes all texts."""
 
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -120,7 +121,7 @@ def test_sections_are_linked_headings_are_in_order_and_missing_parts_are_left_ou
     ]  # fmt: skip
     levels = [int(tag[1]) for tag in found.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(below <= above + 1 for above, below in zip(levels, levels[1:], strict=False))
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
     assert found.tags.count("figure") == found.tags.count("figcaption") >= 8
     for file in ("corpus.json", "validation/best.json"):
         (run / file).unlink()
