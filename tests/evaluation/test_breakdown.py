@@ -40,7 +40,7 @@ def test_breakdown_finds_where_translations_are_bad() -> None:
     found = break_down(sources, translations, references, ("en", "de"), [0] * len(short) + [100] * len(long))
     assert found["by_length"][0][:2] == ["4", 20] and found["by_length"][0][2] == pytest.approx(100)
     assert [group[2] < 5 for group in found["by_length"]] == [False] + [True] * (len(found["by_length"]) - 1)
-    assert [group[:2] for group in found["by_rarity"]] == [["0", 20], ["≥100", 40]]
+    assert [group[:2] for group in found["by_rarity"]] == [["0", 20], ["≥1", 40]]
     assert len(found["worst"]) == WORST and len(found["best"]) == BEST
     assert {row[3] for row in found["worst"]} == {"x y z w"} and all(row[0] > len(short) for row in found["worst"])
     for line, score, source, translation, reference in found["best"]:

@@ -81,10 +81,13 @@ def line_chart(
 def bar_chart(
     title: str, unit: str, below: str, labels: Sequence[str], groups: Sequence[tuple[str, list[float]]]
 ) -> str:
-    """Return bars: for each of `labels`, one bar of each group, which has a name and a value for each label."""
+    """Return bars: for each of `labels`, one bar of each group, which has a name and a value for each label.
+
+    The bars of a single group have their values above them.
+    """
     high = max((value for _, values in groups for value in values), default=0) or 1
     y_ticks = ticks(0, high)
-    y = Axis(0, max(high, y_ticks[-1]), HEIGHT - BOTTOM, TOP)
+    y = Axis(0, max(high, y_ticks[-1]), HEIGHT - BOTTOM, TOP + 14 if len(groups) == 1 else TOP)
     slot = (WIDTH - RIGHT - LEFT) / max(1, len(labels))
     width = max(1.0, slot * 0.8 / len(groups))
     every = max(1, math.ceil(max(map(len, labels), default=1) * 7.5 / slot))
@@ -98,6 +101,9 @@ def bar_chart(
                 f'height="{HEIGHT - BOTTOM - y(value):.1f}">'
                 f"<title>{escape(labels[n])}: {escape(f'{name} {value:,.6g}'.strip())}</title></rect>"
             )
+            if len(groups) == 1:
+                at = f'x="{x + width / 2:.1f}" y="{y(value) - 4:.1f}"'
+                parts.append(f'<text class="ink" {at} text-anchor="middle">{value:.1f}</text>')
     if len(groups) > 1:
         parts.append(_legend([name for name, _ in groups], "bar"))
     return _svg(title, "".join(parts))

@@ -44,9 +44,9 @@ def attention_section(texts: ValidationTexts | None) -> Section:
     chosen = texts.attention[-MAX_MAPS:]  # the longest of the sentences, which are in the order of their lengths
     maps = side_by_side(figure(scrolling(_map(each), "attention map"), " ".join(each.target)) for each in chosen)
     intro = paragraph(
-        f"Step {texts.step:,}: each row is a word of the translation, each column a word of the source; the darker a "
-        "cell, the more attention. A trained model shows a rough diagonal, with jumps where the word order differs. "
-        "Rows that look all the same mean that the attention has not learned to align."
+        f"Step {texts.step:,}: each row is a word of the translation, each column a word of the source; the "
+        "stronger the colour of a cell, the more attention. A trained model shows a rough diagonal, with jumps where "
+        "the word order differs. Rows that look all the same mean that the attention has not learned to align."
     )
     return Section("attention", "Attention", intro + maps)
 
@@ -62,14 +62,19 @@ def quality_section(
     parts = []
     if texts is not None and texts.sources:
         found = break_down(texts.sources, texts.translations, texts.references, languages, rarest)
-        parts.append(_set_quality(f"Validation, step {texts.step:,}, greedy", found, languages[0]))
+        parts.append(heading(f"Validation, step {texts.step:,}, greedy") + _set_quality(found, languages[0]))
     for name, result in evaluations:
         try:
             if result.get("breakdown"):
-                parts.append(_set_quality(name, result["breakdown"], languages[0]))
+                parts.append(details(name, _set_quality(result["breakdown"], languages[0])))
         except (KeyError, TypeError, ValueError):  # written by another version
             continue
-    return Section("quality", "Where translations are good and bad", "".join(parts))
+    intro = paragraph(
+        "BLEU of groups of sentences. By length, a fall to the right is usual; a steep one says that the model has seen "
+        "too few long sentences, or forgets their beginning. By rarity, if sentences with rare words are much worse, "
+        "more text or a smaller subword vocabulary helps."
+    )
+    return Section("quality", "Where translations are good and bad", intro + "".join(parts) if parts else "")
 
 
 def _stages(source: str, versions: list[tuple[int, str, str]]) -> Iterator[tuple[str, str]]:
@@ -113,34 +118,28 @@ def _map(attention: AttentionOf) -> str:
     return f'<table class="map"><thead><tr><td></td>{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _set_quality(name: str, found: dict[str, Any], language: str) -> str:
+def _set_quality(found: dict[str, Any], language: str) -> str:
+    length = f"source length in {length_unit(language)}"
+    rarity = "training sentences with the rarest word of the source"
     charts = [
-        _bleu_chart(
-            found["by_length"], f"source length in {length_unit(language)}", "BLEU by sentence length",
-            "Sentences in groups of similar size, the short ones first. A fall to the right is usual; a steep one says "
-            "that the model has seen too few long sentences, or forgets the beginning.",
-        ),
-        _bleu_chart(
-            found["by_rarity"], "training sentences with the rarest word of the source", "BLEU by rarity of words",
-            "Sentences by the rarest word of their source. If sentences with rare words are much worse, more text or a "
-            "smaller subword vocabulary helps.",
-        ),
-    ]  # fmt: skip
+        _bleu_chart(found["by_length"], length, "BLEU by sentence length"),
+        _bleu_chart(found["by_rarity"], rarity, "BLEU by rarity of words"),
+    ]
     sentences = [
         details(f"The {len(found[key])} {key} translations by chrF", "".join(_scored(row) for row in found[key]))
         for key in ("worst", "best")
         if found[key]
     ]
-    return heading(name) + side_by_side(chart for chart in charts if chart) + "".join(sentences)
+    return side_by_side(chart for chart in charts if chart) + "".join(sentences)
 
 
-def _bleu_chart(groups: Sequence[Sequence[Any]], below: str, title: str, caption: str) -> str:
+def _bleu_chart(groups: Sequence[Sequence[Any]], below: str, title: str) -> str:
     if not groups:
         return ""
     labels = [str(label) for label, _, _ in groups]
     counts = ", ".join(f"{label}: {count:,}" for label, count, _ in groups)
     chart = bar_chart(title, "BLEU", below, labels, [("", [float(bleu) for _, _, bleu in groups])])
-    return figure(chart, f"{caption} Sentences in each group: {counts}.", title)
+    return figure(chart, f"Each bar is a group of sentences. Their numbers: {counts}.", title)
 
 
 def _scored(row: Sequence[Any]) -> str:
