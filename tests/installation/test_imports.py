@@ -17,8 +17,7 @@ RUNS_GRAPHS = {
 }
 """Modules of nmt.runtime that run graphs; the others build them, and import onnx."""
 DRAWING = {
-    f"nmt.reports.{name}"
-    for name in ("attention_maps", "comparison_page", "figure", "fonts", "learning_curves", "report_page")
+    f"nmt.reports.{name}" for name in ("attention_maps", "comparison_page", "figure", "fonts", "learning_curves")
 }
 """Modules that import matplotlib."""
 CODE = """
