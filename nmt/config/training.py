@@ -99,6 +99,8 @@ class Training(Section):
     """Number of checkpoints to keep besides the best one."""
     log_every: Positive = 50
     """Steps between lines of log.jsonl."""
+    tensorboard: bool = False
+    """Also write the values of log.jsonl to runs/NAME/tensorboard, for TensorBoard. Needs the extra `tensorboard`."""
     threads: NotNegative = 0
     """CPU threads of torch; 0 leaves the choice to torch."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -35,7 +35,7 @@ class History:
         records = self.train if event == "train" else self.valid
         if name:
             records = [{"step": record["step"], **_more(record).get(name, {})} for record in records]
-        found = [(record["step"], float(record[key])) for record in records if _is_number(record.get(key))]
+        found = [(record["step"], float(record[key])) for record in records if is_number(record.get(key))]
         return [step for step, _ in found], [value for _, value in found]
 
     @property
@@ -62,10 +62,10 @@ def rank(metric: str, loss: float | None, bleu: float | None) -> tuple[float, fl
 
     With bleu, the lower loss is better if both BLEU are equal or below `ZERO_BLEU`.
     """
-    negative_loss = -loss if loss is not None and _is_number(loss) else -math.inf
+    negative_loss = -loss if loss is not None and is_number(loss) else -math.inf
     if metric == "loss":
         return (negative_loss, 0.0) if math.isfinite(negative_loss) else None
-    if bleu is None or not _is_number(bleu):
+    if bleu is None or not is_number(bleu):
         return None
     return bleu if bleu >= ZERO_BLEU else 0.0, negative_loss
 
@@ -122,7 +122,8 @@ def _drop_from(history: History, step: int, only: str | None = None) -> None:
                 records.pop()
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether `value` is a finite number."""
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an integer that no float holds
