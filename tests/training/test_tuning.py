@@ -141,7 +141,10 @@ def test_a_run_that_has_not_ended_needs_the_name_of_a_checkpoint():
 
 def test_the_languages_of_the_text_are_those_of_the_model():
     """Swapped files are recognised; text in another language is an error."""
-    english, german = (QUICKSTART / f"valid.{side}" for side in ("en", "de"))
+    english, german = Path("short.en"), Path("short.de")
+    for path in (english, german):
+        lines = (QUICKSTART / f"valid{path.suffix}").read_text(encoding="utf-8").splitlines(True)
+        path.write_text("".join(lines[:80]), encoding="utf-8")
     config = tuned_config(TuningRequest(copy("german", source_language="de", target_language="en"), (english, german)))
     assert " ist " in f"{config.data.train[1].source.read_text()}" and config.data.source_language == "de"
     with pytest.raises(NmtError, match=r"the source is German \(de\), but runs/fr translates from fr to en"):
