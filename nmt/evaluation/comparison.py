@@ -150,7 +150,12 @@ def config_differences(configs: Sequence[Config]) -> list[Difference]:
     flat = [dict(_flatten("", config.model_dump(mode="json"))) for config in configs]
     keys = dict.fromkeys(key for values in flat for key in values)
     rows = [Difference(key, tuple(values.get(key, ABSENT) for values in flat)) for key in keys if key not in UNCOMPARED]
-    return [row for row in rows if any(value != row.values[0] for value in row.values)]
+    return [row for row in rows if any(_value(value) != _value(row.values[0]) for value in row.values)]
+
+
+def _value(value: Any) -> Any:
+    """Return a value to compare: a key that is absent counts as one that is not set."""
+    return None if value is ABSENT else value
 
 
 def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
