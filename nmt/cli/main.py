@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "Write a configuration that fits a file of sentence pairs.",
     "preprocess": "Clean the text, learn subwords, store token ids.",
     "train": "Train a model; prepare the data first if necessary.",
+    "tune": "Adapt a trained model to text of a new domain.",
     "translate": "Translate stdin or a file, one line out for each line in.",
     "evaluate": "Translate a test set and score it.",
     "score": "Score finished translations with BLEU, chrF and TER.",

@@ -109,7 +109,7 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
                 f"working directory {Path.cwd()}: change to the right directory, or give files with "
                 "--source FILE --reference FILE"
             )
-    return _of_corpus(name, corpus)
+    return split_of(name, corpus)
 
 
 def read_splits(config: Config, name: str | None, where: Path) -> list[Split]:
@@ -141,7 +141,8 @@ def read_files(source: Path, references: Sequence[Path], tag: str = "") -> Split
     return Split(name or "text", lines, truths, (str(source), *map(str, references)), tag)
 
 
-def _of_corpus(name: str, corpus: Corpus) -> Split:
+def split_of(name: str, corpus: Corpus) -> Split:
+    """Read a validation or test set of a configuration. Raises `NmtError` if it has no lines."""
     pairs = list(read_pairs(corpus))
     files = tuple(str(path) for path in (corpus.source, corpus.target, corpus.tsv) if path is not None)
     if not pairs:

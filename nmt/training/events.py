@@ -5,7 +5,8 @@ Seconds are those of training over all sessions of a run, with validations and c
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -163,6 +164,19 @@ class StepLogged:
 
 
 @dataclass(frozen=True)
+class ValidationScores:
+    """The scores on one validation set."""
+
+    loss: float
+    """Negative log-likelihood, without label smoothing. It may not be finite."""
+    bleu: float | None
+    """As in `Validated`."""
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.3f}" + ("" if self.bleu is None else f", BLEU {self.bleu:.2f}")
+
+
+@dataclass(frozen=True)
 class Validated:
     """A validation; there is one every `training.validate_every` steps and at the end."""
 
@@ -182,13 +196,16 @@ class Validated:
     """A few (source, translation, reference)."""
     seconds: float
     """Seconds trained before the validation."""
+    more: Mapping[str, ValidationScores] = field(default_factory=dict)
+    """The scores on the validation sets of `data.more_valid` by name."""
 
     def __str__(self) -> str:
         at = f"at step {self.step:,}" if self.step else "before the first step"
         bleu = "" if self.bleu is None else f", BLEU {self.bleu:.2f} (greedy)"
         best = ", the best so far" if self.is_best else ""
         figures = f"loss {self.loss:.3f}, perplexity {self.perplexity:.2f}{bleu}{best}"
-        return f"validation {at}: {figures}; {format_seconds(self.seconds)} trained"
+        more = "".join(f"; {name}: {scores}" for name, scores in self.more.items())
+        return f"validation {at}: {figures}{more}; {format_seconds(self.seconds)} trained"
 
 
 @dataclass(frozen=True)

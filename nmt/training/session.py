@@ -149,8 +149,9 @@ def _open_log(
 
 
 def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: bool) -> None:
-    if note := scored_pairs(trainer.config, prepared)[1]:
-        logger.info(note)
+    for key in prepared.validation:
+        if note := scored_pairs(trainer.config, prepared, key)[1]:
+            logger.info(note)
     started = _started(trainer, prepared, resume)
     log.emit(started)
     if trainer.settings.max_steps - trainer.progress.step >= SHORT_RUN:
@@ -229,7 +230,7 @@ def _build_trainer(
     run: Run, config: Config, prepared: Prepared, device: torch.device, start: Path | None, stop: StopRequest | None
 ) -> Trainer:
     """Return a trainer with its initial weights, or with the state of the checkpoint `start`."""
-    if hint := bleu_hint(config, prepared.valid_text[1]):
+    if hint := bleu_hint(config, prepared.valid.text[1]):
         logger.info(hint)
     arithmetic = choose_arithmetic(config.training.precision, device)
     check_trainable(arithmetic, device)

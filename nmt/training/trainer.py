@@ -269,6 +269,7 @@ class Trainer:
             is_best=update_best(progress, self.settings, result.loss, result.bleu),
             samples=tuple(result.samples),
             seconds=progress.seconds,
+            more=result.more,
         )
         log.emit(event)
 

@@ -18,6 +18,7 @@ from nmt.training.events import (
     TrainingEvent,
     TrainingStarted,
     Validated,
+    ValidationScores,
 )
 
 OnEvent: TypeAlias = Callable[[TrainingEvent], object]
@@ -52,6 +53,7 @@ def log_entry(event: TrainingEvent) -> dict[str, Any] | None:
                 "loss": event.loss,
                 "perplexity": event.perplexity,
                 **({} if event.bleu is None else {"bleu": event.bleu}),
+                **({"more": {name: _scores(one) for name, one in event.more.items()}} if event.more else {}),
                 "samples": event.samples,
                 "seconds": round(event.seconds, 2),
             }
@@ -62,6 +64,10 @@ def log_entry(event: TrainingEvent) -> dict[str, Any] | None:
             return {"event": "end", "step": run.step, "reason": run.reason, "seconds": round(run.seconds, 2)}
         case _:
             return None
+
+
+def _scores(scores: ValidationScores) -> dict[str, float]:
+    return {"loss": scores.loss, **({} if scores.bleu is None else {"bleu": scores.bleu})}
 
 
 class TrainingLog:
