@@ -11,6 +11,7 @@ runs/NAME/config.yaml              resolved configuration
           validation/              translations of the best and the last validation
           finished.json            exists only after the end of training
           report.html
+          tensorboard/             event files, with training.tensorboard
           .lock                    locked by the process that trains; contains its id
 
 An exported folder (`nmt.runtime.export`) has config.yaml, subword/, lexicon.safetensors and lengths.json if the run has

@@ -25,7 +25,7 @@ from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training.checkpoint import read_progress
-from nmt.training.cost import SHORT_RUN, estimate
+from nmt.training.cost import SHORT_RUN, estimate, logged_times
 from nmt.training.events import CostEstimated, TrainingEnded, TrainingEvent, TrainingStarted
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
@@ -135,7 +135,7 @@ def estimate_cost(
                 trainer.progress = read_progress(start)
             started = _started(trainer, prepared, resume)
             on_event(started)
-            return estimate(trainer, started)
+            return estimate(trainer, logged_times(run, started))
 
 
 def _report(trainer: Trainer) -> ReportRefresh:
@@ -170,9 +170,11 @@ def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: b
         if note := scored_pairs(trainer.config, prepared, key)[1]:
             logger.info(note)
     started = _started(trainer, prepared, resume)
+    logged = logged_times(trainer.run, started)
     log.emit(started)
     if trainer.settings.max_steps - trainer.progress.step >= SHORT_RUN:
-        log.emit(estimate(trainer, started))
+        with suppress(Stopped):  # training takes a step, saves a checkpoint and stops
+            log.emit(estimate(trainer, logged))
     log.advance(trainer.progress.step, trainer.settings.max_steps)
 
 
