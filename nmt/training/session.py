@@ -98,13 +98,18 @@ def train(
                     reason = trainer.train(log)
                 trained = _result(trainer, reason)
                 log.write(TrainingEnded(trained))
-        if trained.is_finished:
-            _write_summary(run, trained)
-        report.write(is_training=False)
-        if trained.is_finished:
-            make_graphs_of_best(run)
+        _end(run, trained, report)
     on_event(TrainingEnded(trained))
     return trained
+
+
+def _end(run: Run, trained: TrainedRun, report: ReportRefresh) -> None:
+    """Write the page of the run and, if the run is finished, its summary and the graphs of its best checkpoint."""
+    if trained.is_finished:
+        _write_summary(run, trained)
+    report.write(is_training=False)
+    if trained.is_finished:
+        make_graphs_of_best(run)
 
 
 def _report(trainer: Trainer) -> ReportRefresh:
