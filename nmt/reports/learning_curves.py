@@ -40,6 +40,8 @@ def draw(histories: Sequence[History]) -> Figure:
         for number, history in enumerate(histories):
             steps, values = history.series(event, key)
             _line(axes, number, steps, values, marked=event == "valid")
+            if event == "valid":
+                _more_lines(axes, number, history, key)
         _format_axes(axes, title, unit)
     top = loss_limit(histories)
     if top is not None:
@@ -73,6 +75,18 @@ def _line(axes: Axes, number: int, steps: list[int], values: list[float], marked
         steps, values, color=_color(number), linestyle=_dash(number), linewidth=1.4, marker=marker, markersize=3.5,
         markevery=max(1, len(steps) // 25), alpha=0.9,
     )  # fmt: skip
+
+
+def _more_lines(axes: Axes, number: int, history: History, key: str) -> None:
+    """Draw the curves of further validation sets (`data.more_valid`) as thin dotted lines with their names."""
+    for name in history.more_valid:
+        steps, values = history.series("valid", key, name)
+        if steps:
+            axes.plot(steps, values, color=_color(number), linestyle=":", linewidth=1.1)
+            axes.annotate(
+                name, (steps[-1], values[-1]), xytext=(-2, 3), textcoords="offset points", fontsize=7, ha="right",
+                color=_color(number),
+            )  # fmt: skip
 
 
 def _format_axes(axes: Axes, title: str, unit: str) -> None:

@@ -25,8 +25,8 @@ def loss_limit(histories: Sequence[History]) -> float | None:
     """Return the upper limit of a plot of losses, without the first steps, whose high losses would hide the rest."""
     later = []
     for history in histories:
-        for event in ("train", "valid"):
-            steps, values = history.series(event, "loss")
+        for event, name in (("train", ""), ("valid", ""), *(("valid", name) for name in history.more_valid)):
+            steps, values = history.series(event, "loss", name)
             later += [value for step, value in zip(steps, values, strict=True) if step >= EARLY_SHARE * steps[-1]]
     return max(later) * 1.05 if later and max(later) > 0 else None
 
@@ -46,6 +46,7 @@ def _figures(history: History) -> Iterator[str]:
     last = max(records[-1]["step"] for records in (history.train, history.valid) if records)
     train, valid = history.series("train", "loss"), history.series("valid", "loss")
     losses = [Curve("training", *train), Curve("validation", *valid, is_marked=True)]
+    losses += [Curve(name, *history.series("valid", "loss", name), is_marked=True) for name in history.more_valid]
     yield figure(
         line_chart("Training and validation loss over steps", "nats per token", losses, last, loss_limit([history])),
         "Lower is better. If the validation loss rises while the training loss falls, the model learns its training "
@@ -53,7 +54,8 @@ def _figures(history: History) -> Iterator[str]:
         "Loss",
     )
     best = history.best("bleu", highest=True)
-    bleu = [Curve("BLEU", *history.series("valid", "bleu"), is_marked=True)]
+    bleu = [Curve("validation", *history.series("valid", "bleu"), is_marked=True)]
+    bleu += [Curve(name, *history.series("valid", "bleu", name), is_marked=True) for name in history.more_valid]
     if bleu[0].steps:
         star = f" The star marks the best, {best[1]:.2f} at step {best[0]:,}." if best else ""
         yield figure(
