@@ -107,11 +107,36 @@ class Validator:
             tagger = Tagger(config.data, config.data.validation[key].tag or "", f"set data.{key}.tag")
             tagger.check(validation_set.text[0], f"data.{key}")
 
-    def __call__(self, model: Seq2Seq, step: int = 0) -> ValidationResult:
-        """Validate `model` after `step` optimizer steps; its mode, training or evaluation, is restored."""
+    def __call__(
+        self, model: Seq2Seq, step: int = 0, only: dict[str, npt.NDArray[np.bool_]] | None = None
+    ) -> ValidationResult:
+        """Validate `model` after `step` optimizer steps; its mode, training or evaluation, is restored.
+
+        If `only` is given, compute only the loss, of the pairs that are True in it; the keys are those of the sets.
+        """
+        losses: dict[str, float] = {}
         with _evaluating(model):
-            losses = {key: self._loss(model, key, is_scored) for key, is_scored in self._is_scored.items()}
-            translated = self._translate_all(model) if self._config.training.validation_bleu else {}
+            for key, is_scored in (self._is_scored if only is None else only).items():
+                store = self._prepared.validation[key].store
+                batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
+                tokens = sum(batch.tokens for batch in batches)
+                nll = torch.zeros((), dtype=torch.float64, device=self._device)
+                while batches:
+                    batch = batches.pop(0)
+                    try:
+                        inputs = to_device(batch, self._device)
+                        with torch.autocast(
+                            self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"
+                        ):
+                            unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                            nll += cross_entropy(model, unrolled, inputs).nll
+                    except (MemoryError, RuntimeError) as error:
+                        unrolled = []
+                        remedy = f"shorten data.{key}"
+                        batches[:0] = split(batch, increase_count(error, batch, 1, "validation", remedy))
+                losses[key] = float(nll) / max(1, tokens)
+            is_translated = self._config.training.validation_bleu and only is None
+            translated = self._translate_all(model) if is_translated else {}
         scores = {key: ValidationScores(loss, translated.get(key, (None, None))[0]) for key, loss in losses.items()}
         more = {key.removeprefix("more_valid."): found for key, found in scores.items() if key != "valid"}
         texts = translated["valid"][1] if translated else None
@@ -131,8 +156,8 @@ class Validator:
         part[np.flatnonzero(is_scored)[:: max(1, total // TOKENS_PER_BATCH)]] = True
         sizes = [int(np.sum(each.store.target_lengths)) for each in self._prepared.validation.values()]
         with _evaluating(model):
-            self._loss(model, "valid", part)  # the first pass compiles kernels
-            seconds = _seconds(self._loss, model, "valid", part) * total / tokens[part].sum()
+            self(model, only={"valid": part})  # the first pass compiles kernels
+            seconds = _seconds(self, model, only={"valid": part}) * total / tokens[part].sum()
             if self._config.training.validation_bleu:
                 limits = {"max_length_ratio": self._length_ratio(), "max_length_extra": 1}
                 numbers, translator = self._sentences("valid"), self._translator(model)
@@ -153,24 +178,6 @@ class Validator:
         store = self._prepared.valid.store
         source, target = (int(lengths.sum()) for lengths in (store.source_lengths, store.target_lengths))
         return min(100.0, target / max(1, source))
-
-    def _loss(self, model: Seq2Seq, key: str, is_scored: npt.NDArray[np.bool_]) -> float:
-        """Return the mean negative log-likelihood of a token in the pairs of a validation set that are True."""
-        store = self._prepared.validation[key].store
-        batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
-        tokens = sum(batch.tokens for batch in batches)
-        nll = torch.zeros((), dtype=torch.float64, device=self._device)
-        while batches:
-            batch = batches.pop(0)
-            try:
-                inputs = to_device(batch, self._device)
-                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-                    unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                    nll += cross_entropy(model, unrolled, inputs).nll
-            except (MemoryError, RuntimeError) as error:
-                unrolled = []
-                batches[:0] = split(batch, increase_count(error, batch, 1, "validation", f"shorten data.{key}"))
-        return float(nll) / max(1, tokens)
 
     def _translator(self, model: Seq2Seq) -> Translator:
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
