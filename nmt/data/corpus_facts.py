@@ -105,13 +105,14 @@ def _read_chunks(prepared: Prepared, chosen: Sequence[Indices]) -> Iterator[tupl
 
 
 def _evaluated_sets(config: Config, prepared: Prepared) -> Iterator[EvaluatedSet]:
-    """Yield the validation set and the test sets; a test set whose files are missing is left out."""
-    store = prepared.valid.store
-    rows = np.arange(len(store))
-    source, target = (
-        read_ids(store, side, rows, subword) for side, subword in zip(SIDES, _subwords(prepared), strict=True)
-    )
-    yield EvaluatedSet("valid", prepared.valid.text[0], (source, target))
+    """Yield the validation sets, by their keys, and the test sets; one whose files are missing is left out."""
+    for key, validation in prepared.validation.items():
+        rows = np.arange(len(validation.store))
+        source, target = (
+            read_ids(validation.store, side, rows, subword)
+            for side, subword in zip(SIDES, _subwords(prepared), strict=True)
+        )
+        yield EvaluatedSet(key, validation.text[0], (source, target))
     for name, corpus in config.data.test.items():
         try:
             lines = list(_read_lines(config, corpus))

@@ -72,7 +72,7 @@ def _page(run: Run, history: History, is_training: bool, config: Config, shapes:
         curves_section(history, is_training),
         progress_section(history),
         quality_section(config, texts, rarest_words(facts, "valid"), read_evaluations(run.folder / "evaluations")),
-        attention_section(texts),
+        attention_section(config, texts),
         corpus_section(facts),
         network_section(config.model, shapes, (sizes[0], sizes[2])),
         configuration_section(run, config),

@@ -37,6 +37,14 @@ class ReportRefresh:
         self._written_at = 0.0
         self._has_warned = False
 
+    def __enter__(self) -> "ReportRefresh":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Write the page after an error, too, so that it does not say that the run trains."""
+        if kind is not None:
+            self.write(is_training=False)
+
     def observe(self, event: TrainingEvent) -> None:
         """Write the page at the start of training, and after a validation if it is time."""
         is_due = isinstance(event, Validated) and self._cost <= MAX_SHARE * (self._clock() - self._written_at)

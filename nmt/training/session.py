@@ -92,19 +92,41 @@ def train(
         with training_state(device, config.training.threads):
             trainer = _build_trainer(run, config, prepared, device, start, stop)
             report = _report(trainer)
-            with _open_log(trainer, prepared, resume, _both(on_event, report.observe), on_progress) as log:
+            on_all = _both(on_event, report.observe)
+            with report, _open_log(trainer, prepared, resume, on_all, on_progress) as log:
                 _log_start(log, trainer, prepared, resume)
                 reason = None
                 with suppress(Stopped):
                     reason = trainer.train(log)
                 trained = _result(trainer, reason)
                 log.write(TrainingEnded(trained))
-        if trained.is_finished:
-            _write_summary(run, trained)
-            make_graphs_of_best(run)
-        report.write(is_training=False)
+        _end(run, trained, report)
     on_event(TrainingEnded(trained))
     return trained
+
+
+def _end(run: Run, trained: TrainedRun, report: ReportRefresh) -> None:
+    """Write the page of the run and, if the run is finished, its summary and the graphs of its best checkpoint."""
+    if trained.is_finished:
+        _write_summary(run, trained)
+    report.write(is_training=False)
+    if trained.is_finished:
+        make_graphs_of_best(run)
+
+
+def _report(trainer: Trainer) -> ReportRefresh:
+    shapes = {name: tuple(weight.shape) for name, weight in trainer.model.named_parameters()}
+    return ReportRefresh(trainer.run, trainer.config, shapes)
+
+
+def _both(first: OnEvent, second: OnEvent) -> OnEvent:
+    """Return a function that passes an event to two functions."""
+
+    def on_event(event: TrainingEvent) -> None:
+        first(event)
+        second(event)
+
+    return on_event
 
 
 def estimate_cost(
@@ -136,21 +158,6 @@ def estimate_cost(
             started = _started(trainer, prepared, resume)
             on_event(started)
             return estimate(trainer, logged_times(run, started))
-
-
-def _report(trainer: Trainer) -> ReportRefresh:
-    shapes = {name: tuple(weight.shape) for name, weight in trainer.model.named_parameters()}
-    return ReportRefresh(trainer.run, trainer.config, shapes)
-
-
-def _both(first: OnEvent, second: OnEvent) -> OnEvent:
-    """Return a function that passes an event to two functions."""
-
-    def on_event(event: TrainingEvent) -> None:
-        first(event)
-        second(event)
-
-    return on_event
 
 
 def _open_log(

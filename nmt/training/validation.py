@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from nmt.config import Config
 from nmt.config.model_settings import ModelSettings
-from nmt.data.batching import Batch, evaluation_batches
+from nmt.data.batching import evaluation_batches
 from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.engines import Machine
@@ -51,10 +51,17 @@ class ValidationResult:
     """BLEU of a greedy translation, 0 to 100; None if `validation_bleu` is off, NaN if the probabilities are NaN."""
     texts: ValidationTexts | None = None
     """The translations; None if `validation_bleu` is off or the probabilities are NaN."""
-    samples: tuple[tuple[str, str, str], ...] = ()
-    """A few (source, translation, reference), the same sentences in every validation."""
     more: dict[str, ValidationScores] = field(default_factory=dict)
     """The scores on the validation sets of `data.more_valid` by name."""
+
+    @property
+    def samples(self) -> tuple[tuple[str, str, str], ...]:
+        """A few (source, translation, reference), the same sentences in every validation."""
+        texts = self.texts
+        if texts is None:
+            return ()
+        rows = sample_rows(texts.sources)
+        return tuple((texts.sources[row], texts.translations[row], texts.references[row]) for row in rows)
 
 
 def bleu_hint(config: Config, references: Sequence[str]) -> str | None:
@@ -101,40 +108,40 @@ class Validator:
             tagger.check(validation_set.text[0], f"data.{key}")
 
     def __call__(
-        self, model: Seq2Seq, step: int = 0, only: Mapping[str, npt.NDArray[np.bool_]] | None = None
+        self, model: Seq2Seq, step: int = 0, only: dict[str, npt.NDArray[np.bool_]] | None = None
     ) -> ValidationResult:
         """Validate `model` after `step` optimizer steps; its mode, training or evaluation, is restored.
 
-        If `only` is given, compute only the loss of the pairs, (pairs,), of the validation sets that are True there.
+        If `only` is given, compute only the loss, of the pairs that are True in it; the keys are those of the sets.
         """
-        is_scored = self._is_scored if only is None else only
-        batches = [(key, batch) for key, scored in is_scored.items() for batch in self._batches(key, scored)]
-        tokens = dict.fromkeys(is_scored, 0)
-        nll = {key: torch.zeros((), dtype=torch.float64, device=self._device) for key in is_scored}
+        losses: dict[str, float] = {}
         with _evaluating(model):
-            while batches:
-                key, batch = batches.pop(0)
-                try:
-                    inputs = to_device(batch, self._device)
-                    with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-                        unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                        nll[key] += cross_entropy(model, unrolled, inputs).nll
-                    tokens[key] += batch.tokens
-                except (MemoryError, RuntimeError) as error:
-                    unrolled = []
-                    count = increase_count(error, batch, 1, "validation", f"shorten data.{key}")
-                    batches[:0] = [(key, part) for part in split(batch, count)]
+            for key, is_scored in (self._is_scored if only is None else only).items():
+                store = self._prepared.validation[key].store
+                batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
+                tokens = sum(batch.tokens for batch in batches)
+                nll = torch.zeros((), dtype=torch.float64, device=self._device)
+                while batches:
+                    batch = batches.pop(0)
+                    try:
+                        inputs = to_device(batch, self._device)
+                        with torch.autocast(
+                            self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"
+                        ):
+                            unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                            nll += cross_entropy(model, unrolled, inputs).nll
+                    except (MemoryError, RuntimeError) as error:
+                        unrolled = []
+                        remedy = f"shorten data.{key}"
+                        batches[:0] = split(batch, increase_count(error, batch, 1, "validation", remedy))
+                losses[key] = float(nll) / max(1, tokens)
             is_translated = self._config.training.validation_bleu and only is None
-            translated = self._translate_all(model, step) if is_translated else {}
-        losses = {key: float(total) / max(1, tokens[key]) for key, total in nll.items()}
+            translated = self._translate_all(model) if is_translated else {}
         scores = {key: ValidationScores(loss, translated.get(key, (None, None))[0]) for key, loss in losses.items()}
         more = {key.removeprefix("more_valid."): found for key, found in scores.items() if key != "valid"}
         texts = translated["valid"][1] if translated else None
-        samples = () if texts is None else tuple(
-            (texts.sources[row], texts.translations[row], texts.references[row])
-            for row in sample_rows(texts.sources)
-        )  # fmt: skip
-        return ValidationResult(scores["valid"].loss, scores["valid"].bleu, texts, samples, more)
+        texts = None if texts is None else replace(texts, step=step)
+        return ValidationResult(scores["valid"].loss, scores["valid"].bleu, texts, more)
 
     def estimate_seconds(self, model: Seq2Seq, budget: float) -> float:
         """Return about how long a validation will take, from parts of it that take about `budget` seconds.
@@ -172,47 +179,37 @@ class Validator:
         source, target = (int(lengths.sum()) for lengths in (store.source_lengths, store.target_lengths))
         return min(100.0, target / max(1, source))
 
-    def _batches(self, key: str, is_scored: npt.NDArray[np.bool_]) -> list[Batch]:
-        store = self._prepared.validation[key].store
-        return [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
-
     def _translator(self, model: Seq2Seq) -> Translator:
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
         machine = Machine("torch", self._device.type, self._arithmetic)
         return Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
 
-    def _translate_all(self, model: Seq2Seq, step: int) -> dict[str, tuple[float, ValidationTexts | None]]:
-        """Return BLEU and translations of each validation set by its key."""
+    def _translate_all(self, model: Seq2Seq) -> dict[str, tuple[float, ValidationTexts | None]]:
+        """Return BLEU and the translations of each validation set by its key."""
         translator = self._translator(model)
-        return {key: self._translate(translator, key, self._sentences(key), step) for key in self._is_scored}
+        return {key: self._translate(translator, key, self._sentences(key)) for key in self._prepared.validation}
 
     def _translate(
-        self, translator: Translator, key: str, numbers: Sequence[int], step: int = 0, **limits: Any
+        self, translator: Translator, key: str, numbers: Sequence[int], **limits: Any
     ) -> tuple[float, ValidationTexts | None]:
-        """Return the BLEU of the sentences `numbers` of a validation set, and their translations.
-
-        The attention of a few sentences of `data.valid` is kept.
-        """
+        """Return BLEU and translations of the sentences `numbers` of a validation set."""
         sources, references = ([lines[number] for number in numbers] for lines in self._prepared.validation[key].text)
-        drawn = sample_rows(sources) if key == "valid" and self._config.model.has_attention else []
+        tag, has_attention = self._config.data.validation[key].tag, self._config.model.has_attention
         greedy = translator.options.changed(
-            method="greedy",
-            tag=self._config.data.validation[key].tag,
-            shortlist=0,
-            with_alignment=bool(drawn),
-            **limits,
+            method="greedy", tag=tag, shortlist=0, with_alignment=has_attention, **limits
         )
-        attention, texts = {}, []
+        rows, texts = sample_rows(sources), []
+        attention: dict[int, AttentionOf] = {}
         try:
             for translation in translator.translate(sources, options=greedy):
                 texts.append(translation.targets[0].text)
-                if translation.number in drawn and (found := _attention(translation)) is not None:
+                if translation.number in rows and (found := _attention(translation)) is not None:
                     attention[translation.number] = found
         except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
             return math.nan, None
         bleu = validation_bleu(texts, references, self._config.data.target_language)
-        maps = tuple(attention[row] for row in drawn if row in attention)
-        return bleu, ValidationTexts(step, tuple(sources), tuple(texts), tuple(references), maps)
+        maps = tuple(attention[row] for row in rows if row in attention)
+        return bleu, ValidationTexts(0, tuple(sources), tuple(texts), tuple(references), maps)
 
 
 def _attention(translation: Translation) -> AttentionOf | None:

@@ -184,6 +184,19 @@ def test_page_says_how_far_the_run_is(
     assert ('http-equiv="refresh"' in (run / "report.html").read_text(encoding="utf-8")) == reloads
 
 
+def test_the_error_that_ended_training_is_shown(run: Path) -> None:
+    with (run / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"event": "error", "message": "<no> memory"}\n')
+    assert "step 3 of 777. Training ended with an error: <no> memory Continue" in page(run).text
+
+
+def test_further_validation_sets_have_their_own_curves(run: Path) -> None:
+    with (run / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"event": "valid", "step": 5, "loss": 1, "bleu": 2, "more": {"old": {"loss": 3, "bleu": 4}}}\n')
+    html = write_report(run).read_text(encoding="utf-8")
+    assert html.count(">old</text>") == 2 and "curve third" in html and "curve second" in html
+
+
 def test_a_run_without_any_step_is_shown(run: Path) -> None:
     (run / "log.jsonl").write_text('{"event": "start", "step": 0}\n', encoding="utf-8")
     found = page(run, is_training=True)

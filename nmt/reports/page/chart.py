@@ -11,7 +11,7 @@ from html import escape
 
 WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 26, 40
-STYLES = ("first", "second", "third")
+STYLES = ("first", "second", "third", "fourth", "fifth")
 """Classes of the style sheet, one per curve or kind of bar."""
 MAX_POINTS = 500
 """Points of a curve; a longer series is averaged over neighbouring points."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from nmt.data.languages import has_spaces
 from nmt.reports.page.chart import bar_chart
 from nmt.reports.page.elements import Section, details, figure, heading, paragraph, table
 
@@ -65,7 +66,7 @@ def _subwords(facts: dict[str, Any]) -> str:
         ("vocabulary, entries", *(f"{side['vocabulary']:,}" for side in sides)),
         ("entries that never occur on this side", *(f"{side['unused']:,}" for side in sides)),
         ("tokens", *(f"{side['tokens']:,}" for side in sides)),
-        ("tokens per word", *(_ratio(side["tokens"], side["words"]) for side in sides)),
+        ("tokens per word", *(_tokens_per_word(side) for side in sides)),
         ("characters per token", *(_ratio(side["characters"], side["tokens"]) for side in sides)),
         ("unknown tokens", *(f"{side['unknown']:,}" for side in sides)),
     ]
@@ -79,6 +80,10 @@ def _subwords(facts: dict[str, Any]) -> str:
                    "seldom to learn them well.", ("side", "subwords"), rare)  # fmt: skip
     grid = table(caption, ("", "source", "target"), rows, {1, 2})
     return heading("Subwords") + grid + details("The rarest subwords", rarest)
+
+
+def _tokens_per_word(side: dict[str, Any]) -> str:
+    return _ratio(side["tokens"], side["words"]) if has_spaces(side["language"]) else "–"
 
 
 def _ratio(count: int, of: int) -> str:

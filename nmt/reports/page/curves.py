@@ -42,15 +42,11 @@ def _diagnosis(history: History, is_training: bool) -> str:
     return f'<ul class="findings">{"".join(findings)}</ul>'
 
 
-def _more_curves(history: History, key: str) -> list[Curve]:
-    """Return the curves of the further validation sets, `data.more_valid`."""
-    return [Curve(name, *history.series("valid", key, name), is_marked=True) for name in history.more_valid]
-
-
 def _figures(history: History) -> Iterator[str]:
     last = max(records[-1]["step"] for records in (history.train, history.valid) if records)
     train, valid = history.series("train", "loss"), history.series("valid", "loss")
-    losses = [Curve("training", *train), Curve("validation", *valid, is_marked=True), *_more_curves(history, "loss")]
+    losses = [Curve("training", *train), Curve("validation", *valid, is_marked=True)]
+    losses += [Curve(name, *history.series("valid", "loss", name), is_marked=True) for name in history.more_valid]
     yield figure(
         line_chart("Training and validation loss over steps", "nats per token", losses, last, loss_limit([history])),
         "Lower is better. If the validation loss rises while the training loss falls, the model learns its training "
@@ -58,7 +54,8 @@ def _figures(history: History) -> Iterator[str]:
         "Loss",
     )
     best = history.best("bleu", highest=True)
-    bleu = [Curve("BLEU", *history.series("valid", "bleu"), is_marked=True), *_more_curves(history, "bleu")]
+    bleu = [Curve("validation", *history.series("valid", "bleu"), is_marked=True)]
+    bleu += [Curve(name, *history.series("valid", "bleu", name), is_marked=True) for name in history.more_valid]
     if bleu[0].steps:
         star = f" The star marks the best, {best[1]:.2f} at step {best[0]:,}." if best else ""
         yield figure(

@@ -11,7 +11,7 @@ from nmt.config import Config
 from nmt.reports.page.elements import Section, details, facts, heading, paragraph, side_by_side, table
 from nmt.storage.history import History
 from nmt.storage.json_text import parse_json
-from nmt.storage.run_folder import Run
+from nmt.storage.run_folder import Run, read_log
 
 RELOAD_SECONDS = 30
 
@@ -27,9 +27,9 @@ def state(run: Run, config: Config, history: History, is_training: bool) -> str:
             reason = "training has ended"
         return f"Finished after {step:,} steps: {reason}."
     if not is_training:
-        return (
-            f"Not finished: step {step:,} of {last:,}. Continue it with nmt train --resume, or wait if it still trains."
-        )
+        end = (read_log(run.log) or [{}])[-1]
+        error = f" Training ended with an error: {end.get('message')}" if end.get("event") == "error" else ""
+        return f"Not finished: step {step:,} of {last:,}.{error} Continue it with nmt train --resume."
     seconds = history.series("train", "seconds")
     left = ""
     if seconds[0] and seconds[0][-1]:

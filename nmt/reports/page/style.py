@@ -2,9 +2,11 @@
 
 STYLE = """
 :root { color-scheme: light dark; --back: #fff; --panel: #f5f6f8; --ink: #1d2126; --muted: #5b6470; --line: #d5d9df;
-  --first: #0068a8; --second: #c4500a; --third: #00795a; --accent: 0 104 168; --mark: #ffe28a; --warn: #a33c00; }
+  --first: #0068a8; --second: #c4500a; --third: #00795a; --fourth: #9c3f86; --fifth: #6a6a00;
+  --accent: 0 104 168; --mark: #ffe28a; --warn: #a33c00; }
 @media (prefers-color-scheme: dark) { :root { --back: #14171b; --panel: #1e2329; --ink: #e4e7eb; --muted: #a3acb8;
-  --line: #3b434d; --first: #62b4f0; --second: #f39a5f; --third: #4fc9a0; --accent: 98 180 240; --mark: #6b5200;
+  --line: #3b434d; --first: #62b4f0; --second: #f39a5f; --third: #4fc9a0; --fourth: #e08fcf; --fifth: #cfcf55;
+  --accent: 98 180 240; --mark: #6b5200;
   --warn: #f5a468; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', 'Noto Sans CJK SC', 'PingFang SC',
@@ -35,8 +37,10 @@ svg text.strong { font-weight: 600; fill: var(--ink); } svg text.ink { fill: var
 svg .axis { stroke: var(--line); fill: none; } svg .grid-line { stroke: var(--line); stroke-width: .6; }
 svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .first { stroke: var(--first); } svg .second { stroke: var(--second); } svg .third { stroke: var(--third); }
+svg .fourth { stroke: var(--fourth); } svg .fifth { stroke: var(--fifth); }
 svg .fill-first { fill: var(--first); } svg .fill-second { fill: var(--second); }
 svg .fill-third { fill: var(--third); }
+svg .fill-fourth { fill: var(--fourth); } svg .fill-fifth { fill: var(--fifth); }
 svg .box { fill: var(--panel); stroke: var(--line); } svg .box.recurrent { stroke: var(--first); }
 svg .box.attention { stroke: var(--second); } svg .box.dense { stroke: var(--third); }
 svg .arrow { fill: none; stroke: var(--muted); stroke-width: 1.3; } svg .arrow.context { stroke: var(--second); }

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from nmt.config import Config
+from nmt.data.languages import has_spaces
 from nmt.evaluation.breakdown import break_down, length_unit
 from nmt.reports.page.chart import bar_chart
 from nmt.reports.page.elements import Section, details, figure, heading, paragraph, scrolling, sentence, side_by_side
@@ -37,12 +38,14 @@ def progress_section(history: History) -> Section:
     return Section("progress", "Translations through time", intro + "".join(parts))
 
 
-def attention_section(texts: ValidationTexts | None) -> Section:
+def attention_section(config: Config, texts: ValidationTexts | None) -> Section:
     """Return the attention maps of a few validation sentences."""
     if texts is None or not texts.attention:
         return Section("attention", "", "")
-    chosen = texts.attention[-MAX_MAPS:]  # the longest of the sentences, which are in the order of their lengths
-    maps = side_by_side(figure(scrolling(_map(each), "attention map"), " ".join(each.target)) for each in chosen)
+    several = len(texts.attention) > MAX_MAPS  # in the order of their lengths: neither the shortest nor the longest
+    chosen = texts.attention[several : several + MAX_MAPS]
+    space = " " if has_spaces(config.data.target_language) else ""
+    maps = side_by_side(figure(scrolling(_map(each), "attention map"), space.join(each.target)) for each in chosen)
     intro = paragraph(
         f"Step {texts.step:,}: each row is a word of the translation, each column a word of the source; the "
         "stronger the colour of a cell, the more attention. A trained model shows a rough diagonal, with jumps where "
@@ -71,8 +74,8 @@ def quality_section(
             continue
     intro = paragraph(
         "BLEU of groups of sentences. By length, a fall to the right is usual; a steep one says that the model has "
-        "seen too few long sentences, or forgets their beginning. By rarity, if sentences with rare words "
-        "are much worse, more text or a smaller subword vocabulary helps."
+        "seen too few long sentences, or forgets their beginning. By rarity, if sentences with rare words are much "
+        "worse, more text or a smaller subword vocabulary helps."
     )
     return Section("quality", "Where translations are good and bad", intro + "".join(parts) if parts else "")
 
