@@ -63,7 +63,7 @@ class _Served:
 
 
 class LanguageDetector:
-    """Detects some languages. It can be used by several threads at a time, because detecting changes nothing."""
+    """Detects some languages. It can be used by several threads at a time."""
 
     def __init__(self, codes: Collection[str]) -> None:
         """Take the codes of the languages. Loading takes about 0.7 s and 50 MB, for a single language neither."""
@@ -79,6 +79,7 @@ class LanguageDetector:
             _Served(code, label, part.likely_script) for code, label, part in zip(codes, labels, parts, strict=True)
         ]
         self._identifier = _restrict(identifier, set(labels) - {""}) if identifier and any(labels) else None
+        self._by_script: dict[str, list[_Served]] = {}  # a cache
 
     def detect(self, text: str) -> list[Detected]:
         """Return the languages that the text may be in, the best first.
@@ -90,7 +91,9 @@ class LanguageDetector:
         script = main_script(text)
         if not script:
             return []
-        fitting = [served for served in self._served if served.is_written_in(script)]
+        if script not in self._by_script:
+            self._by_script[script] = [served for served in self._served if served.is_written_in(script)]
+        fitting = self._by_script[script]
         if len(self._served) == 1 and not self._served[0].script:
             fitting = self._served
         if len(fitting) == 1:
@@ -115,11 +118,13 @@ class LanguageDetector:
             return []
         scores = {label: score for label, score in self._identifier.rank(text) if label in by_label}
         total = sum(scores.values()) or 1.0
-        found = [
-            Detected(_choose(text, by_label[label]).code, round(100 * score / total, 1))
-            for label, score in scores.items()
+        rounded = {label: round(100 * score / total, 1) for label, score in scores.items()}
+        best = next(iter(rounded))
+        return [
+            Detected(_choose(text, by_label[label]).code, confidence)
+            for label, confidence in rounded.items()
+            if label == best or confidence >= MIN_CONFIDENCE
         ]
-        return [found[0], *(each for each in found[1:] if each.confidence >= MIN_CONFIDENCE)]
 
 
 def main_script(text: str) -> str:

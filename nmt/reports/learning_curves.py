@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from nmt.errors import NmtError
+from nmt.reports.page.curves import loss_limit
 from nmt.storage.history import History
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00", "#7f7f7f")
@@ -39,8 +40,10 @@ def draw(histories: Sequence[History]) -> Figure:
         for number, history in enumerate(histories):
             steps, values = history.series(event, key)
             _line(axes, number, steps, values, marked=event == "valid")
+            if event == "valid":
+                _more_lines(axes, number, history, key)
         _format_axes(axes, title, unit)
-    top = _loss_limit(histories)
+    top = loss_limit(histories)
     if top is not None:
         train.set_ylim(top=top)
     for axes in (bleu, rate):
@@ -74,6 +77,18 @@ def _line(axes: Axes, number: int, steps: list[int], values: list[float], marked
     )  # fmt: skip
 
 
+def _more_lines(axes: Axes, number: int, history: History, key: str) -> None:
+    """Draw the curves of further validation sets (`data.more_valid`) as thin dotted lines with their names."""
+    for name in history.more_valid:
+        steps, values = history.series("valid", key, name)
+        if steps:
+            axes.plot(steps, values, color=_color(number), linestyle=":", linewidth=1.1)
+            axes.annotate(
+                name, (steps[-1], values[-1]), xytext=(-2, 3), textcoords="offset points", fontsize=7, ha="right",
+                color=_color(number),
+            )  # fmt: skip
+
+
 def _format_axes(axes: Axes, title: str, unit: str) -> None:
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_ylabel(unit)
@@ -84,16 +99,6 @@ def _format_axes(axes: Axes, title: str, unit: str) -> None:
     axes.tick_params(labelbottom=True)
     if not any(np.size(line.get_xdata()) for line in axes.get_lines()):
         axes.text(0.5, 0.5, "not logged", transform=axes.transAxes, ha="center", va="center", color="#999999")
-
-
-def _loss_limit(histories: Sequence[History]) -> float | None:
-    """Return the upper limit of the loss panels, without the first steps, whose high losses would hide the rest."""
-    later = []
-    for history in histories:
-        for event in ("train", "valid"):
-            steps, values = history.series(event, "loss")
-            later += [value for step, value in zip(steps, values, strict=True) if step >= 0.05 * steps[-1]]
-    return max(later) * 1.05 if later and max(later) > 0 else None
 
 
 def _mark_best(axes: Axes, histories: Sequence[History]) -> None:

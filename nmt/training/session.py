@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ import torch
 from nmt import config as schema
 from nmt.config import Config, load_run_config, resolve
 from nmt.data import source_lengths
+from nmt.data.corpus_facts import corpus_facts
 from nmt.data.lexicon_learning import learn_lexicon
 from nmt.data.prepared_data import Prepared
 from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
 from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
+from nmt.reports.tensorboard import check_installed as check_tensorboard
 from nmt.runtime.checkpoint_graphs import make_graphs_of_best
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import RENAME_REMEDY, Run
-from nmt.training.events import TrainingEnded, TrainingEvent, TrainingStarted
+from nmt.training.checkpoint import read_progress
+from nmt.training.cost import SHORT_RUN, estimate, logged_times
+from nmt.training.events import CostEstimated, TrainingEnded, TrainingEvent, TrainingStarted
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
+from nmt.training.report_refresh import ReportRefresh
 from nmt.training.resume_checks import check_data, find_resume_checkpoint
 from nmt.training.stop import Stopped, StopRequest
 from nmt.training.torch_state import training_state
@@ -76,11 +81,9 @@ def train(
             `resume`, ``--set`` is `overrides`.
     """
     config = resolve(config, overrides)
-    if checkpoint is not None and not resume:
-        raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
     run = Run(config.run)
-    _check_start(run, config, resume)
+    _check_and_create(run, config, resume, checkpoint)
     with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
@@ -88,18 +91,73 @@ def train(
         device = choose_device(config.training.device)
         with training_state(device, config.training.threads):
             trainer = _build_trainer(run, config, prepared, device, start, stop)
-            with _open_log(trainer, prepared, resume, on_event, on_progress) as log:
+            report = _report(trainer)
+            on_all = _both(on_event, report.observe)
+            with report, _open_log(trainer, prepared, resume, on_all, on_progress) as log:
                 _log_start(log, trainer, prepared, resume)
                 reason = None
                 with suppress(Stopped):
                     reason = trainer.train(log)
                 trained = _result(trainer, reason)
                 log.write(TrainingEnded(trained))
-        if trained.is_finished:
-            _write_summary(run, trained)
-            make_graphs_of_best(run)
+        _end(run, trained, report)
     on_event(TrainingEnded(trained))
     return trained
+
+
+def _end(run: Run, trained: TrainedRun, report: ReportRefresh) -> None:
+    """Write the page of the run and, if the run is finished, its summary and the graphs of its best checkpoint."""
+    if trained.is_finished:
+        _write_summary(run, trained)
+    report.write(is_training=False)
+    if trained.is_finished:
+        make_graphs_of_best(run)
+
+
+def _report(trainer: Trainer) -> ReportRefresh:
+    shapes = {name: tuple(weight.shape) for name, weight in trainer.model.named_parameters()}
+    return ReportRefresh(trainer.run, trainer.config, shapes)
+
+
+def _both(first: OnEvent, second: OnEvent) -> OnEvent:
+    """Return a function that passes an event to two functions."""
+
+    def on_event(event: TrainingEvent) -> None:
+        first(event)
+        second(event)
+
+    return on_event
+
+
+def estimate_cost(
+    config: str | Path | dict[str, Any] | Config,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    resume: bool = False,
+    on_event: OnEvent | None = None,
+    on_progress: OnProgress | None = None,
+) -> CostEstimated:
+    """Return what a run would cost: time, memory and disk space, measured with a few steps.
+
+    This is what `nmt train --dry-run` calls. Only the prepared data is kept; no folder of a run is made or changed.
+    Arguments and errors are those of `train`. `on_event` receives `TrainingStarted`. With `resume` the estimate is for
+    the rest of the run after its last checkpoint, by the speed in its log.
+    """
+    config = resolve(config, overrides)
+    on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
+    run = Run(config.run)
+    _check_start(run, config, resume)
+    with run.lock(FOLDER_REMEDY) if resume else nullcontext():
+        start = find_resume_checkpoint(run, config, "last") if resume else None
+        prepared = _prepare_data(run, config, start, on_progress)
+        device = choose_device(config.training.device)
+        with training_state(device, config.training.threads):
+            trainer = _build_trainer(run, config, prepared, device, None, None)
+            if start is not None:
+                trainer.progress = read_progress(start)
+            started = _started(trainer, prepared, resume)
+            on_event(started)
+            return estimate(trainer, logged_times(run, started))
 
 
 def _open_log(
@@ -110,13 +168,20 @@ def _open_log(
     with convert_write_errors(run.folder, run.write_remedy):
         _write_run_files(run, trainer.config, prepared, resume)
     last_step = progress.step if resume else None
-    return TrainingLog(run, last_step, on_event, on_progress, not progress.needs_validation)
+    is_validated, tensorboard = not progress.needs_validation, trainer.settings.tensorboard
+    return TrainingLog(run, last_step, on_event, on_progress, is_validated, tensorboard)
 
 
 def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: bool) -> None:
-    if note := scored_pairs(trainer.config, prepared)[1]:
-        logger.info(note)
-    log.emit(_started(trainer, prepared, resume))
+    for key in prepared.validation:
+        if note := scored_pairs(trainer.config, prepared, key)[1]:
+            logger.info(note)
+    started = _started(trainer, prepared, resume)
+    logged = logged_times(trainer.run, started)
+    log.emit(started)
+    if trainer.settings.max_steps - trainer.progress.step >= SHORT_RUN:
+        with suppress(Stopped):  # training takes a step, saves a checkpoint and stops
+            log.emit(estimate(trainer, logged))
     log.advance(trainer.progress.step, trainer.settings.max_steps)
 
 
@@ -134,9 +199,20 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
     )
 
 
-def _check_start(run: Run, config: Config, resume: bool) -> None:
+def _check_and_create(run: Run, config: Config, resume: bool, checkpoint: str | None) -> None:
     """Raise `NmtError` if training cannot start, before anything is written; create the folder of the run."""
+    if checkpoint is not None and not resume:
+        raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
+    _check_start(run, config, resume)
+    with convert_write_errors(run.folder, FOLDER_REMEDY):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+
+
+def _check_start(run: Run, config: Config, resume: bool) -> None:
+    """Raise `NmtError` if training cannot start, before anything is written."""
     _check_run_state(run, resume)
+    if config.training.tensorboard:
+        check_tensorboard()
     if config.subword.sampling and not has_seeded_samples():
         logger.info(
             "subword.sampling: training cannot be repeated or resumed to the bit; that needs SentencePiece 0.2.0, "
@@ -145,8 +221,6 @@ def _check_start(run: Run, config: Config, resume: bool) -> None:
     if not resume:
         check_texts(config)
         check_initialization(config)
-    with convert_write_errors(run.folder, FOLDER_REMEDY):
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
 def _check_run_state(run: Run, resume: bool) -> None:
@@ -184,7 +258,7 @@ def _build_trainer(
     run: Run, config: Config, prepared: Prepared, device: torch.device, start: Path | None, stop: StopRequest | None
 ) -> Trainer:
     """Return a trainer with its initial weights, or with the state of the checkpoint `start`."""
-    if hint := bleu_hint(config, prepared.valid_text[1]):
+    if hint := bleu_hint(config, prepared.valid.text[1]):
         logger.info(hint)
     arithmetic = choose_arithmetic(config.training.precision, device)
     check_trainable(arithmetic, device)
@@ -232,6 +306,9 @@ def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool)
     if not resume or not run.lengths.exists():
         lengths = source_lengths.measure_lengths(prepared, config.data.train, config.training.max_tokens)
         write_atomically(run.lengths, lengths, run.write_remedy)
+    if not resume or not run.corpus.exists():
+        facts = dump_json(corpus_facts(config, prepared), ensure_ascii=False) + "\n"
+        write_atomically(run.corpus, facts, run.write_remedy)
 
 
 def _write_summary(run: Run, trained: TrainedRun) -> None:
@@ -244,6 +321,3 @@ def _write_summary(run: Run, trained: TrainedRun) -> None:
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.write_remedy)
-    from nmt.reports.report_page import write_report  # imports matplotlib, which takes long
-
-    write_report(run.folder)

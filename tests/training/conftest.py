@@ -1,14 +1,7 @@
 """Fixtures of the tests of training."""
 
 import pytest
-from tiny_training import do_not_draw, write_corpus
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_figures():
-    with pytest.MonkeyPatch.context() as patch:
-        do_not_draw(patch)
-        yield
+from tiny_training import write_corpus
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from tiny_training import (
     Killed,
     before_step,
-    do_not_draw,
     interrupt,
     interrupt_validation,
     interrupted,
@@ -185,7 +184,6 @@ def trained(tmp_path_factory):
     """Return a folder with a run of 9 steps and one of the first 6."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        do_not_draw(patch)
         patch.chdir(folder)
         write_corpus()
         train(tiny("whole", max_steps=9))

@@ -206,6 +206,9 @@ def test_an_exception_of_on_event_ends_training_as_an_error_does(corpus_folder, 
     run = Run(Path("runs/parts"))
     saved = {"StepLogged": "step-4", "Validated": "step-6", "CheckpointSaved": "step-6"}[kind]
     assert run.checkpoint("last").name == saved and not run.finished.exists()
+    last = read_log(run.log)[-1]
+    message = str(error) or type(error).__name__
+    assert last == {"event": "error", "message": message} or not isinstance(error, Exception)
     assert same_state(whole, nmt.train(tiny("parts"), resume=True))
 
 
