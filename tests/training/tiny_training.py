@@ -41,6 +41,7 @@ def tiny(name="run", subword=None, **training):
             },
             "subword": {"vocab_size": 70, "byte_fallback": False, **(subword or {})},
             "model": {"embedding": {"size": 12}, "encoder": {"size": 12}, "decoder": {"size": 12}},
+            "decoding": {"max_length_ratio": 1.0, "max_length_extra": 2},  # an untrained model does not end a sentence
             "training": {
                 "max_steps": 12,
                 "sentences_per_batch": 40,
@@ -161,3 +162,8 @@ def do_not_draw(monkeypatch):
     """Leave the figures of reports out, which take longer than a tiny training."""
     monkeypatch.setattr("nmt.reports.report_page.draw", lambda histories: None)
     monkeypatch.setattr("nmt.reports.report_page.inline_svg", lambda figure: "")
+
+
+def write_empty_reports(monkeypatch):
+    """Let training write an empty report, because drawing and writing one takes as long as a tiny training."""
+    monkeypatch.setattr("nmt.reports.report_page.write_report", lambda folder: (folder / "report.html").touch())
