@@ -98,6 +98,7 @@ def test_few_frames_from_the_commands_to_the_kernels(
 ) -> None:
     """`nmt train` to nn.LSTM, and `nmt translate` to the graphs in ONNX Runtime."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nmt.reports.report_page.write_report", lambda folder: None)  # it takes longer than the rest
     for name in ("train", "valid"):
         for side in ("en", "de"):
             lines = (QUICKSTART / f"{name}.{side}").read_text(encoding="utf-8").split("\n")[:40]
