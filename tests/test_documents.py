@@ -168,6 +168,7 @@ def test_the_quickstart_and_the_commands_of_the_readme_run(tmp_path: Path, monke
 
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nmt.reports.report_page.write_report", lambda folder: None)  # `nmt train` above writes it
     write_project(tmp_path)
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}

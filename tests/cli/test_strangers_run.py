@@ -59,7 +59,10 @@ class Attack:
 def make_runs(folder):
     """Return a run that is valid, and manipulated ones, by name."""
     names = ["valid", "yaml", "pickle", "graphs", *(f"size {n}" for n in range(len(SIZES))), *map(repr, POINTERS)]
-    runs = {name: make_run(folder / str(number)) for number, name in enumerate(names)}
+    made = make_run(folder / "made")
+    runs = {name: folder / str(number) / "runs" / made.name for number, name in enumerate(names)}
+    for run in runs.values():
+        shutil.copytree(made, run)
     for number, ((section, key), value) in enumerate(SIZES):
         path = runs[f"size {number}"] / "config.yaml"
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

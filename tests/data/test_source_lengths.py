@@ -53,6 +53,7 @@ def test_a_run_keeps_the_lengths_and_an_old_run_gets_them_when_it_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nmt.reports.report_page.write_report", lambda folder: None)  # it takes longer than the rest
     _, values = made(tmp_path, ["a b c", "a b"] * 20)
     small: dict[str, Any] = {"embedding": {"size": 4}, "encoder": {"size": 4}, "decoder": {"size": 4}}
     training = {"max_steps": 1, "validation_bleu": False, "metric": "loss"}
