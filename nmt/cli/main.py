@@ -15,6 +15,7 @@ from nmt.cli.strict_parsing import Group
 from nmt.errors import NmtError, is_out_of_memory, missing_package
 
 COMMANDS = {
+    "init": "Write a configuration that fits a file of sentence pairs.",
     "preprocess": "Clean the text, learn subwords, store token ids.",
     "train": "Train a model; prepare the data first if necessary.",
     "translate": "Translate stdin or a file, one line out for each line in.",

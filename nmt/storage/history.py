@@ -24,6 +24,8 @@ class History:
     """Records of validation, each with `step`."""
     facts: Record = field(default_factory=dict)
     """Facts logged at start and resume: device, parameters, ..."""
+    end: Record = field(default_factory=dict)
+    """The record of the end of training, with `reason`; empty if training has not ended."""
 
     def series(self, event: str, key: str) -> tuple[list[int], list[float]]:
         """Return steps and values of all records of `event` (train or valid) with a finite number `key`."""
@@ -73,6 +75,10 @@ def read_history(run: Path) -> History:
     records = read_log(path)
     for record in records:
         event, step = record.get("event"), record.get("step")
+        if event == "end":
+            history.end.update(record)
+        elif event in ("start", "resume", "train"):
+            history.end.clear()
         if event in ("start", "resume"):
             history.facts.update({key: value for key, value in record.items() if key not in ("event", "step")})
         if event == "start":
