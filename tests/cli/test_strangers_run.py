@@ -21,7 +21,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="n
 MEMORY = 4 << 30
 CODE = f"""
 import os, resource, sys
-import torch, nmt.decoding.translate_lines, nmt.runtime.network, nmt.runtime.onnx_engine
+import torch, nmt.cli.translate, nmt.config.loading
+import nmt.decoding.translate_lines, nmt.runtime.network, nmt.runtime.onnx_engine
 from nmt.__main__ import main
 for number, run in enumerate(sys.argv[1:]):
     if os.fork() == 0:  # a process for each run, without importing torch in each

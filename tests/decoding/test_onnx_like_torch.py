@@ -20,6 +20,8 @@ from nmt.models.torch_engine import TorchEngine
 
 TOLERANCE = 1e-4  # nats per token
 VOCABULARY, EXTRA_WORDS, LINES = 50, 3, 20
+DRAWN = 50
+"""Lines that are drawn, of which the first `LINES` are translated."""
 METHODS = {
     "greedy": SearchOptions(method="greedy"),
     "beam": SearchOptions(beam_size=4, n_best=4),
@@ -51,7 +53,7 @@ COPYING = [each for each in EVERY if "copy_source" in each and "heads" not in ea
 def lines(architecture, seed=5, prefixes=(), count=LINES):
     """Return a batch of sources and their maximum lengths; a copying network gets words outside the vocabulary."""
     extra_words = EXTRA_WORDS if architecture.get("copy_source") else 0
-    sources, _ = random_batch(seed, count, vocabulary=VOCABULARY + extra_words)
+    sources = random_batch(seed, DRAWN, vocabulary=VOCABULARY + extra_words)[0][:count]
     return batch(sources, [len(source) + 2 for source in sources], prefixes)
 
 
@@ -97,7 +99,7 @@ def test_every_option_has_the_same_effect(architecture, options):
 
 @pytest.mark.parametrize("architecture", SOME, ids=name_of)
 def test_prefixes(architecture):
-    sources, _ = random_batch(7, LINES, vocabulary=VOCABULARY)
+    sources = random_batch(7, DRAWN, vocabulary=VOCABULARY)[0][:LINES]
     prefixes = [source[: row % 4] for row, source in enumerate(sources)]
     pairs = lines(architecture, 8, prefixes)
     for options in METHODS.values():
@@ -126,7 +128,7 @@ def test_shortlists(architecture):
 @pytest.mark.parametrize("architecture", COPYING, ids=name_of)
 def test_words_outside_the_vocabulary_are_copied(architecture):
     torch_network, onnx_network = both(architecture)
-    pairs = lines(architecture, count=50)  # few lines have a copied word
+    pairs = lines(architecture, count=DRAWN)  # few lines have a copied word
     found = search(onnx_network, pairs, METHODS["beam"])
     copied = [
         (set(h.tokens) - set(range(VOCABULARY)), set(source.tolist()))
