@@ -16,8 +16,17 @@ from nmt.cli.strict_parsing import Command
 @options.overrides("--set training.max_steps=500")
 @click.option("--resume", is_flag=True, help="Resume the run from its last checkpoint, with the same result.")
 @click.option("--checkpoint", help="With --resume: resume from this checkpoint, step-N, instead of the last.")
+@click.option(
+    "--dry-run", "is_dry_run", is_flag=True,
+    help="Print what the run would cost: time, memory and disk space. Keep only the prepared data.",
+)  # fmt: skip
 def command(
-    pairs: tuple[Path, ...], path: Path | None, overrides: tuple[str, ...], resume: bool, checkpoint: str | None
+    pairs: tuple[Path, ...],
+    path: Path | None,
+    overrides: tuple[str, ...],
+    resume: bool,
+    checkpoint: str | None,
+    is_dry_run: bool,
 ) -> None:
     """Train a model into runs/NAME; prepare the data first if necessary.
 
@@ -29,6 +38,8 @@ def command(
     """
     if checkpoint is not None and not resume:
         raise click.UsageError("--checkpoint names the checkpoint to resume from: add --resume")
+    if checkpoint is not None and is_dry_run:
+        raise click.UsageError("--dry-run estimates the run from its last checkpoint: leave out --checkpoint")
     if bool(pairs) == (path is not None) or len(pairs) > 2:
         raise click.UsageError("give --config, or one table of sentence pairs, or two aligned text files")
     import nmt
@@ -40,7 +51,10 @@ def command(
 
         path = config_for_training(pairs)
     settings = config.load(path, overrides)
-    with TrainingDisplay(settings) as display:
+    with TrainingDisplay(settings, is_dry_run) as display:
+        if is_dry_run:
+            click.echo(nmt.estimate_cost(settings, resume=resume, on_event=display.show, on_progress=display.bars.show))
+            return
         run = nmt.train(
             settings,
             resume=resume,

@@ -17,14 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.corpora.config_text import ConfigFacts, write_config
-from nmt.corpora.facts import CorpusFacts, collect_facts
-from nmt.corpora.pairs import PairReader, open_pairs
-from nmt.corpora.scan import Scan, scan_pairs
-from nmt.corpora.sets import split_corpus, write_sets
+from nmt.corpora.made_sets import make_sets
 from nmt.corpora.settings import for_pairs
-from nmt.corpora.split import MIN_PAIRS
-from nmt.corpora.summary import describe_facts, describe_reader, describe_split
-from nmt.corpora.swapped import find_swapped, swapped_ranges
 from nmt.data.languages import has_spaces
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
@@ -181,32 +175,13 @@ def _write_errors(path: Path) -> Iterator[None]:
 
 def _build(request: Request, folder: Path, origin: dict[str, Any]) -> str:
     """Write the sets into the new `folder` and return the text of the configuration."""
-    reader = open_pairs(request.inputs, request.languages, request.encoding)
-    for line in describe_reader(reader):
-        logger.info(line)
-    scan = _scan(reader, folder / "pairs.partial", reader.languages)
-    facts = collect_facts(scan, reader.languages)
-    _log_warnings([*reader.warnings, *_swap_warnings(reader, scan, facts)])
-    for line in describe_facts(facts):
-        logger.info(line)
-    _check_usable(request, facts, scan)
-    given = {
-        part: _given_set(request, paths, reader, folder, part)
-        for part, paths in (("valid", request.valid), ("test", request.test))
-        if paths
-    }
-    split = split_corpus(scan, facts, given)
-    sides = _suffixes(reader.languages)
-    counts = write_sets(scan, split, given, folder, sides)
-    for own in (scan, *given.values()):
-        own.text.unlink()
-    if not counts["train"]:
-        raise NmtError(f"{reader.name}: all training pairs share sentences with the sets of --valid and --test")
-    _log_warnings(describe_split(counts, split, given))
+    made = make_sets(request.inputs, folder, request.languages, request.valid, request.test, request.encoding)
+    facts, counts = made.facts, made.counts
     values = {**origin, "pairs": counts, "facts": dataclasses.asdict(facts)}
     (folder / ORIGIN).write_text(dump_json(values, indent=1) + "\n", encoding="utf-8")
+    given = [part for part, files in (("valid", request.valid), ("test", request.test)) if files]
     drawn = sum(counts.get(part, 0) for part in ("valid", "test") if part not in given)
-    pairs = max(1, facts.usable - drawn - split.related)
+    pairs = max(1, facts.usable - drawn - made.related)
     settings = for_pairs(pairs, facts.target.median, has_spaces(facts.target.language))
     return write_config(
         ConfigFacts(
@@ -214,66 +189,13 @@ def _build(request: Request, folder: Path, origin: dict[str, Any]) -> str:
             str(request.config),
             request.command,
             request.folder.as_posix(),
-            sides,
+            made.sides,
             counts,
             pairs,
             facts,
             settings,
         )
     )
-
-
-def _scan(reader: PairReader, text: Path, languages: tuple[str, str]) -> Scan:
-    """Read a corpus, and swap source and target back where they are swapped."""
-    scan = scan_pairs(reader.pairs(), text)
-    scan.swap_back(find_swapped(scan, *languages))
-    return scan
-
-
-def _given_set(request: Request, paths: tuple[Path, ...], reader: PairReader, folder: Path, part: str) -> Scan:
-    """Return a validation or test set that the user gave."""
-    own = open_pairs(paths, reader.languages, request.encoding)
-    _log_warnings(own.warnings)
-    scan = scan_pairs(own.pairs(), folder / f"{part}.partial")
-    if not len(scan):
-        raise NmtError(f"{own.name}: has no sentence pairs")
-    return scan
-
-
-def _suffixes(languages: tuple[str, str]) -> tuple[str, str]:
-    """Return the suffixes of the files: the language codes, or src and tgt if they are the same."""
-    return languages if languages[0] != languages[1] else ("src", "tgt")
-
-
-def _check_usable(request: Request, facts: CorpusFacts, scan: Scan) -> None:
-    name = " and ".join(map(str, request.inputs))
-    if facts.identical > 0.5 * max(1, facts.pairs - facts.empty):
-        raise NmtError(
-            f"{name}: source and target are the same in {facts.identical:,} of {facts.pairs:,} pairs; give sentences "
-            "and their translations"
-        )
-    distinct = int((scan.first_of_equal() & ~scan.is_empty & ~scan.is_invalid).sum())
-    if distinct < MIN_PAIRS:
-        raise NmtError(
-            f"{name}: {facts.pairs:,} pairs, of which {distinct:,} are different and not empty; at least {MIN_PAIRS} "
-            "are needed, and a useful translator needs some thousands"
-        )
-
-
-def _swap_warnings(reader: PairReader, scan: Scan, facts: CorpusFacts) -> list[str]:
-    ranges = swapped_ranges(scan, scan.is_swapped)
-    if not ranges:
-        return []
-    shown = ", ".join(f"{first:,}-{last:,}" for first, last in ranges[:3]) + ", …" * (len(ranges) > 3)
-    return [
-        f"{reader.name}: source and target are swapped in {facts.swapped:,} pairs (lines {shown}); "
-        "they are swapped back"
-    ]
-
-
-def _log_warnings(lines: list[str]) -> None:
-    for line in lines:
-        logger.warning(line)
 
 
 def _name_of(paths: tuple[Path, ...]) -> str:

@@ -18,7 +18,10 @@ RUNS_GRAPHS = {
 """Modules of nmt.runtime that run graphs; the others build them, and import onnx."""
 SERVING = "fastapi starlette uvicorn prometheus_client py3langid"
 """Packages that only the server needs."""
-DRAWING = {f"nmt.reports.{name}" for name in ("attention_maps", "figure", "fonts", "learning_curves", "report_page")}
+DRAWING = {
+    f"nmt.reports.{name}"
+    for name in ("attention_maps", "comparison_page", "figure", "fonts", "learning_curves", "report_page")
+}
 """Modules that import matplotlib."""
 CODE = """
 import importlib, sys
