@@ -53,7 +53,9 @@ def test_the_scores_are_those_of_the_saved_hypotheses(run: Path) -> None:
         {"name": s.name, "score": s.value, "signature": s.signature} for s in corpus_scores(hypotheses, [TARGET])
     ]
     assert result["scores"] == expected
-    assert json.loads(saved.with_suffix(".json").read_text(encoding="utf-8")) | {"hypotheses": str(saved)} == result
+    stored = json.loads(saved.with_suffix(".json").read_text(encoding="utf-8"))
+    assert sum(count for _, count, _ in stored.pop("breakdown")["by_length"]) == len(SOURCE)
+    assert stored | {"hypotheses": str(saved)} == result
     assert result["perplexity"] == pytest.approx(math.exp(float(str(result["loss"]))))
     assert result["sentences"] == len(SOURCE)
     samples = result["samples"]
