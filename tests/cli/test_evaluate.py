@@ -63,6 +63,17 @@ def test_the_scores_are_those_of_the_saved_hypotheses(run: Path) -> None:
     assert samples[0] == [SOURCE[0], hypotheses[0], TARGET[0]]
 
 
+def test_the_report_of_a_finished_run_gets_the_results(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    copy = tmp_path / "copy"
+    for file, text in (("log.jsonl", '{"event": "start", "step": 0}\n'), ("finished.json", "{}"), ("report.html", "")):
+        (copy / file).write_text(text, encoding="utf-8")
+    invoke(copy, "--output", str(tmp_path / "elsewhere"))
+    assert (copy / "report.html").read_text(encoding="utf-8") == ""
+    invoke(copy)
+    assert "flickr-step-1-beam2" in (copy / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_second_evaluation_differs_only_in_its_times(run: Path) -> None:
     def without_times(result: dict[str, object]) -> dict[str, object]:
         return {key: value for key, value in result.items() if "second" not in key}
