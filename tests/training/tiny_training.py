@@ -41,6 +41,7 @@ def tiny(name="run", subword=None, **training):
             },
             "subword": {"vocab_size": 70, "byte_fallback": False, **(subword or {})},
             "model": {"embedding": {"size": 12}, "encoder": {"size": 12}, "decoder": {"size": 12}},
+            "decoding": {"max_length_ratio": 1.0, "max_length_extra": 2},  # an untrained model does not end a sentence
             "training": {
                 "max_steps": 12,
                 "sentences_per_batch": 40,
