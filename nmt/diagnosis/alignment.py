@@ -96,7 +96,8 @@ class _Scored:
 def _folds(count: int, folds: int) -> Ints:
     """Return the fold of each of `count` pairs: blocks of pairs, or a few pairs at a time if there are few."""
     size = _BLOCK if count >= 2 * folds * _BLOCK else 5
-    return np.asarray(np.arange(count) // size % folds, np.int64)
+    fold: Ints = np.arange(count, dtype=np.int64) // size % folds
+    return fold
 
 
 def _blocks(count: int, most: int) -> Ints:

@@ -18,7 +18,8 @@ MAX_MARKUP_SHARE = 0.02
 MAX_STYLE_DIFFERENCE = 0.5
 """Difference between the shares of lines in which two sets have capital letters, or separated punctuation."""
 MAX_UNSEEN_CHARACTERS = 0.01
-"""Share of the characters of a set that may be missing in the training text; also, of its lines, ten times that."""
+"""Share of the characters of a set that the training text may lack, and ten times that of its lines; in addition to
+twice what a part of the training text lacks in the others."""
 _NON_ASCII = re.compile(r"[^\x00-\x7f]{2,}")
 _LOST = re.compile(r"[^\W\d_]\?[^\W\d_]|\ufffd|锟斤拷|ï¿½")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
@@ -175,10 +176,14 @@ _STYLES = (
 
 def _unseen(train_lines: list[str], other: Texts, name: str, lines: list[str]) -> list[Finding]:
     seen = set().union(*train_lines)
-    indices = [i for i, line in enumerate(lines) if not seen.issuperset(line)]
-    characters = [character for i in indices for character in lines[i] if character not in seen]
+    indices, characters = _unseen_characters(seen, lines)
     share = len(characters) / max(1, sum(map(len, lines)))
-    if share <= MAX_UNSEEN_CHARACTERS and len(indices) <= 10 * MAX_UNSEEN_CHARACTERS * len(lines):
+    cut = max(1, len(train_lines) * 9 // 10)
+    usual_lines, usual = _unseen_characters(set().union(*train_lines[:cut]), train_lines[cut:])
+    usual_share = len(usual) / max(1, sum(map(len, train_lines[cut:])))
+    usual_line_share = len(usual_lines) / max(1, len(train_lines) - cut)
+    most = 10 * MAX_UNSEEN_CHARACTERS + 2 * usual_line_share
+    if share <= MAX_UNSEEN_CHARACTERS + 2 * usual_share and len(indices) <= most * len(lines):
         return _unseen_words(train_lines, other, name, lines)
     few = "".join(dict.fromkeys(characters))[:20]
     return [
@@ -190,6 +195,12 @@ def _unseen(train_lines: list[str], other: Texts, name: str, lines: list[str]) -
             "text with these characters.",
         )
     ]
+
+
+def _unseen_characters(seen: set[str], lines: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Return the indices of lines with characters that are not in `seen`, and these characters."""
+    indices = [i for i, line in enumerate(lines) if not seen.issuperset(line)]
+    return indices, [character for i in indices for character in lines[i] if character not in seen]
 
 
 def _unseen_words(train_lines: list[str], other: Texts, name: str, lines: list[str]) -> list[Finding]:

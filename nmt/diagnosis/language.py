@@ -21,7 +21,7 @@ _LANGUAGES = (  # noqa: SIM905 (a list of strings would take 60 lines)
 _ALIKE = ("da nb nn no sv", "cs sk", "hr sr bs sl sh", "bg mk", "id ms", "es ca gl pt", "hi mr ne", "ru uk be", "nl af")
 """Languages that are easily confused; a text in one of a group is not said to be in the wrong language."""
 _GROUPS, _LINES_PER_GROUP = 30, 30
-_SAMPLED_LINES = 600
+_SAMPLED_LINES = 400
 _MIN_CHARACTERS = 25
 """Letters of a line from which on its language is detected."""
 _CERTAIN, _UNLIKELY = 97.0, 0.5

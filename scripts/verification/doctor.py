@@ -49,10 +49,10 @@ class Corpus:
 
 
 def read_corpus(text: str, pairs: int) -> Corpus:
-    """Read FOLDER,SOURCE,TARGET[,TRAIN,VALID,TEST], with at most `pairs` training pairs and a tenth of them to test."""
+    """Read FOLDER,SOURCE,TARGET[,TRAIN,VALID,TEST]: at most `pairs` training pairs, and a fifteenth for the others."""
     folder, source, target, *names = text.split(",")
     sets = []
-    for name, most in zip(names or SETS, (pairs, pairs // 10, pairs // 10), strict=True):
+    for name, most in zip(names or SETS, (pairs, pairs // 15, pairs // 15), strict=True):
         files = [
             next(p for p in (Path(folder, f"{name}.{s}"), Path(folder, f"{name}.{s}.gz")) if p.exists())
             for s in (source, target)
