@@ -104,7 +104,8 @@ def _blocks(count: int, most: int) -> Ints:
     """Return the numbers up to `count`, or blocks of them at even distances, about `most`."""
     stride = max(1, -(-count // most))
     numbers = np.arange(count, dtype=np.int64)
-    return numbers[numbers // _BLOCK % stride == 0]
+    chosen: Ints = numbers[numbers // _BLOCK % stride == 0]
+    return chosen
 
 
 def _segments(texts: Texts, at_zero: _Scored, sample: Ints) -> list[tuple[int, int, int]]:

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 
 from nmt.diagnosis.finding import Finding, sort_findings
-from nmt.storage.history import History, Record
+from nmt.storage.history import History, Record, is_number
 
 UNTRAINED, UNDERFITTED = 0.48, 0.40
 """Shares of ln V: losses above are those of a network that learned token frequencies, or too little."""
@@ -56,7 +56,7 @@ def _divergence(history: History) -> Finding | None:
     )
     name = "divergence"
     for record in history.valid:
-        if "loss" in record and not _is_finite(record["loss"]):
+        if "loss" in record and not is_number(record["loss"]):
             return Finding(name, f"The validation loss at step {record['step']:,} is not a finite number.", remedy)
     steps, losses = history.series("train", "loss")
     skipped = sum(int(record.get("skipped") or 0) for record in history.train)
@@ -254,7 +254,7 @@ def _validation_gap(history: History) -> Finding | None:
     gaps = []
     for record in history.valid:
         loss, valid_loss = _loss_at(train_steps, train_losses, record["step"]), record.get("loss", math.nan)
-        if loss is not None and _is_finite(valid_loss):
+        if loss is not None and is_number(valid_loss):
             gaps.append((record["step"], record.get("epoch", 0), loss, float(valid_loss)))
     if not gaps or gaps[0][1] > 1 or any(valid - train <= max(DOMAIN_GAP, 0.25 * train) for _, _, train, valid in gaps):
         return None
@@ -292,7 +292,3 @@ def _target_vocabulary(history: History) -> int:
     found: Record = history.facts
     text = str(found.get("vocabulary", "")).rpartition("/")[2].replace(",", "")
     return max(2, int(text)) if text.isdecimal() else 8000
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from nmt.config import Config, Corpus
+from nmt.config import Config
 from nmt.data.corpus import corpus_name, failed_filter
 from nmt.data.subword import Vocabularies
 from nmt.diagnosis.alignment import diagnose_alignment
@@ -31,7 +31,7 @@ def diagnose_data(
     """
     data = config.data
     train = [read_texts(data, f"data.train.{i}", corpus) for i, corpus in enumerate(data.train)]
-    others = [read_texts(data, key, corpus) for key, corpus in evaluated(config).items()]
+    others = [read_texts(data, f"data.{key}", corpus) for key, corpus in data.evaluated.items()]
     diagnosis = Diagnosis(name)
     findings = diagnosis.findings
     findings += [
@@ -50,11 +50,6 @@ def diagnose_data(
     diagnosis.checked += [_scope(train, others)]
     diagnosis.sort()
     return diagnosis
-
-
-def evaluated(config: Config) -> dict[str, Corpus]:
-    """Return the validation corpus and the test sets by their keys."""
-    return {"data.valid": config.data.valid} | {f"data.test.{name}": one for name, one in config.data.test.items()}
 
 
 def _scope(train: Sequence[Texts], others: Sequence[Texts]) -> str:

@@ -9,7 +9,6 @@ ORDER = (
     "wrong encoding", "markup", "boilerplate", "too few pairs",
     # Text that is unlike the text that the model is tested on.
     "test set in the training data", "validation set in the training data", "different tokenisation",
-    "different case", "unseen characters", "unseen words", "different domain",
     # Settings.
     "configuration", "vocabulary too large", "pairs left out",
     # Training.

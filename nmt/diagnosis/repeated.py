@@ -3,8 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from nmt.corpora.near_duplicates import near_duplicate_key
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.texts import Texts, examples, near_key
+from nmt.diagnosis.texts import Texts, examples
 
 MIN_CHARACTERS = 20
 """Letters and digits of a line from which on it is unlikely to recur by chance."""
@@ -21,12 +22,12 @@ def diagnose_overlap(train: Sequence[Texts], other: Texts) -> list[Finding]:
 
     Short lines and lines that the training text itself repeats in that measure do not count.
     """
-    counts: Counter[str] = Counter(near_key(line) for texts in train for line in texts.source)
+    counts: Counter[str] = Counter(near_duplicate_key(line) for texts in train for line in texts.source)
     places: dict[str, int] = {}
     for texts in train:
         for number, line in zip(texts.numbers, texts.source, strict=True):
-            places.setdefault(near_key(line), number)
-    long = {i: key for i, line in enumerate(other.source) if len(key := near_key(line)) >= MIN_CHARACTERS}
+            places.setdefault(near_duplicate_key(line), number)
+    long = {i: key for i, line in enumerate(other.source) if len(key := near_duplicate_key(line)) >= MIN_CHARACTERS}
     found = [i for i, key in long.items() if key in counts]
     repeated, total = 0, 0
     for key, count in counts.items():
@@ -41,7 +42,7 @@ def diagnose_overlap(train: Sequence[Texts], other: Texts) -> list[Finding]:
     lines = {line for texts in train for line in texts.source}
     exact = sum(other.source[i] in lines for i in found)
     i = found[0]
-    kind = "validation" if other.key == "data.valid" else "test"
+    kind = "test" if other.key.startswith("data.test") else "validation"
     of_sample = f" (estimated from {sampled:.0%} of the training text)" if sampled < 1 else ""
     return [
         Finding(
@@ -60,7 +61,7 @@ def diagnose_repetition(texts: Texts) -> tuple[list[Finding], set[int]]:
     """Return the findings about repeated and untranslated pairs, and the indices of these pairs."""
     findings: list[Finding] = []
     ignored: set[int] = set()
-    keys = [[near_key(line) for line in lines] for _, _, lines in texts.sides]
+    keys = [[near_duplicate_key(line) for line in lines] for _, _, lines in texts.sides]
     for side, (name, _, lines) in enumerate(texts.sides):
         partners: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for i, (key, partner) in enumerate(zip(keys[side], keys[1 - side], strict=True)):

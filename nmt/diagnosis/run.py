@@ -10,7 +10,7 @@ from nmt.data.lines import normalize
 from nmt.data.subword import Vocabularies
 from nmt.decoding.loading import find_checkpoints, load_translator
 from nmt.diagnosis.curves import diagnose_curves
-from nmt.diagnosis.data import diagnose_data, evaluated
+from nmt.diagnosis.data import diagnose_data
 from nmt.diagnosis.diagnosis import Diagnosis
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.translations import Sample, compare_sets, diagnose_translations
@@ -43,7 +43,7 @@ def diagnose_run(folder: Path | None) -> Diagnosis:
 
 
 def _add_data(diagnosis: Diagnosis, run: Run, config: Config) -> None:
-    corpora = [*config.data.train, *evaluated(config).values()]
+    corpora = [*config.data.train, *config.data.evaluated.values()]
     missing = [path for corpus in corpora for path in corpus_paths(corpus) if not path.is_file()]
     if missing:
         diagnosis.unchecked.append(f"the text: {missing[0]} is not there (paths are relative to the working directory)")

@@ -19,7 +19,6 @@ BLOCK = 1000
 """Consecutive pairs that are sampled together."""
 _MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0d7f\u200c\u200d"
 _WORD = re.compile(f"[{UNSPACED}]|(?:[^\\W_{UNSPACED}]|[{_MARKS}])+|[^\\w\\s]")
-_LETTERS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -91,11 +90,6 @@ def read_texts(data: config.Data, key: str, corpus: config.Corpus) -> Texts:
 def words(line: str) -> list[str]:
     """Return the words and punctuation marks of a line; each character of a script without spaces is a word."""
     return _WORD.findall(line)
-
-
-def near_key(line: str) -> str:
-    """Return a key that is equal for lines that differ only in case, punctuation and white space."""
-    return _LETTERS.sub("", line.casefold())
 
 
 def examples(lines: list[str], indices: Iterable[int], most: int = 1, width: int = 60) -> Iterator[str]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nmt.corpora.near_duplicates import near_duplicate_key
 from nmt.data.subword import UNK_SURFACE
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.texts import examples, near_key, words
+from nmt.diagnosis.texts import examples, words
 from nmt.evaluation.metrics import validation_bleu
 
 SENTENCES = 120
@@ -71,10 +72,15 @@ class Sample:
 
 
 def diagnose_translations(sample: Sample, translator: Translator, tag: str) -> list[Finding]:
+    """Return the findings about a model and its translations of a sample."""
+    findings = [_ignored_source(sample, translator, tag), diagnose_attention(sample.greedy)]
+    return [*(finding for finding in findings if finding is not None), *diagnose_output(sample)]
+
+
+def diagnose_output(sample: Sample) -> list[Finding]:
     """Return the findings about the translations of a sample."""
     texts = [each.text for each in sample.beam]
-    findings = [_ignored_source(sample, translator, tag), _attention(sample.greedy)]
-    findings += [
+    findings = [
         _share(sample, texts, is_faulty, most, name, what, remedy)
         for is_faulty, most, name, what, remedy in (
             (_is_empty, MAX_EMPTY, "empty translations", "are empty", _EMPTY_REMEDY),
@@ -134,7 +140,9 @@ def _is_repetitive(text: str, source: str, reference: str) -> bool:
 
 
 def _is_copy(text: str, source: str, reference: str) -> bool:
-    return len(near_key(source)) >= 4 and near_key(text) == near_key(source) != near_key(reference)
+    return len(near_duplicate_key(source)) >= 4 and near_duplicate_key(text) == near_duplicate_key(
+        source
+    ) != near_duplicate_key(reference)
 
 
 def _repeats(text: str) -> int:
@@ -206,7 +214,7 @@ def _ignored_source(sample: Sample, translator: Translator, tag: str) -> Finding
     )
 
 
-def _attention(translations: Sequence[Translation]) -> Finding | None:
+def diagnose_attention(translations: Sequence[Translation]) -> Finding | None:
     """Return the finding that attention is the same for every source position, or for every target token."""
     entropies, positions = [], []
     for each in translations:

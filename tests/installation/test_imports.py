@@ -9,7 +9,18 @@ import pytest
 import nmt
 
 PACKAGE = Path(nmt.__file__).parent
-TORCH_FREE = ("cli", "config", "data", "decoding", "evaluation", "reports", "runtime", "serving", "storage")
+TORCH_FREE = (
+    "cli",
+    "config",
+    "data",
+    "decoding",
+    "diagnosis",
+    "evaluation",
+    "reports",
+    "runtime",
+    "serving",
+    "storage",
+)
 """Packages that import no torch."""
 RUNS_GRAPHS = {
     f"nmt.runtime.{name}"
