@@ -82,4 +82,4 @@ def test_an_untrained_run_is_diagnosed(tmp_path: Path) -> None:
     assert [finding.name for finding in diagnosis.findings] == ["learning rate too low"]
     assert "not checked: the text: " in str(diagnosis) and "x.en is not there" in str(diagnosis)
     with pytest.raises(NmtError, match="no such run folder"):
-        diagnose_run(tiny_run / "none")
+        diagnose_run(tmp_path / "none")
