@@ -3,6 +3,7 @@
 The pages are Markdown that also reads well on GitHub, so they have no directives of Sphinx. The navigation is here.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,14 @@ linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1).*"]
 
 
 def setup(app: Any) -> None:
-    """Add the navigation to the first page when Sphinx reads it."""
-    app.connect("source-read", _add_navigation)
+    """Change the text of pages when Sphinx reads them."""
+    app.connect("source-read", _prepare)
 
 
-def _add_navigation(app: Any, page: str, source: list[str]) -> None:
+def _prepare(app: Any, page: str, source: list[str]) -> None:
+    """Add the navigation to the first page, and make links to Markdown files outside docs/ links to the files."""
     if page == "index":
         for title, pages in NAVIGATION.items():
             source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```", ""])
+    up = r"\.\./" * (page.count("/") + 1)
+    source[0] = re.sub(rf"\]\(({up}[\w/-]+\.md)\)", r"](path:\1)", source[0])
