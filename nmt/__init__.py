@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from nmt.training.events import (
         CheckpointSaved,
         CheckpointsAveraged,
+        CostEstimated,
         StepLogged,
         TrainingEnded,
         TrainingEvent,
         TrainingStarted,
         Validated,
     )
-    from nmt.training.session import train
+    from nmt.training.session import estimate_cost, train
     from nmt.training.stop import StopRequest
     from nmt.training.trained_run import TrainedRun
 
@@ -33,10 +34,12 @@ _MODULES = {
     "Translator": "nmt.decoding.translator",
     "Translation": "nmt.decoding.translation",
     "train": "nmt.training.session",
+    "estimate_cost": "nmt.training.session",
     "TrainedRun": "nmt.training.trained_run",
     "StopRequest": "nmt.training.stop",
     "TrainingEvent": "nmt.training.events",
     "TrainingStarted": "nmt.training.events",
+    "CostEstimated": "nmt.training.events",
     "StepLogged": "nmt.training.events",
     "Validated": "nmt.training.events",
     "CheckpointSaved": "nmt.training.events",
@@ -48,6 +51,7 @@ __all__ = [
     "CheckpointSaved",
     "CheckpointsAveraged",
     "Config",
+    "CostEstimated",
     "NmtError",
     "StepLogged",
     "StopRequest",
@@ -59,6 +63,7 @@ __all__ = [
     "Translator",
     "Validated",
     "__version__",
+    "estimate_cost",
     "load",
     "train",
 ]

@@ -563,7 +563,7 @@ def test_nested_yaml_aliases_are_rejected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "valid", "all", ".hidden", "-x", "", "a b"])
 def test_invalid_names_of_test_sets_are_rejected(name: str) -> None:
-    with pytest.raises(NmtError, match="the name of a test set consists of letters"):
+    with pytest.raises(NmtError, match="the name of a test or validation set consists of letters"):
         config.parse(with_data(test={name: CORPUS}), "test")
 
 

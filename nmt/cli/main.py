@@ -15,14 +15,19 @@ from nmt.cli.strict_parsing import Group
 from nmt.errors import NmtError, is_out_of_memory, missing_package
 
 COMMANDS = {
+    "init": "Write a configuration that fits a file of sentence pairs.",
     "preprocess": "Clean the text, learn subwords, store token ids.",
     "train": "Train a model; prepare the data first if necessary.",
+    "tune": "Adapt a trained model to text of a new domain.",
     "translate": "Translate stdin or a file, one line out for each line in.",
     "evaluate": "Translate a test set and score it.",
     "score": "Score finished translations with BLEU, chrF and TER.",
     "logprob": "Compute the log-probability of given translations.",
     "serve": "Translate for other programs over HTTP; a page to type into.",
     "export": "Write a model to a folder that translates without torch.",
+    "runs": "List the runs there are: state, scores, size, age.",
+    "log": "Print the training log of runs, or convert it for TensorBoard.",
+    "compare": "Compare runs: configuration, curves, scores, sentences.",
     "plot": "Draw learning curves of runs.",
     "attention": "Draw attention maps of translated sentences.",
     "config": "Show, check or explain a configuration.",

@@ -50,9 +50,9 @@ def _set_once(ctx: click.Context, param: click.Parameter, overrides: tuple[str, 
     return overrides
 
 
-def config_file(help_text: str = "YAML file of the run.") -> Callable[[Command], Command]:
+def config_file(help_text: str = "YAML file of the run.", is_required: bool = True) -> Callable[[Command], Command]:
     """Return the decorator that adds `--config`."""
-    return click.option("-c", "--config", "path", type=FILE, required=True, help=help_text)
+    return click.option("-c", "--config", "path", type=FILE, required=is_required, help=help_text)
 
 
 def overrides(example: str) -> Callable[[Command], Command]:

@@ -20,12 +20,13 @@ class TrainingDisplay:
     """Receives events and progress of a training in the process of `nmt train`.
 
     From the first event to the end of the block, signals stop training. Before that, while data is prepared, they end
-    the command.
+    the command, as they always do in a dry run.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, is_dry_run: bool = False) -> None:
         self.bars = ProgressBars((config.data.workers or available_cores()) == 1)
         self.signals = StopSignals()
+        self._is_dry_run = is_dry_run
         self._stack = ExitStack()
 
     def __enter__(self) -> "TrainingDisplay":
@@ -40,7 +41,8 @@ class TrainingDisplay:
         if isinstance(event, TrainingStarted):
             keep_freed_memory()
             share_cores(event.threads)
-            self._stack.enter_context(self.signals.listening())
+            if not self._is_dry_run:
+                self._stack.enter_context(self.signals.listening())
         elif isinstance(event, TrainingEnded):
             self.bars.close()
         is_in_bar = isinstance(event, StepLogged) and self.bars.set_figures(event.figures)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nmt.config.decoder import Decoder
     from nmt.config.decoding import Decoding
     from nmt.config.encoder import Encoder
-    from nmt.config.loading import dump, load, load_run_config, parse, resolve
+    from nmt.config.loading import dump, load, load_run_config, override, parse, resolve
     from nmt.config.model import Dropout, Embedding, Model
     from nmt.config.model_settings import TEXT_KEYS
     from nmt.config.schema import Config
@@ -39,13 +39,14 @@ __all__ = [
     "dump",
     "load",
     "load_run_config",
+    "override",
     "parse",
     "resolve",
 ]
 
 _MODULES = {
     **dict.fromkeys(("Corpus", "Data", "Filters", "Subword"), "data"),
-    **dict.fromkeys(("dump", "load", "load_run_config", "parse", "resolve"), "loading"),
+    **dict.fromkeys(("dump", "load", "load_run_config", "override", "parse", "resolve"), "loading"),
     **dict.fromkeys(("Dropout", "Embedding", "Model"), "model"),
     "TEXT_KEYS": "model_settings",
     "Attention": "attention",

@@ -98,14 +98,17 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
 
 
-def _check_test_name(name: str) -> str:
-    """Return the name of a test set, which is part of file names and a value of --split; raises ValueError."""
+def _check_set_name(name: str) -> str:
+    """Return the name of a test or validation set, a part of file names and a value of --split; raises ValueError."""
     if not re.fullmatch(r"[^\W.-][\w.-]*", name) or name in ("valid", "all"):
         raise ValueError(
-            "the name of a test set consists of letters, digits, '_', '-' and '.', and is neither 'valid' nor 'all'; "
-            f"not {name!r}"
+            "the name of a test or validation set consists of letters, digits, '_', '-' and '.', and is neither "
+            f"'valid' nor 'all'; not {name!r}"
         )
     return name
+
+
+SetName = Annotated[str, AfterValidator(_check_set_name)]
 
 
 class Data(Section):
@@ -121,7 +124,10 @@ class Data(Section):
     """One training corpus or a list of them."""
     valid: Corpus
     """The corpus for validation and early stopping."""
-    test: dict[Annotated[str, AfterValidator(_check_test_name)], Corpus] = {}  # noqa: RUF012 (pydantic copies it)
+    more_valid: dict[SetName, Corpus] = {}  # noqa: RUF012 (pydantic copies it)
+    """Further validation sets by name, such as text of the domain that a model was trained on before. The log has the
+    loss and BLEU of each; only `valid` decides which checkpoint is the best."""
+    test: dict[SetName, Corpus] = {}  # noqa: RUF012 (pydantic copies it)
     """Named test sets, for `nmt evaluate --split NAME`."""
     prepared: PathOf | None = None
     """Folder of the prepared data; default prepared/NAME."""
@@ -140,17 +146,26 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _check(self) -> "Self":
-        evaluated = {"valid": self.valid} | {f"test.{name}": corpus for name, corpus in self.test.items()}
-        for name, corpus in evaluated.items():
+        for name, corpus in self.evaluated.items():
             for key in ("weight", "source_language", "target_language"):
                 if not corpus.is_default(key):
                     raise ValueError(f"'{name}.{key}': only corpora of 'train' have this key; leave it out")
         return self
 
     @property
+    def validation(self) -> dict[str, Corpus]:
+        """All validation sets by their keys: `valid` and those of `more_valid`."""
+        return {"valid": self.valid} | {f"more_valid.{name}": corpus for name, corpus in self.more_valid.items()}
+
+    @property
+    def evaluated(self) -> dict[str, Corpus]:
+        """All validation and test sets by their keys."""
+        return self.validation | {f"test.{name}": corpus for name, corpus in self.test.items()}
+
+    @property
     def tags(self) -> list[str]:
         """The tags of all corpora, each once."""
-        corpora = [*self.train, self.valid, *self.test.values()]
+        corpora = [*self.train, *self.evaluated.values()]
         return list(dict.fromkeys(corpus.tag for corpus in corpora if corpus.tag))
 
     @property

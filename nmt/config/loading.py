@@ -68,6 +68,16 @@ def resolve(config: str | Path | dict[str, Any] | Config, overrides: Mapping[str
     return parse(values, where, labels)
 
 
+def override(values: dict[str, Any], overrides: Sequence[str], where: str) -> Config:
+    """Return the configuration in a mapping with ``section.key=value`` overrides; errors begin with `where`."""
+    values = _separate(values, where)
+    labels = {}
+    for text in overrides:
+        labels[text.partition("=")[0]] = f"--set {text}"
+        _apply_override(values, text)
+    return parse(values, where, labels)
+
+
 def _read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -89,12 +99,7 @@ def load_run_config(run: Run) -> Config:
 @functools.lru_cache(maxsize=16)
 def _resolved(text: str, where: str, overrides: tuple[str, ...]) -> Config:
     """Return the config of a file with this `text`; cached, because one command loads it several times."""
-    values = _read_sections(text, where)
-    labels = {}
-    for override in overrides:
-        labels[override.partition("=")[0]] = f"--set {override}"
-        _apply_override(values, override)
-    return parse(values, where, labels)
+    return override(_read_sections(text, where), overrides, where)
 
 
 def _read_sections(text: str, where: str) -> dict[str, Any]:
@@ -163,15 +168,15 @@ def _expand_aliases(value: Any, budget: Iterator[int]) -> Any:
     return [_expand_aliases(item, budget) for item in value] if isinstance(value, list) else value
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
+def _apply_override(values: dict[str, Any], text: str) -> None:
+    key, equals, written = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise NmtError(f"--set {override}: expected section.key=value")
+        raise NmtError(f"--set {text}: expected section.key=value")
     try:
-        value = _read(text)
+        value = _read(written)
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise NmtError(f"--set {override}: the value is not valid YAML") from None
-    _set_key(values, key, value, f"--set {override}")
+        raise NmtError(f"--set {text}: the value is not valid YAML") from None
+    _set_key(values, key, value, f"--set {text}")
 
 
 def _set_key(values: dict[str, Any], key: str, value: Any, label: str) -> None:

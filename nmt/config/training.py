@@ -72,8 +72,9 @@ class Training(Section):
     """Exponent alpha of the probabilities that weight the risk."""
     init_from: PathOf | None = None
     """Initialise the weights from this run or checkpoint folder. Network, subword model (see `subword.reuse`) and text
-    normalisation must be the same; only `model.attention.coverage` may be added, as See (2017) does for a short second
-    phase. The weights are validated before the first step, as step 0."""
+    normalisation must be the same. `model.attention.coverage` may be added, as See (2017) does for a short second
+    phase, and the subword model may be an extended one (see `nmt tune`): a new row is the mean of the rows of the
+    tokens that its piece was segmented into. The weights are validated before the first step, as step 0."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Data type of the matrix products; weights stay fp32. auto is bf16 if the CPU or GPU has instructions for it."""
     ema_decay: Probability = 0.0
@@ -98,6 +99,8 @@ class Training(Section):
     """Number of checkpoints to keep besides the best one."""
     log_every: Positive = 50
     """Steps between lines of log.jsonl."""
+    tensorboard: bool = False
+    """Also write the values of log.jsonl to runs/NAME/tensorboard, for TensorBoard. Needs the extra `tensorboard`."""
     threads: NotNegative = 0
     """CPU threads of torch; 0 leaves the choice to torch."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -17,8 +17,8 @@ _MAX_LINES_NAMED = 10
 _MAX_FIELD_CHARACTERS = 1 << 20
 """Limit for a quoted field, as a quote that is never closed would take in the rest of the file."""
 _ROWS_EXAMINED = 100
-_COLUMN_NAMES = {"source", "target", "src", "trg", "tgt", "text", "sentence", "segment", "translation", "reference"}
-_COLUMN_NAMES |= {"input", "output", "original", "language", "english", "german", "french", "spanish", "chinese"}
+COLUMN_NAMES = {"source", "target", "src", "trg", "tgt", "text", "sentence", "segment", "translation", "reference"}
+COLUMN_NAMES |= {"input", "output", "original", "language", "english", "german", "french", "spanish", "chinese"}
 """Words in the header of a table of sentence pairs."""
 
 
@@ -137,7 +137,7 @@ def _is_header(pair: tuple[str, str], languages: tuple[str, str]) -> bool:
     """Return whether both fields are names of columns: a language or its code, source, target, text, sentence, …"""
     names = [set(re.findall(r"[^\W_]+", field.lower())) for field in pair]
     codes = {part for code in languages for part in (code.lower(), re.split("[-_]", code.lower())[0])}
-    return all(words and len(words) <= 3 and words & (_COLUMN_NAMES | codes) for words in names)
+    return all(words and len(words) <= 3 and words & (COLUMN_NAMES | codes) for words in names)
 
 
 def active_filters(filters: config.Filters) -> list[str]:

@@ -248,6 +248,25 @@ def parse_code(code: str) -> CodeParts:
     return CodeParts(_SHORTEST.get(language, ""), script, territory)
 
 
+def all_codes() -> list[str]:
+    """Return the shortest code of each language, and the one of Chinese in traditional characters."""
+    return [*dict.fromkeys(_SHORTEST.values()), "zh-Hant"]
+
+
+def find_language(text: str) -> str:
+    """Return the code of a language that is given by its code or its English name, in upper or lower case; "" if there
+    is none.
+
+    A code without subtags becomes the shortest one: de for deu and German.
+    """
+    wanted = " ".join(text.split())
+    parts = parse_code(wanted) if " " not in wanted else CodeParts("", "", "")
+    if parts.language:
+        return wanted if parts.script or parts.territory else parts.language
+    codes = (_SHORTEST[code] for code, name in _LANGUAGE_NAMES.items() if name.lower() == wanted.lower())
+    return next(codes, "")
+
+
 def language_name(code: str) -> str:
     """Return the English name of a language, e.g. Chinese (Simplified) for zho_Hans; the code if it is unknown.
 

@@ -27,7 +27,7 @@ _IRRELEVANT_KEYS = frozenset({"source_language", "target_language", "test", "pre
 """Keys of `data` that do not change the prepared data."""
 _IRRELEVANT_CORPUS_KEYS = frozenset({*_PATH_KEYS, "weight", "source_language", "target_language"})
 """Keys of a corpus that do not change the prepared data; the files count by their text."""
-_CORPUS_KEYS = frozenset({"train", "valid", "filters"})
+_CORPUS_KEYS = frozenset({"train", "valid", "more_valid", "filters"})
 """Keys of `data` that decide which pairs there are, not how a line is normalised."""
 
 
@@ -61,9 +61,11 @@ def preparation_settings(config: Config) -> dict[str, Any]:
 def without_defaults(data: dict[str, Any], subword: dict[str, Any], is_extended: bool) -> dict[str, Any]:
     """Return the settings in the form of `preparation_settings` from the dumped sections `data` and `subword`."""
     filters = _non_default(schema.Filters, data.get("filters", {}))
+    more_valid = {name: _non_default_corpus(corpus) for name, corpus in data.get("more_valid", {}).items()}
     corpora = {
         "train": [_non_default_corpus(corpus) for corpus in data["train"]],
         "valid": _non_default_corpus(data["valid"]),
+        **({"more_valid": more_valid} if more_valid else {}),
         **({"filters": filters} if filters else {}),
     }
     others = {key: value for key, value in data.items() if key not in _CORPUS_KEYS}
@@ -88,7 +90,7 @@ def _non_default(section: type[Section], values: dict[str, Any]) -> dict[str, An
 def corpus_files(config: Config) -> list[tuple[str, Path]]:
     """Return the files of the training and validation corpora, each with its key, such as data.train.0.source."""
     corpora = {f"data.train.{number}": corpus for number, corpus in enumerate(config.data.train)}
-    corpora["data.valid"] = config.data.valid
+    corpora |= {f"data.{key}": corpus for key, corpus in config.data.validation.items()}
     return [found for key, corpus in corpora.items() for found in files_by_key(key, corpus)]
 
 
@@ -122,7 +124,7 @@ def make_header(
     `damaged` is the table of dropped pairs if some were dropped because they are not UTF-8. It is part of the
     fingerprint, as earlier versions kept such pairs.
     """
-    corpora = [*config.data.train, config.data.valid]
+    corpora = [*config.data.train, *config.data.validation.values()]
     header = {
         "settings": settings,
         "inputs": [asdict(entry) for entry in inputs],

@@ -15,6 +15,20 @@ from nmt.storage.json_text import parse_json
 
 
 @dataclass(frozen=True)
+class ValidationSet:
+    """A prepared validation set."""
+
+    store: Store
+    text: tuple[list[str], list[str]]
+    """Normalised source lines, and target lines exactly as in the file."""
+
+
+def validation_folder(key: str) -> str:
+    """Return the name of the folder of a validation set in prepared data: `valid`, or `valid-NAME` for further ones."""
+    return key.replace("more_valid.", "valid-", 1)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The content of a folder of prepared data."""
 
@@ -22,13 +36,17 @@ class Prepared:
     vocabularies: Vocabularies
     train: list[tuple[Store, float]]
     """The store and the weight of each training corpus."""
-    valid: Store
-    valid_text: tuple[list[str], list[str]]
-    """Normalised source lines, and target lines exactly as in the file."""
+    validation: dict[str, ValidationSet]
+    """The validation sets by their keys in `data`: `valid`, and `more_valid.NAME` for further ones."""
     fingerprint: str
     """A hash of the text and the settings that the data was made from."""
     fingerprint_v1: str | None = None
     """The fingerprint that an older version gave to the folder, if it prepared it."""
+
+    @property
+    def valid(self) -> ValidationSet:
+        """The validation set that decides which checkpoint is the best."""
+        return self.validation["valid"]
 
     @classmethod
     def open(cls, folder: Path, weights: Sequence[float] | None = None) -> "Prepared":
@@ -53,15 +71,20 @@ class Prepared:
                 f"{folder} was made from {len(header['weights'])} training corpora, but data.train has {len(weights)}; "
                 "run nmt preprocess"
             )
+        more = header["settings"]["data"].get("more_valid", {})
+        keys = ["valid", *(f"more_valid.{name}" for name in more)]
         return cls(
             folder=folder,
             vocabularies=vocabularies,
             train=[(Store(folder / f"train-{i}"), float(w)) for i, w in enumerate(weights)],
-            valid=Store(folder / "valid"),
-            valid_text=(_read_text(folder / "valid" / "source.txt"), _read_text(folder / "valid" / "target.txt")),
+            validation={key: _open_validation_set(folder / validation_folder(key)) for key in keys},
             fingerprint=header["fingerprint"],
             fingerprint_v1=header.get("fingerprint_v1"),
         )
+
+
+def _open_validation_set(folder: Path) -> ValidationSet:
+    return ValidationSet(Store(folder), (_read_text(folder / "source.txt"), _read_text(folder / "target.txt")))
 
 
 def _read_text(path: Path) -> list[str]:

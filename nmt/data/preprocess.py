@@ -24,7 +24,7 @@ from nmt.data.corpus import INVALID_UTF8, active_filters, corpus_name, corpus_pa
 from nmt.data.deduplicate import Deduplicator
 from nmt.data.encoding import CleanFile, EncodingTask, SubwordTask, encode_file, train_subwords
 from nmt.data.lines import InvalidLines, normalize
-from nmt.data.prepared_data import Prepared, read_header
+from nmt.data.prepared_data import Prepared, read_header, validation_folder
 from nmt.data.store import StoreWriter, id_type
 from nmt.data.subword import MAX_UNKNOWN_WORDS, Vocabularies
 from nmt.data.workers import Workers
@@ -36,8 +36,6 @@ from nmt.storage.json_text import dump_json
 
 MAX_INVALID_SHARE = 0.001
 """The share of the lines of a file that may be invalid UTF-8."""
-_VALIDATION = -1
-"""The number of the validation corpus; training corpora have the numbers 0, 1, …"""
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +115,7 @@ def _make(config: Config, folder: Path, on_progress: OnProgress) -> None:
         manifest.check_unchanged(inputs)
         for line in table:
             logger.info(line)
-        if not any(file.pairs for file in files if file.corpus != _VALIDATION):
+        if not any(file.pairs for file in files if file.corpus >= 0):
             raise NmtError("\n".join(["no training pair is left, see data.filters:", *table]))
         vocabularies = _train_all_subwords(config, files, folder, workers, on_progress)
         _encode_all(config, files, folder, vocabularies, "extended" in settings, workers, on_progress)
@@ -161,8 +159,13 @@ def check_symbols(config: Config) -> None:
 
 
 def _corpora(config: Config) -> dict[int, Corpus]:
-    """Return the corpora by number, the validation corpus last."""
-    return {**dict(enumerate(config.data.train)), _VALIDATION: config.data.valid}
+    """Return the corpora by number: training corpora from 0 up, and then validation sets from -1 down."""
+    return {**dict(enumerate(config.data.train)), **{n: one for n, (_, one) in _validation_sets(config).items()}}
+
+
+def _validation_sets(config: Config) -> dict[int, tuple[str, Corpus]]:
+    """Return the key and the corpus of each validation set by number."""
+    return {-1 - i: found for i, found in enumerate(config.data.validation.items())}
 
 
 def _clean_all(
@@ -178,7 +181,7 @@ def _clean_all(
     seen = 0
     on_progress("cleaning", seen, total)
     for chunk in workers.map(clean_chunk, _raw_chunks(config, work)):
-        if deduplicator is not None and chunk.corpus != _VALIDATION:
+        if deduplicator is not None and chunk.corpus >= 0:
             deduplicator.add(chunk.digests)
         cleaned.append(replace(chunk, digests=chunk.digests[:0].copy()))
         seen += chunk.raw
@@ -188,7 +191,7 @@ def _clean_all(
     start = 0
     for chunk in cleaned:
         is_kept = None
-        if is_first is not None and chunk.corpus != _VALIDATION:
+        if is_first is not None and chunk.corpus >= 0:
             is_kept = is_first[start : start + chunk.pairs]
             start += chunk.pairs
         kept = chunk.pairs if is_kept is None else int(is_kept.sum())
@@ -196,8 +199,9 @@ def _clean_all(
         files.append(CleanFile(chunk.corpus, chunk.path, is_kept, kept))
     if not config.data.unescape_html:
         _log_entities(config, cleaned)
-    if not any(chunk.corpus == _VALIDATION for chunk in cleaned):
-        raise NmtError(f"{corpus_name(config.data.valid)}: the validation corpus is empty; check data.valid")
+    for number, (key, corpus) in _validation_sets(config).items():
+        if not any(chunk.corpus == number for chunk in cleaned):
+            raise NmtError(f"{corpus_name(corpus)}: the validation corpus is empty; check data.{key}")
     return files, _table(config, cleaned)
 
 
@@ -206,14 +210,12 @@ def _raw_chunks(config: Config, work: Path) -> Iterator[RawChunk]:
         invalid: list[InvalidLines] = []
         for i, pairs in enumerate(split_into_chunks(read_pairs(corpus, invalid))):
             path = work / f"clean-{number}-{i:06}.txt"
-            yield RawChunk(number, pairs, config.data, path, number != _VALIDATION, corpus.tag)
+            yield RawChunk(number, pairs, config.data, path, number >= 0, corpus.tag)
         for counts in invalid:
             if counts.invalid > MAX_INVALID_SHARE * counts.lines:
                 raise NmtError(f"{counts}; at most {MAX_INVALID_SHARE:.1%} of the lines may be invalid")
             if counts.invalid:
-                logger.info(
-                    f"{counts}; {'training pairs with such lines are dropped' if number != _VALIDATION else 'kept'}"
-                )
+                logger.info(f"{counts}; {'training pairs with such lines are dropped' if number >= 0 else 'kept'}")
 
 
 def _log_entities(config: Config, cleaned: list[CleanChunk]) -> None:
@@ -234,7 +236,7 @@ def _table(config: Config, cleaned: list[CleanChunk]) -> list[str]:
     rows = [["corpus", "pairs", *invalid, *active_filters(config.data.filters), "kept"]]
     counts = [Counter[str]() for _ in config.data.train]
     for chunk in cleaned:
-        if chunk.corpus != _VALIDATION:
+        if chunk.corpus >= 0:
             counts[chunk.corpus].update(chunk.dropped)
             counts[chunk.corpus].update(pairs=chunk.raw, kept=chunk.raw - chunk.dropped.total())
     names = [corpus_name(corpus) for corpus in config.data.train]
@@ -259,7 +261,7 @@ def _train_all_subwords(
         vocabularies.copy_to(folder)
         logger.info(f"vocabulary: that of {subword.reuse}")
         return vocabularies
-    train = [file for file in files if file.corpus != _VALIDATION]
+    train = [file for file in files if file.corpus >= 0]
     size = subword.vocab_size
     models: list[tuple[str, tuple[int, ...], int]] = [("joint", (0, 1), size)]
     if not subword.joint:
@@ -292,7 +294,7 @@ def _encode_all(
     on_progress: OnProgress,
 ) -> None:
     """Write the store of every corpus; `is_extended` is as in `EncodingTask`."""
-    is_text = config.subword.sampling > 0
+    is_text, validation = config.subword.sampling > 0, _validation_sets(config)
     dtype = id_type(max(vocabularies.source.size, vocabularies.target.size) + MAX_UNKNOWN_WORDS)
     writers: dict[int, StoreWriter] = {}
     tokens, unknown, pairs = np.zeros(2, np.int64), np.zeros(2, np.int64), 0
@@ -300,15 +302,15 @@ def _encode_all(
     on_progress("encoding", 0, total)
     with ExitStack() as stack:
         for number in _corpora(config):
-            as_text = is_text and number != _VALIDATION
-            place = folder / ("valid" if number == _VALIDATION else f"train-{number}")
+            as_text = is_text and number >= 0
+            place = folder / (f"train-{number}" if number >= 0 else validation_folder(validation[number][0]))
             writers[number] = stack.enter_context(StoreWriter(place, "uint8" if as_text else dtype, as_text))
-        tasks = (EncodingTask(file, folder, is_text and file.corpus != _VALIDATION, is_extended) for file in files)
+        tasks = (EncodingTask(file, folder, is_text and file.corpus >= 0, is_extended) for file in files)
         for encoded in workers.map(encode_file, tasks):
             writers[encoded.corpus].append(*encoded.columns)
             encoded_pairs += len(encoded.columns[0].sizes)
             on_progress("encoding", encoded_pairs, total)
-            if encoded.corpus != _VALIDATION:
+            if encoded.corpus >= 0:
                 tokens += [int(column.lengths.sum()) for column in encoded.columns]
                 unknown += encoded.unknown
                 pairs += len(encoded.columns[0].sizes)
@@ -320,16 +322,14 @@ def _encode_all(
 
 
 def _write_valid_text(config: Config, files: list[CleanFile], folder: Path) -> None:
-    """Write the validation text: source lines normalised, without the tag, and target lines as they are in the file."""
-    tag = f"{config.data.valid.tag} " if config.data.valid.tag else ""
-    sources = (
-        line.removeprefix(tag)
-        for file in files
-        if file.corpus == _VALIDATION
-        for line in file.path.read_bytes().decode("utf-8").split("\n")[:-1:2]
-    )
-    _write_text(folder / "valid" / "source.txt", sources)
-    _write_text(folder / "valid" / "target.txt", (target for _, target in read_pairs(config.data.valid, [])))
+    """Write the text of the validation sets: source lines normalised, without the tag, and target lines unchanged."""
+    for number, (key, corpus) in _validation_sets(config).items():
+        tag = f"{corpus.tag} " if corpus.tag else ""
+        paths = [file.path for file in files if file.corpus == number]
+        lines = (line for path in paths for line in path.read_bytes().decode("utf-8").split("\n")[:-1:2])
+        place = folder / validation_folder(key)
+        _write_text(place / "source.txt", (line.removeprefix(tag) for line in lines))
+        _write_text(place / "target.txt", (target for _, target in read_pairs(corpus, [])))
 
 
 def _write_text(path: Path, lines: Iterable[str]) -> None:

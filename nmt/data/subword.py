@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sentencepiece
 
+from nmt.data import sentencepiece_proto
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
 
@@ -25,7 +26,6 @@ SPACE = "\u2581"
 """The first character of a piece that begins a word."""
 UNK_SURFACE = "\u2047"
 """The text of UNK."""
-_KINDS = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 _RESERVED = ("<pad>", "<unk>", "<s>", "</s>")
 _TRAINING_THREADS = 4
 """Fixed: SentencePiece cuts the work into as many parts as threads, and its sums depend on the parts."""
@@ -48,7 +48,7 @@ class Subword:
             if not model:  # SentencePiece would load nothing without an error
                 raise ValueError
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-            self.kind = _model_kind(model)
+            self.kind = sentencepiece_proto.model_kind(model)
         except (RuntimeError, ValueError, IndexError, KeyError):
             raise NmtError(f"{name}: not a SentencePiece model, or damaged") from None
         special = [self._processor.pad_id(), self._processor.unk_id(), self._processor.bos_id()]
@@ -181,6 +181,41 @@ class Subword:
         pieces: list[str] = self._processor.encode(line, out_type=str)
         return pieces
 
+    def is_extension_of(self, other: "Subword") -> bool:
+        """Return whether this is `other`, or a model that `extended` made from it: the same ids, and further ones."""
+        return self._model.startswith(other._model)
+
+    def extended(self, pieces: Sequence[tuple[str, float]]) -> "Subword":
+        """Return this model with further pieces, each with its score; their ids begin at `size`."""
+        if not pieces:
+            return self
+        return Subword(sentencepiece_proto.append_pieces(self._model, pieces), "extended subword model")
+
+    def score(self, token: int) -> float:
+        """Return the score of a token, by which SentencePiece chooses between segmentations."""
+        return float(self._processor.get_score(token))
+
+    def is_text(self, token: int) -> bool:
+        """Return whether a token is a piece of text: not PAD, UNK, BOS, EOS or a byte."""
+        found = self._processor
+        return not (found.is_control(token) or found.is_unknown(token) or found.is_byte(token))
+
+    def segment_piece(self, piece: str) -> list[int]:
+        """Return the token ids of a part of a line that is written like a piece: a space in it is `SPACE`.
+
+        Unlike `encode`, this adds no space before the text.
+        """
+        if self.kind == "word":
+            return [self._id_of_word.get(piece.removeprefix(SPACE), UNK)]
+        found: list[int] = self._processor_inside_words.encode(piece.replace(SPACE, " "))
+        return found
+
+    @cached_property
+    def _processor_inside_words(self) -> sentencepiece.SentencePieceProcessor:
+        """The processor without the space before the first word."""
+        model = sentencepiece_proto.without_dummy_prefix(self._model)
+        return sentencepiece.SentencePieceProcessor(model_proto=model)
+
     @cached_property
     def _words(self) -> list[str]:
         """The word of each id of a word model."""
@@ -244,6 +279,13 @@ class Vocabularies:
         """Whether both sides share one model."""
         return self.source is self.target
 
+    def is_extension_of(self, other: "Vocabularies") -> bool:
+        """Return whether both sides extend those of `other`, or are the same; see `Subword.is_extension_of`."""
+        is_same_kind = self.is_joint == other.is_joint
+        return is_same_kind and all(
+            mine.is_extension_of(its) for mine, its in ((self.source, other.source), (self.target, other.target))
+        )
+
     @property
     def names(self) -> list[str]:
         """The names of the model files."""
@@ -281,37 +323,3 @@ def _explain_training_error(message: str, vocab_size: int) -> str:
     if "sentences_.empty()" in message:
         return "subword: the training text is empty; check data.train"
     return f"subword: SentencePiece could not train a model: {message}"
-
-
-def _model_kind(model: bytes) -> str:
-    """Return `trainer_spec.model_type` of the protocol buffer ModelProto; the Python interface does not give it.
-
-    The package protobuf is not used: `sentencepiece_model_pb2` of SentencePiece 0.2.3 fails with every protobuf before
-    7.36.1, and SentencePiece does not require one.
-    """
-    return _KINDS[_read_field(_read_field(model, 2, b""), 3, 1)]
-
-
-def _read_field(message: bytes, number: int, default: Any) -> Any:
-    """Return the first field with this number in a protocol buffer message: an integer, or bytes."""
-    start = 0
-    while start < len(message):
-        tag, start = _read_varint(message, start)
-        size = {1: 8, 5: 4}.get(tag & 7)
-        if size is None:  # the field is a number, or begins with its size
-            size, start = _read_varint(message, start)
-        end = start + size if tag & 7 else start
-        if tag >> 3 == number:
-            return message[start:end] if tag & 7 else size
-        start = end
-    return default
-
-
-def _read_varint(message: bytes, start: int) -> tuple[int, int]:
-    """Return the number at `start`, which is in groups of 7 bits, the lowest first, and the position after it."""
-    value, shift = message[start] & 0x7F, 7
-    while message[start] >= 0x80:
-        start += 1
-        value |= (message[start] & 0x7F) << shift
-        shift += 7
-    return value, start + 1

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 SAMPLES = 5
 FOLDER_REMEDY = "choose another folder with --output"
-DEFAULTS_OF_NEW_OPTIONS = {"beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0}
+DEFAULTS_OF_NEW_OPTIONS: dict[str, Any] = {
+    "beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0, "split_sentences": False,
+}  # fmt: skip
 """Search options that saved results of older versions lack, with their defaults."""
 UNSAVED_OPTIONS = {
     "tokens_per_batch", "window", "with_alignment", "return_all_finished", "distinct", "temperature", "top_k", "top_p",
@@ -107,7 +109,7 @@ def read_split(config: Config, name: str, where: Path | None = None) -> Split:
                 f"working directory {Path.cwd()}: change to the right directory, or give files with "
                 "--source FILE --reference FILE"
             )
-    return _of_corpus(name, corpus)
+    return split_of(name, corpus)
 
 
 def read_splits(config: Config, name: str | None, where: Path) -> list[Split]:
@@ -139,7 +141,8 @@ def read_files(source: Path, references: Sequence[Path], tag: str = "") -> Split
     return Split(name or "text", lines, truths, (str(source), *map(str, references)), tag)
 
 
-def _of_corpus(name: str, corpus: Corpus) -> Split:
+def split_of(name: str, corpus: Corpus) -> Split:
+    """Read a validation or test set of a configuration. Raises `NmtError` if it has no lines."""
     pairs = list(read_pairs(corpus))
     files = tuple(str(path) for path in (corpus.source, corpus.target, corpus.tsv) if path is not None)
     if not pairs:

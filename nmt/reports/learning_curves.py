@@ -39,6 +39,8 @@ def draw(histories: Sequence[History]) -> Figure:
         for number, history in enumerate(histories):
             steps, values = history.series(event, key)
             _line(axes, number, steps, values, marked=event == "valid")
+            if event == "valid":
+                _more_lines(axes, number, history, key)
         _format_axes(axes, title, unit)
     top = _loss_limit(histories)
     if top is not None:
@@ -74,6 +76,18 @@ def _line(axes: Axes, number: int, steps: list[int], values: list[float], marked
     )  # fmt: skip
 
 
+def _more_lines(axes: Axes, number: int, history: History, key: str) -> None:
+    """Draw the curves of further validation sets (`data.more_valid`) as thin dotted lines with their names."""
+    for name in history.more_valid:
+        steps, values = history.series("valid", key, name)
+        if steps:
+            axes.plot(steps, values, color=_color(number), linestyle=":", linewidth=1.1)
+            axes.annotate(
+                name, (steps[-1], values[-1]), xytext=(-2, 3), textcoords="offset points", fontsize=7, ha="right",
+                color=_color(number),
+            )  # fmt: skip
+
+
 def _format_axes(axes: Axes, title: str, unit: str) -> None:
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_ylabel(unit)
@@ -90,8 +104,9 @@ def _loss_limit(histories: Sequence[History]) -> float | None:
     """Return the upper limit of the loss panels, without the first steps, whose high losses would hide the rest."""
     later = []
     for history in histories:
-        for event in ("train", "valid"):
-            steps, values = history.series(event, "loss")
+        series = [("train", ""), ("valid", ""), *(("valid", name) for name in history.more_valid)]
+        for event, name in series:
+            steps, values = history.series(event, "loss", name)
             later += [value for step, value in zip(steps, values, strict=True) if step >= 0.05 * steps[-1]]
     return max(later) * 1.05 if later and max(later) > 0 else None
 

@@ -24,12 +24,24 @@ class History:
     """Records of validation, each with `step`."""
     facts: Record = field(default_factory=dict)
     """Facts logged at start and resume: device, parameters, ..."""
+    end: Record = field(default_factory=dict)
+    """The record of the end of training, with `reason`; empty if training has not ended."""
 
-    def series(self, event: str, key: str) -> tuple[list[int], list[float]]:
-        """Return steps and values of all records of `event` (train or valid) with a finite number `key`."""
+    def series(self, event: str, key: str, name: str = "") -> tuple[list[int], list[float]]:
+        """Return steps and values of all records of `event` (train or valid) with a finite number `key`.
+
+        For validations, `name` is a set of `data.more_valid`; "" is the one that decides which checkpoint is best.
+        """
         records = self.train if event == "train" else self.valid
-        found = [(record["step"], float(record[key])) for record in records if _is_number(record.get(key))]
+        if name:
+            records = [{"step": record["step"], **_more(record).get(name, {})} for record in records]
+        found = [(record["step"], float(record[key])) for record in records if is_number(record.get(key))]
         return [step for step, _ in found], [value for _, value in found]
+
+    @property
+    def more_valid(self) -> list[str]:
+        """The names of the validation sets of `data.more_valid` in the log."""
+        return list(dict.fromkeys(name for record in self.valid for name in _more(record)))
 
     def best(self, key: str, highest: bool) -> tuple[int, float] | None:
         """Return step and value of the best validation, the first of equal ones; None if none has `key`.
@@ -50,10 +62,10 @@ def rank(metric: str, loss: float | None, bleu: float | None) -> tuple[float, fl
 
     With bleu, the lower loss is better if both BLEU are equal or below `ZERO_BLEU`.
     """
-    negative_loss = -loss if loss is not None and _is_number(loss) else -math.inf
+    negative_loss = -loss if loss is not None and is_number(loss) else -math.inf
     if metric == "loss":
         return (negative_loss, 0.0) if math.isfinite(negative_loss) else None
-    if bleu is None or not _is_number(bleu):
+    if bleu is None or not is_number(bleu):
         return None
     return bleu if bleu >= ZERO_BLEU else 0.0, negative_loss
 
@@ -73,6 +85,10 @@ def read_history(run: Path) -> History:
     records = read_log(path)
     for record in records:
         event, step = record.get("event"), record.get("step")
+        if event == "end":
+            history.end.update(record)
+        elif event in ("start", "resume", "train"):
+            history.end.clear()
         if event in ("start", "resume"):
             history.facts.update({key: value for key, value in record.items() if key not in ("event", "step")})
         if event == "start":
@@ -92,6 +108,12 @@ def read_history(run: Path) -> History:
     return history
 
 
+def _more(record: Record) -> dict[str, Record]:
+    """Return the values of a validation on the sets of `data.more_valid` by name."""
+    more = record.get("more")
+    return {name: values for name, values in more.items() if isinstance(values, dict)} if isinstance(more, dict) else {}
+
+
 def _drop_from(history: History, step: int, only: str | None = None) -> None:
     """Drop the records of `step` and later steps."""
     for event, records in (("train", history.train), ("valid", history.valid)):
@@ -100,7 +122,8 @@ def _drop_from(history: History, step: int, only: str | None = None) -> None:
                 records.pop()
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether `value` is a finite number."""
     try:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an integer that no float holds

@@ -49,6 +49,20 @@ def try_lock_file(path: Path, replaces: Path | None = None) -> int | None:
         # Try again: the process that held the lock has removed or renamed the file.
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock of a file. The file is not created. False if it cannot be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return not _lock(handle)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
 def _is_at(handle: int, path: Path) -> bool:
     """Return whether the open file still has the name `path`."""
     with contextlib.suppress(FileNotFoundError):

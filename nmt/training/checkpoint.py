@@ -145,16 +145,21 @@ def _new_checkpoint(run: Run, name: str) -> Iterator[Path]:
             raise error if isinstance(error, OSError) else OSError(str(error)) from None
 
 
+def read_progress(checkpoint: Path) -> Progress:
+    """Return the progress of the run at `checkpoint`."""
+    path = checkpoint / "training" / "state.json"
+    try:
+        return Progress.from_json(load_json(path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise checksums.corruption_error(path, str(error)) from None
+
+
 def restore(
     checkpoint: Path, model: nn.Module, averaged: nn.Module | None, optimizer: torch.optim.Optimizer
 ) -> Progress:
     """Load the network, its moving average and the optimizer from `checkpoint`, and return the progress of the run."""
     training = checkpoint / "training"
-    path = training / "state.json"
-    try:
-        progress = Progress.from_json(load_json(path))
-    except (KeyError, TypeError, ValueError) as error:
-        raise checksums.corruption_error(path, str(error)) from None
+    progress = read_progress(checkpoint)
     if averaged is not None:
         load_weights(averaged, checkpoint / "model.safetensors")
         load_weights(model, training / "weights.safetensors")

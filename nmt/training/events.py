@@ -4,7 +4,9 @@
 Seconds are those of training over all sessions of a run, with validations and checkpoints, but without preparation.
 """
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -64,6 +66,66 @@ class TrainingStarted:
 
 
 @dataclass(frozen=True)
+class CostEstimated:
+    """What the rest of the run will cost at most, said before its first step. Short runs have no such event.
+
+    A new run is measured with a few steps that leave no trace; a resumed run goes by its log. Sizes are in bytes.
+    """
+
+    step: int
+    """Optimizer steps done."""
+    max_steps: int
+    """Steps after which training ends at the latest."""
+    seconds_per_step: float
+    """Mean time of a step, without validations and without writing checkpoints."""
+    tokens_per_second: float
+    """Target tokens per second."""
+    validations: int
+    """Number of validations to come."""
+    seconds_per_validation: float | None
+    """Time of a validation; None if it is not known."""
+    device: str
+    """cpu or cuda: whose memory `memory` is."""
+    memory: int | None
+    """Peak memory of the process, or of its tensors on the GPU; None if it was not measured, as in a resumed run."""
+    checkpoint_size: int
+    """Size of a checkpoint."""
+    run_size: int
+    """Size of the folder of the run, while a checkpoint is written."""
+    time: float
+    """When the estimate was made, in seconds since 1970."""
+
+    @property
+    def seconds_of_steps(self) -> float:
+        """Time of the steps to come, without validations."""
+        return (self.max_steps - self.step) * self.seconds_per_step
+
+    @property
+    def seconds(self) -> float:
+        """Time to the end, with validations if their time is known."""
+        return self.seconds_of_steps + self.validations * (self.seconds_per_validation or 0.0)
+
+    def __str__(self) -> str:
+        speed = f"1,000 steps in {format_seconds(1000 * self.seconds_per_step)}"
+        ends = f"step {self.max_steps:,} at {self._clock(self.seconds_of_steps)} without validations"
+        if self.seconds_per_validation is not None:
+            count = f"{self.validations} validation{'s' * (self.validations != 1)}"
+            ends += f", at {self._clock(self.seconds)} with {count} of {format_seconds(self.seconds_per_validation)}"
+        kind = "memory" if self.device == "cpu" else "GPU memory"
+        memory = "" if self.memory is None else f"{kind} about {format_size(self.memory)}, "
+        disk = f"checkpoint {format_size(self.checkpoint_size)}, run folder up to {format_size(self.run_size)}"
+        return (
+            f"estimated time: {speed}, {self.tokens_per_second:,.0f} target tokens/s; {ends}\n"
+            f"estimated size: {memory}{disk}"
+        )
+
+    def _clock(self, seconds: float) -> str:
+        """Return the local time in `seconds`, with the date unless it is today."""
+        end, now = time.localtime(self.time + seconds), time.localtime(self.time)
+        return time.strftime("%H:%M" if end[:3] == now[:3] else "%Y-%m-%d %H:%M", end)
+
+
+@dataclass(frozen=True)
 class StepLogged:
     """Means over the steps since the last event of this kind; there is one every `training.log_every` steps."""
 
@@ -102,6 +164,19 @@ class StepLogged:
 
 
 @dataclass(frozen=True)
+class ValidationScores:
+    """The scores on one validation set."""
+
+    loss: float
+    """Negative log-likelihood, without label smoothing. It may not be finite."""
+    bleu: float | None
+    """As in `Validated`."""
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.3f}" + ("" if self.bleu is None else f", BLEU {self.bleu:.2f}")
+
+
+@dataclass(frozen=True)
 class Validated:
     """A validation; there is one every `training.validate_every` steps and at the end."""
 
@@ -121,13 +196,16 @@ class Validated:
     """A few (source, translation, reference)."""
     seconds: float
     """Seconds trained before the validation."""
+    more: Mapping[str, ValidationScores] = field(default_factory=dict)
+    """The scores on the validation sets of `data.more_valid` by name."""
 
     def __str__(self) -> str:
         at = f"at step {self.step:,}" if self.step else "before the first step"
         bleu = "" if self.bleu is None else f", BLEU {self.bleu:.2f} (greedy)"
         best = ", the best so far" if self.is_best else ""
         figures = f"loss {self.loss:.3f}, perplexity {self.perplexity:.2f}{bleu}{best}"
-        return f"validation {at}: {figures}; {format_seconds(self.seconds)} trained"
+        more = "".join(f"; {name}: {scores}" for name, scores in self.more.items())
+        return f"validation {at}: {figures}{more}; {format_seconds(self.seconds)} trained"
 
 
 @dataclass(frozen=True)
@@ -188,7 +266,7 @@ class TrainingEnded:
 
 
 TrainingEvent: TypeAlias = (
-    TrainingStarted | StepLogged | Validated | CheckpointSaved | CheckpointsAveraged | TrainingEnded
+    TrainingStarted | CostEstimated | StepLogged | Validated | CheckpointSaved | CheckpointsAveraged | TrainingEnded
 )
 
 
@@ -196,3 +274,13 @@ def format_seconds(seconds: float) -> str:
     """Return `seconds` as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def format_size(size: float) -> str:
+    """Return a number of bytes as text, e.g. 35 MB."""
+    for unit in ("kB", "MB"):
+        size /= 1000
+        if size < 999.5:
+            return f"{size:.{0 if size >= 9.95 else 1}f} {unit}"
+    size /= 1000
+    return f"{size:.1f} GB"

@@ -19,6 +19,7 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_model
 from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import Run, find_run
+from nmt.training.new_rows import extend_rows
 
 logger = logging.getLogger(__name__)
 
@@ -101,19 +102,26 @@ def _check_text(run: Run, config: Config) -> None:
         )
 
 
-def _check_vocabularies(run: Run, checkpoint: Path, vocabularies: Vocabularies, folder: Path) -> None:
-    if load_meta(checkpoint).get("vocabularies") != vocabularies.fingerprint:
+def _check_vocabularies(run: Run, checkpoint: Path, vocabularies: Vocabularies, folder: Path) -> Vocabularies:
+    """Return the vocabularies of a checkpoint. Raise `NmtError` if the given ones are neither these nor extend them."""
+    fingerprint = load_meta(checkpoint).get("vocabularies")
+    if fingerprint == vocabularies.fingerprint:
+        return vocabularies
+    old = Vocabularies.load(run.subword)
+    if old.fingerprint != fingerprint or not vocabularies.is_extension_of(old):
         raise NmtError(
             f"training.init_from: {checkpoint} has another subword model than {folder}; set subword.reuse: "
             f"{run.folder} and run nmt preprocess again"
         )
+    return old
 
 
 def _copy_weights(model: Seq2Seq, config: Config, path: Path, vocabularies: Vocabularies) -> None:
     run, checkpoint = _find_checkpoint(path)
-    _check_vocabularies(run, checkpoint, vocabularies, config.prepared)
-    sizes = vocabularies.source.size, vocabularies.target.size
-    weights = load_model(checkpoint, load_run_config(run), *sizes, next(model.parameters()).device).state_dict()
+    old = _check_vocabularies(run, checkpoint, vocabularies, config.prepared)
+    sizes = old.source.size, old.target.size
+    network = load_model(checkpoint, load_run_config(run), *sizes, next(model.parameters()).device)
+    weights = extend_rows(network.state_dict(), old, vocabularies)
     for name in model.load_state_dict(weights, strict=False).missing_keys:
         nn.init.zeros_(model.get_parameter(name))  # added coverage starts without any effect
     logger.info(f"starting with the weights of {checkpoint}")

@@ -40,13 +40,13 @@ def missing_files(config: Config) -> list[str]:
 
 
 def unreadable_texts(config: Config) -> list[str]:
-    """Return a line for each of the corpora `valid` and `test` that is unreadable, misaligned or lacks a tag."""
+    """Return a line for each validation or test set that is unreadable, misaligned or lacks a tag."""
     faults = []
     for key, corpus in _evaluated(config).items():
         try:
             tagger = Tagger(config.data, corpus.tag or "", f"set {key}.tag")
-            # Preprocessing accepts a few lines of `valid` that are not UTF-8.
-            pairs = read_pairs(corpus, [] if key == "data.valid" else None)
+            # Preprocessing accepts a few lines of validation sets that are not UTF-8.
+            pairs = read_pairs(corpus, None if key.startswith("data.test.") else [])
             tagger.check((normalize(source, config.data) for source, _ in pairs), key)
             for _ in pairs:  # read to the end: only there are misaligned files found
                 pass
@@ -57,4 +57,4 @@ def unreadable_texts(config: Config) -> list[str]:
 
 def _evaluated(config: Config) -> dict[str, Corpus]:
     """Return the corpora that a model is evaluated on by their keys."""
-    return {"data.valid": config.data.valid} | {f"data.test.{name}": one for name, one in config.data.test.items()}
+    return {f"data.{key}": corpus for key, corpus in config.data.evaluated.items()}

@@ -21,11 +21,12 @@ from nmt.training import checkpoint
 
 logger = logging.getLogger(__name__)
 MAY_CHANGE = re.compile(
-    r"training\.|model\.dropout\.|data\.(train\.\d+|valid)\.(source|target|tsv|weight|source_language|target_language)$"
+    r"training\.|model\.dropout\."
+    r"|data\.(train\.\d+|valid|more_valid\..+)\.(source|target|tsv|weight|source_language|target_language)$"
 )
 """Keys whose change is logged."""
 MUST_STAY = re.compile(
-    r"seed$|subword\.(?!reuse$)|model\.(?!embedding\.(source|target)_vectors$)|data\.(train|valid|filters)\."
+    r"seed$|subword\.(?!reuse$)|model\.(?!embedding\.(source|target)_vectors$)|data\.(train|valid|more_valid|filters)\."
     rf"|data\.({'|'.join(TEXT_KEYS)})$"
 )
 """Keys whose change is an error, except those that may change. The subword models themselves are compared, too."""

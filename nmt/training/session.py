@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
 from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
+from nmt.reports.tensorboard import check_installed as check_tensorboard
 from nmt.runtime.checkpoint_graphs import make_graphs_of_best
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import RENAME_REMEDY, Run
-from nmt.training.events import TrainingEnded, TrainingEvent, TrainingStarted
+from nmt.training.checkpoint import read_progress
+from nmt.training.cost import SHORT_RUN, estimate
+from nmt.training.events import CostEstimated, TrainingEnded, TrainingEvent, TrainingStarted
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
 from nmt.training.resume_checks import check_data, find_resume_checkpoint
@@ -80,7 +83,7 @@ def train(
         raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
     run = Run(config.run)
-    _check_start(run, config, resume)
+    _check_and_create(run, config, resume)
     with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
@@ -102,6 +105,37 @@ def train(
     return trained
 
 
+def estimate_cost(
+    config: str | Path | dict[str, Any] | Config,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    resume: bool = False,
+    on_event: OnEvent | None = None,
+    on_progress: OnProgress | None = None,
+) -> CostEstimated:
+    """Return what a run would cost: time, memory and disk space, measured with a few steps.
+
+    This is what `nmt train --dry-run` calls. Only the prepared data is kept; no folder of a run is made or changed.
+    Arguments and errors are those of `train`. `on_event` receives `TrainingStarted`. With `resume` the estimate is for
+    the rest of the run after its last checkpoint, by the speed in its log.
+    """
+    config = resolve(config, overrides)
+    on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
+    run = Run(config.run)
+    _check_start(run, config, resume)
+    with run.lock(FOLDER_REMEDY) if resume else nullcontext():
+        start = find_resume_checkpoint(run, config, "last") if resume else None
+        prepared = _prepare_data(run, config, start, on_progress)
+        device = choose_device(config.training.device)
+        with training_state(device, config.training.threads):
+            trainer = _build_trainer(run, config, prepared, device, None, None)
+            if start is not None:
+                trainer.progress = read_progress(start)
+            started = _started(trainer, prepared, resume)
+            on_event(started)
+            return estimate(trainer, started)
+
+
 def _open_log(
     trainer: Trainer, prepared: Prepared, resume: bool, on_event: OnEvent, on_progress: OnProgress
 ) -> TrainingLog:
@@ -110,13 +144,18 @@ def _open_log(
     with convert_write_errors(run.folder, run.write_remedy):
         _write_run_files(run, trainer.config, prepared, resume)
     last_step = progress.step if resume else None
-    return TrainingLog(run, last_step, on_event, on_progress, not progress.needs_validation)
+    is_validated, tensorboard = not progress.needs_validation, trainer.settings.tensorboard
+    return TrainingLog(run, last_step, on_event, on_progress, is_validated, tensorboard)
 
 
 def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: bool) -> None:
-    if note := scored_pairs(trainer.config, prepared)[1]:
-        logger.info(note)
-    log.emit(_started(trainer, prepared, resume))
+    for key in prepared.validation:
+        if note := scored_pairs(trainer.config, prepared, key)[1]:
+            logger.info(note)
+    started = _started(trainer, prepared, resume)
+    log.emit(started)
+    if trainer.settings.max_steps - trainer.progress.step >= SHORT_RUN:
+        log.emit(estimate(trainer, started))
     log.advance(trainer.progress.step, trainer.settings.max_steps)
 
 
@@ -134,9 +173,18 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
     )
 
 
-def _check_start(run: Run, config: Config, resume: bool) -> None:
+def _check_and_create(run: Run, config: Config, resume: bool) -> None:
     """Raise `NmtError` if training cannot start, before anything is written; create the folder of the run."""
+    _check_start(run, config, resume)
+    with convert_write_errors(run.folder, FOLDER_REMEDY):
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+
+
+def _check_start(run: Run, config: Config, resume: bool) -> None:
+    """Raise `NmtError` if training cannot start, before anything is written."""
     _check_run_state(run, resume)
+    if config.training.tensorboard:
+        check_tensorboard()
     if config.subword.sampling and not has_seeded_samples():
         logger.info(
             "subword.sampling: training cannot be repeated or resumed to the bit; that needs SentencePiece 0.2.0, "
@@ -145,8 +193,6 @@ def _check_start(run: Run, config: Config, resume: bool) -> None:
     if not resume:
         check_texts(config)
         check_initialization(config)
-    with convert_write_errors(run.folder, FOLDER_REMEDY):
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
 
 
 def _check_run_state(run: Run, resume: bool) -> None:
@@ -184,7 +230,7 @@ def _build_trainer(
     run: Run, config: Config, prepared: Prepared, device: torch.device, start: Path | None, stop: StopRequest | None
 ) -> Trainer:
     """Return a trainer with its initial weights, or with the state of the checkpoint `start`."""
-    if hint := bleu_hint(config, prepared.valid_text[1]):
+    if hint := bleu_hint(config, prepared.valid.text[1]):
         logger.info(hint)
     arithmetic = choose_arithmetic(config.training.precision, device)
     check_trainable(arithmetic, device)

@@ -40,6 +40,7 @@ from nmt.training.microbatches import DeviceBatch, increase_count, split, to_dev
 from nmt.training.minimum_risk import risk_loss
 from nmt.training.objective import Loss, likelihood_loss
 from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
+from nmt.training.restored_state import restored
 from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
 from nmt.training.step_statistics import StepStatistics
 from nmt.training.stop import Stopped, StopRequest
@@ -121,6 +122,18 @@ class Trainer:
             if size != _batch_size(self.settings) or weights != [corpus.weight for corpus in self.config.data.train]:
                 self._write_checkpoint()  # before the run's config.yaml, on which the position depends, is replaced
         return message
+
+    @contextmanager
+    def trial(self) -> Iterator[int]:
+        """Let steps in this block leave no trace. Yield the memory, in bytes, that the copy of the state takes."""
+        progress, statistics = self.progress, self._statistics
+        self.progress = dataclasses.replace(progress)
+        self._statistics = StepStatistics(self.run, self.progress, self.device)
+        try:
+            with restored(self.model, self.averaged, self.optimizer, self.device) as size:
+                yield size
+        finally:
+            self.progress, self._statistics = progress, statistics
 
     def train(self, log: TrainingLog) -> str:
         """Train to the end and return why training ended.
@@ -256,6 +269,7 @@ class Trainer:
             is_best=update_best(progress, self.settings, result.loss, result.bleu),
             samples=tuple(result.samples),
             seconds=progress.seconds,
+            more=result.more,
         )
         log.emit(event)
 

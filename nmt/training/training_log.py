@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from nmt.data.preprocess import OnProgress
 from nmt.errors import NmtError
+from nmt.reports.tensorboard import open_event_file
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import Run, read_log
@@ -17,11 +18,12 @@ from nmt.training.events import (
     TrainingEvent,
     TrainingStarted,
     Validated,
+    ValidationScores,
 )
 
 OnEvent: TypeAlias = Callable[[TrainingEvent], object]
-FINAL_EVENTS = ("averaged", "end")
-"""Events after the last step, which are logged again when a run is resumed."""
+FINAL_EVENTS = ("averaged", "end", "error")
+"""Events after the last step, which are not kept when a run is resumed."""
 
 
 def log_entry(event: TrainingEvent) -> dict[str, Any] | None:
@@ -51,6 +53,7 @@ def log_entry(event: TrainingEvent) -> dict[str, Any] | None:
                 "loss": event.loss,
                 "perplexity": event.perplexity,
                 **({} if event.bleu is None else {"bleu": event.bleu}),
+                **({"more": {name: _scores(one) for name, one in event.more.items()}} if event.more else {}),
                 "samples": event.samples,
                 "seconds": round(event.seconds, 2),
             }
@@ -63,17 +66,28 @@ def log_entry(event: TrainingEvent) -> dict[str, Any] | None:
             return None
 
 
+def _scores(scores: ValidationScores) -> dict[str, float]:
+    return {"loss": scores.loss, **({} if scores.bleu is None else {"bleu": scores.bleu})}
+
+
 class TrainingLog:
     """The log of a run, and the functions of the caller that receive its events and its progress."""
 
     def __init__(
-        self, run: Run, step: int | None, on_event: OnEvent, on_progress: OnProgress, is_validated: bool = True
+        self,
+        run: Run,
+        step: int | None,
+        on_event: OnEvent,
+        on_progress: OnProgress,
+        is_validated: bool = True,
+        tensorboard: bool = False,
     ) -> None:
         """Open the log of `run` to continue after `step`, or a new log if it is None; drop the lines of later steps.
 
-        If `step` is not yet validated (not `is_validated`), drop its validation, too.
+        If `step` is not yet validated (not `is_validated`), drop its validation, too. With `tensorboard`, write the
+        scalars to event files as well.
         """
-        log = run.log
+        log, kept = run.log, []
         if log.exists():
             steps = range(0 if step is None else step + 1)
             kept = [
@@ -89,6 +103,7 @@ class TrainingLog:
         self._on_progress = on_progress
         with convert_write_errors(log, run.write_remedy):
             self._file = log.open("a", encoding="utf-8", buffering=1)
+        self._event_file = open_event_file(run, kept, step) if tensorboard else None
 
     def __enter__(self) -> "TrainingLog":
         return self
@@ -96,17 +111,27 @@ class TrainingLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext():
+            if isinstance(error, Exception):  # not an interrupt
+                self._write_entry({"event": "error", "message": str(error) or type(error).__name__})
         with (
             contextlib.suppress(NmtError) if error is not None else contextlib.nullcontext(),
             convert_write_errors(self._run.log, self._run.write_remedy),
         ):
+            if self._event_file is not None:
+                self._event_file.close()
             self._file.close()  # tries again to write lines that could not be written
 
     def write(self, event: TrainingEvent) -> None:
         """Append the line of `event` to the log, if it has one."""
         if (entry := log_entry(event)) is not None:
-            with convert_write_errors(self._run.log, self._run.write_remedy):
-                self._file.write(dump_json(entry) + "\n")
+            self._write_entry(entry)
+            if self._event_file is not None:
+                self._event_file.write(entry)
+
+    def _write_entry(self, entry: dict[str, Any]) -> None:
+        with convert_write_errors(self._run.log, self._run.write_remedy):
+            self._file.write(dump_json(entry) + "\n")
 
     def emit(self, event: TrainingEvent) -> None:
         """Write `event` to the log, and pass it to the caller."""

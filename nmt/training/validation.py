@@ -1,8 +1,11 @@
 """Validate a model during training: its loss on the validation pairs, and BLEU of a greedy translation of them."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +25,15 @@ from nmt.evaluation.score_warnings import validation_warning
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.torch_engine import TorchEngine
+from nmt.training.events import ValidationScores
 from nmt.training.microbatches import increase_count, split, to_device
 from nmt.training.objective import cross_entropy
 
 TOKENS_PER_BATCH = 4096
+_TRIED = 16
+"""Number of sentences whose translation is timed first, to choose how many fit into the time of an estimate."""
+Samples: TypeAlias = list[tuple[str, str, str]]
+"""A few (source, translation, reference)."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,9 @@ class ValidationResult:
     """Nats per target token, EOS included, without label smoothing, over `scored_pairs`; may not be finite."""
     bleu: float | None
     """BLEU of a greedy translation, 0 to 100; None if `validation_bleu` is off, NaN if the probabilities are NaN."""
-    samples: list[tuple[str, str, str]]
-    """A few (source, translation, reference)."""
+    samples: Samples
+    more: dict[str, ValidationScores] = field(default_factory=dict)
+    """The scores on the validation sets of `data.more_valid` by name."""
 
 
 def bleu_hint(config: Config, references: Sequence[str]) -> str | None:
@@ -47,20 +56,20 @@ def bleu_hint(config: Config, references: Sequence[str]) -> str | None:
     return validation_warning(references, config.data.target_language)
 
 
-def scored_pairs(config: Config, prepared: Prepared) -> tuple[npt.NDArray[np.bool_], str]:
-    """Return which validation pairs, (pairs,), the loss includes, and a note for the user if not all.
+def scored_pairs(config: Config, prepared: Prepared, key: str = "valid") -> tuple[npt.NDArray[np.bool_], str]:
+    """Return which pairs, (pairs,), of a validation set the loss includes, and a note for the user if not all.
 
     Pairs whose source is cut in translation are excluded, so that loss and BLEU describe the same inputs. If every
     source is cut, all are included.
     """
-    tag, limit = config.data.valid.tag, config.decoding.max_source_tokens
+    tag, limit = config.data.validation[key].tag, config.decoding.max_source_tokens
     tag_tokens = len(prepared.vocabularies.source.encode([tag])[0]) if tag else 0
-    is_whole = np.asarray(prepared.valid.source_lengths <= limit + tag_tokens)
+    is_whole = np.asarray(prepared.validation[key].store.source_lengths <= limit + tag_tokens)
     cut = int((~is_whole).sum())
     if not cut:
         return is_whole, ""
     note = (
-        f"data.valid: the sources of {cut:,} of {len(is_whole):,} pairs have more than decoding.max_source_tokens "
+        f"data.{key}: the sources of {cut:,} of {len(is_whole):,} pairs have more than decoding.max_source_tokens "
         f"{limit} tokens and are cut when they are translated; the loss is "
     )
     if cut == len(is_whole):
@@ -69,54 +78,122 @@ def scored_pairs(config: Config, prepared: Prepared) -> tuple[npt.NDArray[np.boo
 
 
 class Validator:
-    """Validates models on the prepared validation pairs."""
+    """Validates models on the prepared validation sets."""
 
     def __init__(self, config: Config, prepared: Prepared, device: torch.device, arithmetic: Arithmetic) -> None:
         self._config = config
         self._prepared = prepared
         self._device = device
         self._arithmetic = arithmetic
-        self._is_scored, _ = scored_pairs(config, prepared)
+        self._is_scored = {key: scored_pairs(config, prepared, key)[0] for key in prepared.validation}
         if config.training.validation_bleu:  # raise errors of the metric before any step is trained
             build("bleu", Scoring(tokenize=default_tokenizer(config.data.target_language)))
-        tagger = Tagger(config.data, config.data.valid.tag or "", "set data.valid.tag")
-        tagger.check(prepared.valid_text[0], "data.valid")
+        for key, validation_set in prepared.validation.items():
+            tagger = Tagger(config.data, config.data.validation[key].tag or "", f"set data.{key}.tag")
+            tagger.check(validation_set.text[0], f"data.{key}")
 
-    @torch.no_grad()
     def __call__(self, model: Seq2Seq) -> ValidationResult:
         """Validate `model`; its mode, training or evaluation, is restored."""
-        was_training = model.training
-        model.eval()
-        batches = [batch for batch, _ in evaluation_batches(self._prepared.valid, TOKENS_PER_BATCH, self._is_scored)]
+        with _evaluating(model):
+            losses = {key: self._loss(model, key, is_scored) for key, is_scored in self._is_scored.items()}
+            translated = self._translate_all(model) if self._config.training.validation_bleu else {}
+        scores = {key: ValidationScores(loss, translated.get(key, (None, []))[0]) for key, loss in losses.items()}
+        more = {key.removeprefix("more_valid."): found for key, found in scores.items() if key != "valid"}
+        samples = translated["valid"][1] if translated else []
+        return ValidationResult(scores["valid"].loss, scores["valid"].bleu, samples, more)
+
+    def estimate_seconds(self, model: Seq2Seq, budget: float) -> float:
+        """Return about how long a validation will take, from parts of it that take about `budget` seconds.
+
+        `model` need not be trained. As an untrained model rarely ends a sentence, its translations are limited to the
+        mean length of the references. Further validation sets count by their sizes.
+        """
+        tokens = np.asarray(self._prepared.valid.store.target_lengths, np.int64) + 1
+        is_scored = self._is_scored["valid"]
+        total = int(tokens[is_scored].sum())
+        part = np.zeros_like(is_scored)
+        part[np.flatnonzero(is_scored)[:: max(1, total // TOKENS_PER_BATCH)]] = True
+        sizes = [int(np.sum(each.store.target_lengths)) for each in self._prepared.validation.values()]
+        with _evaluating(model):
+            self._loss(model, "valid", part)  # the first pass compiles kernels
+            seconds = _seconds(self._loss, model, "valid", part) * total / tokens[part].sum()
+            if self._config.training.validation_bleu:
+                limits = {"max_length_ratio": self._length_ratio(), "max_length_extra": 1}
+                numbers, translator = self._sentences("valid"), self._translator(model)
+                first = numbers[:_TRIED]
+                once = _seconds(self._translate, translator, "valid", first, **limits)
+                fits = budget / max(1e-6, once) * len(first)
+                some = numbers[:: max(1, math.ceil(len(numbers) / max(len(first), fits)))]
+                seconds += _seconds(self._translate, translator, "valid", some, **limits) * len(numbers) / len(some)
+        return float(seconds) * sum(sizes) / max(1, int(tokens.sum()) - len(tokens))
+
+    def _sentences(self, key: str) -> range:
+        """Return the numbers of the sentences of a validation set to translate."""
+        count = len(self._prepared.validation[key].text[0])
+        return range(min(count, self._config.training.validation_sentences or count))
+
+    def _length_ratio(self) -> float:
+        """Return the number of target tokens per source token in the validation pairs."""
+        store = self._prepared.valid.store
+        source, target = (int(lengths.sum()) for lengths in (store.source_lengths, store.target_lengths))
+        return min(100.0, target / max(1, source))
+
+    def _loss(self, model: Seq2Seq, key: str, is_scored: npt.NDArray[np.bool_]) -> float:
+        """Return the mean negative log-likelihood of a token in the pairs of a validation set that are True."""
+        store = self._prepared.validation[key].store
+        batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
         tokens = sum(batch.tokens for batch in batches)
         nll = torch.zeros((), dtype=torch.float64, device=self._device)
-        try:
-            while batches:
-                batch = batches.pop(0)
-                try:
-                    inputs = to_device(batch, self._device)
-                    with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-                        unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                        nll += cross_entropy(model, unrolled, inputs).nll
-                except (MemoryError, RuntimeError) as error:
-                    unrolled = []
-                    batches[:0] = split(batch, increase_count(error, batch, 1, "validation", "shorten data.valid"))
-            samples, bleu = self._translate(model) if self._config.training.validation_bleu else ([], None)
-        finally:
-            model.train(was_training)
-        return ValidationResult(float(nll) / max(1, tokens), bleu, samples)
+        while batches:
+            batch = batches.pop(0)
+            try:
+                inputs = to_device(batch, self._device)
+                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
+                    unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                    nll += cross_entropy(model, unrolled, inputs).nll
+            except (MemoryError, RuntimeError) as error:
+                unrolled = []
+                batches[:0] = split(batch, increase_count(error, batch, 1, "validation", f"shorten data.{key}"))
+        return float(nll) / max(1, tokens)
 
-    def _translate(self, model: Seq2Seq) -> tuple[list[tuple[str, str, str]], float]:
-        sources, references = self._prepared.valid_text
-        count = self._config.training.validation_sentences or len(sources)
-        sources, references = sources[:count], references[:count]
+    def _translator(self, model: Seq2Seq) -> Translator:
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
         machine = Machine("torch", self._device.type, self._arithmetic)
-        translator = Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
-        greedy = translator.options.changed(method="greedy", tag=self._config.data.valid.tag, shortlist=0)
+        return Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
+
+    def _translate_all(self, model: Seq2Seq) -> dict[str, tuple[float, Samples]]:
+        """Return BLEU and a few translations of each validation set by its key."""
+        translator = self._translator(model)
+        return {key: self._translate(translator, key, self._sentences(key)) for key in self._prepared.validation}
+
+    def _translate(
+        self, translator: Translator, key: str, numbers: Sequence[int], **limits: Any
+    ) -> tuple[float, Samples]:
+        """Return the BLEU of the sentences `numbers` of a validation set, and a few translations of them."""
+        sources, references = ([lines[number] for number in numbers] for lines in self._prepared.validation[key].text)
+        tag = self._config.data.validation[key].tag
+        greedy = translator.options.changed(method="greedy", tag=tag, shortlist=0, **limits)
         try:
             texts = [translation.targets[0].text for translation in translator.translate(sources, options=greedy)]
         except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
-            return [], math.nan
+            return math.nan, []
         samples = list(zip(sources, texts, references, strict=True))[:3]
-        return samples, validation_bleu(texts, references, self._config.data.target_language)
+        return validation_bleu(texts, references, self._config.data.target_language), samples
+
+
+@contextmanager
+def _evaluating(model: Seq2Seq) -> Iterator[None]:
+    """Let `model` compute without dropout and gradients in this block; its mode is restored."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def _seconds(function: Any, *arguments: Any, **keywords: Any) -> float:
+    start = time.perf_counter()
+    function(*arguments, **keywords)
+    return time.perf_counter() - start

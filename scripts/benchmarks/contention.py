@@ -106,7 +106,7 @@ def measure(options: argparse.Namespace, work: Path) -> None:
     config = resolve(config_file, overrides, work / "prepared", options.steps)
     path = work / "config.yaml"
     path.write_text(schema.dump(config), encoding="utf-8")
-    sources = preprocess(config).valid_text[0]
+    sources = preprocess(config).valid.text[0]
     lines = [sources[number % len(sources)] for number in range(options.lines)]
     (work / "lines").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     settings = [*options.spin, OWN]

@@ -92,7 +92,7 @@ def write_text(prepared: Prepared, folder: Path) -> Text:
     write_vocabularies(folder, vocabularies.source, vocabularies.target)
     stores = [store for store, _ in prepared.train]
     for side, subword in (("source", vocabularies.source), ("target", vocabularies.target)):
-        for name, parts in (("train", stores), ("valid", [prepared.valid])):
+        for name, parts in (("train", stores), ("valid", [prepared.valid.store])):
             lines = itertools.chain.from_iterable(_segmented(store, side, subword) for store in parts)
             (folder / f"{name}.{side}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return Text(folder, sum(map(len, stores)), vocabularies.source.size, vocabularies.target.size)

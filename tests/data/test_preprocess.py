@@ -71,9 +71,9 @@ def test_prepared_data_has_all_pairs_and_texts(joint: bool, sampling: float, tmp
     assert made.vocabularies.is_joint == joint
     plain = made.vocabularies.source.encode(SOURCE)
     assert store.source_lengths.tolist() == [len(ids) for ids in plain]
-    assert not made.valid.is_text
-    assert text(made.valid, made.vocabularies) == [("the a u", "THE A U"), ("", "X")]
-    assert made.valid_text == (["the a u", ""], ["THE  A U", "X\u2028"])
+    assert not made.valid.store.is_text
+    assert text(made.valid.store, made.vocabularies) == [("the a u", "THE A U"), ("", "X")]
+    assert made.valid.text == (["the a u", ""], ["THE  A U", "X\u2028"])
     again = Prepared.open(tmp_path / "prepared")
     assert again.fingerprint == made.fingerprint
     expected = {"prepared.json", "checksums.json", "train-0", "valid"} | set(made.vocabularies.names)
@@ -240,15 +240,15 @@ def test_encoded_lines_begin_with_the_tag_and_the_validation_text_does_not(tmp_p
     made = preprocess(tagged(tmp_path, "<2low>"))
     assert made.vocabularies.source.has_symbol("<2up>")
     symbol = made.vocabularies.source.encode(["<2up>"])[0]
-    for store in (made.train[0][0], made.valid):
+    for store in (made.train[0][0], made.valid.store):
         sources = [source for source, _ in ids(store)]
         assert sources and all(tokens[: len(symbol)] == symbol != tokens for tokens in sources)
-    assert made.valid_text[0] == ["the a u", "None"]
+    assert made.valid.text[0] == ["the a u", "None"]
 
 
 def test_without_a_tag_no_word_is_removed_as_one(tmp_path: Path) -> None:
     valid = corpus(tmp_path, "none", ["None of them"], ["X"])
-    assert preprocess(settings(tmp_path, data={"valid": valid})).valid_text[0] == ["None of them"]
+    assert preprocess(settings(tmp_path, data={"valid": valid})).valid.text[0] == ["None of them"]
 
 
 def test_a_reused_subword_model_must_have_every_tag(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_a_damaged_file_is_named_and_the_data_made_again(messages: list[str], tm
 def test_an_unseen_character_is_unk_without_byte_fallback(tmp_path: Path) -> None:
     keys = {"valid": corpus(tmp_path, "v", ["the 你"], ["X"])}
     made = preprocess(settings(tmp_path, data=keys, subword={"byte_fallback": False, "vocab_size": 80}))
-    assert ids(made.valid)[0][0].count(UNK) == 1
+    assert ids(made.valid.store)[0][0].count(UNK) == 1
 
 
 def test_out_of_vocabulary_words_get_extended_ids_for_a_model_that_copies(tmp_path: Path) -> None:
@@ -405,7 +405,9 @@ def test_a_line_with_a_tag_in_the_file_gets_no_second_tag(tmp_path: Path) -> Non
         "valid": corpus(tmp_path, "held", ["<2de> the a", "the b", "<2fr> the c"], ["x"] * 3) | {"tag": "<2de>"},
     }
     made = preprocess(settings(tmp_path, data=data, subword=symbols))
-    sources = [source for store, _ in (*made.train, (made.valid, 1.0)) for source, _ in text(store, made.vocabularies)]
+    sources = [
+        source for store, _ in (*made.train, (made.valid.store, 1.0)) for source, _ in text(store, made.vocabularies)
+    ]
     assert sources == [
         *("<2de> the a", "<2de> the a", "<2fr> the a", "<2fr> the a u"),
         *("<2de> the a", "<2de> the b", "<2fr> the c"),

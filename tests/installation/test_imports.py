@@ -16,7 +16,10 @@ RUNS_GRAPHS = {
     for name in ("checkpoint_graphs", "graph_check", "graph_files", "graph_interface", "library", "onnx_engine")
 }
 """Modules of nmt.runtime that run graphs; the others build them, and import onnx."""
-DRAWING = {f"nmt.reports.{name}" for name in ("attention_maps", "figure", "fonts", "learning_curves", "report_page")}
+DRAWING = {
+    f"nmt.reports.{name}"
+    for name in ("attention_maps", "comparison_page", "figure", "fonts", "learning_curves", "report_page")
+}
 """Modules that import matplotlib."""
 CODE = """
 import importlib, sys

@@ -10,7 +10,8 @@ from nmt.config import Config, dump, parse
 from nmt.reports.config_reference import keys, markdown, sections
 
 CORPUS = {"source": "a", "target": "b"}
-EVERYTHING = {"name": "x", "data": {"train": [CORPUS], "valid": CORPUS, "test": {"some": CORPUS}}}
+SETS = {"some": CORPUS}
+EVERYTHING = {"name": "x", "data": {"train": [CORPUS], "valid": CORPUS, "more_valid": SETS, "test": SETS}}
 
 
 def _paths(value: object, name: str = "") -> set[str]:
@@ -22,8 +23,9 @@ def _paths(value: object, name: str = "") -> set[str]:
 def test_exactly_the_keys_of_a_resolved_config_are_documented() -> None:
     resolved = yaml.safe_load(dump(parse(EVERYTHING, "test")))
     resolved["data"]["train"] = {"N": resolved["data"]["train"][0]}
-    resolved["data"]["test"] = {"NAME": resolved["data"]["test"]["some"]}
-    documented = {key.name for key in keys()} - {"data.train", "data.test"}
+    for key in ("test", "more_valid"):
+        resolved["data"][key] = {"NAME": resolved["data"][key]["some"]}
+    documented = {key.name for key in keys()} - {"data.train", "data.test", "data.more_valid"}
     assert documented == _paths(resolved)
 
 
@@ -36,7 +38,7 @@ def test_documented_defaults_are_those_of_the_schema() -> None:
     """What the document gives as default must parse to the very default."""
     config: object = parse(EVERYTHING, "test")
     for key in keys():
-        if key.default in ("required", "unset") or ".N" in key.name or key.name == "data.test":
+        if key.default in ("required", "unset") or ".N" in key.name or key.name in ("data.test", "data.more_valid"):
             continue
         value: object = config
         for part in key.name.split("."):

@@ -1,0 +1,83 @@
+"""`nmt tune`: adapt a trained model to text of a new domain."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nmt.cli import options
+from nmt.cli.options import FILE
+from nmt.cli.strict_parsing import Command, check_usage
+
+
+@click.command("tune", cls=Command)
+@click.argument("model", type=FILE, metavar="RUN")
+@click.argument("pairs", type=FILE, nargs=-1, required=True)
+@click.option("--name", default="", help="Name of the new run; default RUN-tuned.")
+@click.option(
+    "--mix", type=options.Finite(0, 1, is_open=True), metavar="SHARE",
+    help="Share of new pairs in training, up to 1; the others are from the old training text. Default 0.5.",
+)  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(1), metavar="N", help="Optimizer steps. Default: 10 passes over the new text."
+)
+@click.option("--valid", type=FILE, multiple=True, help="Your own validation set: a table, or given twice.")
+@click.option("--test", type=FILE, multiple=True, help="Your own test set: a table, or given twice.")
+@click.option("--tag", help="Tag of the new text, e.g. <2de>, for a model with several directions.")
+@click.option(
+    "--keep-vocabulary", is_flag=True,
+    help="Give no entries to characters (in a word model: words) that the vocabulary lacks.",
+)  # fmt: skip
+@click.option(
+    "--new-subwords", type=click.IntRange(1), metavar="N",
+    help="Also give up to N frequent subwords of the new text entries of the vocabulary.",
+)  # fmt: skip
+@options.overrides("--set training.patience=5")
+@click.option("--resume", is_flag=True, help="Resume the new run from its last checkpoint.")
+def command(
+    model: Path, pairs: tuple[Path, ...], name: str, steps: int | None, overrides: tuple[str, ...], resume: bool,
+    **start: Any,
+) -> None:  # fmt: skip
+    """Adapt the trained model RUN to the domain of PAIRS: one table of sentence pairs, or two aligned text files.
+
+    Writes a new run. It starts with the weights of RUN and trains on the new text and, to forget less, on a part of the
+    old training text. Validates on both domains. Prints a table of the scores before and after, on the test sets of
+    both.
+    """
+    given = [f"--{key.replace('_', '-')}" for key, value in start.items() if value]
+    check_usage(
+        (resume and bool(given), f"{' '.join(given)}: decided when the run began; leave it out with --resume"),
+        (start["keep_vocabulary"] and bool(start["new_subwords"]), "--keep-vocabulary and --new-subwords exclude each "
+         "other; give one"),
+        *((len(files) > 2, f"{key}: give one table, or two aligned files; not {len(files)} files")
+          for key, files in (("PAIRS", pairs), ("--valid", start["valid"]), ("--test", start["test"]))),
+    )  # fmt: skip
+    import nmt
+    from nmt.cli.training_display import TrainingDisplay, log_result
+    from nmt.evaluation.before_and_after import compare_with_initial_model
+    from nmt.reports.before_and_after_table import before_and_after_table
+    from nmt.training.tuning import TuningRequest, config_to_resume, tuned_config
+
+    request = TuningRequest(
+        model, pairs, name, start["mix"] or 0.5, steps, start["valid"], start["test"], start["tag"] or "",
+        not start["keep_vocabulary"], start["new_subwords"] or 0, overrides,
+    )  # fmt: skip
+    config = config_to_resume(request) if resume else tuned_config(request)
+    with TrainingDisplay(config) as display:
+        run = nmt.train(
+            config,
+            resume=resume,
+            on_event=display.show,
+            on_progress=display.bars.show,
+            stop=display.signals.request,
+        )
+    if run.is_finished:
+        log_result(config)
+        click.echo(before_and_after_table(compare_with_initial_model(run, config)))
+        return
+    more = [word for override in overrides for word in ("--set", override)] + (["--steps", str(steps)] if steps else [])
+    again = ["nmt", "tune", str(model), *map(str, pairs), *(["--name", name] if name else []), *more, "--resume"]
+    click.echo(f"resume with: {shlex.join(again)}", err=True)
+    sys.exit(128 + (display.signals.number or 0))
