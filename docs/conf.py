@@ -27,7 +27,7 @@ NAVIGATION = {
     "Guides": [
         "guides/own-data",
         "runs",
-        "doctor",
+        "report",
         "guides/low-resource",
         "guides/fine-tuning",
         "tuning",
