@@ -26,6 +26,7 @@ NAVIGATION = {
     ],
     "Guides": [
         "guides/own-data",
+        "doctor",
         "runs",
         "report",
         "guides/low-resource",
