@@ -1,5 +1,6 @@
 """The commands of README and docs work: cheap ones are run, the others need existing files, options and keys."""
 
+import itertools
 import re
 import runpy
 import shlex
@@ -17,6 +18,7 @@ from text_files import write_lines
 
 from nmt import config
 from nmt.cli.main import cli
+from nmt.reports.config_reference import keys
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -33,6 +35,16 @@ def commands(document: Path) -> list[str]:
     text = re.sub(r"```python\n.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     text = re.sub(r"\\\n|(?<=\|)\n", " ", text)
     return [line.strip() for line in re.findall(r"^ {4}\S.*", text, re.MULTILINE)]
+
+
+def mentioned_commands(document: Path) -> list[str]:
+    """Return the `nmt` commands in the running text and in blocks of text, which are not run."""
+    text = document.read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"^```text\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    outside = re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [line.replace("\\|", "|") for line in re.findall(r"`(nmt [a-z][^`]*)`", outside)] + [
+        line[line.index("nmt ") :] for line in re.findall(r"^(?:\w+=\S+ |exec )*nmt .*", blocks, re.MULTILINE)
+    ]
 
 
 def words(line: str) -> list[str]:
@@ -65,6 +77,8 @@ def run(line: str, text: str = "") -> str:
                 del stage[at : at + 2]
         if stage[0] == "echo":
             text = f"{' '.join(stage[1:])}\n"
+        elif stage[0] == "head":
+            text = "".join(Path(stage[-1]).read_text(encoding="utf-8").splitlines(keepends=True)[: int(stage[2])])
         else:
             done = CliRunner().invoke(cli, stage[1:], input=text)
             assert done.exit_code == 0, f"{line}: {done.exception} {done.stderr}"
@@ -72,6 +86,36 @@ def run(line: str, text: str = "") -> str:
         if target is not None:
             Path(target).write_text(text, encoding="utf-8")
     return text
+
+
+def unknown_options(line: str, arguments: list[str]) -> set[str]:
+    """Return the options of an `nmt` command that it does not have."""
+    command: click.Command = cli
+    names = (word for word in arguments if word.islower())
+    while isinstance(command, click.Group) and (name := next(names, None)):
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, line
+        command = found
+    known = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+    return {word for word in arguments if re.match("--?[a-z]", word)} - known - {"--help"}
+
+
+@every_document
+def test_mentioned_commands_have_these_options(document: Path) -> None:
+    for line in mentioned_commands(document):
+        arguments = re.sub(r"[\[\]…'<>]", " ", line).split("|")[0].split()[1:]
+        if arguments[0] != "onnx":  # the name of an engine in a table of benchmarks
+            assert unknown_options(line, arguments) == set(), line
+
+
+@every_document
+def test_mentioned_keys_exist(document: Path) -> None:
+    known = {part for key in keys() for part in itertools.accumulate(key.name.split("."), "{}.{}".format)}
+    text = re.sub(r"^ *```.*?^ *```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    names = re.findall(r"`((?:data|subword|model|training|decoding)(?:\.[a-z0-9_]+)+)[`:]", text)
+    for section, item in (("train", "N"), ("test", "NAME")):
+        names = [re.sub(rf"^(data\.{section})\.(?:\d+\.)?(?=\D)", rf"\1.{item}.", name) for name in names]
+    assert set(names) - known <= {"model.safetensors"}
 
 
 @every_document
@@ -82,10 +126,7 @@ def test_files_options_and_keys_of_commands_exist(document: Path) -> None:
         for program, *arguments in stages(line):
             if Path(program).name != "nmt" or arguments[0] == "--help":
                 continue
-            command = cli.get_command(click.Context(cli), arguments[0])
-            assert command is not None, line
-            known = {option for param in command.params for option in param.opts + param.secondary_opts}
-            assert {word for word in arguments if re.match("--?[a-z]", word)} <= known, line
+            assert unknown_options(line, arguments) == set(), line
             for path in re.findall(r"--config (configs/\S+)", line):
                 config.load(ROOT / path, re.findall(r"--set (\S+)", line))
 
@@ -127,7 +168,8 @@ def write_project(folder: Path) -> None:
             for copy in (folder / path, folder / f"{name}.{language}"):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 write_lines(copy, lines)
-    shutil.copy("test.en", "input.txt")
+    for copy in ("input.txt", "before.txt", "after.txt"):
+        shutil.copy("test.en", copy)
     values = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text(encoding="utf-8"))
     values["data"] |= {
         "workers": 1,
@@ -143,8 +185,28 @@ def write_project(folder: Path) -> None:
         (folder / path).chmod(0o755)
 
 
-def test_the_quickstart_and_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands that only read a run are run for the other documents too."""
+PAGES = [path for path in DOCUMENTS if path.parent.name in ("docs", "results", "tutorial", "guides")]
+
+
+def cheap_commands(document: Path) -> list[str]:
+    """Return the commands of a page that take no longer than a second; the others are only parsed.
+
+    Other tests load the configurations of `nmt train`, with what `--set` changes.
+    """
+    lines = [
+        line
+        for line in commands(document)
+        if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train|plot|init|tune)", line)
+    ]
+    return (
+        lines
+        if document.parent.name in ("tutorial", "guides")
+        else [line for line in lines if line.startswith("nmt evaluate")]
+    )
+
+
+def test_the_quickstart_and_the_commands_of_the_documents_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All commands of the README are run, and those of the other pages that are cheap."""
     monkeypatch.chdir(tmp_path)
     write_project(tmp_path)
     subprocess.run(["./scripts/quickstart.sh"], check=True, stdin=subprocess.DEVNULL, capture_output=True)
@@ -155,15 +217,25 @@ def test_the_quickstart_and_the_commands_of_the_readme_run(tmp_path: Path, monke
     small = yaml.safe_load(own.replace("max_steps: 20000", "max_steps: 2"))
     Path("mine.yaml").write_text(yaml.safe_dump(small | {"model": SMALL}), encoding="utf-8")
     lines = [line for line in commands(README) if re.match(r"(echo .*\| *)?(\S*/)?nmt (?!serve)", line)]
-    lines += [line for document in DOCUMENTS[1:] for line in commands(document) if line.startswith("nmt evaluate")]
-    assert len(lines) > 25
+    lines += [line for document in PAGES for line in cheap_commands(document)]
+    assert len(lines) > 50
     for line in lines:
         for name in re.findall(r"runs/([\w.-]+)", " ".join(words(line))):
             if not Path("runs", name).exists():
                 shutil.copytree("runs/quickstart", Path("runs", name))
-        assert run(line) or "-o" in line or ">" in line or "train" in line, line
+        assert run(line) or re.search("-o|>|train|preprocess", line), line
     config.parse(yaml.safe_load(own) | yaml.safe_load(further), "README.md")
     config.parse(yaml.safe_load(own), "README.md")
+    for example in re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/tutorial/1-subwords.md").read_text("utf-8"), re.DOTALL
+    ):
+        exec(example, {})
+
+
+@pytest.mark.parametrize("page", ["own-data", "fine-tuning", "several-languages"])
+def test_the_configurations_of_the_guides_are_valid(page: str) -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / f"docs/guides/{page}.md").read_text("utf-8"), re.DOTALL | re.M)
+    assert config.parse(yaml.safe_load(text), page).name
 
 
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
