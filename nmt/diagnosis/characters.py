@@ -19,7 +19,7 @@ MAX_STYLE_DIFFERENCE = 0.5
 """Difference between the shares of lines in which two sets have capital letters, or separated punctuation."""
 MAX_UNSEEN_CHARACTERS = 0.01
 """Share of the characters of a set that the training text may lack, and ten times that of its lines; in addition to
-twice what a part of the training text lacks in the others."""
+three times what a part of the training text lacks in the others."""
 _NON_ASCII = re.compile(r"[^\x00-\x7f]{2,}")
 _LOST = re.compile(r"[^\W\d_]\?[^\W\d_]|\ufffd|锟斤拷|ï¿½")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
@@ -182,8 +182,8 @@ def _unseen(train_lines: list[str], other: Texts, name: str, lines: list[str]) -
     usual_lines, usual = _unseen_characters(set().union(*train_lines[:cut]), train_lines[cut:])
     usual_share = len(usual) / max(1, sum(map(len, train_lines[cut:])))
     usual_line_share = len(usual_lines) / max(1, len(train_lines) - cut)
-    most = 10 * MAX_UNSEEN_CHARACTERS + 2 * usual_line_share
-    if share <= MAX_UNSEEN_CHARACTERS + 2 * usual_share and len(indices) <= most * len(lines):
+    most = 10 * MAX_UNSEEN_CHARACTERS + 3 * usual_line_share
+    if share <= MAX_UNSEEN_CHARACTERS + 3 * usual_share and len(indices) <= most * len(lines):
         return _unseen_words(train_lines, other, name, lines)
     few = "".join(dict.fromkeys(characters))[:20]
     return [

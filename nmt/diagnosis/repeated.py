@@ -37,7 +37,7 @@ def diagnose_overlap(train: Sequence[Texts], other: Texts) -> list[Finding]:
     usual = repeated / max(1, total)
     sampled = sum(len(texts.source) for texts in train) / max(1, sum(texts.total for texts in train))
     share = len(found) / max(1, len(long)) / sampled
-    if len(found) < 3 or share <= MAX_OVERLAP + 1.2 * usual:
+    if len(found) < 3 or share <= MAX_OVERLAP + 0.6 * usual:
         return []
     lines = {line for texts in train for line in texts.source}
     exact = sum(other.source[i] in lines for i in found)

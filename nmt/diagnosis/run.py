@@ -4,6 +4,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from safetensors import safe_open
+
 from nmt.config import Config, Corpus, load_run_config
 from nmt.data.corpus import corpus_paths, read_pairs
 from nmt.data.lines import normalize
@@ -64,6 +67,15 @@ def _add_translations(diagnosis: Diagnosis, run: Run, which: str, config: Config
         return
     try:
         found = find_checkpoints([run.folder], which)
+        if bad := _not_finite(found[0].folder / "model.safetensors"):
+            diagnosis.findings.append(
+                Finding(
+                    "divergence",
+                    f"The weights {', '.join(bad[:3])} of checkpoint {found[0].name} are not finite numbers.",
+                    "Lower training.learning_rate, keep training.clip_norm at 1, and start again.",
+                )
+            )
+            return
         translator = load_translator(found, "auto", "auto", "auto").translator
         language = config.data.target_language
         tag = valid.tag or ""
@@ -82,6 +94,12 @@ def _add_translations(diagnosis: Diagnosis, run: Run, which: str, config: Config
                     diagnosis.findings.append(different)
     except NmtError as error:
         diagnosis.findings.append(_cannot_translate(error))
+
+
+def _not_finite(path: Path) -> list[str]:
+    """Return the names of the weights in a file that have NaN or infinite numbers."""
+    with safe_open(path, framework="np") as file:
+        return [name for name in file.keys() if not np.isfinite(file.get_tensor(name)).all()]  # noqa: SIM118
 
 
 def _pairs(corpus: Corpus, config: Config) -> Sequence[tuple[str, str]]:

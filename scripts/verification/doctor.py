@@ -3,6 +3,8 @@
     python -m scripts.verification.doctor data/quickstart,en,de
     python -m scripts.verification.doctor multi30k,en,de,train,val,test_2016_flickr lohelp,en,zh
 
+    python -m scripts.verification.doctor --run runs/quickstart
+
 Each corpus is FOLDER,SOURCE,TARGET[,TRAIN,VALID,TEST]: files FOLDER/train.en and so on, plain or .gz. The exit status
 is 1 if there is a miss or a false alarm.
 """
@@ -10,8 +12,10 @@ is 1 if there is a miss or a false alarm.
 import argparse
 import html
 import itertools
+import math
 import random
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -19,12 +23,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import yaml
+from safetensors.numpy import load_file, save_file
+
 from nmt.config import load
 from nmt.data.lines import read_lines
+from nmt.data.token_ids import EOS, UNK
 from nmt.diagnosis.data import diagnose_data
+from nmt.diagnosis.run import diagnose_run
+from nmt.storage import checksums
+from nmt.storage.run_folder import Run
 from nmt.training.config_check import check_config
 
 Pair = tuple[str, str]
+Tensors = dict[str, npt.NDArray[np.float32]]
 HEALTHY = ""
 SETS = ("train", "valid", "test")
 _FRENCH = """\
@@ -259,9 +273,9 @@ def text_cases(c: Corpus) -> Iterator[tuple[str, str, Corpus]]:
     yield "lower-cased training text", "different case", replace(c, train=[(s.lower(), t) for s, t in c.train])
     yield "test with other characters", "unseen characters", replace(c, test=[(f"ਸਤਿ {s} ੴ", t) for s, t in c.test])
     yield (
-        "test of other text",
+        "test of other words",
         "unseen words",
-        replace(c, test=[(s, t) for s, t in zip(french(len(c.test)), targets(c.test), strict=True)]),
+        replace(c, test=[(re.sub(r"\w{4,}", lambda word: word[0][::-1].lower(), s), t) for s, t in c.test]),
     )
 
 
@@ -276,6 +290,65 @@ def size_cases(c: Corpus) -> Iterator[tuple[str, str, Corpus]]:
     yield "300 pairs", "too few pairs", replace(c, train=c.train[:300], settings={"vocab_size": 500})
     yield "10 validation pairs", "too few pairs", replace(c, valid=c.valid[:10])
     yield "15 % empty targets", "pairs left out", replace(c, train=changed(c.train, 0.15, lambda _: ""))
+
+
+def run_cases() -> Iterator[tuple[str, str, Callable[[Tensors], None], dict[str, object]]]:
+    """Yield title, expected finding, a change of the weights and the `decoding` settings of ill copies of a run."""
+
+    def unchanged(weights: Tensors) -> None:
+        """Change nothing."""
+
+    def set_all(part: str, value: float) -> Callable[[Tensors], None]:
+        def change(weights: Tensors) -> None:
+            for name in weights:
+                if part in name:
+                    weights[name] = np.full_like(weights[name], value)
+
+        return change
+
+    def raise_bias(token: int, amount: float) -> Callable[[Tensors], None]:
+        def change(weights: Tensors) -> None:
+            weights["output.bias"] = weights["output.bias"].copy()
+            weights["output.bias"][token] += amount
+
+        return change
+
+    yield "run as it is", HEALTHY, unchanged, {}
+    yield "attention scores are 0", "alignments not found", set_all("attention.score", 0.0), {}
+    yield "encoder weights are 0", "source ignored", set_all("encoder.layers", 0.0), {}
+    yield "weights are NaN", "divergence", set_all("encoder.layers", math.nan), {}
+    yield "end of sentence at once", "empty translations", raise_bias(EOS, 40), {}
+    yield "no end of sentence", "translations too long", raise_bias(EOS, -40), {}
+    yield "unknown token preferred", "unknown tokens", raise_bias(UNK, 15), {}
+    yield "one token preferred", "repetition", raise_bias(500, 30), {}
+    yield (
+        "length limit too small",
+        "translations too short",
+        unchanged,
+        {"max_length_ratio": 0.5, "max_length_extra": 0},
+    )
+    yield "long hypotheses preferred", "beam worse than greedy", unchanged, {
+        "length_penalty": "gnmt", "alpha": 10.0, "beam_size": 20,
+    }  # fmt: skip
+
+
+def examine_runs(run: Path) -> Iterator[tuple[str, str, list[str], float]]:
+    """Yield title, expected finding, findings and seconds of ill copies of a run."""
+    for title, expected, change, decoding in run_cases():
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "run"
+            shutil.copytree(run, copy, ignore=shutil.ignore_patterns("graphs-*", "training"))
+            settings = yaml.safe_load((copy / "config.yaml").read_text(encoding="utf-8"))
+            settings["decoding"] |= decoding
+            (copy / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+            checkpoint = Run(copy).checkpoint()
+            weights = load_file(checkpoint / "model.safetensors")
+            change(weights)
+            save_file(weights, checkpoint / "model.safetensors")
+            checksums.write(checkpoint)
+            began = time.process_time()
+            found = [each.name for each in diagnose_run(copy).findings]
+            yield title, expected, found, time.process_time() - began
 
 
 CASES = (healthy_cases, alignment_cases, language_cases, overlap_cases, text_cases, size_cases)
@@ -306,36 +379,45 @@ def write(corpus: Corpus, folder: Path) -> Path:
     return config
 
 
+def examine_corpus(corpus: Corpus, only: str) -> Iterator[tuple[str, str, list[str], float]]:
+    """Yield title, expected finding, findings and seconds of ill variants of a corpus."""
+    for title, expected, made in itertools.chain.from_iterable(cases(corpus) for cases in CASES):
+        if only not in title:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = write(made, Path(folder))
+            began = time.process_time()
+            config = load(path, ())
+            found = [each.name for each in diagnose_data(config, "case", check_config(config, path)).findings]
+            yield title, expected, found, time.process_time() - began
+
+
 def main() -> None:
     """Run all cases and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpora", nargs="+", metavar="FOLDER,SOURCE,TARGET[,TRAIN,VALID,TEST]")
+    parser.add_argument("corpora", nargs="*", metavar="FOLDER,SOURCE,TARGET[,TRAIN,VALID,TEST]")
+    parser.add_argument(
+        "--run", type=Path, help="a finished run of configs/quickstart.yaml, of which ill copies are made"
+    )
     parser.add_argument("--pairs", type=int, default=2100, help="training pairs (default %(default)s)")
-    parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--only", default="", help="only cases of corpora whose name contains this")
     arguments = parser.parse_args()
     counts = {"hit": 0, "miss": 0, "healthy": 0, "false alarm": 0}
-    print("| corpus | case | expected | result | seconds | findings |\n|---|---|---|---|---|---|")
-    for text in arguments.corpora:
-        corpus = read_corpus(text, arguments.pairs)
-        for title, expected, made in itertools.chain.from_iterable(cases(corpus) for cases in CASES):
-            if arguments.only not in title:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                config = write(made, Path(folder))
-                began = time.process_time()
-                loaded = load(config, ())
-                found = [each.name for each in diagnose_data(loaded, "case", check_config(loaded, config)).findings]
-            seconds = time.process_time() - began
+    sources = [
+        (
+            f"{Path(text.split(',')[0]).name} {'-'.join(text.split(',')[1:3])}",
+            examine_corpus(read_corpus(text, arguments.pairs), arguments.only),
+        )
+        for text in arguments.corpora
+    ]
+    if arguments.run:
+        sources.append((f"run {arguments.run.name}", examine_runs(arguments.run)))
+    print("| text | case | expected | result | seconds | findings |\n|---|---|---|---|---|---|")
+    for name, results in sources:
+        for title, expected, found, seconds in results:
             result = ("false alarm" if found else "healthy") if not expected else "hit" if expected in found else "miss"
             counts[result] += 1
-            row = (
-                f"{Path(text.split(',')[0]).name} {'-'.join(corpus.languages)}",
-                title,
-                expected or "–",
-                result,
-                f"{seconds:.1f}",
-                ", ".join(dict.fromkeys(found)) or "–",
-            )
+            row = (name, title, expected or "–", result, f"{seconds:.1f}", ", ".join(dict.fromkeys(found)) or "–")
             print("| " + " | ".join(row) + " |", flush=True)
     print("\n" + ", ".join(f"{name}: {count}" for name, count in counts.items()))
     sys.exit(1 if counts["miss"] or counts["false alarm"] else 0)
