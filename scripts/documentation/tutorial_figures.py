@@ -147,7 +147,8 @@ def teacher() -> Figure:
     """Draw the schedules of the probability of teacher forcing."""
     figure, (plot,) = new_figure(6.0)
     for kind, decay in (("linear", 2000.0), ("exponential", 0.9995), ("inverse_sigmoid", 300.0)):
-        settings = Training.model_validate({"teacher_forcing": kind, "teacher_decay": decay, "teacher_floor": 0.25})
+        values = {"teacher_forcing": kind, "teacher_decay": decay, "teacher_floor": 0.25}
+        settings = Training.model_validate(values)
         steps = range(0, 4001, 20)
         plot.plot(steps, [teacher_probability(step, settings) for step in steps], label=f"{kind}, k = {decay:g}")
     plot.set_xlabel("step")
