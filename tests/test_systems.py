@@ -55,8 +55,6 @@ def shrunk(path, corpus, folder):
 @pytest.mark.parametrize("path", [*SYSTEMS, *OTHERS], ids=lambda path: path.stem)
 def test_a_system_trains_and_translates(path, corpus, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nmt.reports.report_page.draw", lambda histories: None)  # figures take longer than all the rest
-    monkeypatch.setattr("nmt.reports.report_page.inline_svg", lambda figure: "")
     settings = shrunk(path, corpus, tmp_path)
     run = train(settings)
     translator = load(run.folder)

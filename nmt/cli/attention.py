@@ -52,7 +52,8 @@ def command(
     from nmt.data.lines import InvalidLines
     from nmt.decoding.line_input import input_name, open_lines
     from nmt.decoding.loading import find_checkpoints
-    from nmt.reports.attention_maps import draw, of_translation
+    from nmt.reports.alignment import of_translation
+    from nmt.reports.attention_maps import draw
     from nmt.reports.figure import check, save
     from nmt.reports.fonts import families_for
 

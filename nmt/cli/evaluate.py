@@ -42,6 +42,7 @@ def command(**given: Any) -> None:
     from nmt.evaluation.metrics import DEFAULT_METRICS, build, default_tokenizer
     from nmt.evaluation.test_sets import check_folder, read_files, read_splits
     from nmt.reports.evaluation_table import evaluation_table
+    from nmt.reports.report_page import refresh_report
     from nmt.storage.json_text import dump_json
     from nmt.storage.standard_streams import standard_output
 
@@ -60,6 +61,8 @@ def command(**given: Any) -> None:
     check_folder(folder)
     loaded = load(found, given, search.shortlist)
     results, error = evaluate_splits(loaded, search, splits, scoring, folder)
+    if given["output"] is None:
+        refresh_report(run)
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else evaluation_table(results))
     if error is not None:  # the results could not be saved
         raise error

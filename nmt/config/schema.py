@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What the name of a run looks like: a regular expression."""
+
+
 class Config(Section):
     """The configuration of a run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=NAME)]
     """Name of the run; its folder is runs/NAME."""
     seed: NotNegative = 1
     """Seed of all random numbers: weights, shuffling, dropout, subword sampling."""

@@ -93,23 +93,27 @@ def _data(about: ConfigFacts) -> Iterator[str]:
         yield _line(1, "lowercase", True, "the corpus has no capitals, so text to translate is lower-cased too")
     if source.is_tokenized or target.is_tokenized:
         yield _comment(1, "The corpus is tokenised (spaces before punctuation): tokenise text to translate likewise.")
-    if facts.entities:
+    if facts.has_entities:
         reason = f"{facts.entities:,} pairs have HTML entities such as &amp;"
         yield _line(1, "unescape_html", True, reason)
     yield "  filters:"
-    yield _line(2, "empty", True, f"{facts.empty:,} pairs have an empty side")
-    yield _line(2, "duplicates", True, f"{facts.duplicates:,} pairs repeat an earlier one")
+    yield _line(2, "empty", True, f"drops pairs with an empty side: {_found(facts.empty)}")
+    yield _line(2, "duplicates", True, f"keeps the first of identical pairs; further ones: {_found(facts.duplicates)}")
     if facts.has_copy_noise:
         yield _line(2, "copies", True, f"{facts.untranslated:,} long sentences are not translated")
     elif facts.identical:
         reason = f"{facts.identical:,} pairs with equal sides are kept: few, or names and short texts"
         yield _line(2, "copies", False, reason)
-    reason = f"{facts.ratio_outliers:,} pairs differ more in length, probably not translations; the median is"
-    yield _line(2, "max_ratio", facts.ratio_limit, f"{reason} {facts.ratio:.1f}")
+    reason = f"drops pairs whose lengths differ more (usual: {facts.ratio:.1f} times): {_found(facts.ratio_outliers)}"
+    yield _line(2, "max_ratio", facts.ratio_limit, reason)
     longest = max(source.longest, target.longest)
     if longest > 1000:
         reason = f"characters of a side; 99 % of the sentences have at most {longest:,}"
         yield _line(2, "max_characters", 2 * longest, reason)
+
+
+def _found(count: int) -> str:
+    return f"{count:,} here" if count else "none here"
 
 
 def _bleu(target: SideFacts) -> str:
@@ -176,7 +180,7 @@ def _model(about: ConfigFacts) -> Iterator[str]:
 
 def _training(about: ConfigFacts) -> Iterator[str]:
     chosen = about.settings
-    hours = f"{chosen.hours:.1f} hours" if chosen.hours >= 1.5 else f"{max(1, round(60 * chosen.hours))} minutes"
+    hours = f"{chosen.hours:.1f} hours" if chosen.hours >= 1.5 else _minutes(chosen.hours)
     if chosen.hours > 72:
         hours = f"{chosen.hours / 24:.0f} days; use a GPU, or less text"
     steps = f"about {chosen.row.epochs:g} passes over the training text; on two CPU cores roughly {hours}"
@@ -199,6 +203,11 @@ def _training(about: ConfigFacts) -> Iterator[str]:
     yield _line(1, "validate_every", chosen.validate_every, f"{count} validations in the whole run")
     yield _line(1, "save_every", chosen.validate_every, "steps between checkpoints")
     yield _line(1, "log_every", min(100, max(1, chosen.validate_every // 4)), "")
+
+
+def _minutes(hours: float) -> str:
+    minutes = max(1, round(60 * hours))
+    return f"{minutes} minute{'s' * (minutes > 1)}"
 
 
 def _line(indent: int, key: str, value: Any, comment: str) -> str:

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nmt.corpora.identification import all_languages, is_written_in
+from nmt.corpora.identification import all_languages
 from nmt.corpora.scan import Scan
-from nmt.data.language_detection import main_script
 from nmt.data.language_names import parse_code
 from nmt.data.languages import has_spaces
 
-_SENTENCES_DETECTED = 600
+_SENTENCES_DETECTED = 300
 _MIN_DETECTED_CHARACTERS = 50
 """The detector often errs on shorter sentences."""
-_MIN_CONFIDENCE = 95.0
+_SURE = 95.0
 _MARK = re.compile(r"\S?[.,](?=\s|$)")
 _LONG_COPY_CHARACTERS = 25
 """Identical sides of at least this length are untranslated text, shorter ones are often names."""
@@ -82,6 +81,11 @@ class CorpusFacts:
         return max(0, self.pairs - self.empty - self.invalid - self.duplicates - self.ratio_outliers - copies)
 
     @property
+    def has_entities(self) -> bool:
+        """Whether HTML entities are so many that they are no examples of entities in a text about HTML."""
+        return self.entities > 0.0003 * self.pairs
+
+    @property
     def has_copy_noise(self) -> bool:
         """Whether so many pairs are untranslated that the model would learn to copy."""
         return self.untranslated > 0.005 * self.pairs
@@ -100,7 +104,7 @@ def collect_facts(scan: Scan, languages: tuple[str, str]) -> CorpusFacts:
     filled = [(source, target) for _, source, target in scan.sample if source and target]
     texts = [source for source, _ in filled], [target for _, target in filled]
     lengths = scan.source_lengths[is_text], scan.target_lengths[is_text]
-    sides = [_side(texts[i], lengths[i], languages[i], languages[1 - i]) for i in (0, 1)]
+    sides = [_side(texts[i], lengths[i], languages[i]) for i in (0, 1)]
     is_long = np.maximum(scan.source_lengths, scan.target_lengths) >= _LONG_COPY_CHARACTERS
     return CorpusFacts(
         pairs=len(scan),
@@ -140,9 +144,7 @@ def _ratio_limit(ratios: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tupl
     return float(median), float(math.ceil(max(3 * median, 1.2 * high, 4.0)))
 
 
-def _side(
-    texts: Sequence[str], lengths: "np.ndarray[tuple[int], np.dtype[np.uint32]]", language: str, other: str
-) -> SideFacts:
+def _side(texts: Sequence[str], lengths: "np.ndarray[tuple[int], np.dtype[np.uint32]]", language: str) -> SideFacts:
     median, longest = np.quantile(lengths, [0.5, 0.99]) if len(lengths) else (0, 0)
     cased = [text for text in texts if text.lower() != text.upper()]
     capitals = sum(text != text.lower() for text in cased)
@@ -156,27 +158,22 @@ def _side(
         is_lowercase=len(cased) > len(texts) / 2 and capitals < 0.02 * len(cased),
         is_tokenized=has_spaces(language) and len(marks) > 0.1 * len(texts) and detached > 0.8 * len(marks),
         characters=len(set().union(*texts)),
-        other_language=_other_language_share(texts, language, other),
+        other_language=_other_language_share(texts, language),
     )
 
 
-def _other_language_share(texts: Sequence[str], language: str, other: str) -> float:
-    """Return the share of longer sentences that are surely not in the `language`, but in the `other` or in a third.
+def _other_language_share(texts: Sequence[str], language: str) -> float:
+    """Return the share of longer sentences that are surely in another language.
 
     0 if the detector does not know the language.
     """
-    long = [text for text in texts if len(text) >= _MIN_DETECTED_CHARACTERS][:_SENTENCES_DETECTED]
-    if not long:
+    long = [text for text in texts if len(text) >= _MIN_DETECTED_CHARACTERS]
+    step = max(1, len(long) // _SENTENCES_DETECTED)
+    found = [ranked[0] for text in long[::step] if (ranked := all_languages().detect(text))]
+    own = parse_code(language).language
+    is_own = [parse_code(best.language).language == own for best in found]
+    if sum(is_own) <= len(found) / 2:
         return 0.0
-    detector, own = all_languages(), parse_code(language).language
-    wrong = known = 0
-    for text in long:
-        ranked = detector.detect(text)
-        if not ranked:
-            continue
-        best = ranked[0]
-        known += parse_code(best.language).language == own
-        is_other_script = not is_written_in(language, main_script(text))
-        is_sure = best.confidence >= _MIN_CONFIDENCE or parse_code(best.language) == parse_code(other)
-        wrong += parse_code(best.language).language != own and (is_other_script or is_sure)
-    return wrong / len(long) if known > len(long) / 2 else 0.0
+    return sum(best.confidence >= _SURE for best, is_right in zip(found, is_own, strict=True) if not is_right) / len(
+        found
+    )

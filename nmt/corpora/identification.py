@@ -109,7 +109,7 @@ def identify(texts: Sequence[str], hint: str = "") -> Identified:
     if hint and _is_same(hint, best):
         return Identified(hint, share)
     script = Counter(main_script(passage) for passage in found).most_common(1)[0][0]
-    if hint and is_written_in(hint, script) and (share < _SURE or not _is_detectable(hint)):
+    if hint and is_written_in(hint, script) and (share < _SURE or not detector.knows(parse_code(hint).language)):
         return Identified(hint, votes[hint] / len(found), True)
     return Identified(best, share)
 
@@ -118,21 +118,6 @@ def identify(texts: Sequence[str], hint: str = "") -> Identified:
 def all_languages() -> LanguageDetector:
     """Return a detector of all languages that have a name; loaded once."""
     return LanguageDetector(all_codes())
-
-
-@lru_cache(maxsize=4)
-def two_languages(source: str, target: str) -> LanguageDetector:
-    """Return a detector of two languages."""
-    return LanguageDetector([source, target])
-
-
-@lru_cache(maxsize=64)
-def _is_detectable(code: str) -> bool:
-    """Return whether py3langid knows a language."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    labels = LanguageIdentifier.from_model_file(MODEL_FILE).labels
-    return parse_code(code).language in labels
 
 
 def script_of(code: str) -> str:

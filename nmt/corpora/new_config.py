@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.corpora.config_text import ConfigFacts, write_config
+from nmt.corpora.config_text import ConfigFacts, vocabulary_size, write_config
 from nmt.corpora.made_sets import make_sets
 from nmt.corpora.settings import for_pairs
+from nmt.corpora.summary import describe_sets
 from nmt.data.languages import has_spaces
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
@@ -183,19 +184,20 @@ def _build(request: Request, folder: Path, origin: dict[str, Any]) -> str:
     drawn = sum(counts.get(part, 0) for part in ("valid", "test") if part not in given)
     pairs = max(1, facts.usable - drawn - made.related)
     settings = for_pairs(pairs, facts.target.median, has_spaces(facts.target.language))
-    return write_config(
-        ConfigFacts(
-            request.name,
-            str(request.config),
-            request.command,
-            request.folder.as_posix(),
-            made.sides,
-            counts,
-            pairs,
-            facts,
-            settings,
-        )
+    about = ConfigFacts(
+        request.name,
+        str(request.config),
+        request.command,
+        request.folder.as_posix(),
+        made.sides,
+        counts,
+        pairs,
+        facts,
+        settings,
     )
+    for line in describe_sets(counts, settings, vocabulary_size(about)[0]):
+        logger.info(line)
+    return write_config(about)
 
 
 def _name_of(paths: tuple[Path, ...]) -> str:

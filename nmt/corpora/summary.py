@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sized
 
 from nmt.corpora.facts import CorpusFacts, SideFacts
 from nmt.corpora.pairs import PairReader
+from nmt.corpora.settings import Settings
 from nmt.corpora.split import LEFT_OUT, Split
 from nmt.data.language_names import language_name
 
@@ -71,9 +72,21 @@ def _side_notes(side: SideFacts) -> list[str]:
     return notes
 
 
+def describe_sets(counts: Mapping[str, int], settings: Settings, vocab_size: int) -> list[str]:
+    """Return the sizes of the sets and the chosen settings."""
+    sets = [f"{counts['train']:,} pairs for training", f"{counts['valid']:,} for validation"]
+    sets += [f"{counts['test']:,} for testing"] if "test" in counts else []
+    row = settings.row
+    return [
+        f"sets: {', '.join(sets)}; no sentence is in two sets",
+        f"settings: {vocab_size:,} subwords, encoder width {row.model['encoder']['size']}, "
+        f"{settings.max_steps:,} steps ({row.epochs:g} epochs)",
+    ]
+
+
 def describe_split(counts: Mapping[str, int], split: Split, given: Mapping[str, Sized]) -> list[str]:
     """Return warnings about the sets: small ones, and pairs that were left out."""
-    found = []
+    found: list[str] = []
     if counts["train"] < _TRIAL_PAIRS:
         found.append(
             f"{counts['train']:,} training pairs are enough for a trial only; a useful translator needs some thousands"

@@ -1,23 +1,26 @@
 """Find the part of a corpus where source and target are swapped.
 
-If the languages have different scripts, the script of each line decides. Otherwise a detector of the two languages
-reads blocks of lines, and single lines where a block is swapped.
+If the languages have different scripts, the script of each line decides. Otherwise a language detector reads blocks of
+lines, and single lines where a block is swapped.
 """
 
 from collections import Counter
 
 import numpy as np
 
-from nmt.corpora.identification import is_written_in, script_of, two_languages
+from nmt.corpora.identification import all_languages, is_written_in, script_of
 from nmt.corpora.scan import Flags, Scan
 from nmt.data.language_detection import LanguageDetector, main_script
+from nmt.data.language_names import parse_code
 
 BLOCK_PAIRS = 32
-MAX_BLOCKS = 8000
+MAX_BLOCKS = 2000
 """Blocks that the detector reads; of a larger corpus it reads every k-th block."""
 _BLOCK_CHARACTERS = 600
 _LINE_CHARACTERS = 200
-_SURE = 95.0
+_SURE = 90.0
+_CLEAR = 0.3
+"""By how much the shares of letters in the wrong scripts must be larger, summed over both sides."""
 _MIN_RUN = 3
 """Blocks in a row, or a tenth of all blocks, that must be swapped, since a single block may be a quotation."""
 
@@ -29,7 +32,7 @@ def find_swapped(scan: Scan, source: str, target: str) -> Flags:
         return np.zeros(len(scan), np.bool_)
     if not is_written_in(source, scripts[1]) and not is_written_in(target, scripts[0]):
         return _swapped_by_script(scan, scripts)
-    if source.split("-")[0] == target.split("-")[0]:
+    if parse_code(source).language == parse_code(target).language:
         return np.zeros(len(scan), np.bool_)
     return _swapped_by_detector(scan, source, target)
 
@@ -59,15 +62,21 @@ def _swapped_by_script(scan: Scan, expected: tuple[str, str]) -> Flags:
     for index, pair in enumerate(scan.read()):
         if latin >= 0 and pair[latin].isascii():  # as in most lines: it cannot be in the other script
             continue
-        found = [Counter(map(scripts.__getitem__, text[:_LINE_CHARACTERS])) for text in pair]
-        is_swapped[index] = all(
-            counts[expected[1 - side]] > counts[expected[side]] for side, counts in enumerate(found)
-        )
+        first, second = (_script_shares(Counter(map(scripts.__getitem__, text[:_LINE_CHARACTERS]))) for text in pair)
+        own = first.get(expected[0], 0.0) + second.get(expected[1], 0.0)
+        is_swapped[index] = first.get(expected[1], 0.0) + second.get(expected[0], 0.0) > own + _CLEAR
     return is_swapped
 
 
+def _script_shares(counts: Counter[str]) -> dict[str, float]:
+    """Return the share of each script in the letters of a text."""
+    letters = counts.total() - counts[""]
+    return {script: count / letters for script, count in counts.items() if script}
+
+
 def _swapped_by_detector(scan: Scan, source: str, target: str) -> Flags:
-    detector = two_languages(source, target)
+    detector = all_languages()
+    source, target = (parse_code(code).language for code in (source, target))
     blocks = -(-len(scan) // BLOCK_PAIRS)
     stride = max(1, blocks // MAX_BLOCKS)
     is_read = np.zeros(len(scan), np.bool_)
@@ -98,7 +107,7 @@ def _orientation(detector: LanguageDetector, sides: tuple[str, str], source: str
     found = [detector.detect(text) for text in sides]
     if not all(found) or any(ranked[0].confidence < _SURE for ranked in found):
         return 0
-    order = found[0][0].language, found[1][0].language
+    order = tuple(parse_code(ranked[0].language).language for ranked in found)
     return 1 if order == (source, target) else -1 if order == (target, source) else 0
 
 

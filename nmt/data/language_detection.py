@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from nmt.data.language_names import CodeParts, parse_code
@@ -62,7 +63,7 @@ class _Served:
 
 
 class LanguageDetector:
-    """Detects some languages. It can be used by several threads at a time, because detecting changes nothing."""
+    """Detects some languages. It can be used by several threads at a time."""
 
     def __init__(self, codes: Collection[str]) -> None:
         """Take the codes of the languages. Loading takes about 0.7 s and 50 MB, for a single language neither."""
@@ -78,6 +79,7 @@ class LanguageDetector:
             _Served(code, label, part.likely_script) for code, label, part in zip(codes, labels, parts, strict=True)
         ]
         self._identifier = _restrict(identifier, set(labels) - {""}) if identifier and any(labels) else None
+        self._by_script: dict[str, list[_Served]] = {}  # a cache
 
     def detect(self, text: str) -> list[Detected]:
         """Return the languages that the text may be in, the best first.
@@ -89,7 +91,9 @@ class LanguageDetector:
         script = main_script(text)
         if not script:
             return []
-        fitting = [served for served in self._served if served.is_written_in(script)]
+        if script not in self._by_script:
+            self._by_script[script] = [served for served in self._served if served.is_written_in(script)]
+        fitting = self._by_script[script]
         if len(self._served) == 1 and not self._served[0].script:
             fitting = self._served
         if len(fitting) == 1:
@@ -99,6 +103,10 @@ class LanguageDetector:
         if len(self._served) == 1:
             return [Detected(self._served[0].code, 0.0)]
         return [Detected(best.language, 0.0) for best in self._rank(text, self._served)[:1]]
+
+    def knows(self, code: str) -> bool:
+        """Return whether the language is one that the detector tells from others of the same script."""
+        return any(served.code == code and served.label for served in self._served)
 
     def _rank(self, text: str, among: Iterable[_Served]) -> list[Detected]:
         """Return the languages that py3langid knows with their confidence among one another, the best first."""
@@ -110,11 +118,13 @@ class LanguageDetector:
             return []
         scores = {label: score for label, score in self._identifier.rank(text) if label in by_label}
         total = sum(scores.values()) or 1.0
-        found = [
-            Detected(_choose(text, by_label[label]).code, round(100 * score / total, 1))
-            for label, score in scores.items()
+        rounded = {label: round(100 * score / total, 1) for label, score in scores.items()}
+        best = next(iter(rounded))
+        return [
+            Detected(_choose(text, by_label[label]).code, confidence)
+            for label, confidence in rounded.items()
+            if label == best or confidence >= MIN_CONFIDENCE
         ]
-        return [found[0], *(each for each in found[1:] if each.confidence >= MIN_CONFIDENCE)]
 
 
 def main_script(text: str) -> str:
@@ -123,13 +133,17 @@ def main_script(text: str) -> str:
     Chinese characters are Hani, or Jpan if there is kana among them. They count three times, because words have fewer
     of them than letters.
     """
-    counts = Counter(_script(character) for character in text if character.isalpha())
+    counts: Counter[str] = Counter()
+    for character, count in Counter(text).items():
+        if character.isalpha():
+            counts[_script(character)] += count
     kana, shared = counts.pop("Jpan", 0), counts.pop("Hani", 0)
     if kana or shared:
         counts["Jpan" if kana >= KANA_SHARE * (kana + shared) else "Hani"] = 3 * (kana + shared)
     return max(counts, key=counts.__getitem__, default="")
 
 
+@lru_cache(maxsize=1 << 14)
 def _script(character: str) -> str:
     """Return the script of a letter; Zyyy if the script is not known here."""
     if script := unspaced_script(character):

@@ -4,6 +4,7 @@ A result of `nmt evaluate` is used again if it is of the same checkpoint, text, 
 test set is translated, and the result is saved as `nmt evaluate` saves it.
 """
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -128,12 +129,11 @@ class Comparison:
 
 def describe_models(models: Sequence["Checkpoint"]) -> tuple[ComparedModel, ...]:
     """Return name, checkpoint and training history of each model."""
-    return tuple(
-        ComparedModel(
-            name, each.run.folder, each.name, read_history(each.run.folder) if each.run.log.exists() else None
-        )
-        for name, each in zip(names_of(models), models, strict=True)
-    )
+    described = []
+    for name, each in zip(names_of(models), models, strict=True):
+        history = dataclasses.replace(read_history(each.run.folder), name=name) if each.run.log.exists() else None
+        described.append(ComparedModel(name, each.run.folder, each.name, history))
+    return tuple(described)
 
 
 def names_of(models: Sequence["Checkpoint"]) -> list[str]:
@@ -150,7 +150,12 @@ def config_differences(configs: Sequence[Config]) -> list[Difference]:
     flat = [dict(_flatten("", config.model_dump(mode="json"))) for config in configs]
     keys = dict.fromkeys(key for values in flat for key in values)
     rows = [Difference(key, tuple(values.get(key, ABSENT) for values in flat)) for key in keys if key not in UNCOMPARED]
-    return [row for row in rows if any(value != row.values[0] for value in row.values)]
+    return [row for row in rows if any(_value(value) != _value(row.values[0]) for value in row.values)]
+
+
+def _value(value: Any) -> Any:
+    """Return a value to compare: a key that is absent counts as one that is not set."""
+    return None if value is ABSENT else value
 
 
 def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:

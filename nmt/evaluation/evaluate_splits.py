@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
+from nmt.evaluation.breakdown import break_down
 from nmt.evaluation.metrics import Scoring
 from nmt.evaluation.score_warnings import score_warnings
-from nmt.evaluation.test_sets import Split, as_dict, evaluate, save
+from nmt.evaluation.test_sets import Evaluation, Split, as_dict, evaluate, save
+from nmt.storage.text_facts import rarest_words, read_facts
 
 if TYPE_CHECKING:
     from nmt.decoding.loading import LoadedTranslator
@@ -22,8 +24,9 @@ def evaluate_splits(
 ) -> tuple[list[dict[str, Any]], NmtError | None]:
     """Evaluate the model on `splits`, save the results to `folder`, and log warnings about the scores.
 
-    Return the results as `as_dict` describes them, each with the file of its `hypotheses`. If a result could not be
-    saved, its file is None and the error is returned, too.
+    The saved results also have a `breakdown` (see `break_down`), which the report of the run shows. Return the results
+    as `as_dict` describes them, each with the file of its `hypotheses`. If a result could not be saved, its file is
+    None and the error is returned, too.
     """
     translator = loaded.translator
     for split in splits:  # check all before the first is translated
@@ -37,10 +40,20 @@ def evaluate_splits(
         result = as_dict(evaluation, models, loaded.weights, search, arithmetic)
         results.append({**result, "hypotheses": None})
         try:
-            results[-1]["hypotheses"] = str(save(evaluation, result, folder, loaded.checkpoints[0].config))
+            saved = {**result, "breakdown": _breakdown(evaluation, loaded)}
+            results[-1]["hypotheses"] = str(save(evaluation, saved, folder, loaded.checkpoints[0].config))
         except NmtError as caught:
             error = caught
         hypotheses = [("the translation", evaluation.hypotheses)]
         for warning in score_warnings(hypotheses, split.named_references, scoring=scoring):
             logger.info(f"nmt evaluate: {warning}")
     return results, error
+
+
+def _breakdown(evaluation: Evaluation, loaded: "LoadedTranslator") -> dict[str, Any]:
+    """Return where the translations of a split are good and bad; by rarity of words if the run has counted them."""
+    first, split = loaded.checkpoints[0], evaluation.split
+    data = first.config.data
+    rarest = rarest_words(read_facts(first.run), split.name)
+    languages = data.source_language, data.target_language
+    return break_down(split.source, evaluation.hypotheses, split.references[0], languages, rarest)

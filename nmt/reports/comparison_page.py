@@ -31,8 +31,10 @@ h1, h2 { font-weight: 600; } h2 { margin-top: 1.8em; border-bottom: 1px solid va
 .wide { overflow-x: auto; } table { border-collapse: collapse; margin: .6em 0; }
 td, th { padding: .2em 1em .2em 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 500; } td.n { text-align: right; white-space: nowrap; }
-svg { max-width: 100%; height: auto; } code { font-size: 12px; color: var(--dim); }
-.sentence { margin: 1em 0; } .sentence table { width: 100%; } .sentence th { width: 10em; }
+svg { max-width: 100%; height: auto; } code { font-size: 12px; color: var(--dim);
+  overflow-wrap: anywhere; } .wide th, .wide td { white-space: nowrap; }
+.sentence { margin: 1em 0; } .sentence table { width: 100%; } .sentence th { width: 1%; min-width: 8em; }
+.sentence td.n { width: 3em; }
 .best { color: var(--best); font-weight: 600; }
 """
 REMEDY = "choose another file with --html"

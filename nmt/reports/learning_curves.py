@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from nmt.errors import NmtError
+from nmt.reports.page.curves import loss_limit
 from nmt.storage.history import History
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00", "#7f7f7f")
@@ -42,7 +43,7 @@ def draw(histories: Sequence[History]) -> Figure:
             if event == "valid":
                 _more_lines(axes, number, history, key)
         _format_axes(axes, title, unit)
-    top = _loss_limit(histories)
+    top = loss_limit(histories)
     if top is not None:
         train.set_ylim(top=top)
     for axes in (bleu, rate):
@@ -98,17 +99,6 @@ def _format_axes(axes: Axes, title: str, unit: str) -> None:
     axes.tick_params(labelbottom=True)
     if not any(np.size(line.get_xdata()) for line in axes.get_lines()):
         axes.text(0.5, 0.5, "not logged", transform=axes.transAxes, ha="center", va="center", color="#999999")
-
-
-def _loss_limit(histories: Sequence[History]) -> float | None:
-    """Return the upper limit of the loss panels, without the first steps, whose high losses would hide the rest."""
-    later = []
-    for history in histories:
-        series = [("train", ""), ("valid", ""), *(("valid", name) for name in history.more_valid)]
-        for event, name in series:
-            steps, values = history.series(event, "loss", name)
-            later += [value for step, value in zip(steps, values, strict=True) if step >= 0.05 * steps[-1]]
-    return max(later) * 1.05 if later and max(later) > 0 else None
 
 
 def _mark_best(axes: Axes, histories: Sequence[History]) -> None:

@@ -87,6 +87,11 @@ def _looks_like_run(folder: Path) -> bool:
 def _describe(folder: Path) -> ListedRun:
     run = Run(folder)
     listed = ListedRun(str(folder), "damaged", size=_size(folder), changed=_changed(run))
+    if run.checkpoints.is_dir() and not any(path.exists() for path in (run.config_file, run.log)):
+        if is_locked(run.folder / ".lock"):
+            return replace(listed, state="training", note="the data is being prepared")
+        if not run.names():
+            return replace(listed, state="interrupted", note="training had not begun; run the command again")
     try:
         listed = replace(listed, **_of_config(run), **_of_log(run), **_of_evaluations(run))
         state, note = _state(run)

@@ -6,9 +6,12 @@ runs/NAME/config.yaml              resolved configuration
           lengths.json             lengths of the training sources
           checkpoints/step-N/      model.safetensors, meta.json, training/
           checkpoints/best, last   text files with the name of a checkpoint
+          corpus.json              facts about the text: lengths, subwords, overlap
           log.jsonl                one JSON object per line
+          validation/              translations of the best and the last validation
           finished.json            exists only after the end of training
           report.html
+          tensorboard/             event files, with training.tensorboard
           .lock                    locked by the process that trains; contains its id
 
 An exported folder (`nmt.runtime.export`) has config.yaml, subword/, lexicon.safetensors and lengths.json if the run has
@@ -64,6 +67,16 @@ class Run:
     def lengths(self) -> Path:
         """The lengths of the training sources. Runs of older versions lack this file."""
         return self.folder / "lengths.json"
+
+    @property
+    def corpus(self) -> Path:
+        """Facts about the text (`nmt.data.corpus_facts`). Runs of older versions lack this file."""
+        return self.folder / "corpus.json"
+
+    @property
+    def validation(self) -> Path:
+        """The folder of the translations of the best and the last validation."""
+        return self.folder / "validation"
 
     @property
     def log(self) -> Path:

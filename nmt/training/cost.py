@@ -21,13 +21,14 @@ from nmt.errors import NmtError
 from nmt.storage.history import History, read_history
 from nmt.storage.run_folder import Run
 from nmt.training.events import CostEstimated, TrainingStarted, format_size
+from nmt.training.stop import Stopped
 from nmt.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 SHORT_RUN = 200
 """A run with fewer steps to come is not estimated, because it may end before the estimate is made."""
 STEPS_BUDGET, VALIDATION_BUDGET = 3.0, 1.0
-"""Seconds that may be spent on steps, unless three steps take longer, and on each part of a validation."""
+"""Seconds that may be spent on steps, unless four steps take longer, and on each part of a validation."""
 MOST_BATCHES = 12
 """Number of batches whose steps are timed at most."""
 FLOAT_BYTES = 4
@@ -39,12 +40,12 @@ MACHINE = ("device", "precision", "threads", "torch")
 """Facts in the log that must be the same now for the logged speed to hold."""
 
 
-def estimate(trainer: Trainer, started: TrainingStarted) -> CostEstimated:
-    """Return what the rest of the run will cost; `started` describes it. Raise `NmtError` if a step does not fit.
+def estimate(trainer: Trainer, logged: Times | None) -> CostEstimated:
+    """Return what the rest of the run will cost, by the `logged` times, or measured if there are none.
 
-    Warn if the disk has too little space.
+    Warn if the disk has too little space. Raise `NmtError` if a step does not fit into memory, and `Stopped` if a stop
+    is requested during the measurement.
     """
-    logged = _logged_times(trainer.run, started) if started.is_resumed else None
     times, memory = (logged, None) if logged is not None else _measure(trainer)
     seconds, tokens, seconds_per_validation = times
     settings, step = trainer.settings, trainer.progress.step
@@ -105,14 +106,21 @@ def _steps(trainer: Trainer, batches: Sequence[Batch]) -> float:
     """Take a step on each of `batches`, and return the seconds of all."""
     start = time.perf_counter()
     for batch in batches:
+        if trainer.stop.is_set():
+            raise Stopped
         trainer.step(batch)
     if trainer.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
-def _logged_times(run: Run, started: TrainingStarted) -> Times | None:
-    """Return the times in the log of the run; None if it has none yet, or if the run was on another machine."""
+def logged_times(run: Run, started: TrainingStarted) -> Times | None:
+    """Return the times in the log of a resumed run; None if it has none yet, or if the run was on another machine.
+
+    Call it before the log has the line of `started`, which describes this machine.
+    """
+    if not started.is_resumed:
+        return None
     try:
         history = read_history(run.folder)
     except NmtError:

@@ -12,6 +12,7 @@ import torch
 from nmt import config as schema
 from nmt.config import Config, load_run_config, resolve
 from nmt.data import source_lengths
+from nmt.data.corpus_facts import corpus_facts
 from nmt.data.lexicon_learning import learn_lexicon
 from nmt.data.prepared_data import Prepared
 from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
@@ -24,10 +25,11 @@ from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training.checkpoint import read_progress
-from nmt.training.cost import SHORT_RUN, estimate
+from nmt.training.cost import SHORT_RUN, estimate, logged_times
 from nmt.training.events import CostEstimated, TrainingEnded, TrainingEvent, TrainingStarted
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
+from nmt.training.report_refresh import ReportRefresh
 from nmt.training.resume_checks import check_data, find_resume_checkpoint
 from nmt.training.stop import Stopped, StopRequest
 from nmt.training.torch_state import training_state
@@ -79,11 +81,9 @@ def train(
             `resume`, ``--set`` is `overrides`.
     """
     config = resolve(config, overrides)
-    if checkpoint is not None and not resume:
-        raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
     run = Run(config.run)
-    _check_and_create(run, config, resume)
+    _check_and_create(run, config, resume, checkpoint)
     with run.lock(FOLDER_REMEDY):
         _check_run_state(run, resume)  # another process may have used the run before it was locked
         start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
@@ -91,18 +91,42 @@ def train(
         device = choose_device(config.training.device)
         with training_state(device, config.training.threads):
             trainer = _build_trainer(run, config, prepared, device, start, stop)
-            with _open_log(trainer, prepared, resume, on_event, on_progress) as log:
+            report = _report(trainer)
+            on_all = _both(on_event, report.observe)
+            with report, _open_log(trainer, prepared, resume, on_all, on_progress) as log:
                 _log_start(log, trainer, prepared, resume)
                 reason = None
                 with suppress(Stopped):
                     reason = trainer.train(log)
                 trained = _result(trainer, reason)
                 log.write(TrainingEnded(trained))
-        if trained.is_finished:
-            _write_summary(run, trained)
-            make_graphs_of_best(run)
+        _end(run, trained, report)
     on_event(TrainingEnded(trained))
     return trained
+
+
+def _end(run: Run, trained: TrainedRun, report: ReportRefresh) -> None:
+    """Write the page of the run and, if the run is finished, its summary and the graphs of its best checkpoint."""
+    if trained.is_finished:
+        _write_summary(run, trained)
+    report.write(is_training=False)
+    if trained.is_finished:
+        make_graphs_of_best(run)
+
+
+def _report(trainer: Trainer) -> ReportRefresh:
+    shapes = {name: tuple(weight.shape) for name, weight in trainer.model.named_parameters()}
+    return ReportRefresh(trainer.run, trainer.config, shapes)
+
+
+def _both(first: OnEvent, second: OnEvent) -> OnEvent:
+    """Return a function that passes an event to two functions."""
+
+    def on_event(event: TrainingEvent) -> None:
+        first(event)
+        second(event)
+
+    return on_event
 
 
 def estimate_cost(
@@ -133,7 +157,7 @@ def estimate_cost(
                 trainer.progress = read_progress(start)
             started = _started(trainer, prepared, resume)
             on_event(started)
-            return estimate(trainer, started)
+            return estimate(trainer, logged_times(run, started))
 
 
 def _open_log(
@@ -153,9 +177,11 @@ def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: b
         if note := scored_pairs(trainer.config, prepared, key)[1]:
             logger.info(note)
     started = _started(trainer, prepared, resume)
+    logged = logged_times(trainer.run, started)
     log.emit(started)
     if trainer.settings.max_steps - trainer.progress.step >= SHORT_RUN:
-        log.emit(estimate(trainer, started))
+        with suppress(Stopped):  # training takes a step, saves a checkpoint and stops
+            log.emit(estimate(trainer, logged))
     log.advance(trainer.progress.step, trainer.settings.max_steps)
 
 
@@ -173,8 +199,10 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
     )
 
 
-def _check_and_create(run: Run, config: Config, resume: bool) -> None:
+def _check_and_create(run: Run, config: Config, resume: bool, checkpoint: str | None) -> None:
     """Raise `NmtError` if training cannot start, before anything is written; create the folder of the run."""
+    if checkpoint is not None and not resume:
+        raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
     _check_start(run, config, resume)
     with convert_write_errors(run.folder, FOLDER_REMEDY):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -278,6 +306,9 @@ def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool)
     if not resume or not run.lengths.exists():
         lengths = source_lengths.measure_lengths(prepared, config.data.train, config.training.max_tokens)
         write_atomically(run.lengths, lengths, run.write_remedy)
+    if not resume or not run.corpus.exists():
+        facts = dump_json(corpus_facts(config, prepared), ensure_ascii=False) + "\n"
+        write_atomically(run.corpus, facts, run.write_remedy)
 
 
 def _write_summary(run: Run, trained: TrainedRun) -> None:
@@ -290,6 +321,3 @@ def _write_summary(run: Run, trained: TrainedRun) -> None:
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_atomically(run.finished, dump_json(summary, indent=1) + "\n", run.write_remedy)
-    from nmt.reports.report_page import write_report  # imports matplotlib, which takes long
-
-    write_report(run.folder)

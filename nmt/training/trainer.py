@@ -31,6 +31,7 @@ from nmt.models.weights import load_tensors
 from nmt.randomness import derive_seed
 from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import Run
+from nmt.storage.validation_texts import write_validation_texts
 from nmt.training import checkpoint
 from nmt.training.best_checkpoint import metric_settings, update_best, update_best_on_resume
 from nmt.training.checkpoint import Progress
@@ -195,7 +196,7 @@ class Trainer:
     def validate(self, model: Seq2Seq) -> ValidationResult:
         """Validate `model`; raise `Stopped` if a stop is requested, or as soon as this thread requests it."""
         with self.stop.interrupting():
-            return self.validator(model)
+            return self.validator(model, self.progress.step)
 
     def step(self, batch: Batch) -> None:
         """Take one optimizer step on `batch`, with more micro-batches than `accumulate` if memory runs out.
@@ -260,14 +261,17 @@ class Trainer:
     def _judge(self, result: ValidationResult, log: TrainingLog) -> None:
         """Record whether a validation is the best so far, and log it."""
         progress = self.progress
+        is_best = update_best(progress, self.settings, result.loss, result.bleu)
+        if result.texts is not None:
+            write_validation_texts(self.run, result.texts, is_best)
         event = Validated(
             step=progress.step,
             epoch=progress.position.epoch,
             loss=result.loss,
             perplexity=math.exp(min(result.loss, 700.0)) if math.isfinite(result.loss) else result.loss,
             bleu=result.bleu,
-            is_best=update_best(progress, self.settings, result.loss, result.bleu),
-            samples=tuple(result.samples),
+            is_best=is_best,
+            samples=result.samples,
             seconds=progress.seconds,
             more=result.more,
         )

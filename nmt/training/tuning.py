@@ -5,6 +5,7 @@ runs/NAME/subword/   the vocabulary of the trained model, extended by what the n
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, Corpus, Training, load, load_run_config, override
+from nmt.config.schema import NAME
 from nmt.corpora.made_sets import MadeSets, make_sets
 from nmt.corpora.pairs import PairReader
 from nmt.data.corpus import corpus_paths, read_pairs
@@ -33,10 +35,12 @@ PASSES = 10
 MIN_STEPS = 200
 VALIDATIONS = 10
 """Validations in `training.max_steps` steps."""
-PATIENCE = 3
+PATIENCE = 5
 """Validations without improvement after which training stops."""
 _WARMUP_SHARE = 0.05
 _MEASURED_PAIRS = 10_000
+_COUNTED_PAIRS = 1_000_000
+"""Pairs of the new text that are searched for characters and words that the vocabulary lacks."""
 _SHOWN_PIECES = 20
 _MIN_SHARE = 0.8
 """Share of the passages of a text that must be in another language than the model's to reject the text."""
@@ -91,6 +95,8 @@ def tuned_config(request: TuningRequest) -> Config:
 
     Raise `NmtError` if the model cannot be trained further, if the new text does not fit it, or if the run exists.
     """
+    if request.name and not re.fullmatch(NAME, request.name):
+        raise NmtError(f"--name {request.name}: a name consists of letters, digits, '_', '-' and '.'")
     base, run = _find_base(request.model), request.run
     old = load_run_config(base)
     if run.can_resume:
@@ -143,10 +149,10 @@ def _write_text(
     request: TuningRequest, old: Config, folder: Path, tag: str | None
 ) -> tuple[MadeSets, dict[str, dict[str, Any]]]:
     """Write the sets of the new text. Return them, and the corpus of each as values of the configuration."""
-    languages = old.data.source_language, old.data.target_language
-    for corpus in old.data.train:
-        if tag is not None and corpus.tag == tag:
-            languages = corpus.source_language or languages[0], corpus.target_language or languages[1]
+    # A tag stands for the languages of its corpus.
+    known = next((one for one in old.data.train if tag is not None and one.tag == tag), Corpus(tsv=Path()))
+    own = {"source_language": known.source_language, "target_language": known.target_language}
+    languages = known.source_language or old.data.source_language, known.target_language or old.data.target_language
     one, other = ("" if code in ("src", "tgt") else code for code in languages)  # the defaults name no languages
     with build_folder(folder, lambda: False) as partial:
         assert partial is not None  # the folder is always made again
@@ -157,7 +163,7 @@ def _write_text(
     corpora: dict[str, dict[str, Any]] = {}
     for name in sets.counts:
         files = {key: str(folder / f"{name}.{side}") for key, side in zip(keys, sets.sides, strict=True)}
-        corpora[name] = {**files, "tag": tag}
+        corpora[name] = {**files, "tag": tag, **(own if name == "train" else {})}
     return sets, corpora
 
 
@@ -178,10 +184,8 @@ def _extend(request: TuningRequest, old: Vocabularies, config: Config, train: di
     """Return the vocabularies with entries for what the new text needs."""
     if not request.extends:
         return old
-    corpus = Corpus.model_validate(train)
-    pairs = [
-        (normalize(source, config.data), normalize(target, config.data)) for source, target in read_pairs(corpus, [])
-    ]
+    read = islice(read_pairs(Corpus.model_validate(train), []), _COUNTED_PAIRS)
+    pairs = [(normalize(source, config.data), normalize(target, config.data)) for source, target in read]
     vocabularies, found = extend_vocabularies(old, pairs, request.new_subwords)
     for side, new in zip(("source", "target"), found, strict=False):
         name = "vocabulary" if old.is_joint else f"{side} vocabulary"

@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from nmt.data.language_tags import Tagger
 from nmt.data.prepared_data import Prepared
 from nmt.decoding.engines import Machine
 from nmt.decoding.hypothesis import NanProbabilities
+from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.engine import Arithmetic
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
@@ -25,6 +26,8 @@ from nmt.evaluation.score_warnings import validation_warning
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.torch_engine import TorchEngine
+from nmt.reports.alignment import of_translation
+from nmt.storage.validation_texts import AttentionOf, ValidationTexts
 from nmt.training.events import ValidationScores
 from nmt.training.microbatches import increase_count, split, to_device
 from nmt.training.objective import cross_entropy
@@ -32,8 +35,10 @@ from nmt.training.objective import cross_entropy
 TOKENS_PER_BATCH = 4096
 _TRIED = 16
 """Number of sentences whose translation is timed first, to choose how many fit into the time of an estimate."""
-Samples: TypeAlias = list[tuple[str, str, str]]
-"""A few (source, translation, reference)."""
+SAMPLES = 5
+"""Sentences whose translations are logged."""
+MAX_MAP_WORDS = 40
+"""Words of the source or the translation of a sentence whose attention is kept, at most."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,19 @@ class ValidationResult:
     """Nats per target token, EOS included, without label smoothing, over `scored_pairs`; may not be finite."""
     bleu: float | None
     """BLEU of a greedy translation, 0 to 100; None if `validation_bleu` is off, NaN if the probabilities are NaN."""
-    samples: Samples
+    texts: ValidationTexts | None = None
+    """The translations; None if `validation_bleu` is off or the probabilities are NaN."""
     more: dict[str, ValidationScores] = field(default_factory=dict)
     """The scores on the validation sets of `data.more_valid` by name."""
+
+    @property
+    def samples(self) -> tuple[tuple[str, str, str], ...]:
+        """A few (source, translation, reference), the same sentences in every validation."""
+        texts = self.texts
+        if texts is None:
+            return ()
+        rows = sample_rows(texts.sources)
+        return tuple((texts.sources[row], texts.translations[row], texts.references[row]) for row in rows)
 
 
 def bleu_hint(config: Config, references: Sequence[str]) -> str | None:
@@ -92,15 +107,41 @@ class Validator:
             tagger = Tagger(config.data, config.data.validation[key].tag or "", f"set data.{key}.tag")
             tagger.check(validation_set.text[0], f"data.{key}")
 
-    def __call__(self, model: Seq2Seq) -> ValidationResult:
-        """Validate `model`; its mode, training or evaluation, is restored."""
+    def __call__(
+        self, model: Seq2Seq, step: int = 0, only: dict[str, npt.NDArray[np.bool_]] | None = None
+    ) -> ValidationResult:
+        """Validate `model` after `step` optimizer steps; its mode, training or evaluation, is restored.
+
+        If `only` is given, compute only the loss, of the pairs that are True in it; the keys are those of the sets.
+        """
+        losses: dict[str, float] = {}
         with _evaluating(model):
-            losses = {key: self._loss(model, key, is_scored) for key, is_scored in self._is_scored.items()}
-            translated = self._translate_all(model) if self._config.training.validation_bleu else {}
-        scores = {key: ValidationScores(loss, translated.get(key, (None, []))[0]) for key, loss in losses.items()}
+            for key, is_scored in (self._is_scored if only is None else only).items():
+                store = self._prepared.validation[key].store
+                batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
+                tokens = sum(batch.tokens for batch in batches)
+                nll = torch.zeros((), dtype=torch.float64, device=self._device)
+                while batches:
+                    batch = batches.pop(0)
+                    try:
+                        inputs = to_device(batch, self._device)
+                        with torch.autocast(
+                            self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"
+                        ):
+                            unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                            nll += cross_entropy(model, unrolled, inputs).nll
+                    except (MemoryError, RuntimeError) as error:
+                        unrolled = []
+                        remedy = f"shorten data.{key}"
+                        batches[:0] = split(batch, increase_count(error, batch, 1, "validation", remedy))
+                losses[key] = float(nll) / max(1, tokens)
+            is_translated = self._config.training.validation_bleu and only is None
+            translated = self._translate_all(model) if is_translated else {}
+        scores = {key: ValidationScores(loss, translated.get(key, (None, None))[0]) for key, loss in losses.items()}
         more = {key.removeprefix("more_valid."): found for key, found in scores.items() if key != "valid"}
-        samples = translated["valid"][1] if translated else []
-        return ValidationResult(scores["valid"].loss, scores["valid"].bleu, samples, more)
+        texts = translated["valid"][1] if translated else None
+        texts = None if texts is None else replace(texts, step=step)
+        return ValidationResult(scores["valid"].loss, scores["valid"].bleu, texts, more)
 
     def estimate_seconds(self, model: Seq2Seq, budget: float) -> float:
         """Return about how long a validation will take, from parts of it that take about `budget` seconds.
@@ -115,8 +156,8 @@ class Validator:
         part[np.flatnonzero(is_scored)[:: max(1, total // TOKENS_PER_BATCH)]] = True
         sizes = [int(np.sum(each.store.target_lengths)) for each in self._prepared.validation.values()]
         with _evaluating(model):
-            self._loss(model, "valid", part)  # the first pass compiles kernels
-            seconds = _seconds(self._loss, model, "valid", part) * total / tokens[part].sum()
+            self(model, only={"valid": part})  # the first pass compiles kernels
+            seconds = _seconds(self, model, only={"valid": part}) * total / tokens[part].sum()
             if self._config.training.validation_bleu:
                 limits = {"max_length_ratio": self._length_ratio(), "max_length_extra": 1}
                 numbers, translator = self._sentences("valid"), self._translator(model)
@@ -138,47 +179,57 @@ class Validator:
         source, target = (int(lengths.sum()) for lengths in (store.source_lengths, store.target_lengths))
         return min(100.0, target / max(1, source))
 
-    def _loss(self, model: Seq2Seq, key: str, is_scored: npt.NDArray[np.bool_]) -> float:
-        """Return the mean negative log-likelihood of a token in the pairs of a validation set that are True."""
-        store = self._prepared.validation[key].store
-        batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
-        tokens = sum(batch.tokens for batch in batches)
-        nll = torch.zeros((), dtype=torch.float64, device=self._device)
-        while batches:
-            batch = batches.pop(0)
-            try:
-                inputs = to_device(batch, self._device)
-                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
-                    unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                    nll += cross_entropy(model, unrolled, inputs).nll
-            except (MemoryError, RuntimeError) as error:
-                unrolled = []
-                batches[:0] = split(batch, increase_count(error, batch, 1, "validation", f"shorten data.{key}"))
-        return float(nll) / max(1, tokens)
-
     def _translator(self, model: Seq2Seq) -> Translator:
         engine = TorchEngine(prepare_for_search(model, self._arithmetic))
         machine = Machine("torch", self._device.type, self._arithmetic)
         return Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
 
-    def _translate_all(self, model: Seq2Seq) -> dict[str, tuple[float, Samples]]:
-        """Return BLEU and a few translations of each validation set by its key."""
+    def _translate_all(self, model: Seq2Seq) -> dict[str, tuple[float, ValidationTexts | None]]:
+        """Return BLEU and the translations of each validation set by its key."""
         translator = self._translator(model)
         return {key: self._translate(translator, key, self._sentences(key)) for key in self._prepared.validation}
 
     def _translate(
         self, translator: Translator, key: str, numbers: Sequence[int], **limits: Any
-    ) -> tuple[float, Samples]:
-        """Return the BLEU of the sentences `numbers` of a validation set, and a few translations of them."""
+    ) -> tuple[float, ValidationTexts | None]:
+        """Return BLEU and translations of the sentences `numbers` of a validation set."""
         sources, references = ([lines[number] for number in numbers] for lines in self._prepared.validation[key].text)
-        tag = self._config.data.validation[key].tag
-        greedy = translator.options.changed(method="greedy", tag=tag, shortlist=0, **limits)
+        tag, has_attention = self._config.data.validation[key].tag, self._config.model.has_attention
+        greedy = translator.options.changed(
+            method="greedy", tag=tag, shortlist=0, with_alignment=has_attention, **limits
+        )
+        rows, texts = sample_rows(sources), []
+        attention: dict[int, AttentionOf] = {}
         try:
-            texts = [translation.targets[0].text for translation in translator.translate(sources, options=greedy)]
+            for translation in translator.translate(sources, options=greedy):
+                texts.append(translation.targets[0].text)
+                if translation.number in rows and (found := _attention(translation)) is not None:
+                    attention[translation.number] = found
         except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
-            return math.nan, []
-        samples = list(zip(sources, texts, references, strict=True))[:3]
-        return validation_bleu(texts, references, self._config.data.target_language), samples
+            return math.nan, None
+        bleu = validation_bleu(texts, references, self._config.data.target_language)
+        maps = tuple(attention[row] for row in rows if row in attention)
+        return bleu, ValidationTexts(0, tuple(sources), tuple(texts), tuple(references), maps)
+
+
+def _attention(translation: Translation) -> AttentionOf | None:
+    """Return the attention of a translation; None if it has none or is too long to be drawn."""
+    if translation.targets[0].attention is None or not translation.targets[0].attention.size:
+        return None
+    words = of_translation(translation, by_words=True)
+    if max(words.weights.shape) > MAX_MAP_WORDS:
+        return None
+    weights = np.round(words.weights.astype(np.float64), 2).tolist()
+    return AttentionOf(words.source, words.target, tuple(map(tuple, weights)))
+
+
+def sample_rows(sources: Sequence[str]) -> list[int]:
+    """Return the numbers of a few different sentences, the short ones first: spread evenly over the lengths."""
+    first = {line: row for row, line in reversed(list(enumerate(sources))) if line}
+    rows = sorted(first.values(), key=lambda row: (len(sources[row]), row))
+    return (
+        [rows[int(len(rows) * (number + 0.5) / SAMPLES)] for number in range(SAMPLES)] if len(rows) > SAMPLES else rows
+    )
 
 
 @contextmanager

@@ -158,6 +158,7 @@ def test_differences_of_configurations(tmp_path: Path) -> None:
     found = {row.key: row.values for row in config_differences([one, two, one])}
     assert found["seed"] == (1, 2, 1) and "name" not in found and "data.train.0.source" not in found
     assert found["data.train.1.weight"] == (ABSENT, 2.0, ABSENT) and found["data.test.t.source"][1] is ABSENT
+    assert "data.train.1.tag" not in found, "null there, and absent elsewhere"
     assert config_differences([one, one]) == []
     models = tuple(ComparedModel(name, Path(name), "step-1", None) for name in "ab")
     comparison = Comparison(models, (Difference("key", ("x" * 50, ABSENT)),), None, "no test set <x>")

@@ -53,12 +53,25 @@ def test_the_scores_are_those_of_the_saved_hypotheses(run: Path) -> None:
         {"name": s.name, "score": s.value, "signature": s.signature} for s in corpus_scores(hypotheses, [TARGET])
     ]
     assert result["scores"] == expected
-    assert json.loads(saved.with_suffix(".json").read_text(encoding="utf-8")) | {"hypotheses": str(saved)} == result
+    stored = json.loads(saved.with_suffix(".json").read_text(encoding="utf-8"))
+    assert sum(count for _, count, _ in stored.pop("breakdown")["by_length"]) == len(SOURCE)
+    assert stored | {"hypotheses": str(saved)} == result
     assert result["perplexity"] == pytest.approx(math.exp(float(str(result["loss"]))))
     assert result["sentences"] == len(SOURCE)
     samples = result["samples"]
     assert isinstance(samples, list)
     assert samples[0] == [SOURCE[0], hypotheses[0], TARGET[0]]
+
+
+def test_the_report_of_a_finished_run_gets_the_results(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "copy")
+    copy = tmp_path / "copy"
+    for file, text in (("log.jsonl", '{"event": "start", "step": 0}\n'), ("finished.json", "{}"), ("report.html", "")):
+        (copy / file).write_text(text, encoding="utf-8")
+    invoke(copy, "--output", str(tmp_path / "elsewhere"))
+    assert (copy / "report.html").read_text(encoding="utf-8") == ""
+    invoke(copy)
+    assert "flickr-step-1-beam2" in (copy / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_second_evaluation_differs_only_in_its_times(run: Path) -> None:

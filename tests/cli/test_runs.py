@@ -75,8 +75,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Path("runs/file").touch()
         for number, path in enumerate(("failed", "finished")):
             os.utime(f"runs/{path}/log.jsonl", (2e9 - number, 2e9 - number))
-        lock = Run(Path("runs/training")).lock("")
-        with lock:
+        for name in ("aborted", "preparing"):
+            Path("runs", name, "checkpoints").mkdir(parents=True)
+        with Run(Path("runs/training")).lock(""), Run(Path("runs/preparing")).lock(""):
             yield folder
 
 
@@ -100,6 +101,8 @@ TRAIN = "nmt train --config runs/{}/config.yaml"
         ("renamed", "interrupted", 100, f"{TRAIN} --set name=renamed --resume", ""),
         ("failed", "failed", 100, f"{TRAIN} --resume", "no finite gradient"),
         ("new", "interrupted", None, TRAIN, "no checkpoint was saved"),
+        ("aborted", "interrupted", None, None, "training had not begun"),
+        ("preparing", "training", None, None, "the data is being prepared"),
         ("exported", "exported", 300, "nmt translate --model runs/exported", ""),
         ("no-config", "damaged", None, None, "config.yaml is missing"),
         ("binary", "damaged", None, None, "config.yaml is missing or unreadable"),
@@ -114,7 +117,7 @@ def test_each_state(
     assert (run["state"], run["step"]) == (state, step)
     assert run["command"] == (continuation and continuation.format(name)) and note in str(run["note"])
     assert (run["note"] == "") == (note == "")
-    if name not in ("no-config", "binary"):
+    if name not in ("no-config", "binary", "aborted", "preparing"):
         assert (run["source_language"], run["target_language"], run["max_steps"]) == ("en", "zh_Hans", 400)
 
 

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="n
 MEMORY = 4 << 30
 CODE = f"""
 import os, resource, sys
-import torch, nmt.decoding.translate_lines, nmt.runtime.network, nmt.runtime.onnx_engine
+import torch, nmt.cli.translate, nmt.config.loading
+import nmt.decoding.translate_lines, nmt.runtime.network, nmt.runtime.onnx_engine
 from nmt.__main__ import main
 for number, run in enumerate(sys.argv[1:]):
     if os.fork() == 0:  # a process for each run, without importing torch in each
@@ -59,7 +60,10 @@ class Attack:
 def make_runs(folder):
     """Return a run that is valid, and manipulated ones, by name."""
     names = ["valid", "yaml", "pickle", "graphs", *(f"size {n}" for n in range(len(SIZES))), *map(repr, POINTERS)]
-    runs = {name: make_run(folder / str(number)) for number, name in enumerate(names)}
+    made = make_run(folder / "made")
+    runs = {name: folder / str(number) / "runs" / made.name for number, name in enumerate(names)}
+    for run in runs.values():
+        shutil.copytree(made, run)
     for number, ((section, key), value) in enumerate(SIZES):
         path = runs[f"size {number}"] / "config.yaml"
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -5,9 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from nmt.cli.main import cli
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 CONFIG = """
 name: run
 data:
@@ -22,49 +27,74 @@ model:
 training: {max_steps: 100000, sentences_per_batch: 8, log_every: 5, validate_every: 50000, save_every: 50000,
   threads: 1}
 """
+CODE = """
+import os, signal, sys
+import torch, nmt.cli.train, nmt.training.session
+from nmt.__main__ import main
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
+for name in sys.argv[1:]:
+    if (child := os.fork()) == 0:  # a process for each run, without importing torch in each
+        for descriptor, output in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{name}.{output}", os.O_WRONLY | os.O_CREAT), descriptor)
+        sys.argv = ["nmt", "train", "--config", "c.yaml", "--set", f"name={name}"]
+        main()
+        sys.exit()
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+"""
+SIGNALS = {"int": ["SIGINT"], "term": ["SIGTERM"], "hup": ["SIGHUP", "SIGHUP"]}
+"""The names of runs, and the signals that end them."""
 
 
-def start(folder, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "nmt", "train", "--config", "c.yaml", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup it is ignored
-    )
-
-
-def start_and_signal(folder, *names):
-    """Train until the first line of the log, send the signals, and return exit status, stdout and stderr."""
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """Send the signals to each run after the first line of its log; return the folder and the status of each run."""
+    folder = tmp_path_factory.mktemp("stopped")
     (folder / "c.yaml").write_text(CONFIG)
     for side in ("src", "tgt"):
         (folder / f"train.{side}").write_text("ein haus\nzwei katzen\ndrei hunde und ein baum\n" * 20)
-    running = start(folder)
-    log = folder / "runs" / "run" / "log.jsonl"
-    while running.poll() is None and '"train"' not in (log.read_text() if log.exists() else ""):
-        time.sleep(0.05)
-    for name in names:
-        running.send_signal(getattr(signal, name))
-        time.sleep(0.05)
-    out, err = running.communicate(timeout=60)
-    return running.returncode, out, err
+    statuses = {}
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE, *SIGNALS], cwd=folder, stdout=subprocess.PIPE, text=True
+    ) as all_:
+        assert all_.stdout is not None
+        for name, signals in SIGNALS.items():
+            child, log = int(all_.stdout.readline()), folder / "runs" / name / "log.jsonl"
+            end = time.monotonic() + 60
+            while '"train"' not in (log.read_text() if log.exists() else ""):
+                assert time.monotonic() < end, (folder / f"{name}.err").read_text()
+                time.sleep(0.05)
+            for each in signals:
+                os.kill(child, getattr(signal, each))
+                time.sleep(0.05)
+            statuses[name] = int(all_.stdout.readline())
+    return folder, statuses
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.parametrize(("names", "status"), [(["SIGINT"], 130), (["SIGTERM"], 143), (["SIGHUP", "SIGHUP"], 129)])
-def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(tmp_path, names, status):
-    found, out, err = start_and_signal(tmp_path, *names)
-    assert (found, out) == (status, "")
-    assert "resume with: nmt train --config c.yaml --resume" in err and "Traceback" not in err
-    step = int((tmp_path / "runs/run/checkpoints/last").read_text().strip().removeprefix("step-"))
-    assert f"stopped; step {step:,} is saved" in err
-    if names != ["SIGINT"]:
-        return
-    resumed = start(tmp_path, "--resume", "--set", f"training.max_steps={step + 3}")
-    out, err = resumed.communicate(timeout=120)
-    assert (resumed.returncode, out) == (0, "")
-    assert f"resuming at step {step:,}" in err
-    assert "changed since the run began: training.max_steps 100000" in err
-    assert "translate with: nmt translate --model runs/run" in err
-    assert "<svg" in (tmp_path / "runs" / "run" / "report.html").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "status"), [("int", 130), ("term", 143), ("hup", 129)])
+def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(
+    stopped: tuple[Path, dict[str, int]], name: str, status: int
+) -> None:
+    folder, statuses = stopped
+    assert (statuses[name], (folder / f"{name}.out").read_text()) == (status, "")
+    err = (folder / f"{name}.err").read_text()
+    assert f"resume with: nmt train --config c.yaml --set name={name} --resume" in err and "Traceback" not in err
+    assert f"stopped; step {last_step(folder / 'runs' / name):,} is saved" in err
+
+
+def last_step(run: Path) -> int:
+    return int((run / "checkpoints" / "last").read_text().strip().removeprefix("step-"))
+
+
+def test_the_resumed_run_ends_with_a_report(
+    stopped: tuple[Path, dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stopped[0])
+    step = last_step(Path("runs/int"))
+    settings = ["--set", "name=int", "--set", f"training.max_steps={step + 3}"]
+    done = CliRunner().invoke(cli, ["train", "--config", "c.yaml", "--resume", *settings], catch_exceptions=False)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert f"resuming at step {step:,}" in done.stderr
+    assert "changed since the run began: training.max_steps 100000" in done.stderr
+    assert "translate with: nmt translate --model runs/int" in done.stderr
+    assert "<svg" in Path("runs/int/report.html").read_text(encoding="utf-8")

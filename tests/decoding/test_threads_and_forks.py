@@ -30,7 +30,7 @@ def run(tmp_path_factory):
 def lines():
     words = " ".join(SOURCE).split()
     draw = random.Random(0)
-    return [" ".join(draw.choices(words, k=draw.randrange(1, 12))) for _ in range(60)]
+    return [" ".join(draw.choices(words, k=draw.randrange(1, 12))) for _ in range(36)]
 
 
 @pytest.fixture(scope="module", params=["onnx int8", "onnx fp32", "torch fp32"])
@@ -116,7 +116,7 @@ FORK = """
 import os, sys, threading
 from nmt.decoding.loading import load
 run, engine = sys.argv[1:]
-lines = ["a dog runs", "the cat sleeps here", "two women see the dog"] * 8
+lines = ["a dog runs", "the cat sleeps here", "two women see the dog"] * 4
 translator = load(run, engine=engine, device="cpu", precision="fp32")
 options = {"tokens_per_batch": 40}  # several batches, side by side in threads
 expected = [t.text for t in translator.translate(lines, **options)]

@@ -9,16 +9,17 @@ import pytest
 import nmt
 
 PACKAGE = Path(nmt.__file__).parent
-TORCH_FREE = ("cli", "config", "data", "decoding", "evaluation", "reports", "runtime", "serving", "storage")
+TORCH_FREE = ("cli", "config", "corpora", "data", "decoding", "evaluation", "reports", "runtime", "serving", "storage")
 """Packages that import no torch."""
 RUNS_GRAPHS = {
     f"nmt.runtime.{name}"
     for name in ("checkpoint_graphs", "graph_check", "graph_files", "graph_interface", "library", "onnx_engine")
 }
 """Modules of nmt.runtime that run graphs; the others build them, and import onnx."""
+SERVING = "fastapi starlette uvicorn prometheus_client py3langid"
+"""Packages that only the server needs."""
 DRAWING = {
-    f"nmt.reports.{name}"
-    for name in ("attention_maps", "comparison_page", "figure", "fonts", "learning_curves", "report_page")
+    f"nmt.reports.{name}" for name in ("attention_maps", "comparison_page", "figure", "fonts", "learning_curves")
 }
 """Modules that import matplotlib."""
 CODE = """
@@ -39,16 +40,19 @@ def modules(package: str) -> list[str]:
 
 def imported(libraries: str, names: list[str]) -> str:
     """Return the first module of `names` that imports one of `libraries`, and which; empty if there is none."""
+    if not names:
+        return ""
     command = [sys.executable, "-c", CODE, libraries, *names]
     return subprocess.run(command, capture_output=True, text=True, check=False).stderr.strip()
 
 
 @pytest.mark.parametrize("package", TORCH_FREE)
-def test_packages_without_torch(package: str) -> None:
+def test_packages_without_torch_and_without_the_packages_of_serving(package: str) -> None:
     names = modules(package)
     building = set(names) - RUNS_GRAPHS if package == "runtime" else set()
     others = [name for name in names if name not in DRAWING | building]
-    assert len(others) > 3 and imported("torch onnx matplotlib", others) == ""
+    libraries = "torch onnx matplotlib" if package in ("serving", "runtime") else f"torch onnx matplotlib {SERVING}"
+    assert len(others) > 3 and imported(libraries, others) == ""
     assert imported("torch onnx", [name for name in names if name in DRAWING]) == ""
     assert imported("torch matplotlib", [name for name in names if name in building]) == ""
 
@@ -57,12 +61,6 @@ def test_scoring_imports_little() -> None:
     """`nmt score` starts without numpy and the configuration schema, and its help without sacreBLEU."""
     assert imported("numpy pydantic sacrebleu", ["nmt.cli.score"]) == ""
     assert imported("numpy pydantic", ["nmt.evaluation.scored_files", "nmt.reports.score_tables"]) == ""
-
-
-@pytest.mark.parametrize("package", [package for package in TORCH_FREE if package not in ("serving", "runtime")])
-def test_only_the_server_needs_the_packages_of_serving(package: str) -> None:
-    names = [name for name in modules(package) if name not in DRAWING]
-    assert imported("fastapi starlette uvicorn prometheus_client py3langid", names) == ""
 
 
 def test_imports_are_found() -> None:

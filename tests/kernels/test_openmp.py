@@ -57,7 +57,7 @@ def test_spinning_is_short_while_threads_wait_for_cores() -> None:
 @needs_openmp
 def test_a_process_beside_busy_loops_shortens_spinning_and_computes_the_same_result() -> None:
     code = (
-        "import json, os, sys, time, torch\n"
+        "import json, os, subprocess, sys, time, torch\n"
         "from nmt.kernels import openmp\n"
         "torch.set_num_threads(2)\n"
         "openmp.INTERVAL = 0.1\n"
@@ -68,20 +68,20 @@ def test_a_process_beside_busy_loops_shortens_spinning_and_computes_the_same_res
         "openmp.ExtraTeam = Team\n"
         "x = torch.ones(400, 400)\n"
         "x @ x\n"
+        "command = [sys.executable, '-c', 'while True: pass']\n"
+        "loops = [subprocess.Popen(command) for _ in os.sched_getaffinity(0)]\n"
         "openmp.share_cores(2)\n"
         "end = time.monotonic() + 10\n"
-        "while time.monotonic() < end and not made:\n"
-        "    total = float((x @ x).sum())\n"
+        "try:\n"
+        "    while time.monotonic() < end and not made:\n"
+        "        total = float((x @ x).sum())\n"
+        "finally:\n"
+        "    for loop in loops:\n"
+        "        loop.kill(), loop.wait()\n"
         "print(json.dumps([len(made) > 0, float((x @ x).sum())]))\n"
     )
     environment = {key: value for key, value in os.environ.items() if key not in openmp.CHOSEN_BY_USER}
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
-    try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert json.loads(done.stdout) == [True, 400.0**3]
 
 

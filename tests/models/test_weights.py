@@ -52,7 +52,11 @@ def test_files_written_by_save_model_of_safetensors_can_be_loaded(tmp_path, tie)
     assert torch.equal(unrolled_logits(loaded, *batch()), unrolled_logits(model, *batch()))
 
 
-@pytest.mark.parametrize("architecture", EVERY, ids=name_of)
+RECURRENT = [*EVERY[::5], {"bidirectional_layers": 1, "start": "last", "residual": True}]
+"""Networks with every kind of recurrent layer."""
+
+
+@pytest.mark.parametrize("architecture", RECURRENT, ids=name_of)
 @torch.no_grad()
 def test_weights_in_one_block_of_memory_can_be_saved_and_loaded(tmp_path, architecture):
     model = flatten_weights(build(**architecture))

@@ -12,7 +12,8 @@ from matplotlib import font_manager
 
 from nmt.errors import NmtError
 from nmt.reports import fonts
-from nmt.reports.attention_maps import MAX_TOKENS, Alignment, draw, join_pieces, mark_spaces
+from nmt.reports.alignment import Alignment, join_pieces, mark_spaces
+from nmt.reports.attention_maps import MAX_TOKENS, draw
 from nmt.reports.figure import inline_svg
 
 SOURCE = ("▁The", "▁wom", "an", "▁reads", ".", "</s>")

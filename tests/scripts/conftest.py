@@ -5,9 +5,24 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from text_files import write_lines
 
-from scripts import ROOT
+from nmt.cli.main import cli
+from scripts import ROOT, commands
+from scripts.documentation import run_systems
+from scripts.experiments import compare_seeds, diversify
+
+
+@pytest.fixture
+def commands_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the scripts run nmt commands in this process, without the reports of runs: torch is not imported again."""
+
+    def nmt(*arguments: str) -> str:
+        return CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False).stdout
+
+    for module in (commands, compare_seeds, diversify, run_systems):
+        monkeypatch.setattr(module, "nmt", nmt)
 
 
 @pytest.fixture

@@ -165,13 +165,15 @@ def test_converted_weights_give_the_same_logits_in_opennmt() -> None:
 
 
 def small_config(folder: Path) -> Config:
-    """Return a config for a few sentences in `folder`."""
+    """Return a config of a small network for a few sentences in `folder`."""
     lines = [f"the {size} {animal} runs ." for size in ("big", "small", "old") for animal in ("dog", "cat", "horse")]
     for name in ("source", "target"):
         write_lines(folder / name, lines)
     corpus = {"source": str(folder / "source"), "target": str(folder / "target")}
     data = {"train": corpus, "valid": corpus, "prepared": str(folder / "prepared"), "workers": 1}
-    return schema.parse({"name": "small", "data": data, "subword": {"vocab_size": 50, "byte_fallback": False}}, "test")
+    model = {part: {"size": 16} for part in ("embedding", "encoder", "decoder")}
+    subword = {"vocab_size": 50, "byte_fallback": False}
+    return schema.parse({"name": "small", "data": data, "subword": subword, "model": model}, "test")
 
 
 def test_other_toolkits_read_the_same_pieces_from_a_complete_vocabulary(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from nmt import __version__
 from nmt.errors import NmtError
-from scripts.commands import train_once
+from scripts import commands
 from scripts.experiments import compare_seeds
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_equal_settings_give_equal_scores_and_changed_settings_are_refused(tiny_config: Path, tmp_path: Path) -> None:
     vary = ["training.precision=fp32", "training.precision=fp32"]
     options = argparse.Namespace(
@@ -22,5 +24,12 @@ def test_equal_settings_give_equal_scores_and_changed_settings_are_refused(tiny_
     options.overrides = ["training.max_steps=3"]
     with pytest.raises(NmtError, match="trained with other settings"):
         compare_seeds.compare(options)
-    with pytest.raises(NmtError, match="failed with status 1"):
-        train_once(Path("missing.yaml"), "new", 1, [])
+
+
+def test_a_command_runs_in_a_child_process_and_its_failure_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert commands.nmt("--version") == f"nmt, version {__version__}\n"
+    with pytest.raises(NmtError, match=r"nmt train --config missing\.yaml .* failed with status 1"):
+        commands.train_once(Path("missing.yaml"), "new", 1, [])

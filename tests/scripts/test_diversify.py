@@ -11,6 +11,7 @@ from nmt.storage.run_folder import Run
 from scripts.experiments import diversify
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_both_directions_translate_the_whole_training_text(tiny_config: Path) -> None:
     options = argparse.Namespace(
         config=tiny_config, seeds=[3], overrides=[], final=["training.max_steps=3"], checkpoint="last"

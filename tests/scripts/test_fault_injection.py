@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,7 +124,13 @@ def test_the_end_of_a_process_after_a_signal_is_checked(tmp_path, monkeypatch, o
     monkeypatch.setattr(kill.commands, "NMT", [sys.executable, "-c", code])
     target = kill.Target(tmp_path, lambda name: [], lambda one, other: [])
     outcome = kill.Outcome("kind")
-    draw = SimpleNamespace(uniform=lambda low, high: 2.0)
+
+    def wait_for_start(low, high):
+        while not (tmp_path / "started").exists():
+            time.sleep(0.01)
+        return 0.0
+
+    draw = SimpleNamespace(uniform=wait_for_start)
     target.kill_repeatedly("one", 2.0, outcome, 1, "TERM", draw)
     assert outcome.kills == 1 and 0 < outcome.slowest < 60
     assert [difference.removeprefix("kind, one: ").split(";")[0] for difference in outcome.differences] == found

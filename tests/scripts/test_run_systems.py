@@ -67,6 +67,7 @@ def test_the_committed_document_is_generated_from_the_figures() -> None:
         assert all({"edition", "settings"} <= entry.keys() for entry in found.values()), corpus
 
 
+@pytest.mark.usefixtures("commands_in_process")
 def test_a_system_is_trained_scored_and_documented(
     tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli.tiny_run import make_run
 from decoding_toys import train
 from serving.server_process import Server, serve
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+    from serving.page_driver import OpenPage
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,24 @@ def running_server(served_run: Path, tmp_path_factory: pytest.TempPathFactory) -
 def bpe(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A BPE model of a few words."""
     return train(tmp_path_factory.mktemp("subword"), "bpe")
+
+
+@pytest.fixture(scope="module")
+def tab() -> "Iterator[Page]":
+    """A tab that all tests of a module use, since starting a browser takes seconds.
+
+    Not of a session: while Playwright runs, other tests in the same thread cannot call asyncio.run.
+    """
+    from serving.page_driver import chromium_tab
+
+    with chromium_tab() as page:
+        yield page
+
+
+@pytest.fixture
+def open_page(tab: "Page", running_server: Server) -> "Iterator[OpenPage]":
+    """Opens the page, see `page_opener`."""
+    from serving.page_driver import page_opener
+
+    with page_opener(tab, running_server.url) as open_page:
+        yield open_page

@@ -23,6 +23,7 @@ ARGUMENTS = [
 FAST = "const wait = setTimeout; window.setTimeout = (action, time) => wait(action, time / 10)"
 """Pauses of the page, such as that after the last key, are a tenth as long."""
 
+TWO_SENTENCES = "the cat sleeps here. a dog runs."
 OpenPage: TypeAlias = Callable[..., Page]
 _visits = itertools.count()
 

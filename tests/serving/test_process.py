@@ -16,7 +16,9 @@ import pytest
 from cli.tiny_run import make_run
 from hidden_packages import ROOT
 from serving.server_process import serve
+from toy_service import ToyLoader, toy_model
 
+from nmt.serving import server as server_module
 from scripts.server_process import free_port
 
 
@@ -130,23 +132,25 @@ def test_the_start_fails_with_one_line(run, tmp_path):
     assert done.stdout == ""
 
 
-def test_listening_for_everyone_without_keys_is_a_warning(run, tmp_path):
-    (tmp_path / "keys").write_text("a-secret-key\n", encoding="utf-8")
-    for options, expected in (((), True), (("--api-keys", str(tmp_path / "keys")), False)):
-        with serve(tmp_path, run, options=("--host", "0.0.0.0", *options)) as server:
-            text = server.log.read_text(encoding="utf-8")
-            assert ("without API keys" in text) == expected
+def test_listening_for_everyone_without_keys_is_a_warning(bpe, tmp_path, monkeypatch, messages):
+    monkeypatch.setattr(server_module._Server, "run", lambda self, sockets: [each.close() for each in sockets])
+    monkeypatch.setattr(server_module, "show_server_log", lambda form: None)
+    keys = tmp_path / "keys"
+    keys.write_text("a-secret-key\n", encoding="utf-8")
+    for host, api_keys, expected in (("0.0.0.0", None, True), ("0.0.0.0", keys, False), ("127.0.0.1", None, False)):
+        messages.clear()
+        server_module.serve(ToyLoader([toy_model(bpe)]), server_module.ServerSettings(host, 0, api_keys=api_keys))
+        assert any("without API keys" in line for line in messages) == expected and messages[-1] == "stopped"
 
 
-def test_the_commands_of_the_documents_work(run, tmp_path):
+def test_the_commands_of_the_documents_work(running_server):
     """README.md and docs/serving.md: `curl localhost:5000/translate …`."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed: apt-get install curl")
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/serving.md")]
     commands = [line.strip() for text in texts for line in text.split("\n") if line.startswith("    curl ")]
     assert len(commands) >= 2
-    with serve(tmp_path, run) as server:
-        for command in commands:
-            words = shlex.split(command.replace("localhost:5000", server.url))
-            done = subprocess.run([*words, "-sS"], capture_output=True, text=True, check=True, timeout=60)
-            assert list(json.loads(done.stdout)) == ["translatedText"]
+    for command in commands:
+        words = shlex.split(command.replace("localhost:5000", running_server.url))
+        done = subprocess.run([*words, "-sS"], capture_output=True, text=True, check=True, timeout=60)
+        assert list(json.loads(done.stdout)) == ["translatedText"]

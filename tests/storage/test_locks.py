@@ -10,14 +10,16 @@ import pytest
 
 from nmt.errors import NmtError
 from nmt.storage import locks
-from nmt.storage.locks import lock_file, try_lock_file
+from nmt.storage.locks import is_locked, lock_file, try_lock_file
 from nmt.storage.run_folder import Run
 
 
 def test_a_lock_is_exclusive_until_the_file_is_closed(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path / "a") and not (tmp_path / "a").exists()
     first = lock_file(tmp_path / "a")
-    assert try_lock_file(tmp_path / "a") is None
+    assert try_lock_file(tmp_path / "a") is None and is_locked(tmp_path / "a")
     os.close(first)
+    assert not is_locked(tmp_path / "a")
     second = try_lock_file(tmp_path / "a")
     assert second is not None
     os.close(second)

@@ -205,10 +205,10 @@ def fine_tuned(first, **settings):
 
 
 @pytest.mark.parametrize("objective", ["likelihood", "risk"])
-def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch, objective):
-    first, events = train(tiny("first")), []
+def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, whole_run, monkeypatch, objective):
+    events = []
     never_better(monkeypatch)
-    run = train(fine_tuned(first, objective=objective, average_last=1), on_event=events.append)
+    run = train(fine_tuned(whole_run, objective=objective, average_last=1), on_event=events.append)
     shown = "\n".join(map(str, events))
     expected = "validation before the first step: loss 1.000, perplexity 2.72, BLEU 96.40 (greedy), the best so far"
     assert expected in shown and shown.count("the best so far") == 1
@@ -217,23 +217,22 @@ def test_nothing_worse_than_the_initial_weights_becomes_the_best(corpus_folder, 
     finished = json.loads(run.finished.read_text())
     assert (finished["best_step"], finished["bleu"]) == (0, 96.4)
     assert logged(run, "valid", "step") == [0, 4, 8, 12]
-    assert same_weights(first, run, "best")
+    assert same_weights(whole_run, run, "best")
     assert read_history(run.folder).best("bleu", highest=True) == (0, 96.4)
-    assert "96.40 at step 0" in (run.folder / "report.html").read_text()
+    assert "96.40 at step 0" in write_report(run.folder).read_text()
 
 
-def test_a_checkpoint_better_than_the_initial_weights_becomes_the_best(corpus_folder, monkeypatch):
-    first, events = train(tiny("first")), []
+def test_a_checkpoint_better_than_the_initial_weights_becomes_the_best(corpus_folder, whole_run, monkeypatch):
+    events = []
     never_better(monkeypatch, better=[8])
-    run = train(fine_tuned(first, average_last=1), on_event=events.append)
+    run = train(fine_tuned(whole_run, average_last=1), on_event=events.append)
     assert run.names() == ["step-8", "step-12", "averaged"] and run.checkpoint("best").name == "step-8"
     assert "no improvement" not in str(events[-1])
 
 
 @pytest.mark.parametrize("step", [1, 6, "first validation"])
-def test_a_fine_tuning_run_interrupted_at_its_start_is_resumed_to_the_bit(corpus_folder, monkeypatch, step):
-    first = train(tiny("first"))
-    settings = {"init_from": str(first.folder), "precision": "fp32"}
+def test_a_fine_tuning_run_interrupted_at_its_start_is_resumed_to_the_bit(corpus_folder, whole_run, monkeypatch, step):
+    settings = {"init_from": str(whole_run.folder), "precision": "fp32"}
     whole, parts = train(tiny("whole", **settings)), tiny("parts", **settings)
     if step == "first validation":
         interrupted(monkeypatch, parts, 0, during=interrupt_validation)
@@ -245,10 +244,9 @@ def test_a_fine_tuning_run_interrupted_at_its_start_is_resumed_to_the_bit(corpus
     assert whole.names() == resumed.names() and whole.checkpoint().name == resumed.checkpoint().name
 
 
-def test_a_run_is_resumed_from_step_0(corpus_folder, monkeypatch):
-    first = train(tiny("first"))
+def test_a_run_is_resumed_from_step_0(corpus_folder, whole_run, monkeypatch):
     never_better(monkeypatch)
-    settings = fine_tuned(first, max_steps=4)
+    settings = fine_tuned(whole_run, max_steps=4)
     before = untimed(train(settings).log)
     again = train(settings, resume=True, checkpoint="step-0")
     assert untimed(again.log) == before and [entry["event"] for entry in before[:2]] == ["start", "valid"]

@@ -119,7 +119,16 @@ def test_a_resumed_run_goes_by_the_speed_in_its_log(corpus_folder, estimated, mo
     other = config.parse(tiny(log_every=2).model_dump(mode="json"), "test")
     assert nmt.estimate_cost(other, resume=True).memory is None
     monkeypatch.setattr(nmt.TrainingStarted, "facts", lambda self: {"device": "cuda", "seed": 1})
-    assert nmt.estimate_cost(other, resume=True).memory is not None  # another machine: measured
+    events = []  # another machine: measured
+    nmt.train(other, resume=True, on_event=events.append)
+    assert [event.memory is not None for event in estimates(events)] == [True]
+
+
+def test_a_stop_request_ends_the_measurement(corpus_folder, estimated):
+    events, stop = [], nmt.StopRequest()
+    stop.set()
+    assert nmt.train(tiny(), on_event=events.append, stop=stop).step == 1
+    assert [type(event).__name__ for event in events[:2]] == ["TrainingStarted", "CheckpointSaved"]
 
 
 def test_the_times_in_a_log() -> None:

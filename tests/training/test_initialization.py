@@ -15,7 +15,7 @@ from nmt.training.session import train
 
 
 def test_training_starts_with_the_weights_of_another_run(corpus_folder, messages):
-    first = train(tiny("first", precision="fp32", max_steps=20, ema_decay=0.9))
+    first = train(tiny("first", precision="fp32", max_steps=8, ema_decay=0.9))
     second = train(tiny("second", precision="fp32", max_steps=1, learning_rate=1e-9, init_from=str(first.folder)))
     a, b = (load_file(run.checkpoint() / "model.safetensors") for run in (first, second))
     assert all(abs(a[key] - b[key]).max() < 1e-6 for key in a)

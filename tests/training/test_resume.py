@@ -10,7 +10,6 @@ import pytest
 from tiny_training import (
     Killed,
     before_step,
-    do_not_draw,
     interrupt,
     interrupt_validation,
     interrupted,
@@ -64,17 +63,18 @@ VARIANTS = {
         },
         (8,),
     ),
-    "minimum risk": ({"objective": "risk", "risk_samples": 3, "init_from": "runs/first"}, {}, (8,)),
+    "minimum risk": ({"objective": "risk", "risk_samples": 3, "init_from": "first"}, {}, (8,)),
 }
 """Settings of training and of the model, and the steps in which training is interrupted."""
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_interrupted_and_resumed_equals_never_interrupted(corpus_folder, monkeypatch, variant):
+def test_interrupted_and_resumed_equals_never_interrupted(corpus_folder, whole_run, monkeypatch, variant):
     training, model, steps = VARIANTS[variant]
     if "init_from" in training:
-        train(tiny("first"))
-    whole = train(with_model(tiny("whole", **training), **model))
+        Path(training["init_from"]).symlink_to(whole_run.folder)
+    is_plain = not training and not model
+    whole = whole_run if is_plain else train(with_model(tiny("whole", **training), **model))
     for step in steps:
         settings = with_model(tiny(f"interrupted-{step}", **training), **model)
         interrupted(monkeypatch, settings, step)
@@ -104,15 +104,14 @@ def kill(*_):
     raise Killed
 
 
-def test_a_killed_run_loses_only_the_steps_since_its_last_checkpoint(corpus_folder, monkeypatch):
-    whole = train(tiny("whole"))
+def test_a_killed_run_loses_only_the_steps_since_its_last_checkpoint(corpus_folder, whole_run, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         before_step(patch, 6, kill)
         train(tiny("parts"))
     unfinished = corpus_folder / "runs" / "parts" / "checkpoints" / ".step-6.tmp"
     unfinished.mkdir()
     assert Run(corpus_folder / "runs" / "parts").checkpoint("last").name == "step-4"
-    assert same_state(whole, train(tiny("parts"), resume=True))
+    assert same_state(whole_run, train(tiny("parts"), resume=True))
     assert not unfinished.exists()
 
 
@@ -185,7 +184,6 @@ def trained(tmp_path_factory):
     """Return a folder with a run of 9 steps and one of the first 6."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        do_not_draw(patch)
         patch.chdir(folder)
         write_corpus()
         train(tiny("whole", max_steps=9))

@@ -41,8 +41,8 @@ def kill():
 @pytest.mark.parametrize(
     ("size", "is_old"),
     [
-        ({"sentences_per_batch": 7}, False),
-        ({"sentences_per_batch": 7}, True),
+        ({"sentences_per_batch": 13}, False),
+        ({"sentences_per_batch": 13}, True),
         ({"sentences_per_batch": 90}, False),
         ({"sentences_per_batch": None, "tokens_per_batch": 100}, False),
     ],
@@ -50,7 +50,7 @@ def kill():
 def test_with_another_batch_size_no_pair_of_the_epoch_is_repeated_or_skipped(corpus_folder, monkeypatch, size, is_old):
     monkeypatch.setattr("nmt.data.batching.MIN_PAIRS_PER_WINDOW", 1)
     monkeypatch.setattr("nmt.data.batching.BATCHES_PER_WINDOW", 3)
-    settings = {"sentences_per_batch": 30, "max_steps": 40, "validate_every": 200, "save_every": 200}
+    settings = {"sentences_per_batch": 30, "max_steps": 28, "validate_every": 200, "save_every": 200}
     whole, parts = Counter(), Counter()
     with monkeypatch.context() as patch:
         count_pairs_of_first_epoch(patch, whole)
@@ -87,8 +87,9 @@ def compress_corpus():
 
 @pytest.mark.parametrize("is_prepared", [True, False])
 @pytest.mark.parametrize("change", [move_corpus, compress_corpus])
-def test_a_run_is_resumed_with_a_moved_or_compressed_corpus(corpus_folder, monkeypatch, messages, change, is_prepared):
-    whole = train(tiny("whole"))
+def test_a_run_is_resumed_with_a_moved_or_compressed_corpus(
+    corpus_folder, whole_run, monkeypatch, messages, change, is_prepared
+):
     interrupted(monkeypatch, tiny("parts"), step=6)
     corpus = change()
     if not is_prepared:
@@ -97,7 +98,7 @@ def test_a_run_is_resumed_with_a_moved_or_compressed_corpus(corpus_folder, monke
     parts = train(changed(tiny("parts"), data={"train": corpus}), resume=True)
     assert any(line.startswith("changed since the run began: data.train.0.source ") for line in messages)
     assert any(line.startswith("prepared ") for line in messages) != is_prepared
-    assert same_state(whole, parts)
+    assert same_state(whole_run, parts)
 
 
 def test_a_run_is_resumed_with_another_weight_of_a_corpus(corpus_folder, monkeypatch, messages):
@@ -246,13 +247,12 @@ def test_only_checkpoints_that_can_be_resumed_are_suggested_for_a_damaged_one(co
         train(tiny(max_steps=9), resume=True, checkpoint="averaged")
 
 
-def test_the_prepared_data_may_be_made_again_in_another_folder(corpus_folder, monkeypatch):
-    whole = train(tiny("whole"))
+def test_the_prepared_data_may_be_made_again_in_another_folder(corpus_folder, whole_run, monkeypatch):
     interrupted(monkeypatch, tiny("parts"), step=6)
     Path("prepared-False").rename("elsewhere")
     settings = changed(tiny("parts"), data={"prepared": "elsewhere"})
     preprocess(settings, force=True)
-    assert same_state(whole, train(settings, resume=True))
+    assert same_state(whole_run, train(settings, resume=True))
 
 
 def test_reused_subword_models_that_were_deleted_are_taken_from_the_run(corpus_folder, monkeypatch):

@@ -121,10 +121,11 @@ def global_state():
 
 
 @pytest.mark.parametrize("is_failing", [False, True])
-def test_the_state_of_the_process_is_restored_and_has_no_influence(corpus_folder, capfd, monkeypatch, is_failing):
+def test_the_state_of_the_process_is_restored_and_has_no_influence(
+    corpus_folder, whole_run, capfd, monkeypatch, is_failing
+):
     handlers = [logging.NullHandler()]  # another test may have called the command line, which adds one
     monkeypatch.setattr(logging.getLogger("nmt"), "handlers", handlers)
-    expected = nmt.train(tiny("expected"))
 
     def fail(event):
         if is_failing and isinstance(event, nmt.CheckpointSaved):
@@ -141,7 +142,7 @@ def test_the_state_of_the_process_is_restored_and_has_no_influence(corpus_folder
                 with pytest.raises(KeyError, match="on_event"):
                     nmt.train(tiny(), on_event=fail)
             else:
-                assert same_state(expected, nmt.train(tiny()))
+                assert same_state(whole_run, nmt.train(tiny()))
             after = global_state()
     finally:
         torch.set_default_dtype(torch.float32)
@@ -150,11 +151,10 @@ def test_the_state_of_the_process_is_restored_and_has_no_influence(corpus_folder
     assert capfd.readouterr() == ("", "")
 
 
-def test_training_in_another_thread_is_the_same(corpus_folder):
-    here = nmt.train(tiny("here"))
+def test_training_in_another_thread_is_the_same(corpus_folder, whole_run):
     with ThreadPoolExecutor(1) as pool:
         there = pool.submit(nmt.train, tiny("there")).result()
-    assert same_state(here, there)
+    assert same_state(whole_run, there)
 
 
 SCRIPT = """
@@ -166,7 +166,7 @@ nmt.train("second.yaml", {"training.max_steps": 13}, resume=True)  # logs a warn
 """
 
 
-def test_two_trainings_in_one_process_equal_two_processes_and_print_nothing(corpus_folder):
+def test_trainings_of_one_process_are_independent_and_print_nothing(corpus_folder):
     for number, name in enumerate(("first", "second", "alone"), 1):
         values = tiny(name).model_dump(mode="json") | {"seed": min(number, 2)}
         values["data"]["test"] = {"t": {"source": "test.src", "target": "valid.tgt"}}
@@ -176,13 +176,9 @@ def test_two_trainings_in_one_process_equal_two_processes_and_print_nothing(corp
     Path("test.src").write_text(Path("valid.src").read_text())
     environment = {**os.environ, "PYTHONPATH": str(Path(nmt.__file__).parents[1])}
 
-    def run(*arguments):
-        command = [sys.executable, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-
-    run("-m", "nmt", "train", "--config", "alone.yaml")
+    nmt.train("alone.yaml")
     Path("script.py").write_text(SCRIPT)
-    done = run("script.py")
+    done = subprocess.run([sys.executable, "script.py"], check=True, capture_output=True, text=True, env=environment)
     assert (done.stdout, done.stderr) == ("", "")
     first, second, alone = (Run(Path("runs") / name) for name in ("first", "second", "alone"))
     assert logged(second, "valid", "loss")[:3] == logged(alone, "valid", "loss") != logged(first, "valid", "loss")
@@ -192,9 +188,8 @@ def test_two_trainings_in_one_process_equal_two_processes_and_print_nothing(corp
 
 @pytest.mark.parametrize("error", [KeyError("mine"), RuntimeError("out of memory"), MemoryError(), KeyboardInterrupt()])
 @pytest.mark.parametrize("kind", ["StepLogged", "Validated", "CheckpointSaved"])
-def test_an_exception_of_on_event_ends_training_as_an_error_does(corpus_folder, monkeypatch, error, kind):
+def test_an_exception_of_on_event_ends_training_as_an_error_does(corpus_folder, judged_run, monkeypatch, error, kind):
     validate_as(monkeypatch, VALUES)
-    whole = nmt.train(tiny("whole"))
 
     def fail(event):
         if type(event).__name__ == kind and event.step > 4:
@@ -206,12 +201,15 @@ def test_an_exception_of_on_event_ends_training_as_an_error_does(corpus_folder, 
     run = Run(Path("runs/parts"))
     saved = {"StepLogged": "step-4", "Validated": "step-6", "CheckpointSaved": "step-6"}[kind]
     assert run.checkpoint("last").name == saved and not run.finished.exists()
-    assert same_state(whole, nmt.train(tiny("parts"), resume=True))
+    last = read_log(run.log)[-1]
+    message = str(error) or type(error).__name__
+    assert last == {"event": "error", "message": message} or not isinstance(error, Exception)
+    assert same_state(judged_run, nmt.train(tiny("parts"), resume=True))
 
 
 @pytest.mark.parametrize(("kind", "step"), [("TrainingStarted", 1), ("StepLogged", 5), ("Validated", 4)])
-def test_on_event_can_stop_training(corpus_folder, kind, step):
-    whole, stop, events = nmt.train(tiny("whole")), nmt.StopRequest(), []
+def test_on_event_can_stop_training(corpus_folder, whole_run, kind, step):
+    stop, events = nmt.StopRequest(), []
 
     def on_event(event):
         events.append(event)
@@ -222,7 +220,7 @@ def test_on_event_can_stop_training(corpus_folder, kind, step):
     assert (stopped.is_finished, stopped.reason, stopped.step) == (False, "stopped", step)
     assert stopped.checkpoint("last").name == f"step-{step}" and not stopped.finished.exists()
     assert str(events[-1]) == f"stopped; step {step} is saved in runs/parts/checkpoints"
-    assert same_state(whole, nmt.train(tiny("parts"), resume=True))
+    assert same_state(whole_run, nmt.train(tiny("parts"), resume=True))
 
 
 def test_a_request_in_the_last_step_comes_too_late(corpus_folder):

@@ -14,7 +14,6 @@ from tiny_training import (
     same_state,
     same_weights,
     tiny,
-    untimed,
     validate_as,
     with_model,
     without_dropout,
@@ -150,7 +149,8 @@ def test_a_skipped_step_is_not_in_the_logged_loss(corpus_folder, monkeypatch):
 def test_freed_memory_is_returned_at_intervals(corpus_folder, monkeypatch):
     calls = []
     monkeypatch.setattr(trainer, "return_freed_memory", lambda: calls.append(1))
-    train(tiny(precision="fp32", max_steps=2 * trainer.RETURN_EVERY + 1, validate_every=50))
+    monkeypatch.setattr(trainer, "RETURN_EVERY", 2)
+    train(tiny(precision="fp32", max_steps=5, validate_every=5))
     assert len(calls) == 2
 
 
@@ -192,15 +192,16 @@ def test_if_memory_runs_out_a_step_is_taken_with_more_microbatches(corpus_folder
         (MemoryError(), "step 6: out of memory for one pair at a time"),
     ],
 )
-def test_if_memory_runs_out_for_good_the_last_finished_step_is_saved(corpus_folder, monkeypatch, error, message):
-    whole = train(tiny("whole"))
+def test_if_memory_runs_out_for_good_the_last_finished_step_is_saved(
+    corpus_folder, whole_run, monkeypatch, error, message
+):
     with monkeypatch.context() as patch, pytest.raises(OutOfMemory, match=message) as caught:
         limit_memory(patch, lambda call, pairs: call > 5, error)
         train(tiny("parts"))
     assert str(caught.value).endswith("; step 5 is saved: resume with --resume")
     assert Run(corpus_folder / "runs" / "parts").checkpoint("last").name == "step-5"
     resumed = train(tiny("parts"), resume=True)
-    assert same_state(whole, resumed) and whole.names() == resumed.names()
+    assert same_state(whole_run, resumed) and whole_run.names() == resumed.names()
 
 
 def test_if_memory_runs_out_in_the_first_step_nothing_is_saved(corpus_folder, monkeypatch):
@@ -221,10 +222,8 @@ def test_a_checkpoint_that_is_saved_already_is_not_saved_again_if_memory_runs_ou
 
 @pytest.mark.parametrize("function", ["cross_entropy", "validation_bleu"])
 def test_if_memory_runs_out_in_validation_the_step_is_saved_and_validated_on_resuming(
-    corpus_folder, monkeypatch, function
+    corpus_folder, whole_run, monkeypatch, function
 ):
-    whole = train(tiny("whole"))
-
     def fail(*_):
         raise NO_PRIMITIVE
 
@@ -232,7 +231,7 @@ def test_if_memory_runs_out_in_validation_the_step_is_saved_and_validated_on_res
         patch.setattr(validation, function, fail)
         train(tiny("parts"))
     resumed = train(tiny("parts"), resume=True)
-    assert same_state(whole, resumed) and untimed(whole.log) == untimed(resumed.log)
+    assert same_state(whole_run, resumed)
 
 
 def test_the_validation_loss_is_the_same_if_memory_runs_out_for_whole_batches(corpus_folder, monkeypatch):

@@ -62,7 +62,7 @@ def test_the_configuration_replays_old_text_and_validates_both_domains(printed):
     )  # fmt: skip
     assert list(data.test) == ["test", "base"] and data.test["base"] == base.data.test["test"]
     assert training.learning_rate == pytest.approx(LEARNING_RATE_FACTOR * base.training.learning_rate)
-    assert (training.max_steps, training.init_from, training.patience) == (4, BASE, 3)
+    assert (training.max_steps, training.init_from, training.patience) == (4, BASE, 5)
     assert config.model == base.model
 
 
@@ -141,7 +141,10 @@ def test_a_run_that_has_not_ended_needs_the_name_of_a_checkpoint():
 
 def test_the_languages_of_the_text_are_those_of_the_model():
     """Swapped files are recognised; text in another language is an error."""
-    english, german = (QUICKSTART / f"valid.{side}" for side in ("en", "de"))
+    english, german = Path("short.en"), Path("short.de")
+    for path in (english, german):
+        lines = (QUICKSTART / f"valid{path.suffix}").read_text(encoding="utf-8").splitlines(True)
+        path.write_text("".join(lines[:80]), encoding="utf-8")
     config = tuned_config(TuningRequest(copy("german", source_language="de", target_language="en"), (english, german)))
     assert " ist " in f"{config.data.train[1].source.read_text()}" and config.data.source_language == "de"
     with pytest.raises(NmtError, match=r"the source is German \(de\), but runs/fr translates from fr to en"):
@@ -152,6 +155,7 @@ def test_the_languages_of_the_text_are_those_of_the_model():
     ("options", "message"),
     [
         ({"pairs": (Path("no.tsv"),)}, r"no\.tsv: no such file"),
+        ({"name": "../elsewhere"}, r"--name \.\./elsewhere: a name consists of letters"),
         ({"model": Path("runs/none")}, r"runs/none: no such run folder"),
         ({"tag": "<2de>"}, r"--tag <2de>: this model was not trained with it; its tags are: none"),
         ({"valid": (Path("no.tsv"),)}, r"no\.tsv: no such file"),
@@ -165,6 +169,22 @@ def test_mistakes(options, message, monkeypatch):
         monkeypatch.setattr("nmt.data.subword.sentencepiece_proto.model_kind", lambda model: "word")
     with pytest.raises(NmtError, match=message):
         tuned_config(TuningRequest(**{"model": BASE, "pairs": NEW, "name": "bad", **options}))
+
+
+def test_a_model_with_several_directions_needs_a_tag(monkeypatch):
+    run = copy("tagged")
+    text = (run / "config.yaml").read_text()
+    corpus = "  - source: train.src\n    target: train.tgt\n"
+    one, other = (f"{corpus}    tag: <2{code}>\n    target_language: {code}\n" for code in ("la", "fr"))
+    start, end = text.index("  train:\n") + 9, text.index("  valid:\n")
+    symbols = text.replace("user_symbols: []", "user_symbols: [<2la>, <2fr>]")
+    (run / "config.yaml").write_text(symbols[:start] + one + other + symbols[end:])
+    with pytest.raises(NmtError, match=r"several translation directions: choose one with --tag \(<2la>, <2fr>\)"):
+        tuned_config(TuningRequest(run, NEW))
+    monkeypatch.setattr("nmt.training.tuning._check_languages", lambda *arguments: None)
+    data = tuned_config(TuningRequest(run, NEW, tag="<2la>")).data
+    assert (data.train[-1].tag, data.train[-1].target_language, data.valid.tag) == ("<2la>", "la", "<2la>")
+    assert data.directions == data.directions[:2]
 
 
 def test_exported_models_are_rejected():

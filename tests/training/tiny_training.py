@@ -41,6 +41,7 @@ def tiny(name="run", subword=None, **training):
             },
             "subword": {"vocab_size": 70, "byte_fallback": False, **(subword or {})},
             "model": {"embedding": {"size": 12}, "encoder": {"size": 12}, "decoder": {"size": 12}},
+            "decoding": {"max_length_ratio": 1.0, "max_length_extra": 2},  # an untrained model does not end a sentence
             "training": {
                 "max_steps": 12,
                 "sentences_per_batch": 40,
@@ -132,7 +133,7 @@ def interrupt_validation(monkeypatch, step):
     original = Trainer.validate
 
     def replaced(self, model):
-        def validation(model):
+        def validation(model, step):
             self.stop.set()
             pytest.fail("the validation continued")
 
@@ -154,10 +155,4 @@ def interrupted(monkeypatch, settings, step, resume=False, during=interrupt):
 
 def validate_as(monkeypatch, values):
     """Let the validation of each step return the loss and the BLEU in `values`."""
-    monkeypatch.setattr(Trainer, "validate", lambda self, _: ValidationResult(*values[self.progress.step], []))
-
-
-def do_not_draw(monkeypatch):
-    """Leave the figures of reports out, which take longer than a tiny training."""
-    monkeypatch.setattr("nmt.reports.report_page.draw", lambda histories: None)
-    monkeypatch.setattr("nmt.reports.report_page.inline_svg", lambda figure: "")
+    monkeypatch.setattr(Trainer, "validate", lambda self, _: ValidationResult(*values[self.progress.step]))

@@ -1,0 +1,242 @@
+"""Facts about the text of a run, which its report shows: lengths, subwords, overlap of training and evaluated text.
+
+They are computed once, at the start of training, and kept in the run folder as `corpus.json`, because the text may be
+gone when the report is written again.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt.config import Config, Corpus
+from nmt.data.batching import Sentences, read_ids
+from nmt.data.corpus import read_pairs
+from nmt.data.language_tags import prepend_tag
+from nmt.data.languages import has_spaces
+from nmt.data.lines import normalize
+from nmt.data.prepared_data import Prepared, read_header
+from nmt.data.subword import SPACE, Subword
+from nmt.data.token_ids import EOS, UNK
+from nmt.errors import NmtError
+
+SIDES = ("source", "target")
+MAX_PAIRS, MAX_TEXT_PAIRS = 2_000_000, 100_000
+"""Training pairs that are read at most, evenly spaced: token ids, and text, which takes longer."""
+PAIRS_PER_CHUNK = 50_000
+BINS = 24
+LONGEST_SHARE = 0.995
+"""The share of the sentences that the bins of the histogram before the last one hold."""
+RAREST = 12
+
+Ints = npt.NDArray[np.integer]
+Indices = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class EvaluatedSet:
+    """The validation set or a test set as the model reads it."""
+
+    name: str
+    sources: Sequence[str]
+    """Normalised lines, with their tags."""
+    ids: tuple[Sentences, Sentences]
+    """Source and target."""
+
+
+def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
+    """Return the facts as JSON values: those of the training pairs by side, and those of each evaluated set."""
+    stores = [store for store, _ in prepared.train]
+    pairs = sum(map(len, stores))
+    is_text = any(store.is_text for store in stores)
+    chosen = _chosen_pairs([len(store) for store in stores], MAX_TEXT_PAIRS if is_text else MAX_PAIRS)
+    sets = list(_evaluated_sets(config, prepared))
+    counts = [np.zeros(subword.size, np.int64) for subword in _subwords(prepared)]
+    seen: list[list[Hashes]] = [[], [], []]
+    for sides in _read_chunks(prepared, chosen):
+        for count, sentences, subword in zip(counts, sides, _subwords(prepared), strict=True):
+            known = np.where(sentences.ids < subword.size, sentences.ids, UNK)
+            count += np.bincount(known, minlength=subword.size)
+        for kept, hashes in zip(seen, _pair_hashes(sides, _subwords(prepared)), strict=True):
+            kept.append(np.unique(hashes))
+    unique = [np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.uint64) for kept in seen]
+    words = _word_counts(prepared, [sentence for each in sets for sentence in each.sources], config)
+    lengths = [np.concatenate([getattr(store, f"{side}_lengths") for store in stores]) for side in SIDES]
+    read = sum(map(len, chosen))
+    return {
+        "pairs": pairs,
+        **({"pairs_read": read} if read < pairs else {}),
+        "dropped": read_header(prepared.folder).get("table", []),
+        "lengths": _histograms(lengths),
+        **{
+            side: {"language": language, **_subword_facts(subword, count)}
+            for side, language, subword, count in zip(
+                SIDES, (config.data.source_language, config.data.target_language), _subwords(prepared), counts,
+                strict=True,
+            )
+        },
+        "sets": [_set_facts(each, unique, words, _subwords(prepared), config) for each in sets],
+    }  # fmt: skip
+
+
+def _subwords(prepared: Prepared) -> tuple[Subword, Subword]:
+    return prepared.vocabularies.source, prepared.vocabularies.target
+
+
+def _chosen_pairs(sizes: Sequence[int], limit: int) -> list[Indices]:
+    """Return the numbers of the pairs of each store that are read: all, or about `limit` evenly spaced ones."""
+    step = max(1, -(-sum(sizes) // limit))
+    return [np.arange(0, size, step) for size in sizes]
+
+
+def _read_chunks(prepared: Prepared, chosen: Sequence[Indices]) -> Iterator[tuple[Sentences, Sentences]]:
+    for (store, _), numbers in zip(prepared.train, chosen, strict=True):
+        for start in range(0, len(numbers), PAIRS_PER_CHUNK):
+            rows = numbers[start : start + PAIRS_PER_CHUNK]
+            source, target = (
+                read_ids(store, side, rows, subword) for side, subword in zip(SIDES, _subwords(prepared), strict=True)
+            )
+            yield source, target
+
+
+def _evaluated_sets(config: Config, prepared: Prepared) -> Iterator[EvaluatedSet]:
+    """Yield the validation sets, by their keys, and the test sets; one whose files are missing is left out."""
+    for key, validation in prepared.validation.items():
+        rows = np.arange(len(validation.store))
+        source, target = (
+            read_ids(validation.store, side, rows, subword)
+            for side, subword in zip(SIDES, _subwords(prepared), strict=True)
+        )
+        yield EvaluatedSet(key, validation.text[0], (source, target))
+    for name, corpus in config.data.test.items():
+        try:
+            lines = list(_read_lines(config, corpus))
+        except NmtError:
+            continue
+        sources, targets = [line for line, _ in lines], [line for _, line in lines]
+        encoded = [subword.encode(side) for subword, side in zip(_subwords(prepared), (sources, targets), strict=True)]
+        yield EvaluatedSet(name, sources, (Sentences.from_lists(encoded[0]), Sentences.from_lists(encoded[1])))
+
+
+def _read_lines(config: Config, corpus: Corpus) -> Iterator[tuple[str, str]]:
+    for source, target in read_pairs(corpus):
+        line = prepend_tag(normalize(source, config.data), corpus.tag, config.data.tags)
+        yield line, normalize(target, config.data)
+
+
+def _histograms(lengths: Sequence[Ints]) -> dict[str, Any]:
+    """Return mean, median and largest length of both sides, and histograms with the same bins for both."""
+    longest = max((float(np.quantile(side, LONGEST_SHARE)) for side in lengths if len(side)), default=1.0)
+    width = max(1, -(-int(longest + 1) // (BINS - 1)))
+    counts = [np.bincount(np.minimum(side // width, BINS - 1), minlength=BINS).tolist() for side in lengths]
+    used = max((n + 1 for side in counts for n, count in enumerate(side) if count), default=1)
+    return {
+        "width": width,
+        **{
+            name: {
+                "counts": count[:used],
+                "mean": float(side.mean()) if len(side) else 0.0,
+                "median": float(np.median(side)) if len(side) else 0.0,
+                "max": int(side.max(initial=0)),
+            }
+            for name, side, count in zip(SIDES, lengths, counts, strict=True)
+        },
+    }
+
+
+def _subword_facts(subword: Subword, counts: Ints) -> dict[str, Any]:
+    """Return how the text is cut into subwords; `counts` (V,) are the numbers of their occurrences."""
+    pieces = subword.pieces(range(subword.size))
+    begins = np.array([piece.startswith(SPACE) for piece in pieces])
+    lengths = np.array([len(piece.replace(SPACE, "")) for piece in pieces])
+    is_text = np.arange(subword.size) > EOS
+    is_byte = np.array([piece.startswith("<0x") for piece in pieces])
+    used = np.flatnonzero((counts > 0) & is_text & ~is_byte)
+    rarest = used[np.argsort(counts[used], kind="stable")][:RAREST]
+    return {
+        "vocabulary": subword.size,
+        "unused": int((is_text & (counts == 0)).sum()),
+        "tokens": int(counts.sum()),
+        "unknown": int(counts[UNK]),
+        "words": int(counts[begins].sum()),
+        "characters": int((counts * lengths)[is_text].sum()),
+        "rarest": [[pieces[i], int(counts[i])] for i in rarest.tolist()],
+    }
+
+
+def _set_facts(
+    each: EvaluatedSet, unique: Sequence[Hashes], words: Counter[str], subwords: Sequence[Subword], config: Config
+) -> dict[str, Any]:
+    """Return what the training text has of an evaluated set.
+
+    `rarest_word` has for each source the number of training sources that its rarest word occurs in.
+    """
+    source, target, both = (
+        int(np.isin(hashes, seen).sum()) for hashes, seen in zip(_pair_hashes(each.ids, subwords), unique, strict=True)
+    )
+    return {
+        "name": each.name,
+        "pairs": len(each.sources),
+        "in_training": {"source": source, "target": target, "both": both},
+        "rarest_word": [
+            min((words[word] for word in split_words(line, config.data.source_language)), default=0)
+            for line in each.sources
+        ],
+    }
+
+
+def split_words(line: str, language: str) -> list[str]:
+    """Return the words of a line without punctuation; the characters if the language is written without spaces."""
+    return re.findall(r"\w+" if has_spaces(language) else r"\w", line)
+
+
+def _word_counts(prepared: Prepared, lines: Iterable[str], config: Config) -> Counter[str]:
+    """Return in how many training sources each source word of `lines` occurs; of a large text, a part is counted."""
+    language = config.data.source_language
+    wanted = {word for line in lines for word in split_words(line, language)}
+    counts: Counter[str] = Counter()
+    for (store, _), rows in zip(
+        prepared.train, _chosen_pairs([len(store) for store, _ in prepared.train], MAX_TEXT_PAIRS), strict=True
+    ):
+        subword = prepared.vocabularies.source
+        if store.is_text:
+            texts = store.texts("source", rows)
+        else:
+            sentences = Sentences(*store.gather("source", rows))
+            cuts = np.cumsum(sentences.lengths)[:-1]
+            texts = [subword.decode(part.tolist()) for part in np.split(sentences.ids, cuts)] if len(rows) else []
+        for text in texts:
+            counts.update(wanted.intersection(split_words(text, language)))
+    return counts
+
+
+def _pair_hashes(sides: Sequence[Sentences], subwords: Sequence[Subword]) -> tuple[Hashes, Hashes, Hashes]:
+    """Return a hash of each source, of each target and of each pair."""
+    source, target = (_sentence_hashes(side, subword.size) for side, subword in zip(sides, subwords, strict=True))
+    return source, target, _mix(source) + target
+
+
+def _sentence_hashes(sentences: Sentences, vocabulary: int) -> Hashes:
+    """Return the sum of a hash of the token and its position over the tokens of each sentence."""
+    lengths = sentences.lengths
+    starts = np.cumsum(lengths) - lengths
+    position = np.arange(len(sentences.ids)) - np.repeat(starts, lengths)
+    ids = np.where(sentences.ids < vocabulary, sentences.ids, UNK).astype(np.uint64)
+    tokens = _mix((ids << np.uint64(32)) + position.astype(np.uint64))
+    total = np.zeros(len(lengths), np.uint64)
+    is_real = lengths > 0
+    if is_real.any():
+        total[is_real] = np.add.reduceat(tokens, starts[is_real])
+    return total
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Return values with their bits mixed, as the finalizer of MurmurHash3 does."""
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        values = (values ^ (values >> np.uint64(33))) * np.uint64(factor)
+    return values ^ (values >> np.uint64(33))
