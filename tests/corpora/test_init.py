@@ -9,7 +9,7 @@ from odd_files import CHINESE, ENGLISH, GERMAN, PAIRS, READABLE, REFUSED, RUSSIA
 
 from nmt import config
 from nmt.cli.main import cli
-from nmt.corpora.new_config import Request, create_config
+from nmt.corpora.new_config import Request, config_for_training, create_config
 from nmt.errors import NmtError
 from nmt.training.config_check import check_config
 
@@ -172,12 +172,13 @@ def test_train_from_a_table(messages: list[str]) -> None:
     """From a table to a translation; the second command uses the configuration of the first one."""
     Path("pairs.tsv").write_text(PAIRS, encoding="utf-8")
     options = [word for value in SMALL.split() for word in ("--set", value)]
-    steps = "training.validate_every=3", "training.max_steps=3"
-    done = nmt("train", "pairs.tsv", *options, "--set", steps[0], "--set", steps[1])
-    assert done.exit_code == 0, done.output
-    again = nmt("train", "pairs.tsv", *options, "--set", steps[0], "--set", "training.max_steps=4", "--resume")
-    assert again.exit_code == 0 and any("it is used as it is" in line for line in messages), again.output
-    assert any("resuming at step 3" in line for line in messages)
+    options += ["--set", "training.max_steps=2", "--set", "training.validation_sentences=2"]
+    done = nmt("train", "pairs.tsv", *options)
+    assert done.exit_code == 0 and Path("runs/pairs/checkpoints/step-2").is_dir(), done.output
+    edited = Path("pairs.yaml").read_text(encoding="utf-8") + "# edited\n"
+    Path("pairs.yaml").write_text(edited, encoding="utf-8")
+    assert config_for_training((Path("pairs.tsv"),)) == Path("pairs.yaml")
+    assert "it is used as it is" in messages[-1] and Path("pairs.yaml").read_text(encoding="utf-8") == edited
     both = nmt("train", "pairs.tsv", "--config", "pairs.yaml")
     neither = nmt("train")
     assert both.exit_code == neither.exit_code == 2 and "give --config, or one table" in both.stderr

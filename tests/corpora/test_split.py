@@ -57,7 +57,7 @@ def keys(pairs: Pairs, side: int) -> set[str]:
 sides = st.text("abAB .", max_size=4) | st.integers(0, 60).map("satz {}".format)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(sides, sides), min_size=1, max_size=150), st.randoms(use_true_random=False))
 def test_no_sentence_is_in_two_sets(
     tmp_path_factory: pytest.TempPathFactory, pairs: Pairs, chance: random.Random
