@@ -196,7 +196,11 @@ def cheap_commands(document: Path) -> list[str]:
     Other tests load the configurations of `nmt train`, with what `--set` changes.
     """
     lines = [line for line in commands(document) if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train)", line)]
-    return lines if document.parent.name in ("tutorial", "guides") else [line for line in lines if line.startswith("nmt evaluate")]
+    return (
+        lines
+        if document.parent.name in ("tutorial", "guides")
+        else [line for line in lines if line.startswith("nmt evaluate")]
+    )
 
 
 def test_the_quickstart_and_the_commands_of_the_documents_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
