@@ -26,8 +26,12 @@ NAVIGATION = {
     ],
     "Guides": [
         "guides/own-data",
+        "doctor",
+        "runs",
+        "report",
         "guides/low-resource",
         "guides/fine-tuning",
+        "tuning",
         "guides/several-languages",
         "deployment",
         "serving",
@@ -92,7 +96,8 @@ def _prepare(app: Any, page: str, source: list[str]) -> None:
     """Add the navigation to the first page, and make links to Markdown files outside docs/ links to the files."""
     if page == "index":
         for title, pages in NAVIGATION.items():
-            source[0] += "\n".join(["", "```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```", ""])
+            lines = ["```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```"]
+            source[0] += "\n".join(["", *lines, ""])
     up = r"\.\./" * (page.count("/") + 1)
     source[0] = re.sub(rf"\]\(({up}[\w./-]+\.md)\)", r"](path:\1)", source[0])
 

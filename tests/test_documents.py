@@ -29,6 +29,11 @@ DOCUMENTS += sorted({*(ROOT / "docs").rglob("*.md")} - {*CHINESE})
 SCRIPT = r"(?:tests/|data/quickstart/)?(?:scripts|grammar)/[\w/-]+\.(?:py|sh)"
 STUB = '#!/bin/sh\necho "nmt $*" >> commands\ncat > /dev/null\n'
 SMALL = {"embedding": {"size": 16, "tie": "all"}, "encoder": {"size": 16}, "decoder": {"size": 16}}
+SHORT = {
+    "train": "".join(f" --set model.{key}.size=16" for key in SMALL) + " --set training.max_steps=2",
+    "tune": " --steps 2",
+}
+"""What is added to the commands that train."""
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
@@ -83,7 +88,8 @@ def run(line: str, text: str = "") -> str:
             text = "".join(Path(stage[-1]).read_text(encoding="utf-8").splitlines(keepends=True)[: int(stage[2])])
         else:
             done = CliRunner().invoke(cli, stage[1:], input=text)
-            assert done.exit_code == 0, f"{line}: {done.exception} {done.stderr}"
+            expected = (0, 3) if stage[1] == "doctor" else (0,)  # 3: it finds that there is too little text
+            assert done.exit_code in expected, f"{line}: {done.exception} {done.stderr}"
             text = done.stdout
         if target is not None:
             Path(target).write_text(text, encoding="utf-8")
@@ -172,6 +178,11 @@ def write_project(folder: Path) -> None:
                 write_lines(copy, lines)
     for copy in ("input.txt", "before.txt", "after.txt"):
         shutil.copy("test.en", copy)
+    for name, part in (("pairs.tsv", slice(0, 300)), ("new.tsv", slice(300, 400))):
+        sides = [
+            (ROOT / f"data/quickstart/train.{language}").read_text("utf-8").split("\n") for language in ("en", "de")
+        ]
+        write_lines(folder / name, ["\t".join(pair) for pair in list(zip(*sides, strict=True))[part]])
     values = yaml.safe_load((ROOT / "configs/quickstart.yaml").read_text(encoding="utf-8"))
     values["data"] |= {
         "workers": 1,
@@ -191,11 +202,15 @@ PAGES = [path for path in DOCUMENTS if path.parent.name in ("docs", "results", "
 
 
 def cheap_commands(document: Path) -> list[str]:
-    """Return the commands of a page that take no longer than a second; `nmt train` and `serve` are checked by parsing.
+    """Return the commands of a page that take no longer than a second; the others are only parsed.
 
     Other tests load the configurations of `nmt train`, with what `--set` changes.
     """
-    lines = [line for line in commands(document) if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train)", line)]
+    lines = [
+        line
+        for line in commands(document)
+        if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train|plot|init|tune)", line)
+    ]
     return (
         lines
         if document.parent.name in ("tutorial", "guides")
@@ -211,19 +226,15 @@ def test_the_quickstart_and_the_commands_of_the_documents_run(tmp_path: Path, mo
     for line in Path("commands").read_text(encoding="utf-8").splitlines():
         run(line, Path("test.en").read_text(encoding="utf-8"))
     run("nmt train --config runs/quickstart/config.yaml --resume --set decoding.shortlist=32")  # learns the lexicon
-    own, further = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    small = yaml.safe_load(own.replace("max_steps: 20000", "max_steps: 2"))
-    Path("mine.yaml").write_text(yaml.safe_dump(small | {"model": SMALL}), encoding="utf-8")
     lines = [line for line in commands(README) if re.match(r"(echo .*\| *)?(\S*/)?nmt (?!serve)", line)]
     lines += [line for document in PAGES for line in cheap_commands(document)]
-    assert len(lines) > 50
+    assert len(lines) > 40
     for line in lines:
         for name in re.findall(r"runs/([\w.-]+)", " ".join(words(line))):
             if not Path("runs", name).exists():
                 shutil.copytree("runs/quickstart", Path("runs", name))
-        assert run(line) or re.search("-o|>|train|preprocess", line), line
-    config.parse(yaml.safe_load(own) | yaml.safe_load(further), "README.md")
-    config.parse(yaml.safe_load(own), "README.md")
+        command = line.partition("#")[0]
+        assert run(command + SHORT.get(command.split()[1], "")) or re.search("-o|>|train|preprocess", line), line
     for example in re.findall(
         r"```python\n(.*?)```", (ROOT / "docs/tutorial/1-subwords.md").read_text("utf-8"), re.DOTALL
     ):

@@ -31,6 +31,7 @@ COMMANDS = {
     "plot": "Draw learning curves of runs.",
     "attention": "Draw attention maps of translated sentences.",
     "config": "Show, check or explain a configuration.",
+    "doctor": "Say what is wrong with the data or a run, and what to do.",
 }
 
 

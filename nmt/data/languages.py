@@ -50,6 +50,8 @@ _BLOCKS = (
     (0x20000, 0x3FFFF, "Hani"),
 )  # fmt: skip
 """The first and the last code point of the Unicode blocks of these scripts, in ascending order."""
+UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last, _ in _BLOCKS)
+"""The characters of these scripts, for a character class of a regular expression."""
 _BLOCK_STARTS = [first for first, _, _ in _BLOCKS]
 
 

@@ -37,7 +37,7 @@ def learn_lexicon(prepared: Prepared) -> Lexicon:
     common = np.argsort(-frequencies, kind="stable")[: min(MAX_COMMON, np.count_nonzero(frequencies))]
     candidates = np.full((source_size, CANDIDATES_PER_TOKEN), EOS, np.int32)
     if len(source) and len(target):
-        words, translations, probabilities = _model_1(source, source_sizes, target, target_sizes, target_size)
+        words, translations, probabilities = model_1(source, source_sizes, target, target_sizes, target_size)
         order = np.lexsort((translations, -probabilities, words))
         words, translations = words[order], translations[order]
         rank = np.arange(len(words)) - np.searchsorted(words, words)
@@ -103,7 +103,7 @@ def _sampled_chunks(prepared: Prepared) -> Iterator[tuple[Store, Ints, Sentences
                 yield store, chunk, source, start == 0
 
 
-def _model_1(
+def model_1(
     source: Ints, source_sizes: Ints, target: Ints, target_sizes: Ints, target_size: int
 ) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
     """Return source token, target token and t(target | source) of every two tokens that have a link.

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Sequence
 
 from nmt.diagnosis.finding import Finding, sort_findings
-from nmt.storage.history import History, Record
+from nmt.storage.history import History, Record, is_number
 
 UNTRAINED, UNDERFITTED = 0.48, 0.40
 """Shares of ln V: losses above are those of a network that learned token frequencies, or too little."""
@@ -20,6 +20,8 @@ SKIPPED_SHARE = 0.05
 """Share of steps without a finite gradient that is too much."""
 OVERFITTED, OVERFITTED_SHARE = 0.1, 0.05
 """Rise of the validation loss above its minimum, in nats and as a share of it."""
+MEMORISED, OVERFITTED_IF_MEMORISED = 0.5, 0.02
+"""Training loss, as a share of the validation loss, of a network that memorises; the rise that is enough then."""
 IMPROVING_BLEU, IMPROVING_BLEU_SHARE = 1.5, 0.05
 """Gain of BLEU in the last fifth of the steps, absolute and as a share, from which on training ended too early."""
 IMPROVING_LOSS, IMPROVING_LOSS_SHARE = 0.05, 0.04
@@ -54,7 +56,7 @@ def _divergence(history: History) -> Finding | None:
     )
     name = "divergence"
     for record in history.valid:
-        if "loss" in record and not _is_finite(record["loss"]):
+        if "loss" in record and not is_number(record["loss"]):
             return Finding(name, f"The validation loss at step {record['step']:,} is not a finite number.", remedy)
     steps, losses = history.series("train", "loss")
     skipped = sum(int(record.get("skipped") or 0) for record in history.train)
@@ -70,8 +72,8 @@ def _divergence(history: History) -> Finding | None:
     if lowest >= len(smooth) - 3 or rise <= max(DIVERGED, 0.2 * smooth[lowest]):
         return None
     text = (
-        f"The training loss fell to {smooth[lowest]:.2f} at step {steps[lowest]:,} and then rose to {smooth[-1]:.2f} "
-        f"at step {steps[-1]:,}{_gradient_norms(history, steps[lowest])}. {_peak_rate(history)}"
+        f"The training loss was lowest at step {steps[lowest]:,} ({smooth[lowest]:.2f}) and then rose to "
+        f"{smooth[-1]:.2f} at step {steps[-1]:,}{_gradient_norms(history, steps[lowest])}. {_peak_rate(history)}"
     )
     return Finding(name, text, remedy)
 
@@ -98,10 +100,11 @@ def _too_high_rate(history: History) -> Finding | None:
     smooth = _medians(losses)
     middle = smooth[len(smooth) // 2]
     limit = UNTRAINED * math.log(_target_vocabulary(history))
-    if peak >= LARGEST_RATE and smooth[-1] > limit and middle - smooth[-1] < 0.1 * middle:
+    is_stuck = middle - smooth[-1] < 0.1 * middle or peak >= 3 * LARGEST_RATE
+    if peak >= LARGEST_RATE and smooth[-1] > limit and is_stuck:
         text = (
-            f"The training loss is stuck: {middle:.2f} at step {steps[len(steps) // 2]:,} and {smooth[-1]:.2f} at step "
-            f"{steps[-1]:,}, which is about what a network reaches that knows only how frequent each token is. "
+            f"The training loss hardly falls: {middle:.2f} at step {steps[len(steps) // 2]:,} and {smooth[-1]:.2f} at "
+            f"step {steps[-1]:,}, which is about what a network reaches that knows only how frequent each token is. "
             f"{_peak_rate(history)}"
         )
         return Finding("learning rate too high", text, remedy)
@@ -157,11 +160,13 @@ def _overfitting(history: History) -> Finding | None:
         return None
     lowest = min(range(len(losses)), key=losses.__getitem__)
     later = losses[lowest + 1 :]
-    if not later or min(later[-2:]) - losses[lowest] <= max(OVERFITTED, OVERFITTED_SHARE * losses[lowest]):
-        return None
     before = _loss_at(train_steps, train_losses, steps[lowest])
     after = _loss_at(train_steps, train_losses, steps[-1])
-    if before is None or after is None or after >= before:
+    if not later or before is None or after is None or after >= before:
+        return None
+    is_memorised = after < min(MEMORISED * losses[-1], losses[-1] - 1)
+    limit = OVERFITTED_IF_MEMORISED if is_memorised else max(OVERFITTED, OVERFITTED_SHARE * losses[lowest])
+    if min(later[-2:]) - losses[lowest] <= limit:
         return None
     best = history.best("bleu", highest=True)
     bleu = "" if best is None else f" The best validation BLEU was {best[1]:.2f} at step {best[0]:,}."
@@ -249,7 +254,7 @@ def _validation_gap(history: History) -> Finding | None:
     gaps = []
     for record in history.valid:
         loss, valid_loss = _loss_at(train_steps, train_losses, record["step"]), record.get("loss", math.nan)
-        if loss is not None and _is_finite(valid_loss):
+        if loss is not None and is_number(valid_loss):
             gaps.append((record["step"], record.get("epoch", 0), loss, float(valid_loss)))
     if not gaps or gaps[0][1] > 1 or any(valid - train <= max(DOMAIN_GAP, 0.25 * train) for _, _, train, valid in gaps):
         return None
@@ -287,7 +292,3 @@ def _target_vocabulary(history: History) -> int:
     found: Record = history.facts
     text = str(found.get("vocabulary", "")).rpartition("/")[2].replace(",", "")
     return max(2, int(text)) if text.isdecimal() else 8000
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)

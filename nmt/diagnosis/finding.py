@@ -9,7 +9,7 @@ ORDER = (
     "wrong encoding", "markup", "boilerplate", "too few pairs",
     # Text that is unlike the text that the model is tested on.
     "test set in the training data", "validation set in the training data", "different tokenisation",
-    "different case", "unseen characters", "unseen words", "different domain",
+    "different case", "unseen characters", "unseen words",
     # Settings.
     "configuration", "vocabulary too large", "pairs left out",
     # Training.
@@ -32,6 +32,11 @@ class Finding:
     """The evidence in sentences: figures, line numbers, steps."""
     remedy: str
     """What the user can do, in sentences."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a name that has no place in the order."""
+        if self.name not in ORDER:
+            raise ValueError(f"the finding {self.name!r} has no place in ORDER")
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:

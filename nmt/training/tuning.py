@@ -28,7 +28,7 @@ from nmt.storage.atomic_folder import build_folder
 from nmt.storage.run_folder import RUNS, Run, find_run
 from nmt.training.trainer import DEFAULT_TOKENS
 
-LEARNING_RATE_FACTOR = 0.3
+LEARNING_RATE_FACTOR = 0.5
 """The learning rate as a share of that with which the model was trained."""
 PASSES = 10
 """Passes over the new text, unless the user gives the steps; early stopping may end training before."""

@@ -31,8 +31,9 @@ what they take and return.
 [Every key of the configuration](../config.md) has a page of its own.
 """
 GROUPS = {
-    "Training": ["train", "TrainedRun", "StopRequest"],
+    "Training": ["train", "TrainedRun", "StopRequest", "estimate_cost"],
     "Events of training": [
+        "CostEstimated",
         "TrainingStarted",
         "StepLogged",
         "Validated",
@@ -44,6 +45,7 @@ GROUPS = {
     "Configuration and errors": ["Config", "NmtError"],
 }
 """The public names in the order of the page. `TrainingEvent` is the union of the events."""
+UNLISTED = ("TrainingEvent", "__version__")
 METHODS = {"Translator": ("translate", "log_prob"), "StopRequest": ("set", "is_set")}
 """The methods that a program calls; other public methods serve the commands of `nmt`."""
 
@@ -51,7 +53,9 @@ METHODS = {"Translator": ("translate", "log_prob"), "StopRequest": ("set", "is_s
 def markdown() -> str:
     """Return docs/reference/python-api.md."""
     lines = [HEAD]
-    for title, names in GROUPS.items():
+    listed = {name for names in GROUPS.values() for name in names}
+    others = [name for name in nmt.__all__ if name not in {*listed, *UNLISTED}]
+    for title, names in {**GROUPS, **({"Other names": others} if others else {})}.items():
         lines += [f"## {title}", ""]
         for name in names:
             lines += _entry(name, Target if name == "Target" else getattr(nmt, name))

@@ -35,7 +35,8 @@ import nmt
 from nmt.config import Training
 from nmt.models.cells import CellState
 from nmt.models.recurrent_layer import RecurrentLayer
-from nmt.reports.attention_maps import draw, of_translation
+from nmt.reports.alignment import of_translation
+from nmt.reports.attention_maps import draw
 from nmt.reports.figure import save
 from nmt.storage.history import History, read_history
 from nmt.training.scheduled_sampling import teacher_probability
@@ -146,7 +147,8 @@ def teacher() -> Figure:
     """Draw the schedules of the probability of teacher forcing."""
     figure, (plot,) = new_figure(6.0)
     for kind, decay in (("linear", 2000.0), ("exponential", 0.9995), ("inverse_sigmoid", 300.0)):
-        settings = Training(teacher_forcing=kind, teacher_decay=decay, teacher_floor=0.25)
+        values = {"teacher_forcing": kind, "teacher_decay": decay, "teacher_floor": 0.25}
+        settings = Training.model_validate(values)
         steps = range(0, 4001, 20)
         plot.plot(steps, [teacher_probability(step, settings) for step in steps], label=f"{kind}, k = {decay:g}")
     plot.set_xlabel("step")

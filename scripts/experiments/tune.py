@@ -1,16 +1,18 @@
 """Train a model on each of two domains, adapt it to the other one with `nmt tune`, and compare the scores.
 
     python scripts/experiments/tune.py --captions FOLDER --help-texts FOLDER [--source en] [--target de]
-                                       [--pairs N] [--steps N] [--tune-steps N] [--mix 0.5 1] [--new-subwords N]
-                                       [--seed 1] [--json FILE]
+                                       [--pairs N] [--evaluated N] [--steps N] [--tune-steps N] [--mix 0.5 1]
+                                       [--new-subwords N] [--seed 1] [--json FILE]
 
 --captions is Multi30k (train, val and test_2016_flickr), --help-texts the help of LibreOffice (train, valid and test),
 each with the suffixes .SOURCE.gz and .TARGET.gz. The settings of the first models are those that `nmt init` chooses.
---pairs trains and adapts with that many pairs of each domain, drawn uniformly. Runs and text are in the working
-directory; finished runs are not trained again, interrupted runs are resumed.
+For quick trials, --pairs trains and adapts with that many pairs of each domain, drawn uniformly, and --evaluated uses
+only the first pairs of the validation and test sets. Runs and text are in the working directory; finished runs are not
+trained again, interrupted runs are resumed.
 """
 
 import argparse
+import itertools
 import json
 import random
 import sys
@@ -42,6 +44,19 @@ class Domain:
         """Return the source and the target file of a set."""
         return [self.folder / f"{split}.{language}.gz" for language in (options.source, options.target)]
 
+    def evaluated(self, options: argparse.Namespace) -> list[str]:
+        """Return the options --valid and --test with the validation and the test set."""
+        found = []
+        for option, split in (("--valid", self.valid), ("--test", self.test)):
+            for path in self.files(split, options):
+                file = path
+                if options.evaluated:
+                    file = Path(f"{self.name}-{path.name.removesuffix('.gz')}")
+                    lines = itertools.islice(read_lines(path), options.evaluated)
+                    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                found += [option, str(file)]
+        return found
+
 
 def draw_pairs(domain: Domain, options: argparse.Namespace) -> list[Path]:
     """Return the files of the training text; with --pairs, files with the drawn pairs."""
@@ -63,9 +78,7 @@ def train(domain: Domain, options: argparse.Namespace) -> Path:
     suffix = f"-{options.pairs}" if options.pairs else ""
     config = Path(f"{domain.name}{suffix}.yaml")
     languages = ["--source-language", options.source, "--target-language", options.target]
-    sets = [*_repeated("--valid", domain.files(domain.valid, options)),
-            *_repeated("--test", domain.files(domain.test, options))]  # fmt: skip
-    nmt("init", *map(str, draw_pairs(domain, options)), "-o", str(config), *languages, *sets)
+    nmt("init", *map(str, draw_pairs(domain, options)), "-o", str(config), *languages, *domain.evaluated(options))
     steps = []
     if options.steps:
         every = max(1, options.steps // VALIDATIONS)
@@ -84,16 +97,19 @@ def tune(base: Path, domain: Domain, mix: float, options: argparse.Namespace) ->
         if (run / "checkpoints" / "last").exists():
             nmt(*start, "--resume")
         else:
-            sets = [*_repeated("--valid", domain.files(domain.valid, options)),
-                    *_repeated("--test", domain.files(domain.test, options))]  # fmt: skip
             subwords = ["--new-subwords", str(options.new_subwords)] if options.new_subwords else []
-            nmt(*start, "--mix", str(mix), *steps, *sets, *subwords, "--set", f"seed={options.seed}")
+            nmt(
+                *start,
+                "--mix",
+                str(mix),
+                *steps,
+                *domain.evaluated(options),
+                *subwords,
+                "--set",
+                f"seed={options.seed}",
+            )
     found: list[dict[str, Any]] = json.loads((run / "tuning.json").read_text(encoding="utf-8"))
     return found
-
-
-def _repeated(option: str, paths: list[Path]) -> list[str]:
-    return [word for path in paths for word in (option, str(path))]
 
 
 def run(options: argparse.Namespace) -> None:
@@ -127,6 +143,7 @@ def main() -> int:
     add("--source", default="en", metavar="LANGUAGE", help="source language (default %(default)s)")
     add("--target", default="de", metavar="LANGUAGE", help="target language (default %(default)s)")
     add("--pairs", type=int, metavar="N", help="training pairs of each domain (default: all)")
+    add("--evaluated", type=int, metavar="N", help="pairs of the validation and test sets (default: all)")
     add("--steps", type=int, metavar="N", help="steps of the first trainings (default: those of nmt init)")
     add("--tune-steps", type=int, metavar="N", help="steps of nmt tune (default: its own choice)")
     add("--mix", type=float, nargs="+", default=[0.5, 1.0], metavar="SHARE", help="shares of new text (default 0.5 1)")

@@ -9,7 +9,10 @@ import pytest
 import nmt
 
 PACKAGE = Path(nmt.__file__).parent
-TORCH_FREE = ("cli", "config", "corpora", "data", "decoding", "evaluation", "reports", "runtime", "serving", "storage")
+TORCH_FREE = (
+    "cli", "config", "corpora", "data", "decoding", "diagnosis", "evaluation", "reports", "runtime", "serving",
+    "storage",
+)  # fmt: skip
 """Packages that import no torch."""
 RUNS_GRAPHS = {
     f"nmt.runtime.{name}"

@@ -23,7 +23,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespa
                 text = "".join(f"{folder} {language} {n}\n" for n in range(9))
                 Path(folder, f"{name}.{language}.gz").write_bytes(gzip.compress(text.encode()))
     return argparse.Namespace(
-        captions=Path("captions"), help_texts=Path("help"), source="en", target="de", pairs=3, steps=20,
+        captions=Path("captions"), help_texts=Path("help"), source="en", target="de", pairs=3, evaluated=None, steps=20,
         tune_steps=7, mix=[0.5, 1.0], new_subwords=None, seed=2, json=Path("out.json"),
     )  # fmt: skip
 
@@ -62,6 +62,15 @@ def test_each_model_is_adapted_to_the_other_domain(
     tune.run(options)  # nothing is adapted again
     assert [call[0] for call in calls[before:]] == ["init"] * 2
     assert len(json.loads(Path("out.json").read_text())) == 8
+
+
+def test_sets_are_cut_for_quick_trials(options: argparse.Namespace) -> None:
+    options.evaluated = 2
+    domain = tune.Domain("help", Path("help"), "valid", "test")
+    assert domain.evaluated(options) == [
+        word for name in ("valid", "test") for side in ("en", "de") for word in (f"--{name}", f"help-{name}.{side}")
+    ]
+    assert Path("help-test.de").read_text() == "help de 0\nhelp de 1\n"
 
 
 def test_too_many_pairs(options: argparse.Namespace) -> None:
