@@ -62,6 +62,8 @@ def shape(text: str) -> list[str]:
 
 
 def test_every_chapter_is_translated() -> None:
+    first, original = (code_lines((ROOT / "docs" / path).read_text("utf-8")) for path in ("zh/index.md", "index.md"))
+    assert first and {*first} <= {*original}
     assert {page.name for page in (ROOT / "docs/tutorial").glob("*.md")} == {page.name for page in PAGES[1:-1]}
 
 
