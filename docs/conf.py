@@ -50,6 +50,19 @@ NAVIGATION = {
     "Reference": ["config", "reference/commands", "reference/file-formats", "python", "reference/python-api"],
     "How it works": ["architecture", "reliability"],
     "Results": ["results", "systems", "benchmarks", "results/history"],
+    "中文": [
+        "zh/index",
+        "zh/tutorial/index",
+        "zh/tutorial/1-subwords",
+        "zh/tutorial/2-vanilla-cell",
+        "zh/tutorial/3-gates",
+        "zh/tutorial/4-encoder",
+        "zh/tutorial/5-decoder",
+        "zh/tutorial/6-training",
+        "zh/tutorial/7-attention",
+        "zh/tutorial/8-search",
+        "zh/tutorial/9-curves",
+    ],
 }
 """The pages in the order of the site. A page that is missing here is an error of the build."""
 
@@ -76,6 +89,7 @@ linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1).*"]
 def setup(app: Any) -> None:
     """Change the text of pages when Sphinx reads them."""
     app.connect("source-read", _prepare)
+    app.connect("html-page-context", _set_language)
 
 
 def _prepare(app: Any, page: str, source: list[str]) -> None:
@@ -85,4 +99,10 @@ def _prepare(app: Any, page: str, source: list[str]) -> None:
             lines = ["```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```"]
             source[0] += "\n".join(["", *lines, ""])
     up = r"\.\./" * (page.count("/") + 1)
-    source[0] = re.sub(rf"\]\(({up}[\w/-]+\.md)\)", r"](path:\1)", source[0])
+    source[0] = re.sub(rf"\]\(({up}[\w./-]+\.md)\)", r"](path:\1)", source[0])
+
+
+def _set_language(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Mark the Chinese pages as Chinese, so that browsers choose the right font and do not offer to translate them."""
+    if page.startswith("zh/"):
+        context["language"] = "zh-CN"

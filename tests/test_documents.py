@@ -23,7 +23,9 @@ from nmt.reports.config_reference import keys
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 DOCUMENTS = [README, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "data/quickstart/README.md"))]
-DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
+CHINESE = [ROOT / "README.zh.md", *sorted((ROOT / "docs/zh").rglob("*.md"))]
+"""Their commands are those of the English pages (tests/test_chinese_documents.py), and are not checked again."""
+DOCUMENTS += sorted({*(ROOT / "docs").rglob("*.md")} - {*CHINESE})
 SCRIPT = r"(?:tests/|data/quickstart/)?(?:scripts|grammar)/[\w/-]+\.(?:py|sh)"
 STUB = '#!/bin/sh\necho "nmt $*" >> commands\ncat > /dev/null\n'
 SMALL = {"embedding": {"size": 16, "tie": "all"}, "encoder": {"size": 16}, "decoder": {"size": 16}}
@@ -137,7 +139,7 @@ def test_files_options_and_keys_of_commands_exist(document: Path) -> None:
                 config.load(ROOT / path, re.findall(r"--set (\S+)", line))
 
 
-@every_document
+@pytest.mark.parametrize("document", DOCUMENTS + CHINESE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings(document: Path) -> None:
     for path, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text(encoding="utf-8")):
         target = document.parent / path if path else document
@@ -207,7 +209,7 @@ def cheap_commands(document: Path) -> list[str]:
     lines = [
         line
         for line in commands(document)
-        if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train|plot|init|tune)", line)
+        if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train|plot|init|tune|doctor)", line)
     ]
     return (
         lines
