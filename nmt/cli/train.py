@@ -8,6 +8,7 @@ import click
 
 from nmt.cli import options
 from nmt.cli.strict_parsing import Command
+from nmt.cli.suggestions import keys_named
 
 
 @click.command("train", cls=Command)
@@ -40,10 +41,7 @@ def command(
         raise click.UsageError("--checkpoint names the checkpoint to resume from: add --resume")
     if checkpoint is not None and is_dry_run:
         raise click.UsageError("--dry-run estimates the run from its last checkpoint: leave out --checkpoint")
-    if found := next((file for file in pairs if file.suffix in (".yaml", ".yml")), None):
-        raise click.UsageError(f"name the configuration with --config {found}")
-    if bool(pairs) == (path is not None) or len(pairs) > 2:
-        raise click.UsageError("give --config, or one table of sentence pairs, or two aligned text files")
+    _check_pairs(pairs, path)
     import nmt
     from nmt import config
     from nmt.cli.training_display import TrainingDisplay, log_result
@@ -72,3 +70,15 @@ def command(
     again = shlex.join(["nmt", "train", "--config", str(path), *values, "--resume"])
     click.echo(f"resume with: {again}", err=True)
     sys.exit(128 + (display.signals.number or 0))
+
+
+def _check_pairs(pairs: tuple[Path, ...], config: Path | None) -> None:
+    """Raise `click.UsageError` unless either files of sentence pairs or a configuration are given."""
+    for file in pairs:
+        key, equals, _ = str(file).partition("=")
+        if equals and keys_named(key):
+            raise click.UsageError(f"keys of the configuration are set with --set {file}")
+        if file.suffix in (".yaml", ".yml"):
+            raise click.UsageError(f"name the configuration with --config {file}")
+    if bool(pairs) == (config is not None) or len(pairs) > 2:
+        raise click.UsageError("give --config, or one table of sentence pairs, or two aligned text files")
