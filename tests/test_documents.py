@@ -209,7 +209,7 @@ def cheap_commands(document: Path) -> list[str]:
     lines = [
         line
         for line in commands(document)
-        if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train|plot|init|tune)", line)
+        if re.match(r"(echo .*\| *|head )?(nmt|-n) (?!serve|train|plot|init|tune|doctor)", line)
     ]
     return (
         lines

@@ -40,6 +40,8 @@ def command(
         raise click.UsageError("--checkpoint names the checkpoint to resume from: add --resume")
     if checkpoint is not None and is_dry_run:
         raise click.UsageError("--dry-run estimates the run from its last checkpoint: leave out --checkpoint")
+    if found := next((file for file in pairs if file.suffix in (".yaml", ".yml")), None):
+        raise click.UsageError(f"name the configuration with --config {found}")
     if bool(pairs) == (path is not None) or len(pairs) > 2:
         raise click.UsageError("give --config, or one table of sentence pairs, or two aligned text files")
     import nmt

@@ -1,5 +1,6 @@
 """Find pairs whose lines do not belong together: shifted lines, shuffled lines, wrong pairs among right ones."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -37,7 +38,7 @@ def diagnose_alignment(texts: Texts, ignored: set[int]) -> list[Finding]:
         segments = _segments(texts, scored, sample) if share > _SHIFT_SHARE else []
         if segments:
             evidence = _describe(texts, segments)
-        elif share > MAX_SHARE:
+        elif share > MAX_SHARE + 1.5 * math.sqrt(MAX_SHARE / len(sample)):  # allow for chance in small sets
             place = _place(texts, scored, sample)
             evidence = f"In {texts.name}, the lines of about {share:.0%} of the pairs do not belong together{place}."
         elif texts.fault:

@@ -9,7 +9,7 @@ from nmt.diagnosis.texts import Texts, examples
 
 MIN_CHARACTERS = 20
 """Letters and digits of a line from which on it is unlikely to recur by chance."""
-MAX_OVERLAP = 0.02
+MAX_OVERLAP = 0.03
 """Share of the lines of a test set that may be in the training text, beyond what the training text itself repeats."""
 MAX_ONE_LINE = 0.02
 """Share of the pairs that may have the same target for different sources, or the reverse."""

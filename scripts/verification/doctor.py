@@ -154,7 +154,7 @@ def of_all_sets(corpus: Corpus, change: Callable[[Pair], Pair]) -> Corpus:
 
 def leaked(corpus: Corpus, pairs: list[Pair], share: float, change: Callable[[str], str] = str) -> list[Pair]:
     """Return pairs of which a share comes from the training text."""
-    taken = iter(corpus.train[100:])
+    taken = iter(random.Random(5).sample(corpus.train, len(pairs)))
     chosen = set(some(len(pairs), share))
     made = [next(taken) if i in chosen else pair for i, pair in enumerate(pairs)]
     return [(change(source), change(target)) for source, target in made]

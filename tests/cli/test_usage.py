@@ -131,7 +131,7 @@ def test_help_is_shown_despite_mistakes() -> None:
     ("line", "message"),
     [
         ("train -config x", "No such option '-config'; an option of several letters has two dashes: --config"),
-        ("train -confg x.yaml", "No such option '-confg'; it is read as -c onfg; did you mean --config?"),
+        ("train -confg x.yaml", "name the configuration with --config x.yaml"),
         ("translate -bean-size 5", "it is read as -b ean-size; did you mean --beam-size?"),
         ("translate --beam_size 5", "it is written --beam-size"),
         ("train -c a --max_steps 5", "it is a key of the configuration: --set training.max_steps=5"),
@@ -163,7 +163,7 @@ def test_help_is_shown_despite_mistakes() -> None:
         ("tranlsate", "did you mean 'nmt translate'?"),
         ("build_vocab", "did you mean 'nmt preprocess'?"),
         ("help", "did you mean 'nmt --help'?"),
-        ("zzz", "there are: preprocess, train, translate"),
+        ("zzz", "there are: init, preprocess, train, tune, translate"),
         ("config chek", "did you mean 'nmt config check'?"),
     ],
 )
