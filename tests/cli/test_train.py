@@ -47,8 +47,11 @@ SIGNALS = {"int": ["SIGINT"], "term": ["SIGTERM"], "hup": ["SIGHUP", "SIGHUP"]}
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
-    """Send the signals to each run after the first line of its log; return the folder and the status of each run."""
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tuple[int, int]]]:
+    """Send the signals to each run after the first line of its log.
+
+    Return the folder, and of each run the exit status and the step of the last checkpoint.
+    """
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "c.yaml").write_text(CONFIG)
     for side in ("src", "tgt"):
@@ -67,19 +70,20 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, i
             for each in signals:
                 os.kill(child, getattr(signal, each))
                 time.sleep(0.05)
-            statuses[name] = int(all_.stdout.readline())
+            statuses[name] = int(all_.stdout.readline()), last_step(folder / "runs" / name)
     return folder, statuses
 
 
 @pytest.mark.parametrize(("name", "status"), [("int", 130), ("term", 143), ("hup", 129)])
 def test_a_signal_saves_a_checkpoint_and_shows_how_to_resume(
-    stopped: tuple[Path, dict[str, int]], name: str, status: int
+    stopped: tuple[Path, dict[str, tuple[int, int]]], name: str, status: int
 ) -> None:
     folder, statuses = stopped
-    assert (statuses[name], (folder / f"{name}.out").read_text()) == (status, "")
+    found, step = statuses[name]
+    assert (found, (folder / f"{name}.out").read_text()) == (status, "")
     err = (folder / f"{name}.err").read_text()
     assert f"resume with: nmt train --config c.yaml --set name={name} --resume" in err and "Traceback" not in err
-    assert f"stopped; step {last_step(folder / 'runs' / name):,} is saved" in err
+    assert f"stopped; step {step:,} is saved" in err
 
 
 def last_step(run: Path) -> int:
@@ -87,7 +91,7 @@ def last_step(run: Path) -> int:
 
 
 def test_the_resumed_run_ends_with_a_report(
-    stopped: tuple[Path, dict[str, int]], monkeypatch: pytest.MonkeyPatch
+    stopped: tuple[Path, dict[str, tuple[int, int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(stopped[0])
     step = last_step(Path("runs/int"))
