@@ -1,5 +1,6 @@
 """`nmt init`: from a file of sentence pairs to a configuration."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -43,4 +44,7 @@ def command(
         requested_language(source_language, "--source-language"),
         requested_language(target_language, "--target-language"),
     )
-    click.echo(create_config(Request(pairs, output, languages, valid, test, encoding, force)))
+    config = create_config(Request(pairs, output, languages, valid, test, encoding, force))
+    click.echo(config)
+    name = shlex.quote(str(config))
+    click.echo(f"next: nmt doctor --config {name} (is the text all right?), nmt train --config {name}", err=True)

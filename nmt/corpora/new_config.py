@@ -103,7 +103,6 @@ def create_config(request: Request) -> Path:
         text = _build(request, folder, origin)
     write_atomically(request.config, text, _REMEDY)
     logger.info(f"written: {request.config} (settings with reasons), {request.folder} (the sets)")
-    logger.info(f"next: nmt train --config {shlex.quote(str(request.config))}")
     return request.config
 
 

@@ -192,7 +192,10 @@ def find_run(model: Path | None) -> tuple[Run, str, str]:
         return *_from_path(Path(named).expanduser()), "from $NMT_MODEL"
     finished = [path for path in RUNS.glob("*/finished.json") if (path.parent / "config.yaml").is_file()]
     if not finished:
-        raise NmtError(f"no finished run in {RUNS.resolve()}; {NO_RUN_REMEDY}")
+        started = [path for path in RUNS.glob("*/checkpoints/last") if (path.parents[1] / "config.yaml").is_file()]
+        newest = max(started, key=lambda path: (path.stat().st_mtime_ns, str(path)), default=None)
+        unfinished = f"; to use the unfinished {newest.parents[1]}, name it with --model" if newest else ""
+        raise NmtError(f"no finished run in {RUNS.resolve()}{unfinished or f'; {NO_RUN_REMEDY}'}")
     newest = max(finished, key=lambda path: (path.stat().st_mtime_ns, str(path)))
     return Run.open(newest.parent), "best", "the newest finished run"
 

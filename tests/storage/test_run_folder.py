@@ -40,6 +40,11 @@ def test_without_a_finished_run_the_message_says_how_to_train_one(
     monkeypatch.delenv("NMT_MODEL", raising=False)
     with pytest.raises(NmtError, match=r"no finished run in .*/runs; train one with 'nmt train --config CONFIG'"):
         find_run(None)
+    Path("runs/begun/checkpoints").mkdir(parents=True)
+    for name in ("config.yaml", "checkpoints/last"):
+        Path("runs/begun", name).touch()
+    with pytest.raises(NmtError, match=r"no finished run in .*/runs; to use the unfinished runs/begun, name it with -"):
+        find_run(None)
 
 
 @pytest.mark.parametrize(
