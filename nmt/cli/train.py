@@ -1,7 +1,5 @@
 """`nmt train`: train a model, or resume its training."""
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -44,7 +42,7 @@ def command(
     _check_pairs(pairs, path)
     import nmt
     from nmt import config
-    from nmt.cli.training_display import TrainingDisplay, log_result
+    from nmt.cli.training_display import TrainingDisplay, exit_to_resume, log_result
 
     if path is None:
         from nmt.corpora.new_config import config_for_training
@@ -63,13 +61,10 @@ def command(
             on_progress=display.bars.show,
             stop=display.signals.request,
         )
-    if run.is_finished:
-        log_result(settings)
-        return
-    values = [word for override in overrides for word in ("--set", override)]
-    again = shlex.join(["nmt", "train", "--config", str(path), *values, "--resume"])
-    click.echo(f"resume with: {again}", err=True)
-    sys.exit(128 + (display.signals.number or 0))
+    if not run.is_finished:
+        values = [word for override in overrides for word in ("--set", override)]
+        exit_to_resume(["nmt", "train", "--config", str(path), *values, "--resume"], display.signals.number)
+    log_result(settings)
 
 
 def _check_pairs(pairs: tuple[Path, ...], config: Path | None) -> None:

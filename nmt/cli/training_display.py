@@ -2,7 +2,12 @@
 
 import logging
 import shlex
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import NoReturn
+
+import click
 
 from nmt.cli.progress_bars import ProgressBars
 from nmt.cli.stop_signals import StopSignals
@@ -49,6 +54,12 @@ class TrainingDisplay:
         if not is_in_bar and not isinstance(event, CheckpointSaved):
             for line in str(event).split("\n"):
                 logger.info(line)
+
+
+def exit_to_resume(command: Sequence[str], signal: int | None) -> NoReturn:
+    """Print the command that resumes a stopped run, and exit with the status of the signal that stopped it."""
+    click.echo(f"resume with: {shlex.join(command)}", err=True)
+    sys.exit(128 + (signal or 0))
 
 
 def log_result(config: Config) -> None:

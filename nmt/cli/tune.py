@@ -1,7 +1,5 @@
 """`nmt tune`: adapt a trained model to text of a new domain."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +53,7 @@ def command(
           for key, files in (("PAIRS", pairs), ("--valid", start["valid"]), ("--test", start["test"]))),
     )  # fmt: skip
     import nmt
-    from nmt.cli.training_display import TrainingDisplay, log_result
+    from nmt.cli.training_display import TrainingDisplay, exit_to_resume, log_result
     from nmt.evaluation.before_and_after import compare_with_initial_model
     from nmt.reports.before_and_after_table import before_and_after_table
     from nmt.training.tuning import TuningRequest, config_to_resume, tuned_config
@@ -73,11 +71,11 @@ def command(
             on_progress=display.bars.show,
             stop=display.signals.request,
         )
-    if run.is_finished:
-        log_result(config)
-        click.echo(before_and_after_table(compare_with_initial_model(run, config)))
-        return
-    more = [word for override in overrides for word in ("--set", override)] + (["--steps", str(steps)] if steps else [])
-    again = ["nmt", "tune", str(model), *map(str, pairs), *(["--name", name] if name else []), *more, "--resume"]
-    click.echo(f"resume with: {shlex.join(again)}", err=True)
-    sys.exit(128 + (display.signals.number or 0))
+    if not run.is_finished:
+        more = [word for override in overrides for word in ("--set", override)] + (
+            ["--steps", str(steps)] if steps else []
+        )
+        again = ["nmt", "tune", str(model), *map(str, pairs), *(["--name", name] if name else []), *more, "--resume"]
+        exit_to_resume(again, display.signals.number)
+    log_result(config)
+    click.echo(before_and_after_table(compare_with_initial_model(run, config)))

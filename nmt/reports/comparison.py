@@ -8,6 +8,7 @@ from typing import Any
 from nmt.evaluation.comparison import ABSENT, Comparison, DifferingSentence, ScoreComparison
 from nmt.reports.score_tables import paired_text
 from nmt.reports.table import table
+from nmt.reports.units import format_seconds
 from nmt.storage.history import History
 
 CURVE_HEAD = ("run", "checkpoint", "parameters", "steps", "lowest valid loss", "best valid BLEU", "time", "tokens/s")
@@ -49,14 +50,9 @@ def _curve_cells(history: History | None) -> tuple[str, ...]:
         f"{steps[-1]:,}" if steps else "",
         "" if lowest is None else f"{lowest[1]:.3f} at {lowest[0]:,}",
         "" if best is None else f"{best[1]:.2f} at {best[0]:,}",
-        _time_text(seconds[-1]) if seconds else "",
+        format_seconds(seconds[-1]) if seconds else "",
         f"{statistics.median(speeds):,.0f}" if speeds else "",
     )
-
-
-def _time_text(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def value_text(value: Any) -> str:

@@ -18,9 +18,10 @@ import torch
 
 from nmt.data.batching import BATCHES_PER_WINDOW, Batch
 from nmt.errors import NmtError
+from nmt.reports.units import format_size
 from nmt.storage.history import History, read_history
 from nmt.storage.run_folder import Run
-from nmt.training.events import CostEstimated, TrainingStarted, format_size
+from nmt.training.events import CostEstimated, TrainingStarted
 from nmt.training.stop import Stopped
 from nmt.training.trainer import Trainer
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from nmt.reports.units import format_seconds, format_size
 from nmt.training.trained_run import TrainedRun
 
 
@@ -268,19 +269,3 @@ class TrainingEnded:
 TrainingEvent: TypeAlias = (
     TrainingStarted | CostEstimated | StepLogged | Validated | CheckpointSaved | CheckpointsAveraged | TrainingEnded
 )
-
-
-def format_seconds(seconds: float) -> str:
-    """Return `seconds` as h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
-
-
-def format_size(size: float) -> str:
-    """Return a number of bytes as text, e.g. 35 MB."""
-    for unit in ("kB", "MB"):
-        size /= 1000
-        if size < 999.5:
-            return f"{size:.{0 if size >= 9.95 else 1}f} {unit}"
-    size /= 1000
-    return f"{size:.1f} GB"

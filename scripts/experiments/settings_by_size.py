@@ -7,13 +7,12 @@ FOLDER contains train, valid and test with the suffixes .SOURCE.gz and .TARGET.g
 another name, `--valid NAME` likewise). The training pairs are drawn uniformly, the same ones for every candidate.
 FILE.yaml maps names of candidates to sections of a configuration; `epochs` in place of `training.max_steps` is
 converted with the number of pairs. Choose by the validation BLEU (greedy), which is printed first. `--score` translates
-the test set with the candidates of `--only`, and compares them in pairs; use it once, after the choice.
+the test set with the candidates of `--only`; use it once, after the choice. `nmt compare` then tests their difference.
 Runs are in runs/; finished runs are not trained again, interrupted runs are resumed.
 """
 
 import argparse
 import json
-import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,28 +20,15 @@ from typing import Any
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from nmt.data.lines import read_lines
 from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.storage.history import read_history
 from scripts import ROOT, reporting
 from scripts.commands import nmt, train_once
+from scripts.experiments.low_resource import draw_pairs
 
 CANDIDATES = ROOT / "scripts" / "experiments" / "settings_by_size.yaml"
 VALIDATIONS = 25
-
-
-def draw_pairs(options: argparse.Namespace, pairs: int, folder: Path) -> None:
-    """Write the drawn part of the training text to `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    languages = options.source, options.target
-    sides = [list(read_lines(options.folder / f"train.{language}.gz")) for language in languages]
-    text = list(zip(*sides, strict=True))
-    if len(text) < pairs:
-        raise NmtError(f"--pairs {pairs}: {options.folder} has {len(text)}")
-    kept = [text[number] for number in sorted(random.Random(1).sample(range(len(text)), pairs))]
-    for side, language in enumerate(languages):
-        (folder / f"train.{language}").write_text("".join(f"{pair[side]}\n" for pair in kept), encoding="utf-8")
 
 
 def settings(values: dict[str, Any], pairs: int, options: argparse.Namespace, part: Path) -> dict[str, Any]:
@@ -73,7 +59,7 @@ def train(options: argparse.Namespace, name: str, values: dict[str, Any], pairs:
     text = f"{options.folder.name}-{pairs}"
     part = Path("runs") / f"settings-text-{text}"
     if not (part / f"train.{options.target}").exists():
-        draw_pairs(options, pairs, part)
+        draw_pairs(argparse.Namespace(**vars(options) | {"pairs": pairs}), part)
     path = Path("runs") / f"settings-{text}-{name}.yaml"
     config = settings(values, pairs, options, part) | {"name": f"settings-{text}-{name}"}
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
@@ -89,7 +75,7 @@ def train(options: argparse.Namespace, name: str, values: dict[str, Any], pairs:
 
 
 def score(runs: dict[str, Path], figures: dict[str, Any]) -> None:
-    """Translate the test set with every run and print BLEU and the paired comparison with the first one."""
+    """Translate the test set with every run, with beam and greedy search, and print the scores."""
     for name, run in runs.items():
         for search in ([], ["--greedy"]):
             [result] = json.loads(nmt("evaluate", "--model", str(run), "--split", "test", "--json", *search))

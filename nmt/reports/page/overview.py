@@ -9,6 +9,7 @@ from typing import Any
 
 from nmt.config import Config
 from nmt.reports.page.elements import Section, details, facts, heading, paragraph, side_by_side, table
+from nmt.reports.units import format_seconds
 from nmt.storage.history import History
 from nmt.storage.json_text import parse_json
 from nmt.storage.run_folder import Run, read_log
@@ -34,14 +35,8 @@ def state(run: Run, config: Config, history: History, is_training: bool) -> str:
     left = ""
     if seconds[0] and seconds[0][-1]:
         rest = seconds[1][-1] / seconds[0][-1] * (last - step)
-        left = f", about {format_time(rest)} left to the last step"
+        left = f", about {format_seconds(rest)} left to the last step"
     return f"Training: step {step:,} of {last:,}{left}. This page reloads itself every {RELOAD_SECONDS} seconds."
-
-
-def format_time(seconds: float) -> str:
-    """Return `seconds` as h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def results_section(run: Run, history: History) -> Section:
@@ -67,7 +62,7 @@ def _results(history: History) -> Iterator[tuple[str, str]]:
     if steps:
         yield "training", f"{steps[-1]:,} steps, last loss {losses[-1]:.4f} nats per target token"
     if seconds := history.series("train", "seconds")[1]:
-        yield "time", format_time(seconds[-1])
+        yield "time", format_seconds(seconds[-1])
     if speeds := history.series("train", "tokens_per_second")[1]:
         yield "speed (median)", f"{statistics.median(speeds):,.0f} target tokens/s"
 
