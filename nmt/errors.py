@@ -8,6 +8,10 @@ class NmtError(Exception):
     """
 
 
+class Reported(NmtError):
+    """An error that another process of the same training has reported: the command line prints nothing."""
+
+
 _INSTALL_SERVE = "pip install 'recurrent-nmt[serve]', or in nmt's repository: pip install '.[serve]'"
 INSTALL_COMMANDS = {
     "torch": "pip install torch onnx matplotlib (all that training needs), or in nmt's repository: pip install .",

@@ -12,7 +12,7 @@ import click
 from nmt import __version__
 from nmt.cli.stdio import discard_unwritten_output, prepare_streams
 from nmt.cli.strict_parsing import Group
-from nmt.errors import NmtError, is_out_of_memory, missing_package
+from nmt.errors import NmtError, Reported, is_out_of_memory, missing_package
 
 COMMANDS = {
     "init": "Write a configuration that fits a file of sentence pairs.",
@@ -80,6 +80,8 @@ def exit_on_error() -> Iterator[None]:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):  # before RuntimeError, from which Abort is derived
         _exit("interrupted", 130)
+    except Reported:
+        sys.exit(1)
     except NmtError as error:
         _exit(f"error: {error}")
     except OSError as error:

@@ -17,9 +17,9 @@ class ProgressBars:
     minutes without Python.
     """
 
-    def __init__(self, trains_subwords: bool = False) -> None:
+    def __init__(self, trains_subwords: bool = False, is_silent: bool = False) -> None:
         self._trains_subwords = trains_subwords
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty() and not is_silent
         self._bar: tqdm[Any] | None = None
         self._action = ""
         self._interruption = ExitStack()

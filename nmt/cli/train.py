@@ -1,12 +1,16 @@
 """`nmt train`: train a model, or resume its training."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nmt.cli import options
 from nmt.cli.strict_parsing import Command
 from nmt.cli.suggestions import keys_named
+
+if TYPE_CHECKING:
+    from nmt.training.ranks import Ranks
 
 
 @click.command("train", cls=Command)
@@ -43,28 +47,41 @@ def command(
     import nmt
     from nmt import config
     from nmt.cli.training_display import TrainingDisplay, exit_to_resume, log_result
+    from nmt.training.ranks import joined
 
-    if path is None:
-        from nmt.corpora.new_config import config_for_training
-
-        path = config_for_training(pairs)
-    settings = config.load(path, overrides)
-    with TrainingDisplay(settings, is_dry_run) as display:
-        if is_dry_run:
-            click.echo(nmt.estimate_cost(settings, resume=resume, on_event=display.show, on_progress=display.bars.show))
-            return
-        run = nmt.train(
-            settings,
-            resume=resume,
-            checkpoint=checkpoint,
-            on_event=display.show,
-            on_progress=display.bars.show,
-            stop=display.signals.request,
-        )
+    with joined() as ranks:
+        if path is None:
+            path = _config_of_pairs(pairs, ranks)
+        settings = config.load(path, overrides)
+        with TrainingDisplay(settings, is_dry_run, ranks.rank) as display:
+            if is_dry_run:
+                cost = nmt.estimate_cost(settings, resume=resume, on_event=display.show, on_progress=display.bars.show)
+                if ranks.is_first:
+                    click.echo(cost)
+                return
+            run = nmt.train(
+                settings,
+                resume=resume,
+                checkpoint=checkpoint,
+                on_event=display.show,
+                on_progress=display.bars.show,
+                stop=display.signals.request,
+            )
     if not run.is_finished:
         values = [word for override in overrides for word in ("--set", override)]
-        exit_to_resume(["nmt", "train", "--config", str(path), *values, "--resume"], display.signals.number)
-    log_result(settings)
+        command = ["nmt", "train", "--config", str(path), *values, "--resume"]
+        exit_to_resume(command, display.signals.number, is_silent=not ranks.is_first)
+    if ranks.is_first:
+        log_result(settings)
+
+
+def _config_of_pairs(pairs: tuple[Path, ...], ranks: "Ranks") -> Path:
+    """Return the configuration of a run with these sentence pairs, which rank 0 writes."""
+    from nmt.corpora.new_config import config_for_training
+
+    found: list[Path] = []
+    ranks.on_first(lambda: found.append(config_for_training(pairs)))
+    return ranks.from_first(found[0] if found else Path())
 
 
 def _check_pairs(pairs: tuple[Path, ...], config: Path | None) -> None:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from nmt.cli.log_output import show_log
 from nmt.cli.progress_bars import ProgressBars
 from nmt.cli.stop_signals import StopSignals
 from nmt.config import Config
@@ -28,9 +29,12 @@ class TrainingDisplay:
     the command, as they always do in a dry run.
     """
 
-    def __init__(self, config: Config, is_dry_run: bool = False) -> None:
-        self.bars = ProgressBars((config.data.workers or available_cores()) == 1)
+    def __init__(self, config: Config, is_dry_run: bool = False, rank: int = 0) -> None:
+        """Show what rank 0 does; the display of another rank only listens to signals."""
+        self.bars = ProgressBars((config.data.workers or available_cores()) == 1, is_silent=rank > 0)
         self.signals = StopSignals()
+        if rank > 0:
+            show_log(is_quiet=True)
         self._is_dry_run = is_dry_run
         self._stack = ExitStack()
 
@@ -56,9 +60,10 @@ class TrainingDisplay:
                 logger.info(line)
 
 
-def exit_to_resume(command: Sequence[str], signal: int | None) -> NoReturn:
+def exit_to_resume(command: Sequence[str], signal: int | None, is_silent: bool = False) -> NoReturn:
     """Print the command that resumes a stopped run, and exit with the status of the signal that stopped it."""
-    click.echo(f"resume with: {shlex.join(command)}", err=True)
+    if not is_silent:
+        click.echo(f"resume with: {shlex.join(command)}", err=True)
     sys.exit(128 + (signal or 0))
 
 

@@ -12,13 +12,25 @@ from nmt.errors import NmtError
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def choose_device(name: Device) -> torch.device:
-    """Return the device; auto is the GPU if there is one. Raise `NmtError` if cuda is requested but not available."""
+def choose_device(name: Device, local_rank: int | None = None) -> torch.device:
+    """Return the device; auto is the GPU if there is one. Raise `NmtError` if cuda is requested but not available.
+
+    With several processes on a machine, process `local_rank` gets the GPU of that number.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise NmtError(
             "--device cuda, or training.device: torch sees no GPU; choose cpu, or install a torch built for your GPU"
         )
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank is None:
+        return torch.device("cuda")
+    if local_rank >= torch.cuda.device_count():
+        raise NmtError(
+            f"process {local_rank} of this machine has no GPU: there are {torch.cuda.device_count()}; start at most "
+            "one process for each, or set training.device: cpu"
+        )
+    return torch.device("cuda", local_rank)
 
 
 def set_cudnn_precision(arithmetic: Arithmetic, device: torch.device) -> None:

@@ -37,7 +37,7 @@ LOGGED_LINES = 20
 """Number of last lines of a log from which the speed of a resumed run is taken."""
 Times: TypeAlias = tuple[float, float, float | None]
 """Seconds and target tokens of a step, and seconds of a validation, None if not known."""
-MACHINE = ("device", "precision", "threads", "torch")
+MACHINE = ("device", "precision", "threads", "torch", "processes")
 """Facts in the log that must be the same now for the logged speed to hold."""
 
 
@@ -98,6 +98,7 @@ def _time_steps(trainer: Trainer, batches: Sequence[Batch]) -> float:
     one = _steps(trainer, by_size[-1:])
     left = STEPS_BUDGET - (time.perf_counter() - start)
     count = min(MOST_BATCHES, len(by_size), max(1, int(left / (2 * one))))
+    count = trainer.ranks.from_first(count)
     chosen = [by_size[int((number + 0.5) / count * len(by_size))] for number in range(count)]
     _steps(trainer, chosen)
     return _steps(trainer, chosen) / count
@@ -107,7 +108,7 @@ def _steps(trainer: Trainer, batches: Sequence[Batch]) -> float:
     """Take a step on each of `batches`, and return the seconds of all."""
     start = time.perf_counter()
     for batch in batches:
-        if trainer.stop.is_set():
+        if trainer.ranks.any(trainer.stop.is_set()):
             raise Stopped
         trainer.step(batch)
     if trainer.device.type == "cuda":
@@ -127,7 +128,7 @@ def logged_times(run: Run, started: TrainingStarted) -> Times | None:
     except NmtError:
         return None
     facts = started.facts()
-    if any(history.facts.get(key) != facts[key] for key in MACHINE):
+    if any(history.facts.get(key) != facts.get(key) for key in MACHINE):
         return None
     return times_of(history)
 

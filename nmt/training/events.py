@@ -46,6 +46,8 @@ class TrainingStarted:
     """Number of target tokens in the vocabulary."""
     seed: int
     """Seed of all random numbers."""
+    processes: int = 1
+    """Ranks: processes that train the model together, each with a share of every batch."""
 
     def facts(self) -> dict[str, int | str]:
         """Return what the first line of the log says about the run."""
@@ -55,6 +57,7 @@ class TrainingStarted:
             "precision": self.precision,
             "threads": self.threads,
             "torch": self.torch,
+            **({"processes": self.processes} if self.processes > 1 else {}),
             "pairs": self.pairs,
             **({"left_out": self.left_out} if self.left_out else {}),
             "vocabulary": f"{self.source_vocabulary}/{self.target_vocabulary}",

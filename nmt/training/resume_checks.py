@@ -55,7 +55,7 @@ def _check_config(run: Run, config: Config) -> None:
             f"{run.config_file}: 'data.train' differs: the number of corpora was {old_count} and is now {new_count}; "
             f"to resume, restore the corpora; to train a new run, {RENAME_REMEDY}"
         )
-    old, new = (dict(_flatten("", one.model_dump(mode="json"))) for one in (old_config, config))
+    old, new = (dict(flatten("", one.model_dump(mode="json"))) for one in (old_config, config))
     changed = [key for key in new if new[key] != old.get(key)]
     free = [key for key in changed if MAY_CHANGE.match(key)]
     if fixed := [key for key in changed if MUST_STAY.match(key) and key not in free]:
@@ -71,7 +71,7 @@ def _check_config(run: Run, config: Config) -> None:
         logger.info(f"changed since the run began: {', '.join(lines)}")
 
 
-def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the values in nested sections and lists of sections with their keys, such as data.train.0.source."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         value = dict(enumerate(value))
@@ -79,7 +79,7 @@ def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
         return
     for key, inner in value.items():
-        yield from _flatten(f"{name}.{key}" if name else str(key), inner)
+        yield from flatten(f"{name}.{key}" if name else str(key), inner)
 
 
 def _to_json(value: Any) -> str:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,22 @@ from nmt.training.cost import SHORT_RUN, estimate, logged_times
 from nmt.training.events import CostEstimated, TrainingEnded, TrainingEvent, TrainingStarted
 from nmt.training.initialization import check_initialization, initialize_weights
 from nmt.training.preflight import check_texts, missing_files, working_directory
+from nmt.training.rank_start import (
+    check_ranks,
+    check_shared_folder,
+    find_start,
+    prepare_on_first,
+    record_job,
+    resumes_by_itself,
+)
+from nmt.training.ranks import Ranks, joined, local_rank
 from nmt.training.report_refresh import ReportRefresh
-from nmt.training.resume_checks import check_data, find_resume_checkpoint
+from nmt.training.resume_checks import check_data
 from nmt.training.stop import Stopped, StopRequest
 from nmt.training.torch_state import training_state
 from nmt.training.trained_run import TrainedRun
 from nmt.training.trainer import Trainer
-from nmt.training.training_log import OnEvent, TrainingLog
+from nmt.training.training_log import EventsOnly, OnEvent, TrainingLog
 from nmt.training.validation import bleu_hint, scored_pairs
 
 logger = logging.getLogger(__name__)
@@ -80,19 +89,24 @@ def train(
             finite, or if this process trains already. The message names options of the command line: ``--resume`` is
             `resume`, ``--set`` is `overrides`.
     """
-    config = resolve(config, overrides)
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
-    run = Run(config.run)
-    _check_and_create(run, config, resume, checkpoint)
-    with run.lock(FOLDER_REMEDY):
-        _check_run_state(run, resume)  # another process may have used the run before it was locked
-        start = find_resume_checkpoint(run, config, checkpoint or "last") if resume else None
-        prepared = _prepare_data(run, config, start, on_progress)
-        device = choose_device(config.training.device)
+    with joined() as ranks, ExitStack() as stack:
+        config = resolve(config, overrides)
+        run = Run(config.run)
+        check_ranks(ranks, config)
+        resume = resume or resumes_by_itself(ranks, run)
+        ranks.on_first(lambda: _check_and_create(run, config, resume, checkpoint))
+        # Another process may have used the run before it was locked.
+        ranks.on_first(lambda: _lock(stack, run, resume))
+        check_shared_folder(ranks, run.folder)
+        start = find_start(ranks, run, config, checkpoint or "last") if resume else None
+        prepared = prepare_on_first(ranks, config, lambda: _prepare_data(run, config, start, on_progress))
+        device = choose_device(config.training.device, local_rank())
+        ranks.connect(device)
         with training_state(device, config.training.threads):
-            trainer = _build_trainer(run, config, prepared, device, start, stop)
+            trainer = _build_trainer(run, config, prepared, device, start, stop, ranks)
             report = _report(trainer)
-            on_all = _both(on_event, report.observe)
+            on_all = _both(on_event, report.observe) if ranks.is_first else on_event
             with report, _open_log(trainer, prepared, resume, on_all, on_progress) as log:
                 _log_start(log, trainer, prepared, resume)
                 reason = None
@@ -100,7 +114,7 @@ def train(
                     reason = trainer.train(log)
                 trained = _result(trainer, reason)
                 log.write(TrainingEnded(trained))
-        _end(run, trained, report)
+        ranks.on_first(lambda: _end(run, trained, report))
     on_event(TrainingEnded(trained))
     return trained
 
@@ -143,30 +157,34 @@ def estimate_cost(
     Arguments and errors are those of `train`. `on_event` receives `TrainingStarted`. With `resume` the estimate is for
     the rest of the run after its last checkpoint, by the speed in its log.
     """
-    config = resolve(config, overrides)
     on_event, on_progress = on_event or _ignore_event, on_progress or ignore_progress
-    run = Run(config.run)
-    _check_start(run, config, resume)
-    with run.lock(FOLDER_REMEDY) if resume else nullcontext():
-        start = find_resume_checkpoint(run, config, "last") if resume else None
-        prepared = _prepare_data(run, config, start, on_progress)
-        device = choose_device(config.training.device)
-        with training_state(device, config.training.threads):
-            trainer = _build_trainer(run, config, prepared, device, None, None)
-            if start is not None:
-                trainer.progress = read_progress(start)
-            started = _started(trainer, prepared, resume)
-            on_event(started)
-            return estimate(trainer, logged_times(run, started))
+    with joined() as ranks:
+        config = resolve(config, overrides)
+        run = Run(config.run)
+        check_ranks(ranks, config)
+        ranks.on_first(lambda: _check_start(run, config, resume))
+        with run.lock(FOLDER_REMEDY) if resume and ranks.is_first else nullcontext():
+            start = find_start(ranks, run, config, "last") if resume else None
+            prepared = prepare_on_first(ranks, config, lambda: _prepare_data(run, config, start, on_progress))
+            device = choose_device(config.training.device, local_rank())
+            ranks.connect(device)
+            with training_state(device, config.training.threads):
+                trainer = _build_trainer(run, config, prepared, device, None, None, ranks)
+                if start is not None:
+                    trainer.progress = read_progress(start)
+                started = _started(trainer, prepared, resume)
+                on_event(started)
+                return estimate(trainer, ranks.from_first(logged_times(run, started)))
 
 
 def _open_log(
     trainer: Trainer, prepared: Prepared, resume: bool, on_event: OnEvent, on_progress: OnProgress
 ) -> TrainingLog:
     """Write the files of the run, for which all checks must have passed, and open its log."""
-    run, progress = trainer.run, trainer.progress
-    with convert_write_errors(run.folder, run.write_remedy):
-        _write_run_files(run, trainer.config, prepared, resume)
+    run, progress, ranks = trainer.run, trainer.progress, trainer.ranks
+    ranks.on_first(lambda: _write_run_files(run, trainer.config, prepared, resume))
+    if not ranks.is_first:
+        return EventsOnly(on_event, on_progress)
     last_step = progress.step if resume else None
     is_validated, tensorboard = not progress.needs_validation, trainer.settings.tensorboard
     return TrainingLog(run, last_step, on_event, on_progress, is_validated, tensorboard)
@@ -177,7 +195,7 @@ def _log_start(log: TrainingLog, trainer: Trainer, prepared: Prepared, resume: b
         if note := scored_pairs(trainer.config, prepared, key)[1]:
             logger.info(note)
     started = _started(trainer, prepared, resume)
-    logged = logged_times(trainer.run, started)
+    logged = trainer.ranks.from_first(logged_times(trainer.run, started))
     log.emit(started)
     if trainer.settings.max_steps - trainer.progress.step >= SHORT_RUN:
         with suppress(Stopped):  # training takes a step, saves a checkpoint and stops
@@ -206,6 +224,13 @@ def _check_and_create(run: Run, config: Config, resume: bool, checkpoint: str | 
     _check_start(run, config, resume)
     with convert_write_errors(run.folder, FOLDER_REMEDY):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
+
+
+def _lock(stack: ExitStack, run: Run, resume: bool) -> None:
+    """Lock the run until `stack` is closed, and check its state again."""
+    stack.enter_context(run.lock(FOLDER_REMEDY))
+    _check_run_state(run, resume)
+    record_job(run)
 
 
 def _check_start(run: Run, config: Config, resume: bool) -> None:
@@ -255,20 +280,28 @@ def _prepare_data(run: Run, config: Config, start: Path | None, on_progress: OnP
 
 
 def _build_trainer(
-    run: Run, config: Config, prepared: Prepared, device: torch.device, start: Path | None, stop: StopRequest | None
+    run: Run,
+    config: Config,
+    prepared: Prepared,
+    device: torch.device,
+    start: Path | None,
+    stop: StopRequest | None,
+    ranks: Ranks,
 ) -> Trainer:
     """Return a trainer with its initial weights, or with the state of the checkpoint `start`."""
     if hint := bleu_hint(config, prepared.valid.text[1]):
         logger.info(hint)
     arithmetic = choose_arithmetic(config.training.precision, device)
     check_trainable(arithmetic, device)
-    trainer = Trainer(config, run, prepared, device, arithmetic, stop)
+    trainer = Trainer(config, run, prepared, device, arithmetic, stop, ranks)
     if start is not None:
         if (message := trainer.resume(start, load_run_config(run))) is not None:
             logger.info(message)
         return trainer
     # Trained initial weights are validated before the first step, so that nothing worse becomes the best checkpoint.
     trainer.progress.needs_validation = initialize_weights(trainer.model, config, prepared)
+    with torch.no_grad():
+        ranks.copy_from_first(trainer.model.parameters())  # other CPUs may round initial weights differently
     trainer.restart_average()
     return trainer
 
@@ -285,6 +318,7 @@ def _started(trainer: Trainer, prepared: Prepared, resume: bool) -> TrainingStar
         precision=trainer.arithmetic,
         threads=torch.get_num_threads(),
         torch=str(torch.__version__),
+        processes=trainer.ranks.size,
         pairs=sum(len(store) for store, _ in prepared.train),
         left_out=trainer.batches.left_out,
         source_vocabulary=prepared.vocabularies.source.size,

@@ -16,16 +16,14 @@ from typing import Any
 import torch
 
 from nmt.config import Config, Training
-from nmt.data.batching import Batch, Batches
+from nmt.data.batching import Batch, Batches, Position
 from nmt.data.prefetch import prefetch
 from nmt.data.prepared_data import Prepared
 from nmt.engine import Arithmetic
-from nmt.errors import is_out_of_memory
-from nmt.evaluation.metrics import sentence_scorer
+from nmt.errors import NmtError, is_out_of_memory
 from nmt.kernels.allocator import RETURN_EVERY, return_freed_memory
 from nmt.kernels.device import copy_network, set_cudnn_precision
 from nmt.kernels.out_of_memory import OutOfMemory
-from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_tensors
 from nmt.randomness import derive_seed
@@ -37,16 +35,15 @@ from nmt.training.best_checkpoint import metric_settings, update_best, update_be
 from nmt.training.checkpoint import Progress
 from nmt.training.events import CheckpointSaved, CheckpointsAveraged, Validated
 from nmt.training.learning_rate import learning_rate
-from nmt.training.microbatches import DeviceBatch, increase_count, split, to_device
-from nmt.training.minimum_risk import risk_loss
-from nmt.training.objective import Loss, likelihood_loss
+from nmt.training.microbatches import increase_count, split
 from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
+from nmt.training.ranks import ALONE, Ranks
 from nmt.training.restored_state import restored
-from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
 from nmt.training.step_statistics import StepStatistics
 from nmt.training.stop import Stopped, StopRequest
 from nmt.training.torch_state import seed_generators
 from nmt.training.training_log import TrainingLog
+from nmt.training.training_step import TrainingStep
 from nmt.training.validation import ValidationResult, Validator
 
 DEFAULT_TOKENS = 4096
@@ -64,9 +61,11 @@ class Trainer:
         device: torch.device,
         arithmetic: Arithmetic,
         stop: StopRequest | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
-        """Build the network, the optimizer and the batches; the seed decides the initial weights."""
+        """Build the network, the optimizer and the batches; the seed decides the initial weights, on all ranks."""
         self.config = config
+        self.ranks = ranks
         self.settings = config.training
         self.run = run
         self.device = device
@@ -87,10 +86,8 @@ class Trainer:
             sampling=config.subword.sampling,
             kind=config.subword.kind,
         )
-        self._sentence_score = None  # BLEU of a sentence, for minimum-risk training
-        if self.settings.objective == "risk":
-            self._sentence_score = sentence_scorer(config.data.target_language)
-        self.validator = Validator(config, prepared, device, arithmetic)
+        self._training_step = TrainingStep(self.model, config, self.vocabularies, device, arithmetic, ranks)
+        self.validator = Validator(config, prepared, device, arithmetic, ranks)
         self.progress = Progress()
         self._statistics = StepStatistics(run, self.progress, device)
         self.stop = stop or StopRequest()
@@ -110,11 +107,15 @@ class Trainer:
 
         Return a message for the user if the best checkpoint had to be chosen again.
         """
-        progress = self.progress = checkpoint.restore(start, self.model, self.averaged, self.optimizer)
-        meta = load_meta(start)
-        old_metric = {**metric_settings(old), "metric": meta.get("metric"), **meta.get("measure", {})}
-        message = update_best_on_resume(progress, self.config, old_metric, self.run)
-        checkpoint.rewind(self.run, start, progress.best_step)
+        progress = checkpoint.restore(start, self.model, self.averaged, self.optimizer)
+        self.ranks.wait_for_all()  # before rank 0 removes checkpoints
+        message = None
+        if self.ranks.is_first:
+            meta = load_meta(start)
+            old_metric = {**metric_settings(old), "metric": meta.get("metric"), **meta.get("measure", {})}
+            message = update_best_on_resume(progress, self.config, old_metric, self.run)
+            checkpoint.rewind(self.run, start, progress.best_step)
+        progress = self.progress = self.ranks.from_first(progress)
         self._statistics = StepStatistics(self.run, progress, self.device)
         if progress.position.is_incomplete:
             weights = [corpus.weight for corpus in old.data.train]
@@ -150,7 +151,7 @@ class Trainer:
                 was_unvalidated = progress.needs_validation
                 if not progress.needs_validation:
                     with self._saving_after_shortage(log):
-                        batch, position = next(batches)
+                        batch, position = self._read(batches)
                         self.step(batch)
                     progress.position = position
                     progress.seconds = time.monotonic() - start
@@ -169,10 +170,11 @@ class Trainer:
                         progress.needs_validation = False
                         progress.seconds = time.monotonic() - start
                         self._statistics.exclude(time.monotonic() - before)
-                if self._is_due or was_unvalidated or self.stop.is_set():
+                is_stopping = self.ranks.any(self.stop.is_set())
+                if self._is_due or was_unvalidated or is_stopping:
                     self._save(log)
                 is_last = is_last or self._is_stalled
-                if self.stop.is_set() and (progress.needs_validation or not is_last):
+                if is_stopping and (progress.needs_validation or not is_last):
                     raise Stopped
             reason = "max_steps reached"
             if self._is_stalled:
@@ -180,6 +182,15 @@ class Trainer:
             if self.settings.average_last:
                 self._average_last(log)
         return reason
+
+    def _read(self, batches: Iterator[tuple[Batch, Position]]) -> tuple[Batch, Position]:
+        """Return the next batch. With several ranks, which have no part in an error here, lack of memory is final."""
+        try:
+            return next(batches)
+        except MemoryError:
+            if self.ranks.size == 1:
+                raise
+            raise NmtError("out of memory while the next batch was read; start fewer ranks on this machine") from None
 
     @property
     def _is_stalled(self) -> bool:
@@ -194,9 +205,18 @@ class Trainer:
         return is_scheduled or progress.best_step == progress.step or self._is_stalled
 
     def validate(self, model: Seq2Seq) -> ValidationResult:
-        """Validate `model`; raise `Stopped` if a stop is requested, or as soon as this thread requests it."""
-        with self.stop.interrupting():
-            return self.validator(model, self.progress.step)
+        """Validate `model`, each rank a share of it.
+
+        Raise `Stopped` if a stop is requested on any rank, in this one as soon as this thread requests it.
+        """
+        share, failure = None, None
+        try:
+            with self.stop.interrupting():
+                share = self.validator.work(model)
+        except Exception as error:
+            failure = error
+        self.ranks.agree(failure)
+        return self.validator.combine(self.ranks.gather(share), self.progress.step)
 
     def step(self, batch: Batch) -> None:
         """Take one optimizer step on `batch`, with more micro-batches than `accumulate` if memory runs out.
@@ -204,47 +224,20 @@ class Trainer:
         Raises `OutOfMemory` if memory does not suffice for one pair at a time. The weights are unchanged then.
         """
         progress, settings = self.progress, self.settings
-        step, count, score = progress.step + 1, settings.accumulate, self._sentence_score
+        step, count = progress.step + 1, settings.accumulate
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, settings, progress.plateaus)
-        is_sampling = score is not None or teacher_probability(step, settings) < 1.0
-        divisor = batch.tokens if score is None else batch.pairs
         while True:
-            self.optimizer.zero_grad(set_to_none=True)
-            losses = torch.zeros(2, dtype=torch.float64, device=self.device)
-            searched: Seq2Seq | None = None
-            loss: Loss | None = None
             try:
-                if is_sampling:
-                    searched = prepare_for_search(self.model, self.arithmetic, pack=False)
-                for number, part in enumerate(split(batch, count)):
-                    seed_generators(derive_seed(self.config.seed, "dropout", step, number), self.device)
-                    seed = derive_seed(self.config.seed, "samples", step, number)
-                    inputs = self._inputs(part, searched, step, seed)
-                    with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.arithmetic == "bf16"):
-                        if searched is None or score is None:
-                            loss = likelihood_loss(self.model, inputs, settings, step)
-                        else:
-                            target = self.vocabularies.target
-                            loss = risk_loss(self.model, searched, inputs, settings, target, score, seed)
-                    (loss.minimised / divisor).backward()  # type: ignore[no-untyped-call]
-                    losses += torch.stack([loss.minimised.detach() / divisor * batch.tokens, loss.nll])
+                losses = self._training_step.add_gradients(batch, step, count)
                 break
             except (MemoryError, RuntimeError) as error:
-                searched = loss = None
                 remedy = "leave longer pairs out (training.max_tokens)"
-                count = increase_count(error, batch, count, f"step {step:,}", remedy)
+                share = split(batch, self.ranks.size)[0]  # the largest one: all ranks count alike
+                count = increase_count(error, share, count, f"step {step:,}", remedy)
         if count > settings.accumulate:
             self._statistics.microbatches.append(count)
         self._apply_gradients(step, losses, batch.tokens)
-
-    def _inputs(self, microbatch: Batch, searched: Seq2Seq | None, step: int, seed: int) -> DeviceBatch:
-        """Return `microbatch` on the device; scheduled sampling, if on, replaces previous tokens by samples."""
-        inputs = to_device(microbatch, self.device)
-        if searched is None or self._sentence_score is not None:
-            return inputs
-        previous = sampled_previous(searched, inputs, teacher_probability(step, self.settings), seed)
-        return dataclasses.replace(inputs, previous=previous)
 
     def _apply_gradients(self, step: int, losses: torch.Tensor, tokens: int) -> None:
         """Update the weights and the progress; `losses` (2,) are minimised loss and NLL summed over `tokens`."""
@@ -262,7 +255,7 @@ class Trainer:
         """Record whether a validation is the best so far, and log it."""
         progress = self.progress
         is_best = update_best(progress, self.settings, result.loss, result.bleu)
-        if result.texts is not None:
+        if result.texts is not None and self.ranks.is_first:
             write_validation_texts(self.run, result.texts, is_best)
         event = Validated(
             step=progress.step,
@@ -305,6 +298,8 @@ class Trainer:
         progress.log_sums = self._statistics.sums()
         interim = {f"step-{progress.interim_step}"} if progress.interim_step != progress.step else set()
         progress.interim_step = 0 if is_due else progress.step
+        if not self.ranks.is_first:
+            return self.run.checkpoints / f"step-{progress.step}"
         name = checkpoint.save(self.run, progress, self._meta(), self.model, self.averaged, self.optimizer)
         best = name if progress.best_step is None else f"step-{progress.best_step}"
         if progress.best_step in (None, progress.step):
@@ -332,8 +327,9 @@ class Trainer:
             remedy = "use smaller batches (training.tokens_per_batch) or a smaller model"
             message = f"after step {step:,}: out of memory ({message or 'MemoryError'}); {remedy}"
         traceback.clear_frames(error.__traceback__)
-        if step and f"step-{step}" not in self.run.names():
+        if step and (not self.ranks.is_first or f"step-{step}" not in self.run.names()):
             self._save(log)
+        self.ranks.wait_for_all()
         saved = f"step {step:,} is saved: resume with --resume" if self.run.can_resume else "no checkpoint is saved yet"
         raise OutOfMemory(f"{message}; {saved}") from None
 
@@ -343,12 +339,13 @@ class Trainer:
 
     def _average_last(self, log: TrainingLog) -> None:
         """Average the last checkpoints, and validate and save the mean as checkpoint `averaged`."""
-        names = self._trained_checkpoints()[-self.settings.average_last :]
+        names = self.ranks.from_first(self._trained_checkpoints()[-self.settings.average_last :])
         mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
         averaged = copy_network(self.weights_to_use)
         averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
         result = self.validate(averaged)
-        checkpoint.save_weights_only(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
+        if self.ranks.is_first:
+            checkpoint.save_weights_only(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)
         folder = self.run.checkpoints / "averaged"
         log.emit(CheckpointsAveraged(self.progress.step, folder, tuple(names), result.loss, result.bleu))
 

@@ -141,3 +141,17 @@ class TrainingLog:
     def advance(self, step: int, max_steps: int) -> None:
         """Report to the caller that `step` of `max_steps` steps are done."""
         self._on_progress("training", step, max_steps)
+
+
+class EventsOnly(TrainingLog):
+    """The log of a rank that writes no files: events and progress only go to the caller."""
+
+    def __init__(self, on_event: OnEvent, on_progress: OnProgress) -> None:
+        self._on_event = on_event
+        self._on_progress = on_progress
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def write(self, event: TrainingEvent) -> None:
+        """Write nothing."""

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from nmt.storage.validation_texts import AttentionOf, ValidationTexts
 from nmt.training.events import ValidationScores
 from nmt.training.microbatches import increase_count, split, to_device
 from nmt.training.objective import cross_entropy
+from nmt.training.ranks import ALONE, Ranks, interleave
 
 TOKENS_PER_BATCH = 4096
 _TRIED = 16
@@ -39,6 +40,27 @@ SAMPLES = 5
 """Sentences whose translations are logged."""
 MAX_MAP_WORDS = 40
 """Words of the source or the translation of a sentence whose attention is kept, at most."""
+
+
+@dataclass(frozen=True)
+class _Translated:
+    """The translation of a sentence."""
+
+    text: str
+    attention: AttentionOf | None
+    """The attention, for a few of the sentences."""
+
+
+@dataclass(frozen=True)
+class ValidationShare:
+    """What one rank computes of a validation; the keys are those of the validation sets."""
+
+    losses: dict[str, list[float]]
+    """The NLL, in nats, of each of its batches."""
+    tokens: dict[str, int]
+    """The target tokens of all batches, also of those of other ranks."""
+    translations: dict[str, list[_Translated] | None]
+    """The translations of its sentences; None if the probabilities are NaN. Empty if `validation_bleu` is off."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +117,10 @@ def scored_pairs(config: Config, prepared: Prepared, key: str = "valid") -> tupl
 class Validator:
     """Validates models on the prepared validation sets."""
 
-    def __init__(self, config: Config, prepared: Prepared, device: torch.device, arithmetic: Arithmetic) -> None:
+    def __init__(
+        self, config: Config, prepared: Prepared, device: torch.device, arithmetic: Arithmetic, ranks: Ranks = ALONE
+    ) -> None:
+        self._ranks = ranks
         self._config = config
         self._prepared = prepared
         self._device = device
@@ -107,41 +132,58 @@ class Validator:
             tagger = Tagger(config.data, config.data.validation[key].tag or "", f"set data.{key}.tag")
             tagger.check(validation_set.text[0], f"data.{key}")
 
-    def __call__(
-        self, model: Seq2Seq, step: int = 0, only: dict[str, npt.NDArray[np.bool_]] | None = None
-    ) -> ValidationResult:
-        """Validate `model` after `step` optimizer steps; its mode, training or evaluation, is restored.
+    def __call__(self, model: Seq2Seq, step: int = 0) -> ValidationResult:
+        """Validate `model` after `step` optimizer steps in this process alone."""
+        return self.combine([self.work(model)], step)
+
+    def work(self, model: Seq2Seq, only: dict[str, npt.NDArray[np.bool_]] | None = None) -> ValidationShare:
+        """Compute the part of a validation that is the share of this rank; the mode of `model` is restored.
 
         If `only` is given, compute only the loss, of the pairs that are True in it; the keys are those of the sets.
         """
-        losses: dict[str, float] = {}
+        losses: dict[str, list[float]] = {}
+        tokens: dict[str, int] = {}
         with _evaluating(model):
             for key, is_scored in (self._is_scored if only is None else only).items():
                 store = self._prepared.validation[key].store
                 batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
-                tokens = sum(batch.tokens for batch in batches)
-                nll = torch.zeros((), dtype=torch.float64, device=self._device)
-                while batches:
-                    batch = batches.pop(0)
-                    try:
-                        inputs = to_device(batch, self._device)
-                        with torch.autocast(
-                            self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"
-                        ):
-                            unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                            nll += cross_entropy(model, unrolled, inputs).nll
-                    except (MemoryError, RuntimeError) as error:
-                        unrolled = []
-                        remedy = f"shorten data.{key}"
-                        batches[:0] = split(batch, increase_count(error, batch, 1, "validation", remedy))
-                losses[key] = float(nll) / max(1, tokens)
+                tokens[key] = sum(batch.tokens for batch in batches)
+                nll = torch.zeros(0, dtype=torch.float64, device=self._device)
+                for whole in self._ranks.share(batches):
+                    parts, sums = [whole], []
+                    while parts:
+                        part = parts.pop(0)
+                        try:
+                            inputs = to_device(part, self._device)
+                            with torch.autocast(
+                                self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"
+                            ):
+                                unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
+                                sums.append(cross_entropy(model, unrolled, inputs).nll.double())
+                        except (MemoryError, RuntimeError) as error:
+                            unrolled = []
+                            remedy = f"shorten data.{key}"
+                            parts[:0] = split(part, increase_count(error, part, 1, "validation", remedy))
+                    nll = torch.cat([nll, torch.stack(sums).sum(0, keepdim=True)])
+                losses[key] = nll.tolist()
             is_translated = self._config.training.validation_bleu and only is None
-            translated = self._translate_all(model) if is_translated else {}
-        scores = {key: ValidationScores(loss, translated.get(key, (None, None))[0]) for key, loss in losses.items()}
-        more = {key.removeprefix("more_valid."): found for key, found in scores.items() if key != "valid"}
-        texts = translated["valid"][1] if translated else None
-        texts = None if texts is None else replace(texts, step=step)
-        return ValidationResult(scores["valid"].loss, scores["valid"].bleu, texts, more)
+            translated = self._translate_share(model) if is_translated else {}
+        return ValidationShare(losses, tokens, translated)
+
+    def combine(self, shares: Sequence[ValidationShare], step: int) -> ValidationResult:
+        """Return the result of a validation after `step` optimizer steps, given the shares of all ranks."""
+        found: dict[str, ValidationScores] = {}
+        texts: dict[str, ValidationTexts | None] = {}
+        for key, tokens in shares[0].tokens.items():
+            nll = 0.0
+            for value in interleave([share.losses[key] for share in shares]):
+                nll += value
+            bleu, texts[key] = None, None
+            if self._config.training.validation_bleu:
+                bleu, texts[key] = self._score(key, [share.translations[key] for share in shares], step)
+            found[key] = ValidationScores(nll / max(1, tokens), bleu)
+        more = {key.removeprefix("more_valid."): scores for key, scores in found.items() if key != "valid"}
+        return ValidationResult(found["valid"].loss, found["valid"].bleu, texts["valid"], more)
 
     def estimate_seconds(self, model: Seq2Seq, budget: float) -> float:
         """Return about how long a validation will take, from parts of it that take about `budget` seconds.
@@ -156,8 +198,8 @@ class Validator:
         part[np.flatnonzero(is_scored)[:: max(1, total // TOKENS_PER_BATCH)]] = True
         sizes = [int(np.sum(each.store.target_lengths)) for each in self._prepared.validation.values()]
         with _evaluating(model):
-            self(model, only={"valid": part})  # the first pass compiles kernels
-            seconds = _seconds(self, model, only={"valid": part}) * total / tokens[part].sum()
+            self.work(model, only={"valid": part})  # the first pass compiles kernels
+            seconds = _seconds(self.work, model, only={"valid": part}) * total / tokens[part].sum()
             if self._config.training.validation_bleu:
                 limits = {"max_length_ratio": self._length_ratio(), "max_length_extra": 1}
                 numbers, translator = self._sentences("valid"), self._translator(model)
@@ -165,7 +207,8 @@ class Validator:
                 once = _seconds(self._translate, translator, "valid", first, **limits)
                 fits = budget / max(1e-6, once) * len(first)
                 some = numbers[:: max(1, math.ceil(len(numbers) / max(len(first), fits)))]
-                seconds += _seconds(self._translate, translator, "valid", some, **limits) * len(numbers) / len(some)
+                of_some = _seconds(self._translate, translator, "valid", some, **limits)
+                seconds += of_some * len(numbers) / len(some) / self._ranks.size
         return float(seconds) * sum(sizes) / max(1, int(tokens.sum()) - len(tokens))
 
     def _sentences(self, key: str) -> range:
@@ -184,32 +227,47 @@ class Validator:
         machine = Machine("torch", self._device.type, self._arithmetic)
         return Translator(engine, self._prepared.vocabularies, [ModelSettings.of(self._config)], machine)
 
-    def _translate_all(self, model: Seq2Seq) -> dict[str, tuple[float, ValidationTexts | None]]:
-        """Return BLEU and the translations of each validation set by its key."""
+    def _translate_share(self, model: Seq2Seq) -> dict[str, list[_Translated] | None]:
+        """Return the translations of the share of this rank in each validation set by its key."""
         translator = self._translator(model)
-        return {key: self._translate(translator, key, self._sentences(key)) for key in self._prepared.validation}
+        numbers = {key: self._ranks.share(list(self._sentences(key))) for key in self._prepared.validation}
+        return {key: self._translate(translator, key, found) for key, found in numbers.items()}
 
     def _translate(
         self, translator: Translator, key: str, numbers: Sequence[int], **limits: Any
-    ) -> tuple[float, ValidationTexts | None]:
-        """Return BLEU and translations of the sentences `numbers` of a validation set."""
-        sources, references = ([lines[number] for number in numbers] for lines in self._prepared.validation[key].text)
+    ) -> list[_Translated] | None:
+        """Return the translations of the sentences `numbers` of a validation set; None if the probabilities are NaN."""
+        lines = self._prepared.validation[key].text[0]
         tag, has_attention = self._config.data.validation[key].tag, self._config.model.has_attention
         greedy = translator.options.changed(
             method="greedy", tag=tag, shortlist=0, with_alignment=has_attention, **limits
         )
-        rows, texts = sample_rows(sources), []
-        attention: dict[int, AttentionOf] = {}
+        drawn = set(sample_rows([lines[number] for number in self._sentences(key)]))
+        found = []
         try:
-            for translation in translator.translate(sources, options=greedy):
-                texts.append(translation.targets[0].text)
-                if translation.number in rows and (found := _attention(translation)) is not None:
-                    attention[translation.number] = found
+            for translation in translator.translate([lines[number] for number in numbers], options=greedy):
+                attention = _attention(translation) if numbers[translation.number] in drawn else None
+                found.append(_Translated(translation.targets[0].text, attention))
         except NanProbabilities:  # training continues, and stops by itself if no gradient is finite either
+            return None
+        return found
+
+    def _score(
+        self, key: str, shares: Sequence[list[_Translated] | None], step: int
+    ) -> tuple[float, ValidationTexts | None]:
+        """Return BLEU and the translations of a validation set; NaN and None if the probabilities are NaN."""
+        complete = [share for share in shares if share is not None]
+        if len(complete) < len(shares):
             return math.nan, None
-        bleu = validation_bleu(texts, references, self._config.data.target_language)
-        maps = tuple(attention[row] for row in rows if row in attention)
-        return bleu, ValidationTexts(0, tuple(sources), tuple(texts), tuple(references), maps)
+        translated = interleave(complete)
+        sources, references = (
+            [lines[i] for i in self._sentences(key)] for lines in self._prepared.validation[key].text
+        )
+        hypotheses = [each.text for each in translated]
+        bleu = validation_bleu(hypotheses, references, self._config.data.target_language)
+        maps = (translated[row].attention for row in sample_rows(sources))
+        attention = tuple(each for each in maps if each is not None)
+        return bleu, ValidationTexts(step, tuple(sources), tuple(hypotheses), tuple(references), attention)
 
 
 def _attention(translation: Translation) -> AttentionOf | None:
