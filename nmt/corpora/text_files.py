@@ -90,7 +90,7 @@ class TextFile:
 def open_text(path: Path, encoding: str = "") -> TextFile:
     """Return how to decode a file; `encoding` is the name of a Python codec, or empty to recognise it.
 
-    The whole file is read. Raise `NmtError` if it is missing, empty, not text, or in an encoding that cannot be detected.
+    The whole file is read. Raise `NmtError` if it is missing, empty, not text, or in an undetectable encoding.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise NmtError(f"{path}: is not a regular file; it is read several times, so write the text to a file first")
