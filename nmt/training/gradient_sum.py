@@ -10,12 +10,15 @@ the gradients of three or more ranks in another order; here the buckets depend o
 
 from collections.abc import Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from nmt.training.ranks import Ranks
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Work
 
 BUCKET_BYTES = 8 << 20
 """Approximate size of a bucket: large enough for the network, small enough to begin early."""
@@ -33,13 +36,15 @@ class GradientSum:
         self._buckets = [_Bucket(group) for group in _group(self._weights, bucket_bytes)] if ranks.size > 1 else []
         self._incomplete = [len(bucket.weights) for bucket in self._buckets]
         """The number of weights of each bucket whose gradient is not complete."""
-        self._sums: list[dist.Work | None] = []
+        self._sums: list[Work | None] = []
         """The sums that have begun, in the order of the buckets."""
         self.is_last = False
         """Whether the next backward pass is the last one of the step, after which its gradients are complete."""
         for number, bucket in enumerate(self._buckets):
             for weight in bucket.weights:
-                weight.register_post_accumulate_grad_hook(partial(self._complete, number))
+                weight.register_post_accumulate_grad_hook(  # type: ignore[no-untyped-call]
+                    partial(self._complete, number)
+                )
 
     def start(self) -> None:
         """Clear the gradients, before the first backward pass of a step."""

@@ -21,7 +21,7 @@ from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.training.stop import Stopped
 
 if TYPE_CHECKING:
-    from torch.distributed import ProcessGroup, Store
+    from torch.distributed.distributed_c10d import ProcessGroup, Store, Work
 
 Value = TypeVar("Value")
 
@@ -77,14 +77,15 @@ class Ranks:
             with _converting_errors():
                 self._data = dist.new_group(backend="nccl", timeout=_timeout())
 
-    def sum(self, tensor: Tensor) -> "dist.Work | None":
+    def sum(self, tensor: Tensor) -> "Work | None":
         """Begin to replace `tensor` by its sum over all ranks; `wait` of the result waits for it."""
         if self.size == 1:
             return None
         with _converting_errors():
-            return dist.all_reduce(tensor, group=self._data, async_op=True)
+            work: Work = dist.all_reduce(tensor, group=self._data, async_op=True)
+            return work
 
-    def wait(self, work: "dist.Work | None") -> None:
+    def wait(self, work: "Work | None") -> None:
         """Wait for the end of a sum. Raise `RankLost` if another rank has ended."""
         if work is not None:
             with _converting_errors():
@@ -251,10 +252,13 @@ def _join() -> Ranks:
         )
     if not dist.is_available():
         raise NmtError("this torch was built without torch.distributed: unset WORLD_SIZE to train in one process")
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
-        store, rank, size = next(dist.rendezvous("env://", timeout=_timeout()))
+        store, rank, size = next(rendezvous("env://", timeout=_timeout()))
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_timeout())
     except (RuntimeError, ValueError, OSError) as error:
         raise NmtError(
@@ -262,7 +266,7 @@ def _join() -> Ranks:
             f"({_first_line(error)}); start all {size} ranks, and check that this address can be reached "
             f"({TIMEOUT_VARIABLE} changes the time-out)"
         ) from None
-    return Ranks(rank, size, dist.PrefixStore("nmt", store))
+    return Ranks(rank, size, PrefixStore("nmt", store))
 
 
 def _leave() -> None:

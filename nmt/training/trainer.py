@@ -216,7 +216,8 @@ class Trainer:
         except Exception as error:
             failure = error
         self.ranks.agree(failure)
-        return self.validator.combine(self.ranks.gather(share), self.progress.step)
+        shares = [each for each in self.ranks.gather(share) if each is not None]
+        return self.validator.combine(shares, self.progress.step)
 
     def step(self, batch: Batch) -> None:
         """Take one optimizer step on `batch`, with more micro-batches than `accumulate` if memory runs out.

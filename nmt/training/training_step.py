@@ -85,7 +85,7 @@ class TrainingStep(nn.Module):
             seed_generators(derive_seed(self._seed, "dropout", step, number, *rank), self._device)
             seed = derive_seed(self._seed, "samples", step, number, *rank)
             self._gradients.is_last = number + 1 == len(parts)
-            loss = self(part, searched, step, seed)
+            loss: Loss = self(part, searched, step, seed)
             (loss.minimised / divisor).backward()  # type: ignore[no-untyped-call]
             losses += torch.stack([loss.minimised.detach() / divisor * batch.tokens, loss.nll])
 

@@ -133,12 +133,12 @@ def interrupt_validation(monkeypatch, step):
     original = Trainer.validate
 
     def replaced(self, model):
-        def validation(model, step):
+        def validation(model):
             self.stop.set()
             pytest.fail("the validation continued")
 
         if self.progress.step == step:
-            self.validator = validation
+            self.validator.work = validation
         return original(self, model)
 
     monkeypatch.setattr(Trainer, "validate", replaced)

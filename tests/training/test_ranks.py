@@ -1,0 +1,206 @@
+"""Several processes train one model: the same result as one, the same decisions on all of them, and no deadlock."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tiny_training import changed, logged, same_state, tiny, untimed, with_model, write_corpus
+
+from nmt.storage.run_folder import Run
+from nmt.training.ranks import interleave
+from nmt.training.session import train
+
+WORKER = Path(__file__).with_name("rank_worker.py")
+TIMEOUT = 60
+
+
+class Pool:
+    """Processes that train as ranks of one run, and are started once for all tests."""
+
+    def __init__(self):
+        self._processes = []
+
+    def start(self, count):
+        """Have `count` processes that are alive."""
+        for each in [each for each in self._processes if each.poll() is not None]:
+            self._processes.remove(each)
+            self._close(each)
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        while len(self._processes) < count:
+            command = [sys.executable, str(WORKER)]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            self._processes.append(subprocess.Popen(command, env=environment, text=True, **pipes))
+
+    def close(self):
+        for each in self._processes:
+            self._close(each)
+
+    def _close(self, process):
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+    def train(self, settings, size, faults=None, resume=False, **environment):
+        """Train `settings` on `size` ranks, of which some have `faults` (by rank). Return what each of them answered."""
+        self.start(size)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        configs = settings if isinstance(settings, list) else [settings] * size
+        for rank, process in enumerate(self._processes[:size]):
+            values = {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
+            values |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NMT_RANK_TIMEOUT": str(TIMEOUT)}
+            request = {
+                "environment": values | environment,
+                "folder": str(Path.cwd()),
+                "config": configs[rank].model_dump(mode="json"),
+                "fault": (faults or {}).get(rank),
+                "resume": resume,
+            }
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+        return [json.loads(process.stdout.readline() or "null") for process in self._processes[:size]]
+
+
+@pytest.fixture(scope="module")
+def pool():
+    pool = Pool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_corpus()
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def in_corpus_folder(corpus, monkeypatch):
+    monkeypatch.chdir(corpus)
+
+
+CASES = {
+    "plain": {},
+    "accumulate-and-average": {"accumulate": 2, "ema_decay": 0.9, "average_last": 2},
+    "empty-shares": {"sentences_per_batch": 2},  # with three ranks, one of them has nothing to compute
+    "tokens": {"sentences_per_batch": None, "tokens_per_batch": 150, "r_drop": 1.0},
+}
+ALMOST_NONE = dict.fromkeys(("embedding", "layer", "output"), 1e-9)
+"""Dropout that drops nothing. R-Drop needs some."""
+
+
+def settings(name, **training):
+    """Return a configuration without dropout, in fp32, whose result must not depend on the number of ranks."""
+    values = {"precision": "fp32", "max_steps": 6, "validate_every": 3, "save_every": 2, "log_every": 1, **training}
+    return with_model(tiny(name, **values), dropout=ALMOST_NONE)
+
+
+def run_of(config):
+    return Run(Path("runs") / config.name)
+
+
+def check_same_result(one, several):
+    """Check that two runs have the same losses, validations and weights up to rounding."""
+    for key in ("loss", "smoothed_loss", "gradient_norm"):
+        np.testing.assert_allclose(logged(one, "train", key), logged(several, "train", key), rtol=1e-5)
+    assert logged(one, "train", "tokens") == logged(several, "train", "tokens")
+    np.testing.assert_allclose(logged(one, "valid", "loss"), logged(several, "valid", "loss"), rtol=1e-5)
+    assert logged(one, "valid", "samples") == logged(several, "valid", "samples")
+    weights = [load_file(run.checkpoint("last") / "model.safetensors") for run in (one, several)]
+    for name, weight in weights[0].items():
+        np.testing.assert_allclose(weight, weights[1][name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_result_does_not_depend_on_the_number_of_ranks(pool, case, size):
+    one = settings(f"{case}-1", **CASES[case])
+    if not run_of(one).finished.exists():
+        train(one)
+    several = settings(f"{case}-{size}", **CASES[case])
+    answers = pool.train(several, size)
+    assert answers == [{"step": 6, "is_finished": True, "reason": "max_steps reached"}] * size
+    check_same_result(run_of(one), run_of(several))
+
+
+def test_several_corpora_sampled_subwords_and_further_validation_sets_are_shared(pool):
+    corpora = [{"source": "train.src", "target": "train.tgt", "weight": weight} for weight in (1.0, 0.3)]
+    more = {"train": corpora, "more_valid": {"other": {"source": "valid.src", "target": "valid.tgt"}}}
+    one, several = (
+        changed(settings(name), data={**more, "prepared": "prepared-sampled"}, subword={"sampling": 0.1})
+        for name in ("sampled-1", "sampled-2")
+    )
+    train(one)
+    assert all(answer["is_finished"] for answer in pool.train(several, 2))
+    check_same_result(run_of(one), run_of(several))
+    assert [entry["more"].keys() for entry in untimed(run_of(several).log) if entry["event"] == "valid"]
+
+
+def test_a_stop_on_one_rank_stops_all_and_another_number_of_ranks_resumes(pool):
+    whole, stopped = settings("stop-whole"), settings("stop")
+    pool.train(whole, 3)
+    assert pool.train(stopped, 3, {1: "stop_in_step"}) == [{"step": 3, "is_finished": False, "reason": "stopped"}] * 3
+    assert pool.train(stopped, 3, {2: "stop_in_validation"}, resume=True)[0]["step"] == 3
+    assert all(answer["is_finished"] for answer in pool.train(stopped, 3, resume=True))
+    assert same_state(run_of(whole), run_of(stopped))
+    again = settings("stop", max_steps=9)
+    assert [answer["step"] for answer in pool.train(again, 2, resume=True)] == [9] * 2
+
+
+@pytest.mark.parametrize("fault", ["out_of_memory_forward", "out_of_memory_backward"])
+def test_if_memory_runs_out_on_one_rank_all_repeat_the_step_in_smaller_parts(pool, fault):
+    one, several = settings(f"{fault}-1"), settings(f"{fault}-2")
+    train(one)
+    assert all(answer["is_finished"] for answer in pool.train(several, 2, {1: fault}))
+    check_same_result(run_of(one), run_of(several))
+
+
+def test_if_memory_never_suffices_all_ranks_end_and_the_last_step_is_saved(pool):
+    config = settings("no-memory")
+    answers = pool.train(config, 2, {1: "never_enough_memory"})
+    assert sorted(answer["kind"] for answer in answers) == ["OutOfMemory", "Reported"]
+    assert "out of memory for one pair at a time" in answers[0]["error"]
+    assert run_of(config).names()[-1] == "step-2"
+
+
+def test_a_gradient_that_is_not_finite_on_one_rank_is_skipped_by_all(pool):
+    config = settings("nan")
+    assert all(answer["is_finished"] for answer in pool.train(config, 3, {2: "not_a_number"}))
+    entries = [entry for entry in untimed(run_of(config).log) if entry["event"] == "train"]
+    assert [entry["step"] for entry in entries] == [1, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("fault", ["bug", "exit_at_once"])
+def test_the_other_ranks_end_if_one_fails_and_the_same_job_resumes_by_itself(pool, fault):
+    whole, config = settings(f"{fault}-whole"), settings(fault)
+    job = {"TORCHELASTIC_RUN_ID": "job-1", "TORCHELASTIC_RESTART_COUNT": "0"}
+    pool.train(whole, 2)
+    answers = pool.train(config, 2, {1: fault}, **job)
+    assert answers[0]["kind"] == "RankLost"
+    assert run_of(config).names()[-1] == "step-2"
+    [refused, _] = pool.train(config, 2, **job | {"TORCHELASTIC_RUN_ID": "another"})
+    assert "holds a run already" in refused["error"]
+    assert all(answer["is_finished"] for answer in pool.train(config, 2, **job | {"TORCHELASTIC_RESTART_COUNT": "1"}))
+    assert same_state(run_of(whole), run_of(config))
+
+
+def test_ranks_with_different_configurations_or_without_the_folder_are_refused(pool, tmp_path):
+    answers = pool.train([settings("different"), settings("different", learning_rate=0.5)], 2)
+    assert "training.learning_rate differs: 0.001 on rank 0, 0.5 on rank 1" in "".join(a["error"] for a in answers)
+    assert sorted(answer["kind"] for answer in answers) == ["NmtError", "Reported"]
+
+
+def test_results_of_shares_are_put_in_order():
+    for count in range(8):
+        for size in range(1, 5):
+            items = list(range(count))
+            assert interleave([items[rank::size] for rank in range(size)]) == items
