@@ -5,6 +5,7 @@ the ranks go through gloo, also if the gradients go through NCCL, so that no exc
 """
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -259,14 +260,50 @@ def _join() -> Ranks:
     address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
         store, rank, size = next(rendezvous("env://", timeout=_timeout()))
+        store = PrefixStore(_meet(store, rank, size), store)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_timeout())
     except (RuntimeError, ValueError, OSError) as error:
         raise NmtError(
-            f"rank {rank} of {size}: no connection to the other ranks at {address} within {_timeout().seconds} s "
-            f"({_first_line(error)}); start all {size} ranks, and check that this address can be reached "
-            f"({TIMEOUT_VARIABLE} changes the time-out)"
+            f"rank {rank} of {size}: no connection to all other ranks at {address} ({_first_line(error)}); start all "
+            f"{size} ranks, and check that this address can be reached; the time-out is {_timeout().seconds} s "
+            f"({TIMEOUT_VARIABLE})"
         ) from None
     return Ranks(rank, size, PrefixStore("nmt", store))
+
+
+def _meet(store: "Store", rank: int, size: int) -> str:
+    """Return a name for this meeting of all ranks, which rank 0 draws. Raise OSError after the time-out.
+
+    After a restart, torchrun may keep the store, in which the ranks that have ended left their addresses. So every rank
+    says hello with a new random word, and accepts only the answer to that word.
+    """
+    end = time.monotonic() + _timeout().seconds
+    word = secrets.token_hex(8)
+    if rank > 0:
+        store.set(f"nmt/hello-{rank}", word)
+        _wait_for(store, f"nmt/answer-{word}", end)
+        name = store.get(f"nmt/answer-{word}").decode()
+        store.set(f"{name}/came-{rank}", "")
+        return name
+    missing = set(range(1, size))
+    while missing:
+        for other in sorted(missing):
+            if store.check([f"nmt/hello-{other}"]):
+                store.set(f"nmt/answer-{store.get(f'nmt/hello-{other}').decode()}", word)
+            if store.check([f"{word}/came-{other}"]):
+                missing.discard(other)
+        if missing and time.monotonic() > end:
+            raise TimeoutError(f"rank {', '.join(map(str, sorted(missing)))} did not come")
+        time.sleep(_POLL_SECONDS)
+    return word
+
+
+def _wait_for(store: "Store", key: str, end: float) -> None:
+    """Wait until `store` has `key`. Raise OSError at `end`, a time of the monotonic clock."""
+    while not store.check([key]):
+        if time.monotonic() > end:
+            raise TimeoutError("rank 0 did not come")
+        time.sleep(_POLL_SECONDS)
 
 
 def _leave() -> None:

@@ -150,4 +150,5 @@ def answer(request):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for line in sys.stdin:
-        print(json.dumps(answer(json.loads(line))), flush=True)
+        sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
+        sys.stdout.flush()

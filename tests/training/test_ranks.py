@@ -47,7 +47,7 @@ class Pool:
         process.stdout.close()
 
     def train(self, settings, size, faults=None, resume=False, **environment):
-        """Train `settings` on `size` ranks, of which some have `faults` (by rank). Return what each of them answered."""
+        """Train `settings` on `size` ranks, some with `faults` (by rank), and return the answer of each."""
         self.start(size)
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
