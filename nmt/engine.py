@@ -12,6 +12,7 @@ empty.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 EngineName = Literal["auto", "onnx", "torch"]
-Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "fp32", "bf16", "int8"]
-Arithmetic = Literal["fp32", "bf16", "int8"]
+Device: TypeAlias = str
+"""auto, cpu, cuda, cuda:N for the GPU of that number, or mps for the GPU of an Apple computer."""
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
+DEVICES = "auto, cpu, cuda, cuda:N or mps"
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+Arithmetic = Literal["fp32", "bf16", "fp16", "int8"]
+"""Data type of the matrix products. fp16 is for training only."""
 
 Bools: TypeAlias = NDArray[np.bool_]
 Ints: TypeAlias = NDArray[np.int64]
@@ -86,6 +91,11 @@ class State(Protocol):
 
     def select(self, rows: Ints, /) -> Self:
         """Return the state of the hypotheses `rows`, which may repeat, reorder or drop hypotheses."""
+
+
+def is_gpu(device: Device) -> bool:
+    """Return whether a device is surely not a CPU; auto may be one."""
+    return device not in ("auto", "cpu")
 
 
 MemoryT = TypeVar("MemoryT", bound=Memory)

@@ -90,13 +90,28 @@ def exclude(given: dict[str, Any], one: str, other: str) -> None:
         raise click.UsageError(f"{flag(one)} and {flag(other)} exclude each other; give one")
 
 
+class DeviceName(click.ParamType):
+    """The name of a device."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name. Fail if it is none."""
+        if not DEVICE.fullmatch(str(value)):
+            self.fail(f"{value!r} is no device; use {DEVICES}", param, ctx)
+        return str(value)
+
+
 machine = combine_options(
     click.option(
         "--engine", type=click.Choice(["auto", "onnx", "torch"]), default="auto", show_default=True,
         help="Library for the computation: onnx is ONNX Runtime on the CPU, which starts faster; torch also uses a "
         "GPU. auto is torch if there is a GPU, else onnx.",
     ),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option(
+        "--device", type=DeviceName(), default="auto", show_default=True,
+        help="auto, cpu, cuda, cuda:N (the GPU of that number) or mps (Apple).",
+    ),
     click.option(
         "--precision", type=click.Choice(["auto", "fp32", "bf16", "int8"]), default="auto", show_default=True,
         help="Precision of matrix products; auto is int8 on a CPU, and bf16 on a GPU that supports it.",

@@ -2,12 +2,19 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nmt.config.section import NotNegative, PathOf, Positive, Probability, Section, reject
+from nmt.engine import DEVICE, DEVICES
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+def _check_device(name: str) -> str:
+    if not DEVICE.fullmatch(name):
+        raise ValueError(f"{name!r} is no device; use {DEVICES}")
+    return name
 
 
 class Training(Section):
@@ -75,8 +82,9 @@ class Training(Section):
     normalisation must be the same. `model.attention.coverage` may be added, as See (2017) does for a short second
     phase, and the subword model may be an extended one (see `nmt tune`): a new row is the mean of the rows of the
     tokens that its piece was segmented into. The weights are validated before the first step, as step 0."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Data type of the matrix products; weights stay fp32. auto is bf16 if the CPU or GPU has instructions for it."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Data type of the matrix products; weights stay fp32. auto is bf16 if the CPU or GPU has instructions for it, and
+    fp16, with a scaled loss, on other GPUs of NVIDIA."""
     ema_decay: Probability = 0.0
     """Decay of an exponential moving average of the weights, which is validated and saved, e.g. 0.999; 0 is off."""
     average_last: NotNegative = 0
@@ -103,8 +111,9 @@ class Training(Section):
     """Also write the values of log.jsonl to runs/NAME/tensorboard, for TensorBoard. Needs the extra `tensorboard`."""
     threads: NotNegative = 0
     """CPU threads of torch; 0 leaves the choice to torch."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto uses the GPU if there is one."""
+    device: Annotated[str, AfterValidator(_check_device)] = "auto"
+    """auto, cpu, cuda, cuda:N for the GPU of that number, or mps (Apple). auto uses the NVIDIA GPU if there is one;
+    under torchrun, each process of a machine uses its own."""
 
     @model_validator(mode="after")
     def _check(self) -> "Self":

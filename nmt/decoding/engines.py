@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.data.subword import Vocabularies
-from nmt.engine import Arithmetic, Device, Engine, EngineName, Precision
+from nmt.engine import Arithmetic, Device, Engine, EngineName, Precision, is_gpu
 from nmt.errors import NmtError
 from nmt.runtime.graph_files import EXPORT_REMEDY, NoGraphsError, load_graphs, read_description
 from nmt.storage.checkpoint_meta import load_meta
@@ -31,7 +31,7 @@ class Machine:
     engine: EngineName
     """onnx or torch."""
     device: str
-    """cpu or cuda."""
+    """cpu, cuda, cuda:N or mps."""
     arithmetic: Arithmetic
 
     @property
@@ -55,8 +55,8 @@ def choose_machine(engine: EngineName, device: Device, precision: Precision, exp
         engine = _choose_engine(device, precision, bool(exported))
     if engine == "torch":
         return _choose_in_torch(device, precision, bool(exported))
-    if device == "cuda":
-        raise NmtError("--engine onnx computes on the CPU: leave out --device cuda, or use --engine torch")
+    if is_gpu(device):
+        raise NmtError(f"--engine onnx computes on the CPU: leave out --device {device}, or use --engine torch")
     if precision == "bf16":
         raise NmtError("--engine onnx computes in int8 or fp32: choose one of them, or use --engine torch")
     if not _is_installed("onnxruntime"):
@@ -83,9 +83,9 @@ def load_engines(
 
 
 def _choose_engine(device: Device, precision: Precision, are_exported: bool) -> EngineName:
-    if are_exported and device != "cuda" and precision != "bf16":
+    if are_exported and not is_gpu(device) and precision != "bf16":
         return "onnx"
-    if device == "cuda" or precision == "bf16" or not _is_installed("onnxruntime"):
+    if is_gpu(device) or precision == "bf16" or not _is_installed("onnxruntime"):
         return "torch"
     if device == "auto" and any(Path(path).exists() for path in GPU_DEVICES) and _is_installed("torch"):
         import torch
@@ -107,7 +107,7 @@ def _choose_in_torch(device: Device, precision: Precision, are_exported: bool) -
     found = choose_device(device)
     if precision == "auto" and found.type == "cpu":
         precision = "int8" if has_int8_products() else "fp32"
-    return Machine("torch", found.type, choose_arithmetic(precision, found))
+    return Machine("torch", str(found), choose_arithmetic(precision, found))
 
 
 def choose_torch_instead(

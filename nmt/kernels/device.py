@@ -6,23 +6,33 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from nmt.engine import Arithmetic, Device, Precision
+from nmt.engine import Arithmetic, Device, Precision, is_gpu
 from nmt.errors import NmtError
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: Device, local_rank: int | None = None) -> torch.device:
-    """Return the device; auto is the GPU if there is one. Raise `NmtError` if cuda is requested but not available.
+    """Return the device; auto is the NVIDIA GPU if there is one. Raise `NmtError` if the device is not available.
 
     With several processes on a machine, process `local_rank` gets the GPU of that number.
     """
-    if name == "cuda" and not torch.cuda.is_available():
+    is_missing = not torch.cuda.is_available() if name.startswith("cuda") else not torch.backends.mps.is_available()
+    if is_gpu(name) and is_missing:
         raise NmtError(
-            "--device cuda, or training.device: torch sees no GPU; choose cpu, or install a torch built for your GPU"
+            f"--device {name}, or training.device: torch sees no such GPU; choose cpu, or install a torch built for it"
         )
+    if name == "mps":
+        return torch.device("mps")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
+    if (number := torch.device("cuda" if name == "auto" else name).index) is not None:
+        if number >= torch.cuda.device_count():
+            raise NmtError(
+                f"--device {name}, or training.device: the GPUs of this machine are cuda:0 to "
+                f"cuda:{torch.cuda.device_count() - 1}"
+            )
+        return torch.device("cuda", number)
     if local_rank is None:
         return torch.device("cuda")
     if local_rank >= torch.cuda.device_count():
@@ -48,11 +58,35 @@ def choose_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
         raise NmtError("--precision int8 needs --device cpu and a torch with oneDNN; use bf16 or fp32")
     if precision != "auto":
         return precision
-    if device.type == "cuda":
+    if device.type == "mps":
+        has_bf16 = False
+    elif device.type == "cuda":
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         has_bf16 = torch.cpu._is_avx512_bf16_supported()
     return "bf16" if has_bf16 else "fp32"
+
+
+def choose_training_arithmetic(precision: Precision, device: torch.device) -> Arithmetic:
+    """Return the arithmetic of training: as `choose_arithmetic`, but auto is fp16 on an NVIDIA GPU without bfloat16."""
+    found = choose_arithmetic(precision, device)
+    return "fp16" if precision == "auto" and found == "fp32" and device.type == "cuda" else found
+
+
+def search_arithmetic(arithmetic: Arithmetic) -> Arithmetic:
+    """Return the arithmetic of search during training; there is no search in fp16."""
+    return "fp32" if arithmetic == "fp16" else arithmetic
+
+
+def autocast(device: torch.device, arithmetic: Arithmetic) -> torch.autocast:
+    """Return a context in which matrix products are computed in this arithmetic during training."""
+    dtype = torch.float16 if arithmetic == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype=dtype, enabled=arithmetic in ("bf16", "fp16"))
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """Return the data type for sums over many steps: float64, which the GPUs of Apple lack."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def has_bf16_lstm() -> bool:
@@ -61,7 +95,9 @@ def has_bf16_lstm() -> bool:
 
 
 def check_trainable(arithmetic: Arithmetic, device: torch.device) -> None:
-    """Raise `NmtError` if the CPU cannot train in bfloat16: without AVX-512 oneDNN has no such LSTM."""
+    """Raise `NmtError` if the CPU cannot train in this arithmetic: oneDNN has no such LSTM, bf16 without AVX-512."""
+    if arithmetic == "fp16" and device.type == "cpu":
+        raise NmtError("training.precision fp16 is for GPUs; on a CPU set training.precision: auto")
     if arithmetic == "bf16" and device.type == "cpu" and not has_bf16_lstm():
         raise NmtError(
             "training.precision bf16: this CPU has no AVX-512, which training in bfloat16 needs; set "

@@ -78,6 +78,8 @@ class Progress:
     """Step of a checkpoint that was saved only because training was interrupted; the next checkpoint replaces it."""
     skipped_steps: int = 0
     """Steps skipped because the gradient was not finite."""
+    loss_scale: dict[str, Any] = field(default_factory=dict)
+    """The state of the scaler of the loss in fp16."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values with the keys of `state.json`."""

@@ -18,7 +18,7 @@ from nmt.data.prepared_data import Prepared
 from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
-from nmt.kernels.device import check_trainable, choose_arithmetic, choose_device
+from nmt.kernels.device import check_trainable, choose_device, choose_training_arithmetic
 from nmt.reports.tensorboard import check_installed as check_tensorboard
 from nmt.runtime.checkpoint_graphs import make_graphs_of_best
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
@@ -291,7 +291,7 @@ def _build_trainer(
     """Return a trainer with its initial weights, or with the state of the checkpoint `start`."""
     if hint := bleu_hint(config, prepared.valid.text[1]):
         logger.info(hint)
-    arithmetic = choose_arithmetic(config.training.precision, device)
+    arithmetic = choose_training_arithmetic(config.training.precision, device)
     check_trainable(arithmetic, device)
     trainer = Trainer(config, run, prepared, device, arithmetic, stop, ranks)
     if start is not None:

@@ -7,6 +7,7 @@ import time
 import torch
 
 from nmt.errors import NmtError
+from nmt.kernels.device import sum_dtype
 from nmt.storage.run_folder import Run
 from nmt.training.checkpoint import Progress
 from nmt.training.events import StepLogged
@@ -27,9 +28,9 @@ class StepStatistics:
         self._progress = progress
         self.is_on_cpu = device.type == "cpu"
         if len(progress.log_sums) == SUMS:
-            self._sums = torch.tensor(progress.log_sums, dtype=torch.float64, device=device)
+            self._sums = torch.tensor(progress.log_sums, dtype=sum_dtype(device), device=device)
         else:
-            self._sums = torch.zeros(SUMS, dtype=torch.float64, device=device)
+            self._sums = torch.zeros(SUMS, dtype=sum_dtype(device), device=device)
             progress.tokens_since_log = progress.steps_since_log = 0
         self._skipped_in_a_row = 0
         self.microbatches: list[int] = []
@@ -56,7 +57,7 @@ class StepStatistics:
         whose gradient is not finite is not taken, and `NmtError` is raised after too many of them.
         """
         counts = losses.new_full((1,), tokens), losses.new_ones(1)
-        self._sums += torch.cat([losses, norm.double().view(1), *counts]).where(norm.isfinite(), 0.0)
+        self._sums += torch.cat([losses, norm.to(losses.dtype).view(1), *counts]).where(norm.isfinite(), 0.0)
         self._progress.tokens_since_log += tokens
         self._progress.steps_since_log += 1
         if not self.is_on_cpu:

@@ -36,6 +36,7 @@ def training_state(device: torch.device, threads: int) -> Iterator[None]:
             torch.set_num_threads(threads)
         gpus = []
         if device.type == "cuda":
+            stack.enter_context(torch.cuda.device(device))
             gpus.append(torch.cuda.current_device())
             stack.callback(setattr, torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)
         stack.enter_context(torch.random.fork_rng(devices=gpus))
@@ -49,3 +50,5 @@ def seed_generators(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

@@ -116,6 +116,8 @@ class Trainer:
             message = update_best_on_resume(progress, self.config, old_metric, self.run)
             checkpoint.rewind(self.run, start, progress.best_step)
         progress = self.progress = self.ranks.from_first(progress)
+        if progress.loss_scale:
+            self._training_step.scaler.load_state_dict(progress.loss_scale)
         self._statistics = StepStatistics(self.run, progress, self.device)
         if progress.position.is_incomplete:
             weights = [corpus.weight for corpus in old.data.train]
@@ -242,10 +244,12 @@ class Trainer:
 
     def _apply_gradients(self, step: int, losses: torch.Tensor, tokens: int) -> None:
         """Update the weights and the progress; `losses` (2,) are minimised loss and NLL summed over `tokens`."""
+        self._training_step.scaler.unscale_(self.optimizer)
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if self._statistics.add(losses, norm, tokens):
             clipped_step(self.optimizer, norm, self.settings.clip_norm)
+        self._training_step.scaler.update()
         self.progress.step = step
         if self.averaged is not None:
             update_moving_average(self.averaged, self.model, self.settings.ema_decay, step)
@@ -297,6 +301,7 @@ class Trainer:
         """Save a checkpoint and remove those that are not kept; one that is not due is removed with the next."""
         progress, is_due = self.progress, self._is_due
         progress.log_sums = self._statistics.sums()
+        progress.loss_scale = self._training_step.scaler.state_dict()
         interim = {f"step-{progress.interim_step}"} if progress.interim_step != progress.step else set()
         progress.interim_step = 0 if is_due else progress.step
         if not self.ranks.is_first:

@@ -13,6 +13,7 @@ from nmt.data.batching import Batch
 from nmt.data.subword import Vocabularies
 from nmt.engine import Arithmetic
 from nmt.evaluation.metrics import sentence_scorer
+from nmt.kernels.device import autocast, search_arithmetic, sum_dtype
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.randomness import derive_seed
@@ -43,6 +44,8 @@ class TrainingStep(nn.Module):
         self._settings, self._seed = config.training, config.seed
         self._target = vocabularies.target
         self._device, self._arithmetic = device, arithmetic
+        self.scaler = torch.amp.GradScaler(device.type, enabled=arithmetic == "fp16")
+        """Multiplies the loss, so that small gradients are not rounded to zero in fp16."""
         self._gradients = GradientSum(model.parameters(), ranks)
         self._sentence_score = None  # BLEU of a sentence, for minimum-risk training
         if config.training.objective == "risk":
@@ -56,7 +59,7 @@ class TrainingStep(nn.Module):
         Return the sums (2,) over the whole batch: what is minimised, as a sum over target tokens, and the NLL in nats.
         Raise a memory error on all ranks if memory ran out on one of them; the gradients are of no use then.
         """
-        losses = torch.zeros(2, dtype=torch.float64, device=self._device)
+        losses = torch.zeros(2, dtype=sum_dtype(self._device), device=self._device)
         failure: Exception | None = None
         self._gradients.start()
         try:
@@ -77,7 +80,7 @@ class TrainingStep(nn.Module):
             return
         searched: Seq2Seq | None = None
         if self._sentence_score is not None or teacher_probability(step, self._settings) < 1.0:
-            searched = prepare_for_search(self.model, self._arithmetic, pack=False)
+            searched = prepare_for_search(self.model, search_arithmetic(self._arithmetic), pack=False)
         divisor = batch.tokens if self._sentence_score is None else batch.pairs
         rank = [self.ranks.rank] if self.ranks.rank else []
         parts = split(share, count)
@@ -86,7 +89,8 @@ class TrainingStep(nn.Module):
             seed = derive_seed(self._seed, "samples", step, number, *rank)
             self._gradients.is_last = number + 1 == len(parts)
             loss: Loss = self(part, searched, step, seed)
-            (loss.minimised / divisor).backward()  # type: ignore[no-untyped-call]
+            scaled: Tensor = self.scaler.scale(loss.minimised / divisor)
+            scaled.backward()  # type: ignore[no-untyped-call]
             losses += torch.stack([loss.minimised.detach() / divisor * batch.tokens, loss.nll])
 
     def forward(self, microbatch: Batch, searched: Seq2Seq | None, step: int, seed: int) -> Loss:
@@ -95,7 +99,7 @@ class TrainingStep(nn.Module):
         settings = self._settings
         if searched is not None and self._sentence_score is None:
             inputs = self._with_samples(inputs, searched, step, seed)
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"):
+        with autocast(self._device, self._arithmetic):
             if searched is None or self._sentence_score is None:
                 return likelihood_loss(self.model, inputs, settings, step)
             return risk_loss(self.model, searched, inputs, settings, self._target, self._sentence_score, seed)

@@ -23,6 +23,7 @@ from nmt.decoding.translator import Translator
 from nmt.engine import Arithmetic
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer, validation_bleu
 from nmt.evaluation.score_warnings import validation_warning
+from nmt.kernels.device import autocast, search_arithmetic, sum_dtype
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.torch_engine import TorchEngine
@@ -124,7 +125,7 @@ class Validator:
         self._config = config
         self._prepared = prepared
         self._device = device
-        self._arithmetic = arithmetic
+        self._arithmetic = search_arithmetic(arithmetic)
         self._is_scored = {key: scored_pairs(config, prepared, key)[0] for key in prepared.validation}
         if config.training.validation_bleu:  # raise errors of the metric before any step is trained
             build("bleu", Scoring(tokenize=default_tokenizer(config.data.target_language)))
@@ -148,18 +149,16 @@ class Validator:
                 store = self._prepared.validation[key].store
                 batches = [batch for batch, _ in evaluation_batches(store, TOKENS_PER_BATCH, is_scored)]
                 tokens[key] = sum(batch.tokens for batch in batches)
-                nll = torch.zeros(0, dtype=torch.float64, device=self._device)
+                nll = torch.zeros(0, dtype=sum_dtype(self._device), device=self._device)
                 for whole in self._ranks.share(batches):
                     parts, sums = [whole], []
                     while parts:
                         part = parts.pop(0)
                         try:
                             inputs = to_device(part, self._device)
-                            with torch.autocast(
-                                self._device.type, dtype=torch.bfloat16, enabled=self._arithmetic == "bf16"
-                            ):
+                            with autocast(self._device, self._arithmetic):
                                 unrolled = [model(inputs.source, inputs.lengths, inputs.previous)]
-                                sums.append(cross_entropy(model, unrolled, inputs).nll.double())
+                                sums.append(cross_entropy(model, unrolled, inputs).nll.to(nll.dtype))
                         except (MemoryError, RuntimeError) as error:
                             unrolled = []
                             remedy = f"shorten data.{key}"

@@ -173,7 +173,7 @@ def cut_link(trainings: Trainings, cuts: int) -> Outcome:
     """Cut the link between two hosts `cuts` times, half of them while a checkpoint is written."""
     outcome = Outcome("link between two hosts cut")
     started = time.monotonic()
-    if any([process.wait() for process in start_on_two_hosts(trainings, "hosts-whole")]):
+    if any([*map(subprocess.Popen.wait, start_on_two_hosts(trainings, "hosts-whole"))]):
         outcome.differences.append("the undisturbed run on two hosts failed")
         return outcome
     duration = time.monotonic() - started
@@ -196,7 +196,7 @@ def cut_link(trainings: Trainings, cuts: int) -> Outcome:
                 set_link("up")
                 reporting.progress(f"{name}: cut {outcome.disturbances} of {cuts}")
                 continue
-        is_done = not any([process.wait() for process in processes])
+        is_done = not any([*map(subprocess.Popen.wait, processes)])
         if not is_done:
             outcome.differences.append(f"{name}: failed without a cut")
     outcome.differences += trainings.compare("hosts-whole", name)
@@ -244,7 +244,7 @@ def main() -> int:
     add("--kills", type=int, default=30, metavar="N", help="SIGKILLs (default %(default)s)")
     add("--cuts", type=int, default=4, metavar="N", help="cuts of the link (default %(default)s)")
     add(
-        "--ranks", type=int, default=2, metavar="N", help="ranks of the trainings that are killed (default %(default)s)"
+        "--ranks", type=int, default=2, metavar="N", help="ranks that are trained and killed (default %(default)s)"
     )
     add("--seed", type=int, default=1, metavar="N", help="seed of the times and victims (default %(default)s)")
     return reporting.run_in_folder(run, parser.parse_args())
