@@ -6,7 +6,8 @@ What is done with finished parts does not depend on who translates them: `finish
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from nmt.decoding.file_parts import FilePart
 from nmt.decoding.files_job import FilesJob, Shard
@@ -40,9 +41,14 @@ def translate_files(loaded: LoadedTranslator, search: SearchOptions, job: Transl
     """
     loaded.translator.lines.check(search)
     made_with = {**loaded.identity(), **job.identity(search)}
-    folder = open_output_folder(files.folder, files.inputs, made_with, files.lines_per_part, _CountReport())
     with PartTranslator(loaded, search, job) as translator:
-        finish_parts(folder, lambda parts, on_batch: work_in_order(translator, parts, on_batch), files.shard)
+        translate_to_folder(files, made_with, lambda parts, on_batch: work_in_order(translator, parts, on_batch))
+
+
+def translate_to_folder(files: FilesJob, made_with: Mapping[str, Any], work: Work) -> None:
+    """Let `work` translate what is missing in the folder; `made_with` is what the translations depend on."""
+    folder = open_output_folder(files.folder, files.inputs, made_with, files.lines_per_part, _CountReport())
+    finish_parts(folder, work, files.shard)
 
 
 def work_in_order(translator: PartTranslator, parts: Sequence[FilePart], on_batch: OnBatch) -> Iterator[PartResult]:
@@ -178,14 +184,14 @@ def _files(count: int) -> str:
 
 
 class _CountReport:
-    """Logs how many files have been counted, if it takes long."""
+    """Logs how many files have been counted and how much text has been read, if it takes long."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _REPORT_SECONDS
 
-    def __call__(self, done: int, total: int) -> None:
-        if not done:
+    def __call__(self, done: int, total: int, size: int) -> None:
+        if not size:
             logger.info(f"counting the lines of {_files(total)}")
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + _REPORT_SECONDS
-            logger.info(f"counted the lines of {done:,} of {_files(total)}")
+            logger.info(f"counted the lines of {done:,} of {_files(total)}; {size / 1e6:,.0f} MB of text read")

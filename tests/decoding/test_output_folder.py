@@ -179,6 +179,16 @@ def test_a_process_that_is_killed_while_it_joins_leaves_nothing_that_is_not_join
     assert outputs() == expected
 
 
+def test_counting_is_reported() -> None:
+    calls: list[tuple[int, int, int]] = []
+    arguments = (find_inputs([Path("in/**")], Path("out")), MADE_WITH, 2)
+    open_output_folder(Path("out"), *arguments, lambda *figures: calls.append(figures))
+    text = sum(len(f"{name} {number}\n") for name, count in FILES.items() for number in range(count))
+    assert calls[0] == (0, 5, 0) and max(calls)[1:] == (5, text) and len(calls) == 4
+    open_output_folder(Path("out"), *arguments, lambda *figures: calls.append(figures))
+    assert len(calls) == 4
+
+
 def test_counts_are_kept_and_an_unchanged_file_is_not_read_again(
     expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
