@@ -19,6 +19,7 @@ from typing import Any
 from nmt.data.lines import InvalidLines
 from nmt.decoding.file_manifest import (
     PLAN,
+    REMEDY,
     FileRecord,
     Manifest,
     changes_error,
@@ -36,7 +37,6 @@ from nmt.storage.atomic_files import convert_write_errors, replace_on_success
 from nmt.storage.cores import available_cores
 from nmt.storage.locks import hold_lock, lock_file
 
-REMEDY = "free disk space, and give the same command again"
 _PATIENCE_SECONDS = 2.0
 """Time to wait for another process without a message."""
 OnCount = Callable[[int, int, int], None]
@@ -95,8 +95,11 @@ class OutputFolder:
             return set()
         return {int(name) for name in names if name.isdecimal()}
 
-    def is_joinable(self, record: FileRecord) -> bool:
-        """Return whether all parts of a file are there, and the output is not complete."""
+    def is_joinable(self, output: str) -> bool:
+        """Return whether all parts of an output are there, and it is not complete."""
+        if output not in self.manifest:  # another process has removed an input that failed and is not given any more
+            return False
+        record = self.manifest.record(output)
         is_known = record.state != "complete" and bool(record.sha256) and self.parts_folder(record.output).is_dir()
         return is_known and len(self.finished_parts(record)) >= self.manifest.count_parts(record)
 
@@ -106,7 +109,7 @@ class OutputFolder:
         Without `waits`, do nothing if another process holds the lock of the folder. A damaged part is removed, so that
         it is translated again. Raise `NmtError` if an output cannot be written.
         """
-        ready = [name for name in outputs if self.is_joinable(self.manifest.record(name))]
+        ready = [name for name in outputs if self.is_joinable(name)]
         if not ready:
             return []
         with lock_folder(self.path, waits) as is_held:
@@ -114,24 +117,22 @@ class OutputFolder:
                 return []
             self.reload()
             joined = []
-            for record in map(self.manifest.record, ready):
-                if self.is_joinable(record):
-                    try:
-                        joined.append(self._join(record))
-                    except DamagedPart as error:
-                        error.remove()
+            for name in filter(self.is_joinable, ready):
+                try:
+                    joined.append(self._join(self.manifest.record(name)))
+                except DamagedPart as error:
+                    error.remove()
             if joined:
                 self._save(self.manifest.changed(*joined))
             for record in joined:
                 self.remove_parts(record.output)
-        return [name for name in ready if self.manifest.record(name).state == "complete"]
+        return [name for name in ready if name in self.manifest and self.manifest.record(name).state == "complete"]
 
     def fail(self, output: str, error: str) -> None:
         """Record in the manifest why a file could not be translated."""
         with lock_folder(self.path):
             self.reload()
-            record = self.manifest.record(output)
-            if record.state != "complete":
+            if output in self.manifest and (record := self.manifest.record(output)).state != "complete":
                 self._save(self.manifest.changed(dataclasses.replace(record, state="failed", error=error)))
 
     def _join(self, record: FileRecord) -> FileRecord:

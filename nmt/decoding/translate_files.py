@@ -134,7 +134,7 @@ class _Collector:
         self._parts += 1
         self._lines += result.part.lines
         self._tokens += result.header.tokens
-        if self._folder.is_joinable(self._folder.manifest.record(output)):
+        if self._folder.is_joinable(output):
             self._joinable.add(output)
         start = time.monotonic()
         if self._joinable and start >= self._next_join:
@@ -171,10 +171,8 @@ def _finish(folder: OutputFolder, progress: Progress, errors: dict[str, str], sh
         raise NmtError(
             f"{_files(len(errors))} could not be translated; correct and give the same command again:{listed}"
         )
-    missing = next((record for record in incomplete if not folder.is_joinable(record)), None)
     if incomplete and shard is None:
-        name = (missing or incomplete[0]).output
-        raise NmtError(f"{name}: parts are missing; give the same command again")
+        raise NmtError(f"{incomplete[0].output}: parts are missing; give the same command again")
     if incomplete:
         logger.info(f"the other shards translate the rest; nmt shards {folder.path} shows what is missing")
 

@@ -280,6 +280,16 @@ def test_a_file_whose_lines_cannot_be_translated_may_be_corrected_or_left_out(re
     assert not Path("out/.parts").exists() and len(open_folder().manifest.inputs) == 4 + (remedy == "corrected")
 
 
+def test_a_failed_input_may_be_left_out_while_another_process_works(expected: dict[str, bytes]) -> None:
+    folder = open_folder()
+    folder.fail("a", "bad")
+    Path("in/a").unlink()
+    finish_parts(open_folder(), translate_all)
+    folder.fail("a", "bad")
+    finish_parts(folder, translate_all)
+    assert outputs().keys() == expected.keys() - {"a"} and len(open_folder().manifest.inputs) == 4
+
+
 def test_an_output_that_was_removed_is_made_again_and_one_that_was_changed_is_an_error(
     expected: dict[str, bytes],
 ) -> None:
