@@ -82,6 +82,11 @@ def finished_parts(output: Path) -> dict[Path, int]:
     return found
 
 
+def rewritten(before: dict[Path, int], now: dict[Path, int]) -> list[Path]:
+    """Return the parts that were finished before and have been written again; joined parts are not there now."""
+    return [path for path, when in before.items() if now.get(path, when) != when]
+
+
 class Round:
     """Processes that work in one folder, one for each shard."""
 
@@ -123,8 +128,7 @@ class Round:
     def _look(self, outcome: Outcome) -> None:
         """Record a difference for each finished part that was written again."""
         now = finished_parts(self._folder / self._output)
-        again = [path for path, when in self._parts.items() if now.get(path, when) != when]
-        outcome.differences += [f"{path}: was finished and written again" for path in again]
+        outcome.differences += [f"{path}: was finished and written again" for path in rewritten(self._parts, now)]
         self._parts |= now
 
 
