@@ -154,7 +154,7 @@ def start_on_two_hosts(trainings: Trainings, name: str) -> "list[subprocess.Pope
     for number, (host, link) in enumerate(zip(HOSTS, LINKS, strict=True)):
         meeting = [f"--rdzv-id={name}", "--rdzv-backend=c10d", f"--rdzv-endpoint={HOSTS['nmt-host-0']}:29400"]
         meeting += ["--nnodes=2", "--nproc-per-node=1", "--max-restarts=0", f"--local-addr={HOSTS[host]}"]
-        meeting += ["--rdzv-conf=join_timeout=60,close_timeout=10,last_call_timeout=1"]
+        meeting += [f"--rdzv-conf=is_host={1 - number},join_timeout=60,close_timeout=10,last_call_timeout=1"]
         before = ["ip", "netns", "exec", host, "env", f"GLOO_SOCKET_IFNAME={link}"]
         processes.append(trainings.start(name, meeting, before))
         if number == 0:
@@ -243,9 +243,7 @@ def main() -> int:
     add = parser.add_argument
     add("--kills", type=int, default=30, metavar="N", help="SIGKILLs (default %(default)s)")
     add("--cuts", type=int, default=4, metavar="N", help="cuts of the link (default %(default)s)")
-    add(
-        "--ranks", type=int, default=2, metavar="N", help="ranks that are trained and killed (default %(default)s)"
-    )
+    add("--ranks", type=int, default=2, metavar="N", help="ranks that are trained and killed (default %(default)s)")
     add("--seed", type=int, default=1, metavar="N", help="seed of the times and victims (default %(default)s)")
     return reporting.run_in_folder(run, parser.parse_args())
 
