@@ -7,6 +7,7 @@ the ranks go through gloo, also if the gradients go through NCCL, so that no exc
 import os
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +33,8 @@ DEFAULT_TIMEOUT = 600
 _POLL_SECONDS = 0.1
 _CLAIM_SECONDS = 3.0
 """How long a rank that has lost another one waits for that one to report its error."""
+_ANSWER_SECONDS = 2.0
+"""How long a rank waits for the store when it ends with an error."""
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -159,7 +162,7 @@ class Ranks:
             return
         assert self._store is not None
         self._tasks += 1
-        key = f"nmt/task-{self._tasks}"
+        key = f"task-{self._tasks}"
         if self.is_first:
             try:
                 function()
@@ -194,16 +197,25 @@ class Ranks:
     def claim(self, error: BaseException) -> bool:
         """Return whether this rank is the one that reports an error that ended several ranks.
 
-        A rank that has only lost another one leaves the report to that one if it makes it within a few seconds.
+        A rank that has only lost another one leaves the report to that one if it makes it within a few seconds. If the
+        store does not answer, because the network is cut, each rank reports.
         """
+        answers: list[bool] = []
+        # A thread, because an operation on a store that cannot be reached blocks for minutes.
+        thread = threading.Thread(target=lambda: answers.append(self._claim(error)), daemon=True)
+        thread.start()
+        thread.join(_CLAIM_SECONDS + _ANSWER_SECONDS)
+        return not answers or answers[0]
+
+    def _claim(self, error: BaseException) -> bool:
         if self._store is None:
             return True
         try:
             if isinstance(error, RankLost):
                 end = time.monotonic() + _CLAIM_SECONDS
-                while time.monotonic() < end and not self._store.check(["nmt/claimed"]):
+                while time.monotonic() < end and not self._store.check(["claimed"]):
                     time.sleep(_POLL_SECONDS)
-            return self._store.add("nmt/claimed", 1) == 1
+            return self._store.add("claimed", 1) == 1
         except RuntimeError:  # the store has ended with the process that kept it
             return True
 

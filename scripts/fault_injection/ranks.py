@@ -38,8 +38,9 @@ HOSTS = {"nmt-host-0": "10.77.0.1", "nmt-host-1": "10.77.0.2"}
 """The namespaces and their addresses."""
 LINKS = ("nmt-link-0", "nmt-link-1")
 RANK_TIMEOUT = 15
-MOST_SECONDS_TO_END = RANK_TIMEOUT + 60
-"""In which all ranks must have ended after the link was cut; torchrun waits up to 30 s for its processes."""
+MOST_SECONDS_TO_END = RANK_TIMEOUT + 165
+"""In which all must have ended after the link was cut. A rank ends after the time-out; the torchrun of a host that does
+not reach the other one then waits for it, up to twice 60 s, and up to 30 s for its processes."""
 POLL_SECONDS = 0.02
 
 
