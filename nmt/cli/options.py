@@ -97,6 +97,8 @@ class DeviceName(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name. Fail if it is none."""
+        from nmt.engine import DEVICE, DEVICES  # loads numpy
+
         if not DEVICE.fullmatch(str(value)):
             self.fail(f"{value!r} is no device; use {DEVICES}", param, ctx)
         return str(value)
