@@ -19,6 +19,7 @@ from nmt.data.corpus import read_pairs
 from nmt.data.language_tags import prepend_tag
 from nmt.data.languages import has_spaces
 from nmt.data.lines import normalize
+from nmt.data.permutation import mix
 from nmt.data.prepared_data import Prepared, read_header
 from nmt.data.subword import SPACE, Subword
 from nmt.data.token_ids import EOS, UNK
@@ -218,7 +219,7 @@ def _word_counts(prepared: Prepared, lines: Iterable[str], config: Config) -> Co
 def _pair_hashes(sides: Sequence[Sentences], subwords: Sequence[Subword]) -> tuple[Hashes, Hashes, Hashes]:
     """Return a hash of each source, of each target and of each pair."""
     source, target = (_sentence_hashes(side, subword.size) for side, subword in zip(sides, subwords, strict=True))
-    return source, target, _mix(source) + target
+    return source, target, mix(source) + target
 
 
 def _sentence_hashes(sentences: Sentences, vocabulary: int) -> Hashes:
@@ -227,16 +228,9 @@ def _sentence_hashes(sentences: Sentences, vocabulary: int) -> Hashes:
     starts = np.cumsum(lengths) - lengths
     position = np.arange(len(sentences.ids)) - np.repeat(starts, lengths)
     ids = np.where(sentences.ids < vocabulary, sentences.ids, UNK).astype(np.uint64)
-    tokens = _mix((ids << np.uint64(32)) + position.astype(np.uint64))
+    tokens = mix((ids << np.uint64(32)) + position.astype(np.uint64))
     total = np.zeros(len(lengths), np.uint64)
     is_real = lengths > 0
     if is_real.any():
         total[is_real] = np.add.reduceat(tokens, starts[is_real])
     return total
-
-
-def _mix(values: Hashes) -> Hashes:
-    """Return values with their bits mixed, as the finalizer of MurmurHash3 does."""
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        values = (values ^ (values >> np.uint64(33))) * np.uint64(factor)
-    return values ^ (values >> np.uint64(33))
