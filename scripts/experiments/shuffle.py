@@ -4,8 +4,9 @@
                                           [--split test] [--json FILE]
 
 `nmt` uses two levels only for more than a million pairs (nmt/data/shuffling.py). Here the pools and blocks are small,
-so that a small corpus needs several. --sort sorts the training pairs by their source lines first, so that the pairs of a
-block are alike. Each run is runs/NAME-SHUFFLE-seedN; finished runs are not trained again, interrupted ones are resumed.
+so that a small corpus needs several. --sort sorts the training pairs by their source lines first, so that the pairs of
+a block are alike. Each run is runs/NAME-SHUFFLE-seedN; finished runs are not trained again, interrupted ones are
+resumed.
 """
 
 import argparse
