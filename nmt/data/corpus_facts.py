@@ -21,6 +21,7 @@ from nmt.data.languages import has_spaces
 from nmt.data.lines import normalize
 from nmt.data.permutation import mix
 from nmt.data.prepared_data import Prepared, read_header
+from nmt.data.store import Store
 from nmt.data.subword import SPACE, Subword
 from nmt.data.token_ids import EOS, UNK
 from nmt.errors import NmtError
@@ -67,13 +68,12 @@ def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
             kept.append(np.unique(hashes))
     unique = [np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.uint64) for kept in seen]
     words = _word_counts(prepared, [sentence for each in sets for sentence in each.sources], config)
-    lengths = [np.concatenate([getattr(store, f"{side}_lengths") for store in stores]) for side in SIDES]
     read = sum(map(len, chosen))
     return {
         "pairs": pairs,
         **({"pairs_read": read} if read < pairs else {}),
         "dropped": read_header(prepared.folder).get("table", []),
-        "lengths": _histograms(lengths),
+        "lengths": _histograms(_count_lengths(stores)),
         **{
             side: {"language": language, **_subword_facts(subword, count)}
             for side, language, subword, count in zip(
@@ -130,24 +130,47 @@ def _read_lines(config: Config, corpus: Corpus) -> Iterator[tuple[str, str]]:
         yield line, normalize(target, config.data)
 
 
-def _histograms(lengths: Sequence[Ints]) -> dict[str, Any]:
+def _count_lengths(stores: Sequence[Store]) -> list[Indices]:
+    """Return for source and target how many training sentences have each length, from 0 on."""
+    counts = [np.zeros(1, np.int64), np.zeros(1, np.int64)]
+    for store in stores:
+        for lengths in store.read_lengths():
+            for side, found in enumerate(lengths):
+                more = np.bincount(found, minlength=len(counts[side]))
+                more[: len(counts[side])] += counts[side]
+                counts[side] = more
+    return counts
+
+
+def _histograms(length_counts: Sequence[Indices]) -> dict[str, Any]:
     """Return mean, median and largest length of both sides, and histograms with the same bins for both."""
-    longest = max((float(np.quantile(side, LONGEST_SHARE)) for side in lengths if len(side)), default=1.0)
+    longest = max((_quantile(side, LONGEST_SHARE) for side in length_counts if side.any()), default=1.0)
     width = max(1, -(-int(longest + 1) // (BINS - 1)))
-    counts = [np.bincount(np.minimum(side // width, BINS - 1), minlength=BINS).tolist() for side in lengths]
+    bins = [np.minimum(np.arange(len(side)) // width, BINS - 1) for side in length_counts]
+    counts = [
+        np.bincount(numbers, side, BINS).astype(int).tolist() for numbers, side in zip(bins, length_counts, strict=True)
+    ]
     used = max((n + 1 for side in counts for n, count in enumerate(side) if count), default=1)
     return {
         "width": width,
         **{
             name: {
                 "counts": count[:used],
-                "mean": float(side.mean()) if len(side) else 0.0,
-                "median": float(np.median(side)) if len(side) else 0.0,
-                "max": int(side.max(initial=0)),
+                "mean": float(side @ np.arange(len(side)) / max(1, side.sum())),
+                "median": _quantile(side, 0.5),
+                "max": int(np.flatnonzero(side).max(initial=0)),
             }
-            for name, side, count in zip(SIDES, lengths, counts, strict=True)
+            for name, side, count in zip(SIDES, length_counts, counts, strict=True)
         },
     }
+
+
+def _quantile(counts: Indices, share: float) -> float:
+    """Return the quantile of numbers of which `counts` says how often each occurs, as `np.quantile`; 0 for none."""
+    ends = np.cumsum(counts)
+    place = share * max(0, int(ends[-1]) - 1)
+    below, above = (int(np.searchsorted(ends, int(rank), side="right")) for rank in (place, np.ceil(place)))
+    return float(below + (above - below) * (place - int(place))) if ends[-1] else 0.0
 
 
 def _subword_facts(subword: Subword, counts: Ints) -> dict[str, Any]:

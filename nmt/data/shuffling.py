@@ -19,8 +19,6 @@ from nmt.randomness import generator
 PAIRS_PER_POOL = 1 << 20
 PAIRS_PER_BLOCK = 128
 """A block is then about one page (4 KiB) of each file of a store."""
-_PAIRS_PER_CHUNK = 1 << 20
-"""Pairs whose lengths are read at a time."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -68,10 +66,8 @@ class Shuffle:
         """Count the pairs that have at most `max_tokens` tokens on both sides, without EOS."""
         pairs, tokens = [0] * len(self._stores), 0
         for i, store in enumerate(self._stores):
-            for start in range(0, len(store), _PAIRS_PER_CHUNK):
-                chunk = slice(start, start + _PAIRS_PER_CHUNK)
-                target = store.target_lengths[chunk]
-                is_usable = np.maximum(store.source_lengths[chunk], target) <= max_tokens
+            for source, target in store.read_lengths():
+                is_usable = np.maximum(source, target) <= max_tokens
                 pairs[i] += int(np.count_nonzero(is_usable))
                 tokens += int(target[is_usable].sum(dtype=np.int64))
         return Usable(tuple(pairs), tokens + sum(pairs))

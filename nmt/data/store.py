@@ -8,6 +8,7 @@ NNNNN.SIDE.crc (uint32, a checksum of every `PAIRS_PER_CHECKSUM` pairs in the tw
 
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -174,6 +175,12 @@ class Store:
 
     def __len__(self) -> int:
         return self._pairs
+
+    def read_lengths(self) -> Iterator[tuple[Ints, Ints]]:
+        """Yield the source and the target lengths of consecutive pairs, a bounded number at a time."""
+        for start in range(0, self._pairs, PAIRS_PER_SHARD):
+            chunk = slice(start, start + PAIRS_PER_SHARD)
+            yield self.source_lengths[chunk], self.target_lengths[chunk]
 
     @property
     def verifies(self) -> bool:
