@@ -1,7 +1,7 @@
 """Compare the BLEU of models whose training pairs are shuffled together, and in two levels with tiny pools.
 
     python scripts/experiments/shuffle.py [--config FILE] [--seeds 1 2 3] [--pool 1000] [--block 128] [--sort]
-                                          [--split test] [--json FILE]
+                                          [--set KEY=VALUE ...] [--split test] [--json FILE]
 
 `nmt` uses two levels only for more than a million pairs (nmt/data/shuffling.py). Here the pools and blocks are small,
 so that a small corpus needs several. --sort sorts the training pairs by their source lines first, so that the pairs of
@@ -55,8 +55,9 @@ def train_once(config: Config, pool: int, block: int) -> Path:
 
 def compare(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Train and score with every seed and both ways of shuffling."""
-    config = schema.load(options.config, [])
-    shared = sorted_text(config) if options.sort else [f"data.prepared={config.prepared}"]
+    config = schema.load(options.config, options.overrides)
+    text = sorted_text(config) if options.sort else [f"data.prepared={config.prepared}"]
+    shared = [*options.overrides, *text]
     order, found = "-sorted" * options.sort, []
     for seed in options.seeds:
         for shuffle in SHUFFLES:
@@ -101,6 +102,7 @@ def main() -> int:
     add("--pool", type=int, default=1000, metavar="PAIRS", help="pairs of a pool (default %(default)s)")
     add("--block", type=int, default=128, metavar="PAIRS", help="pairs of a block (default %(default)s)")
     add("--sort", action="store_true", help="sort the training pairs by their source lines")
+    add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="setting of every run")
     add("--split", default="test", help="test set of data.test (default %(default)s)")
     options = parser.parse_args()
     return reporting.exit_status(lambda: run(options))
