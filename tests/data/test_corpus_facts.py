@@ -73,6 +73,15 @@ def test_of_a_large_text_a_part_is_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert sum(facts["lengths"]["source"]["counts"]) == 9
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.995])
+def test_quantiles_of_counted_lengths_are_those_of_the_lengths(share: float) -> None:
+    draw = np.random.default_rng(0)
+    for size, largest in ((1, 4), (2, 0), (3, 50), (100, 7), (999, 300)):
+        lengths = draw.integers(0, largest + 1, size)
+        assert module._quantile(np.bincount(lengths), share) == pytest.approx(np.quantile(lengths, share))
+    assert module._quantile(np.zeros(1, np.int64), share) == 0.0
+
+
 def test_hashes_depend_on_tokens_and_their_order() -> None:
     lines = [[5, 6, 7], [7, 6, 5], [5, 6], [], [5, 6, 7, 0], [5, 6, 7], [1], [99], [98], [6, 5, 7]]
     hashes = module._sentence_hashes(Sentences.from_lists(lines), 50)
