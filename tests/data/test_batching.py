@@ -294,7 +294,7 @@ IN_POOLS: dict[str, list[dict[str, Any]]] = {
 
 
 @pytest.mark.usefixtures("small_windows")
-@pytest.mark.parametrize("taken", [1, 5])
+@pytest.mark.parametrize("taken", [1, 3])
 @pytest.mark.parametrize("changes", IN_POOLS.values(), ids=IN_POOLS)
 def test_no_pair_is_repeated_or_skipped_in_pools_if_settings_change_within_an_epoch(
     changes: list[dict[str, Any]], taken: int, vocabularies: Vocabularies, tmp_path: Path
