@@ -28,7 +28,9 @@ from nmt.errors import NmtError
 
 SIDES = ("source", "target")
 MAX_PAIRS, MAX_TEXT_PAIRS = 2_000_000, 100_000
-"""Training pairs that are read at most, evenly spaced: token ids, and text, which takes longer."""
+"""Training pairs that are read at most, in evenly spaced blocks: token ids, and text, which takes longer."""
+PAIRS_PER_BLOCK = 128
+"""Consecutive pairs that are read together if not all are."""
 PAIRS_PER_CHUNK = 50_000
 BINS = 24
 LONGEST_SHARE = 0.995
@@ -90,9 +92,11 @@ def _subwords(prepared: Prepared) -> tuple[Subword, Subword]:
 
 
 def _chosen_pairs(sizes: Sequence[int], limit: int) -> list[Indices]:
-    """Return the numbers of the pairs of each store that are read: all, or about `limit` evenly spaced ones."""
+    """Return the numbers of the pairs of each store that are read: all, or about `limit` in evenly spaced blocks."""
     step = max(1, -(-sum(sizes) // limit))
-    return [np.arange(0, size, step) for size in sizes]
+    block = np.arange(PAIRS_PER_BLOCK)
+    chosen = [(np.arange(0, size, step * PAIRS_PER_BLOCK)[:, None] + block).ravel() for size in sizes]
+    return [numbers[numbers < size] for numbers, size in zip(chosen, sizes, strict=True)]
 
 
 def _read_chunks(prepared: Prepared, chosen: Sequence[Indices]) -> Iterator[tuple[Sentences, Sentences]]:

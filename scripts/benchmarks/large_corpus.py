@@ -7,7 +7,7 @@ The text is invented; its words have the frequencies of Zipf's law. For each num
 first. Then fresh processes open the prepared data and take the first batch; resume in the middle of an epoch and take
 --batches batches; and train a tiny network for --steps steps and, resumed, as many more. "RssAnon" is memory that the
 process has for itself; the page cache, which holds what was read last of mapped files, is not counted. Peaks are the
-largest of the values that are read every 50 ms. "files" are open descriptors of prepared data at the end, "maps"
+largest of the values that are read every 100 ms. "files" are open descriptors of prepared data at the end, "maps"
 memory maps. With --work, text and prepared data that are there already are used again, and nmt preprocess then only
 finds that they are up to date. Needs Linux. 20 million pairs take about 10 GB of disk space.
 """
@@ -138,7 +138,7 @@ def measured(command: list[str], folder: Path) -> tuple[dict[str, float], str]:
         peak = max([peak, *map(anonymous_memory, descendants(process.pid))])
         if not until_step and b"\nstep " in log.read_bytes():
             until_step = time.monotonic() - start
-        time.sleep(0.05)
+        time.sleep(0.1)
     output = process.communicate()[0].decode()
     if process.returncode:
         raise NmtError(f"{' '.join(command)} failed: {log.read_text(encoding='utf-8')[-500:]}")

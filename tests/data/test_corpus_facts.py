@@ -67,10 +67,17 @@ def test_tokens_and_lengths_are_counted(tmp_path: Path) -> None:
 
 def test_of_a_large_text_a_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PAIRS", 5)
+    monkeypatch.setattr(module, "PAIRS_PER_BLOCK", 1)
     monkeypatch.setattr(module, "PAIRS_PER_CHUNK", 2)
     facts = corpus_facts(*make(tmp_path, kind="word"))
     assert facts["pairs_read"] == 5 and facts["source"]["tokens"] == 20
     assert sum(facts["lengths"]["source"]["counts"]) == 9
+
+
+def test_a_part_is_read_in_blocks() -> None:
+    first, second, third = module._chosen_pairs([1000, 100, 0], 400)  # every third block
+    assert first.tolist() == [*range(128), *range(384, 512), *range(768, 896)]
+    assert second.tolist() == list(range(100)) and third.tolist() == []
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.995])
