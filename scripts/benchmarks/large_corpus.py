@@ -1,20 +1,23 @@
 """Measure how nmt handles a corpus that is larger than memory should be: preprocess, open, train, resume.
 
     python scripts/benchmarks/large_corpus.py [--pairs 2000000 20000000] [--set data.workers=2 ...] [--steps 3]
-                                              [--batches 200] [--work FOLDER] [--json FILE]
+                                              [--batches 200] [--ids] [--work FOLDER] [--json FILE]
 
 The text is invented; its words have the frequencies of Zipf's law. For each number of pairs `nmt preprocess` runs
 first. Then fresh processes open the prepared data and take the first batch; resume in the middle of an epoch and take
 --batches batches; and train a tiny network for --steps steps and, resumed, as many more. "RssAnon" is memory that the
 process has for itself; the page cache, which holds what was read last of mapped files, is not counted. Peaks are the
 largest of the values that are read every 100 ms. "files" are open descriptors of prepared data at the end, "maps"
-memory maps. With --work, text and prepared data that are there already are used again, and nmt preprocess then only
-finds that they are up to date. Needs Linux. 20 million pairs take about 10 GB of disk space.
+memory maps. With --ids a small text is preprocessed, and then its training pairs are replaced by so many pairs of
+random token ids, which takes a minute for 20 million. With --work, text and prepared data that are there already are
+used again, and nmt preprocess then only finds that they are up to date. Needs Linux. 20 million pairs take about 10
+GB of disk space, and 3 GB with --ids.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,15 +34,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from nmt import config as schema
 from nmt.config import Config
 from nmt.data.batching import Batches, Position
+from nmt.data.corpus import corpus_paths
 from nmt.data.prepared_data import Prepared
+from nmt.data.store import SIDES, Column, Store, StoreWriter, id_type
+from nmt.data.subword import Vocabularies
+from nmt.data.token_ids import EOS
 from nmt.errors import NmtError
 from nmt.reports.table import table
+from nmt.storage import checksums
 from scripts import reporting
 from scripts.commands import ENVIRONMENT, NMT
 
 WORDS, WORD_BYTES, MEAN_LENGTH = 30_000, 8, 12
+TEXT_PAIRS = 20_000
+"""Pairs of text with --ids."""
 CHUNK = 100_000
-"""Lines that are made at a time."""
+"""Pairs that are made at a time."""
 BATCH_TOKENS = 4096
 TINY = {"embedding": {"size": 16}, "encoder": {"size": 16}, "decoder": {"size": 16}}
 ROWS = {
@@ -84,14 +94,15 @@ def write_corpus(folder: Path, name: str, pairs: int, seed: int) -> None:
         file.close()
 
 
-def write_config(folder: Path, pairs: int) -> Path:
+def write_config(folder: Path, pairs: int, text_pairs: int) -> Path:
     """Write the text, unless it is there, and the configuration; return the path of the latter."""
-    for name, count, seed in ((f"train-{pairs}", pairs, 0), ("valid", 500, 1)):
+    train = f"train-{text_pairs}"
+    for name, count, seed in ((train, text_pairs, 0), ("valid", 500, 1)):
         if not (folder / f"{name}.target").exists():
             write_corpus(folder, name, count, seed)
     corpora = {
         key: {side: str(folder / f"{name}.{side}") for side in ("source", "target")}
-        for key, name in (("train", f"train-{pairs}"), ("valid", "valid"))
+        for key, name in (("train", train), ("valid", "valid"))
     }
     values = {
         "name": f"large-{pairs}",
@@ -103,6 +114,21 @@ def write_config(folder: Path, pairs: int) -> Path:
     path = folder / f"config-{pairs}.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path
+
+
+def replace_pairs(prepared: Path, pairs: int) -> None:
+    """Replace the training pairs of prepared data by pairs of random token ids."""
+    draw = np.random.default_rng(0)
+    size = Vocabularies.load(prepared).source.size
+    shutil.rmtree(prepared / "train-0")
+    with StoreWriter(prepared / "train-0", id_type(size), is_text=False) as writer:
+        for start in range(0, pairs, CHUNK):
+            columns = []
+            for _ in SIDES:
+                lengths = np.clip(draw.poisson(2 * MEAN_LENGTH, min(CHUNK, pairs - start)), 1, None)
+                columns.append(Column(draw.integers(EOS + 1, size, int(lengths.sum())), lengths, lengths))
+            writer.append(columns[0], columns[1])
+    checksums.write(prepared)
 
 
 def anonymous_memory(process: int | str = "self") -> float:
@@ -174,12 +200,15 @@ def data_process(config: Config, start: str) -> dict[str, Any]:
 
 def measure_size(pairs: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return the figures of a corpus of so many pairs."""
-    path = write_config(folder, pairs)
+    path = write_config(folder, pairs, TEXT_PAIRS if options.ids else pairs)
     overrides = [part for override in options.overrides for part in ("--set", override)]
     found: dict[str, Any] = {"pairs": pairs}
-    found["text"] = sum(file.stat().st_size for file in folder.glob(f"train-{pairs}.*")) / 1e6
+    text = corpus_paths(schema.load(path, []).data.train[0])
+    found["text"] = sum(file.stat().st_size for file in text) / 1e6
     found["preprocess"], _ = measured([*NMT, "preprocess", "--config", str(path), *overrides], folder)
     prepared = schema.load(path, options.overrides).prepared
+    if options.ids and len(Store(prepared / "train-0")) != pairs:
+        replace_pairs(prepared, pairs)
     found["prepared"] = sum(file.stat().st_size for file in prepared.rglob("*") if file.is_file()) / 1e6
     start: dict[str, Any] = {}
     for name, batches in (("first", 0), ("middle", options.batches)):
@@ -228,6 +257,7 @@ def main() -> int:
     add("--pairs", type=int, nargs="+", default=[2_000_000], help="sentence pairs (default 2,000,000)")
     add("--steps", type=int, default=3, help="steps of training (default 3)")
     add("--batches", type=int, default=200, help="batches after resuming (default 200)")
+    add("--ids", action="store_true", help="measure with random token ids in place of preprocessed text")
     add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override a config key")
     return reporting.run_in_folder(measure, parser.parse_args())
 
