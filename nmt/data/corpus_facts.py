@@ -61,14 +61,18 @@ def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
     chosen = _chosen_pairs([len(store) for store in stores], MAX_TEXT_PAIRS if is_text else MAX_PAIRS)
     sets = list(_evaluated_sets(config, prepared))
     counts = [np.zeros(subword.size, np.int64) for subword in _subwords(prepared)]
-    seen: list[list[Hashes]] = [[], [], []]
+    # Only the hashes of evaluated text are kept: those of source, target and both, and whether they were found.
+    wanted = [
+        np.concatenate(hashes) for hashes in zip(*(_pair_hashes(s.ids, _subwords(prepared)) for s in sets), strict=True)
+    ]
+    is_found = [np.zeros(len(hashes), np.bool_) for hashes in wanted]
     for sides in _read_chunks(prepared, chosen):
         for count, sentences, subword in zip(counts, sides, _subwords(prepared), strict=True):
             known = np.where(sentences.ids < subword.size, sentences.ids, UNK)
             count += np.bincount(known, minlength=subword.size)
-        for kept, hashes in zip(seen, _pair_hashes(sides, _subwords(prepared)), strict=True):
-            kept.append(np.unique(hashes))
-    unique = [np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.uint64) for kept in seen]
+        for hashes, found, of_chunk in zip(wanted, is_found, _pair_hashes(sides, _subwords(prepared)), strict=True):
+            found |= np.isin(hashes, of_chunk)
+    seen = [hashes[found] for hashes, found in zip(wanted, is_found, strict=True)]
     words = _word_counts(prepared, [sentence for each in sets for sentence in each.sources], config)
     read = sum(map(len, chosen))
     return {
@@ -83,7 +87,7 @@ def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
                 strict=True,
             )
         },
-        "sets": [_set_facts(each, unique, words, _subwords(prepared), config) for each in sets],
+        "sets": [_set_facts(each, seen, words, _subwords(prepared), config) for each in sets],
     }  # fmt: skip
 
 
@@ -198,14 +202,16 @@ def _subword_facts(subword: Subword, counts: Ints) -> dict[str, Any]:
 
 
 def _set_facts(
-    each: EvaluatedSet, unique: Sequence[Hashes], words: Counter[str], subwords: Sequence[Subword], config: Config
+    each: EvaluatedSet, in_training: Sequence[Hashes], words: Counter[str], subwords: Sequence[Subword], config: Config
 ) -> dict[str, Any]:
     """Return what the training text has of an evaluated set.
 
+    `in_training` are the hashes, as from `_pair_hashes`, of what the training text has of all evaluated sets.
     `rarest_word` has for each source the number of training sources that its rarest word occurs in.
     """
     source, target, both = (
-        int(np.isin(hashes, seen).sum()) for hashes, seen in zip(_pair_hashes(each.ids, subwords), unique, strict=True)
+        int(np.isin(hashes, seen).sum())
+        for hashes, seen in zip(_pair_hashes(each.ids, subwords), in_training, strict=True)
     )
     return {
         "name": each.name,

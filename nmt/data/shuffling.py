@@ -19,6 +19,8 @@ from nmt.randomness import generator
 PAIRS_PER_POOL = 1 << 20
 PAIRS_PER_BLOCK = 128
 """A block is then about one page (4 KiB) of each file of a store."""
+_MIN_BLOCKS = 64
+"""A store with fewer blocks of `PAIRS_PER_BLOCK` pairs has smaller ones."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -172,9 +174,10 @@ class Shuffle:
         """
         parts = []
         for i, (store, weight) in enumerate(zip(self._stores, layout.weights, strict=True)):
-            blocks = -(-len(store) // layout.pairs_per_block)
-            pairs = blocks * layout.pairs_per_block
             bounds, size = (int(self._bounds[i]), int(self._bounds[i + 1])), layout.pairs_per_block
+            size = max(1, min(size, len(store) // _MIN_BLOCKS))
+            blocks = -(-len(store) // size)
+            pairs = blocks * size
             order = Permutation(blocks, self._seed, "rotation of blocks", i)
             parts.append(_Part(bounds, size, 0, int(weight) * pairs, None))
             parts.append(_Part(bounds, size, *_share_of_epoch(epoch, weight, pairs), order))

@@ -4,6 +4,7 @@ import time
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ def windows(shuffle: Shuffle, layout: EpochLayout, epoch: int = 0, start: int = 
 STORES = st.lists(st.tuples(st.integers(0, 70), st.integers(1, 10).map(lambda n: n / 4)), min_size=1, max_size=3)
 
 
+@mock.patch("nmt.data.shuffling._MIN_BLOCKS", 1)  # else small stores have blocks of one pair
 @given(STORES, st.integers(1, 60), st.integers(1, 13), st.integers(1, 30), st.integers(3, 10))
 @settings(max_examples=25, deadline=None)
 def test_every_pair_comes_as_often_as_its_weight_says(
@@ -64,6 +66,7 @@ def test_every_pair_comes_as_often_as_its_weight_says(
     assert total == Counter({number: round(4 * weight) for number, weight in usable.items()})
 
 
+@mock.patch("nmt.data.shuffling._MIN_BLOCKS", 1)  # else small stores have blocks of one pair
 @given(STORES, st.integers(1, 60), st.integers(1, 13), st.integers(1, 30), st.integers(0, 3))
 @settings(max_examples=10, deadline=None)
 def test_an_epoch_resumes_at_every_window(
@@ -95,6 +98,14 @@ def test_the_number_of_windows_follows_the_pairs_that_are_short_enough() -> None
     layout = pooled(shuffle, [1.0], 1000, 8, 30, longest=3)
     assert (layout.pools, layout.windows_per_pool) == (4, 10)
     assert np.mean([len(window) for window in windows(shuffle, layout)]) == 30
+
+
+def test_every_epoch_has_the_same_share_of_a_small_corpus_beside_a_large_one() -> None:
+    shuffle = shuffle_of([60, 3000, 200])
+    layout = pooled(shuffle, [0.5, 1.0, 0.25], 1000, 128, 100)
+    for epoch in range(8):
+        numbers = np.concatenate(windows(shuffle, layout, epoch))
+        assert (numbers < 60).sum() == 30 and 47 <= (numbers >= 3060).sum() <= 51
 
 
 PAIRS, POOL, BLOCK, WINDOW = 1 << 14, 1 << 11, 16, 1 << 8
