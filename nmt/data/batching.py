@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nmt.data.shuffling import PAIRS_PER_BLOCK, PAIRS_PER_POOL, EpochLayout, Shuffle, Usable
 from nmt.data.store import Store
 from nmt.data.subword import Subword, Vocabularies
 from nmt.data.token_ids import EOS, PAD
@@ -68,21 +69,6 @@ class BatchLimits:
 
 
 @dataclass(frozen=True)
-class EpochLayout:
-    """Settings that divide the pairs of an epoch into windows: groups of pairs that are sorted by length together.
-
-    The field names are keys of training/state.json.
-    """
-
-    pairs_per_window: int
-    """The approximate number of pairs of a window."""
-    max_tokens: int
-    """Pairs with more tokens than this on a side, without EOS, are left out."""
-    weights: tuple[float, ...]
-    """Passes over each store in an epoch."""
-
-
-@dataclass(frozen=True)
 class Position:
     """The place of the next batch in the stream of batches. The field names are keys of training/state.json."""
 
@@ -125,13 +111,16 @@ class Batches:
         seed: int,
         sampling: float,
         kind: str,
+        pairs_per_pool: int = PAIRS_PER_POOL,
+        pairs_per_block: int = PAIRS_PER_BLOCK,
     ) -> None:
         """Take the stores with their weights (passes in an epoch) and the size of a batch.
 
         Give either `tokens_per_batch`, which counts target tokens including EOS, or `sentences_per_batch`. Pairs with
         more than `max_tokens` tokens on a side, without EOS, are left out. `sampling` is the amount of subword
-        sampling, see `Subword.sample`; it needs stores of text and a subword model of this `kind`. Raise NmtError if
-        these do not match or if no pair is left.
+        sampling, see `Subword.sample`; it needs stores of text and a subword model of this `kind`. `pairs_per_pool` and
+        `pairs_per_block` decide how larger corpora are shuffled, see `nmt.data.shuffling`. Raise NmtError if the stores
+        do not match the settings or if no pair is left.
         """
         self._stores = [store for store, _ in train]
         self._vocabularies, self._seed, self._sampling = vocabularies, seed, sampling
@@ -142,24 +131,21 @@ class Batches:
                 f"the data was prepared with subword.kind {vocabularies.source.kind}, not {kind}; "
                 "run nmt preprocess again"
             )
-        self._bounds = np.cumsum([0, *map(len, self._stores)])
-        """Pairs are numbered over all stores; this is the first number of each store, and the end."""
-        self._longest = np.concatenate([np.maximum(s.source_lengths, s.target_lengths) for s in self._stores])
-        """(pairs,) tokens of the longer side of each pair, without EOS."""
+        self._shuffle = Shuffle(self._stores, seed)
         self._limits = BatchLimits(tokens_per_batch, sentences_per_batch, max_tokens)
         weights = tuple(weight for _, weight in train)
-        usable = self._usable(max_tokens)
-        pairs = sum(map(len, usable))
-        self.left_out = len(self._longest) - pairs
+        usable = self._shuffle.count_usable(max_tokens)
+        self.left_out = len(self._shuffle) - sum(usable.pairs)
         """The number of pairs with more than `max_tokens` tokens on a side."""
-        if not pairs:
+        if not sum(usable.pairs):
             raise NmtError(
                 f"no training pair has {max_tokens} tokens or fewer on both sides; raise training.max_tokens"
             )
-        pairs_per_epoch = sum(weight * len(numbers) for weight, numbers in zip(weights, usable, strict=True))
+        pairs_per_epoch = sum(weight * pairs for weight, pairs in zip(weights, usable.pairs, strict=True))
         if pairs_per_epoch < _MIN_PAIRS_PER_EPOCH:
             raise NmtError(f"data.train.weight leaves {pairs_per_epoch:.2g} pairs an epoch; raise it")
-        self._layout = self._layout_for(self._limits, weights)
+        layout = _layout_together(self._limits, weights, usable)
+        self._layout = self._shuffle.add_pools(layout, usable, pairs_per_pool, pairs_per_block)
 
     def complete(
         self,
@@ -169,9 +155,12 @@ class Batches:
         max_tokens: int,
         weights: Sequence[float],
     ) -> Position:
-        """Return a position that an older version saved, with the layout and the limits of its settings added."""
+        """Return a position that an older version saved, with the layout and the limits of its settings added.
+
+        Versions that did not save them shuffled all pairs of an epoch together.
+        """
         limits = BatchLimits(tokens_per_batch, sentences_per_batch, max_tokens)
-        layout = self._layout_for(limits, tuple(weights))
+        layout = _layout_together(limits, tuple(weights), self._shuffle.count_usable(max_tokens))
         return replace(position, layout=layout, cut=limits if position.batch else None)
 
     def iterate_from(self, position: Position) -> Iterator[tuple[Batch, Position]]:
@@ -185,10 +174,9 @@ class Batches:
             position = replace(position, batch=0, earlier=(*position.earlier, taken))
         position = replace(position, layout=position.layout or self._layout, cut=self._limits)
         while True:
-            windows = self._windows(position.epoch, position.layout or self._layout)
-            for window in range(position.window, len(windows)):
-                is_last = window + 1 == len(windows)
-                yield from self._window_batches(windows[window], replace(position, window=window), is_last)
+            layout = position.layout or self._layout
+            for window, numbers, is_last in self._shuffle.windows(position.epoch, layout, position.window):
+                yield from self._window_batches(numbers, replace(position, window=window), is_last)
                 position = replace(position, batch=0, earlier=())
             position = Position(position.epoch + 1, layout=self._layout, cut=self._limits)
 
@@ -198,14 +186,17 @@ class Batches:
         `is_last` says that this window is the last one of its epoch.
         """
         all_limits = [*position.earlier, replace(self._limits, taken=position.batch)]
-        numbers = np.sort(numbers[self._longest[numbers] <= all_limits[0].max_tokens])
+        numbers = np.sort(numbers)
+        longest = self._shuffle.longest(numbers)
+        is_usable = longest <= all_limits[0].max_tokens
+        numbers, longest = numbers[is_usable], longest[is_usable]
         if not len(numbers):
             return
         pairs = self._read(numbers, position.epoch, position.window)
         rows = np.arange(len(numbers))
         batches: list[Ints] = []
         for i, limits in enumerate(all_limits):
-            rows = rows[self._longest[numbers[rows]] <= limits.max_tokens]
+            rows = rows[longest[rows] <= limits.max_tokens]
             draw = generator(self._seed, "window", position.epoch, position.window, *([i] if i else []))
             found = pairs.group(rows, limits.tokens, limits.sentences, draw)
             batches = [found[k] for k in draw.permutation(len(found)).tolist()][limits.taken :]
@@ -216,50 +207,9 @@ class Batches:
             is_end = number == position.batch + len(batches)
             yield pairs.batch(batch), following if is_end else replace(position, batch=number)
 
-    def _layout_for(self, limits: BatchLimits, weights: tuple[float, ...]) -> EpochLayout:
-        """Return the layout of an epoch of batches with these limits."""
-        usable = self._usable(limits.max_tokens)
-        pairs = sum(map(len, usable))
-        tokens = pairs + sum(
-            int(store.target_lengths[numbers - start].sum())
-            for store, numbers, start in zip(self._stores, usable, self._bounds, strict=False)
-        )
-        pairs_per_batch = limits.tokens / max(1, tokens) * pairs if limits.tokens else float(limits.sentences or 1)
-        pairs_per_window = max(MIN_PAIRS_PER_WINDOW, int(pairs_per_batch * BATCHES_PER_WINDOW))
-        return EpochLayout(pairs_per_window, limits.max_tokens, weights)
-
-    def _usable(self, max_tokens: int) -> list[Ints]:
-        """Return the numbers of the pairs of each store that have at most `max_tokens` tokens on both sides."""
-        return [
-            np.flatnonzero(longest <= max_tokens) + start
-            for longest, start in zip(np.split(self._longest, self._bounds[1:-1]), self._bounds, strict=False)
-        ]
-
-    def _windows(self, epoch: int, layout: EpochLayout) -> list[Ints]:
-        """Return the numbers of the pairs of each window of an epoch."""
-        parts = []
-        for i, (weight, numbers) in enumerate(zip(layout.weights, self._usable(layout.max_tokens), strict=True)):
-            parts += [numbers] * int(weight)
-            # The rest of the weight: each epoch continues where the epoch before stopped in a fixed shuffled order.
-            share = weight % 1 * len(numbers)
-            start, stop = int(epoch * share), int((epoch + 1) * share)
-            if stop > start:
-                order = generator(self._seed, "rotation", i).permutation(numbers)
-                parts.append(order.take(np.arange(start, stop), mode="wrap"))
-        if not sum(map(len, parts)):
-            return []
-        shuffled = np.concatenate(parts)
-        generator(self._seed, "shuffle", epoch).shuffle(shuffled)
-        return np.array_split(shuffled, max(1, round(len(shuffled) / layout.pairs_per_window)))
-
     def _read(self, numbers: Ints, epoch: int, window: int) -> "_SentencePairs":
         """Return the pairs `numbers` of a window, which are in ascending order, as token ids."""
-        cuts = np.searchsorted(numbers, self._bounds[1:-1])
-        parts = [
-            (store, part - start)
-            for store, part, start in zip(self._stores, np.split(numbers, cuts), self._bounds, strict=False)
-            if len(part)
-        ]
+        parts = self._shuffle.rows(numbers)
         sides = []
         for side, subword in (("source", self._vocabularies.source), ("target", self._vocabularies.target)):
             if self._sampling:
@@ -271,6 +221,14 @@ class Batches:
                 ids, lengths = np.concatenate([s.ids for s in read]), np.concatenate([s.lengths for s in read])
                 sides.append(Sentences(ids, lengths))
         return _SentencePairs(*sides)
+
+
+def _layout_together(limits: BatchLimits, weights: tuple[float, ...], usable: Usable) -> EpochLayout:
+    """Return the layout of an epoch of batches with these limits whose pairs are shuffled together."""
+    pairs = sum(usable.pairs)
+    pairs_per_batch = limits.tokens / max(1, usable.tokens) * pairs if limits.tokens else float(limits.sentences or 1)
+    pairs_per_window = max(MIN_PAIRS_PER_WINDOW, int(pairs_per_batch * BATCHES_PER_WINDOW))
+    return EpochLayout(pairs_per_window, limits.max_tokens, weights)
 
 
 def evaluation_batches(

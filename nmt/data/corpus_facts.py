@@ -19,14 +19,18 @@ from nmt.data.corpus import read_pairs
 from nmt.data.language_tags import prepend_tag
 from nmt.data.languages import has_spaces
 from nmt.data.lines import normalize
+from nmt.data.permutation import mix
 from nmt.data.prepared_data import Prepared, read_header
+from nmt.data.store import Store
 from nmt.data.subword import SPACE, Subword
 from nmt.data.token_ids import EOS, UNK
 from nmt.errors import NmtError
 
 SIDES = ("source", "target")
 MAX_PAIRS, MAX_TEXT_PAIRS = 2_000_000, 100_000
-"""Training pairs that are read at most, evenly spaced: token ids, and text, which takes longer."""
+"""Training pairs that are read at most, in evenly spaced blocks: token ids, and text, which takes longer."""
+PAIRS_PER_BLOCK = 128
+"""Consecutive pairs that are read together if not all are."""
 PAIRS_PER_CHUNK = 50_000
 BINS = 24
 LONGEST_SHARE = 0.995
@@ -57,22 +61,25 @@ def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
     chosen = _chosen_pairs([len(store) for store in stores], MAX_TEXT_PAIRS if is_text else MAX_PAIRS)
     sets = list(_evaluated_sets(config, prepared))
     counts = [np.zeros(subword.size, np.int64) for subword in _subwords(prepared)]
-    seen: list[list[Hashes]] = [[], [], []]
+    # Only the hashes of evaluated text are kept: those of source, target and both, and whether they were found.
+    wanted = [
+        np.concatenate(hashes) for hashes in zip(*(_pair_hashes(s.ids, _subwords(prepared)) for s in sets), strict=True)
+    ]
+    is_found = [np.zeros(len(hashes), np.bool_) for hashes in wanted]
     for sides in _read_chunks(prepared, chosen):
         for count, sentences, subword in zip(counts, sides, _subwords(prepared), strict=True):
             known = np.where(sentences.ids < subword.size, sentences.ids, UNK)
             count += np.bincount(known, minlength=subword.size)
-        for kept, hashes in zip(seen, _pair_hashes(sides, _subwords(prepared)), strict=True):
-            kept.append(np.unique(hashes))
-    unique = [np.unique(np.concatenate(kept)) if kept else np.zeros(0, np.uint64) for kept in seen]
+        for hashes, found, of_chunk in zip(wanted, is_found, _pair_hashes(sides, _subwords(prepared)), strict=True):
+            found |= np.isin(hashes, of_chunk)
+    seen = [hashes[found] for hashes, found in zip(wanted, is_found, strict=True)]
     words = _word_counts(prepared, [sentence for each in sets for sentence in each.sources], config)
-    lengths = [np.concatenate([getattr(store, f"{side}_lengths") for store in stores]) for side in SIDES]
     read = sum(map(len, chosen))
     return {
         "pairs": pairs,
         **({"pairs_read": read} if read < pairs else {}),
         "dropped": read_header(prepared.folder).get("table", []),
-        "lengths": _histograms(lengths),
+        "lengths": _histograms(_count_lengths(stores)),
         **{
             side: {"language": language, **_subword_facts(subword, count)}
             for side, language, subword, count in zip(
@@ -80,7 +87,7 @@ def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
                 strict=True,
             )
         },
-        "sets": [_set_facts(each, unique, words, _subwords(prepared), config) for each in sets],
+        "sets": [_set_facts(each, seen, words, _subwords(prepared), config) for each in sets],
     }  # fmt: skip
 
 
@@ -89,9 +96,11 @@ def _subwords(prepared: Prepared) -> tuple[Subword, Subword]:
 
 
 def _chosen_pairs(sizes: Sequence[int], limit: int) -> list[Indices]:
-    """Return the numbers of the pairs of each store that are read: all, or about `limit` evenly spaced ones."""
+    """Return the numbers of the pairs of each store that are read: all, or about `limit` in evenly spaced blocks."""
     step = max(1, -(-sum(sizes) // limit))
-    return [np.arange(0, size, step) for size in sizes]
+    block = np.arange(PAIRS_PER_BLOCK)
+    chosen = [(np.arange(0, size, step * PAIRS_PER_BLOCK)[:, None] + block).ravel() for size in sizes]
+    return [numbers[numbers < size] for numbers, size in zip(chosen, sizes, strict=True)]
 
 
 def _read_chunks(prepared: Prepared, chosen: Sequence[Indices]) -> Iterator[tuple[Sentences, Sentences]]:
@@ -129,24 +138,47 @@ def _read_lines(config: Config, corpus: Corpus) -> Iterator[tuple[str, str]]:
         yield line, normalize(target, config.data)
 
 
-def _histograms(lengths: Sequence[Ints]) -> dict[str, Any]:
+def _count_lengths(stores: Sequence[Store]) -> list[Indices]:
+    """Return for source and target how many training sentences have each length, from 0 on."""
+    counts = [np.zeros(1, np.int64), np.zeros(1, np.int64)]
+    for store in stores:
+        for lengths in store.read_lengths():
+            for side, found in enumerate(lengths):
+                more = np.bincount(found, minlength=len(counts[side]))
+                more[: len(counts[side])] += counts[side]
+                counts[side] = more
+    return counts
+
+
+def _histograms(length_counts: Sequence[Indices]) -> dict[str, Any]:
     """Return mean, median and largest length of both sides, and histograms with the same bins for both."""
-    longest = max((float(np.quantile(side, LONGEST_SHARE)) for side in lengths if len(side)), default=1.0)
+    longest = max((_quantile(side, LONGEST_SHARE) for side in length_counts if side.any()), default=1.0)
     width = max(1, -(-int(longest + 1) // (BINS - 1)))
-    counts = [np.bincount(np.minimum(side // width, BINS - 1), minlength=BINS).tolist() for side in lengths]
+    bins = [np.minimum(np.arange(len(side)) // width, BINS - 1) for side in length_counts]
+    counts = [
+        np.bincount(numbers, side, BINS).astype(int).tolist() for numbers, side in zip(bins, length_counts, strict=True)
+    ]
     used = max((n + 1 for side in counts for n, count in enumerate(side) if count), default=1)
     return {
         "width": width,
         **{
             name: {
                 "counts": count[:used],
-                "mean": float(side.mean()) if len(side) else 0.0,
-                "median": float(np.median(side)) if len(side) else 0.0,
-                "max": int(side.max(initial=0)),
+                "mean": float(side @ np.arange(len(side)) / max(1, side.sum())),
+                "median": _quantile(side, 0.5),
+                "max": int(np.flatnonzero(side).max(initial=0)),
             }
-            for name, side, count in zip(SIDES, lengths, counts, strict=True)
+            for name, side, count in zip(SIDES, length_counts, counts, strict=True)
         },
     }
+
+
+def _quantile(counts: Indices, share: float) -> float:
+    """Return the quantile of numbers of which `counts` says how often each occurs, as `np.quantile`; 0 for none."""
+    ends = np.cumsum(counts)
+    place = share * max(0, int(ends[-1]) - 1)
+    below, above = (int(np.searchsorted(ends, int(rank), side="right")) for rank in (place, np.ceil(place)))
+    return float(below + (above - below) * (place - int(place))) if ends[-1] else 0.0
 
 
 def _subword_facts(subword: Subword, counts: Ints) -> dict[str, Any]:
@@ -170,14 +202,16 @@ def _subword_facts(subword: Subword, counts: Ints) -> dict[str, Any]:
 
 
 def _set_facts(
-    each: EvaluatedSet, unique: Sequence[Hashes], words: Counter[str], subwords: Sequence[Subword], config: Config
+    each: EvaluatedSet, in_training: Sequence[Hashes], words: Counter[str], subwords: Sequence[Subword], config: Config
 ) -> dict[str, Any]:
     """Return what the training text has of an evaluated set.
 
+    `in_training` are the hashes, as from `_pair_hashes`, of what the training text has of all evaluated sets.
     `rarest_word` has for each source the number of training sources that its rarest word occurs in.
     """
     source, target, both = (
-        int(np.isin(hashes, seen).sum()) for hashes, seen in zip(_pair_hashes(each.ids, subwords), unique, strict=True)
+        int(np.isin(hashes, seen).sum())
+        for hashes, seen in zip(_pair_hashes(each.ids, subwords), in_training, strict=True)
     )
     return {
         "name": each.name,
@@ -218,7 +252,7 @@ def _word_counts(prepared: Prepared, lines: Iterable[str], config: Config) -> Co
 def _pair_hashes(sides: Sequence[Sentences], subwords: Sequence[Subword]) -> tuple[Hashes, Hashes, Hashes]:
     """Return a hash of each source, of each target and of each pair."""
     source, target = (_sentence_hashes(side, subword.size) for side, subword in zip(sides, subwords, strict=True))
-    return source, target, _mix(source) + target
+    return source, target, mix(source) + target
 
 
 def _sentence_hashes(sentences: Sentences, vocabulary: int) -> Hashes:
@@ -227,16 +261,9 @@ def _sentence_hashes(sentences: Sentences, vocabulary: int) -> Hashes:
     starts = np.cumsum(lengths) - lengths
     position = np.arange(len(sentences.ids)) - np.repeat(starts, lengths)
     ids = np.where(sentences.ids < vocabulary, sentences.ids, UNK).astype(np.uint64)
-    tokens = _mix((ids << np.uint64(32)) + position.astype(np.uint64))
+    tokens = mix((ids << np.uint64(32)) + position.astype(np.uint64))
     total = np.zeros(len(lengths), np.uint64)
     is_real = lengths > 0
     if is_real.any():
         total[is_real] = np.add.reduceat(tokens, starts[is_real])
     return total
-
-
-def _mix(values: Hashes) -> Hashes:
-    """Return values with their bits mixed, as the finalizer of MurmurHash3 does."""
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        values = (values ^ (values >> np.uint64(33))) * np.uint64(factor)
-    return values ^ (values >> np.uint64(33))

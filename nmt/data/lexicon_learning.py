@@ -19,6 +19,8 @@ from nmt.data.token_ids import EOS, UNK
 
 MAX_LINKS = 4_000_000
 """Limit of the links. From a larger corpus, pairs are taken at even distances, then pairs with rare source tokens."""
+MAX_PAIRS = 1 << 22
+"""Pairs that are considered at most, at even distances, so that the memory does not depend on the corpus."""
 MAX_LINKS_PER_PAIR = 1 << 16
 """Pairs with more links are left out."""
 MIN_PAIRS_PER_TOKEN = 3
@@ -80,10 +82,12 @@ def _sampled_chunks(prepared: Prepared) -> Iterator[tuple[Store, Ints, Sentences
     """
     usable = []
     links = 0
+    step = max(1, -(-sum(len(store) for store, _ in prepared.train) // MAX_PAIRS))
     for store, _ in prepared.train:
-        pair_links = (store.source_lengths.astype(np.int64) + 1) * store.target_lengths
-        is_usable = (pair_links > 0) & (pair_links <= MAX_LINKS_PER_PAIR) & (store.source_lengths > 0)
-        usable.append(np.flatnonzero(is_usable))
+        source_lengths = store.source_lengths[::step]
+        pair_links = (source_lengths.astype(np.int64) + 1) * store.target_lengths[::step]
+        is_usable = (pair_links > 0) & (pair_links <= MAX_LINKS_PER_PAIR) & (source_lengths > 0)
+        usable.append(np.flatnonzero(is_usable) * step)
         links += int(pair_links[is_usable].sum())
     stride = max(1, -(-links // MAX_LINKS))
     subword = prepared.vocabularies.source

@@ -25,9 +25,9 @@ def measure_lengths(prepared: "Prepared", corpora: "Sequence[Corpus]", max_token
     counts = np.zeros(max_tokens + 1, np.int64)
     for (store, _), corpus in zip(prepared.train, corpora, strict=True):
         tag = len(prepared.vocabularies.source.encode([corpus.tag])[0]) if corpus.tag else 0
-        is_used = (store.source_lengths <= max_tokens) & (store.target_lengths <= max_tokens)
-        lengths = np.maximum(store.source_lengths[is_used].astype(np.int64) - tag, 0)
-        counts += np.bincount(lengths, minlength=max_tokens + 1)
+        for source, target in store.read_lengths():
+            lengths = np.maximum(source[np.maximum(source, target) <= max_tokens] - tag, 0)
+            counts += np.bincount(lengths, minlength=max_tokens + 1)
     cumulative = counts.cumsum()
     values = {
         "sources": int(cumulative[-1]),

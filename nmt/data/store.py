@@ -2,11 +2,15 @@
 
 A store is a folder with `store.json` (written last; the counts and the size of every file), `source.lengths` and
 `target.lengths` (int32, tokens of each pair without BOS and EOS). For every shard of `PAIRS_PER_SHARD` pairs and each
-side there are NNNNN.SIDE.offsets (int64, one more than pairs) and NNNNN.SIDE.data (token ids, or UTF-8 bytes).
+side there are NNNNN.SIDE.offsets (int64, one more than pairs), NNNNN.SIDE.data (token ids, or UTF-8 bytes) and
+NNNNN.SIDE.crc (uint32, a checksum of every `PAIRS_PER_CHECKSUM` pairs in the two other files).
 """
 
 import json
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,6 +21,10 @@ from nmt.errors import NmtError
 from nmt.storage.json_text import parse_json
 
 PAIRS_PER_SHARD = 1 << 20
+PAIRS_PER_CHECKSUM = 128
+"""Their token ids are about one or two pages (4 KiB)."""
+_MAX_OPEN = 16
+"""Sides of shards that a store keeps open. Each has two memory maps, and each of these a file descriptor."""
 SIDES = ("source", "target")
 _VERSION = 1
 
@@ -60,10 +68,12 @@ class StoreWriter:
         self._close(list(self._open))
         if kind is not None:
             return
+        self._write_checksums()
         header = {
             "version": _VERSION,
             "pairs": self._pairs,
             "pairs_per_shard": self._capacity,
+            "pairs_per_checksum": PAIRS_PER_CHECKSUM,
             "dtype": self._dtype,
             "is_text": self._is_text,
             "files": self._sizes,
@@ -91,10 +101,19 @@ class StoreWriter:
 
     def _begin_shard(self, shard: int) -> None:
         self._close([name for name in self._open if not name.endswith(".lengths")])
+        self._write_checksums()
         for side in SIDES:
             self._ends[side] = 0
             self._write(f"{shard:05}.{side}.data", np.empty(0, self._dtype))
             self._write(f"{shard:05}.{side}.offsets", np.zeros(1, np.int64))
+
+    def _write_checksums(self) -> None:
+        """Write the checksums of the last shard, which is complete."""
+        for side in SIDES if self._pairs else ():
+            name = f"{(self._pairs - 1) // self._capacity:05}.{side}"
+            found = _Shard(self._folder, np.dtype(self._dtype), name)
+            self._write(f"{name}.crc", np.array([found.checksum(i) for i in range(found.blocks)], np.uint32))
+            self._close([f"{name}.crc"])
 
     def _close(self, names: list[str]) -> None:
         for name in names:
@@ -109,54 +128,109 @@ class StoreWriter:
         self._sizes[name] += values.nbytes
 
 
-class Store:
-    """A finished store, read through memory maps. `len` is its number of pairs."""
+class _Shard:
+    """One side of a shard, read through memory maps."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open a store. Raise an NmtError that names the file if a file is missing, truncated or corrupt."""
+    def __init__(self, folder: Path, dtype: "np.dtype[Any]", name: str) -> None:
+        self.offsets = _map(folder / f"{name}.offsets", np.dtype("int64"))
+        self.data = _map(folder / f"{name}.data", dtype)
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks that have a checksum."""
+        return -(-(len(self.offsets) - 1) // PAIRS_PER_CHECKSUM)
+
+    def checksum(self, block: int) -> int:
+        """Return the CRC-32 of the data of a block, and then of its offsets."""
+        offsets = self.offsets[block * PAIRS_PER_CHECKSUM : (block + 1) * PAIRS_PER_CHECKSUM + 1]
+        return zlib.crc32(offsets.tobytes(), zlib.crc32(self.data[offsets[0] : offsets[-1]].tobytes()))
+
+
+class Store:
+    """A finished store, read through memory maps, of which a bounded number is open. `len` is its number of pairs."""
+
+    def __init__(self, folder: Path, verifies: bool = False) -> None:
+        """Open a store. Raise an NmtError that names the file if a file is missing or its size or header is wrong.
+
+        If `verifies`, and the store has checksums, each block of pairs is verified before its first use, and `gather`
+        and `texts` raise such an error for a damaged one.
+        """
         self.folder = folder
         header = self._read_header()
         self.is_text: bool = header["is_text"]
         """Whether the store holds text, which is segmented again in each epoch, instead of token ids."""
         self._pairs: int = header["pairs"]
         self._capacity: int = header["pairs_per_shard"]
-        self.source_lengths: Ints = self._map("source.lengths", "int32")
+        self._dtype = np.dtype(header["dtype"])
+        self._sizes: dict[str, int] = header["files"]
+        self._check_sizes()
+        self.source_lengths: Ints = _map(folder / "source.lengths", np.dtype("int32"))
         """(pairs,) int32: source tokens of each pair without EOS, segmented without sampling."""
-        self.target_lengths: Ints = self._map("target.lengths", "int32")
+        self.target_lengths: Ints = _map(folder / "target.lengths", np.dtype("int32"))
         """(pairs,) int32: target tokens of each pair without EOS, segmented without sampling."""
-        for name, lengths in (("source.lengths", self.source_lengths), ("target.lengths", self.target_lengths)):
-            if len(lengths) != self._pairs:
-                raise NmtError(f"{folder / name}: corrupt; run nmt preprocess --force")
-        shards = range(-(-self._pairs // self._capacity))
-        self._offsets = {s: [self._map(f"{i:05}.{s}.offsets", "int64") for i in shards] for s in SIDES}
-        self._data = {s: [self._map(f"{i:05}.{s}.data", header["dtype"]) for i in shards] for s in SIDES}
-        for side in SIDES:
-            for shard, (offsets, data) in enumerate(zip(self._offsets[side], self._data[side], strict=True)):
-                if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(data):
-                    raise NmtError(f"{folder / f'{shard:05}.{side}.offsets'}: corrupt; run nmt preprocess --force")
+        self._shard = lru_cache(_MAX_OPEN)(partial(_Shard, folder, self._dtype))
+        has_checksums = header.get("pairs_per_checksum") == PAIRS_PER_CHECKSUM
+        self._verified: dict[str, npt.NDArray[np.bool_]] | None = {} if verifies and has_checksums else None
+        """Which blocks of each side of a shard are verified; None if they are not to be verified."""
 
     def __len__(self) -> int:
         return self._pairs
 
+    def read_lengths(self) -> Iterator[tuple[Ints, Ints]]:
+        """Yield the source and the target lengths of consecutive pairs, a bounded number at a time."""
+        for start in range(0, self._pairs, PAIRS_PER_SHARD):
+            chunk = slice(start, start + PAIRS_PER_SHARD)
+            yield self.source_lengths[chunk], self.target_lengths[chunk]
+
+    @property
+    def verifies(self) -> bool:
+        """Whether each block of pairs is verified before its first use."""
+        return self._verified is not None
+
     def gather(self, side: str, indices: Ints) -> tuple[Ints, Ints]:
         """Return one side of the pairs `indices`, end to end in their order, and the size of each."""
-        shards, rows = np.divmod(indices, self._capacity)
-        starts, sizes = np.empty(len(indices), np.int64), np.empty(len(indices), np.int64)
-        for shard in np.unique(shards):
-            is_here = shards == shard
-            offsets = self._offsets[side][shard]
-            starts[is_here] = offsets[rows[is_here]]
-            sizes[is_here] = offsets[rows[is_here] + 1] - starts[is_here]
-        ends = np.cumsum(sizes)
-        positions = np.repeat(starts - (ends - sizes), sizes) + np.arange(sizes.sum())  # in the data of their shards
-        if len(self._data[side]) == 1:
-            return np.asarray(self._data[side][0][positions]), sizes
-        data_shards = np.repeat(shards, sizes)
-        data = np.empty(len(positions), self._data[side][0].dtype if self._data[side] else np.uint16)
-        for shard in np.unique(shards):
-            is_here = data_shards == shard
-            data[is_here] = self._data[side][shard][positions[is_here]]
-        return data, sizes
+        order = np.argsort(indices, kind="stable")
+        rows = indices[order]
+        shards = np.unique(rows // self._capacity)
+        cuts = np.searchsorted(rows, shards[1:] * self._capacity)
+        parts = [
+            self._gather_ascending(f"{shard:05}.{side}", part - shard * self._capacity)
+            for shard, part in zip(shards.tolist(), np.split(rows, cuts), strict=False)
+        ] or [(np.empty(0, self._dtype), np.empty(0, np.int64))]
+        data, sizes = (np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True))
+        if (order[1:] > order[:-1]).all():
+            return data, sizes
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        starts = (np.cumsum(sizes) - sizes)[place]
+        sizes = sizes[place]
+        return data[_ranges(starts, sizes)], sizes
+
+    def _gather_ascending(self, name: str, rows: Ints) -> tuple[Ints, Ints]:
+        """Return the ascending `rows` of one side of a shard, end to end, and the size of each."""
+        shard = self._shard(name)
+        if self._verified is not None:
+            self._verify(name, shard, np.unique(rows // PAIRS_PER_CHECKSUM))
+        starts = np.asarray(shard.offsets[rows])
+        sizes = shard.offsets[rows + 1] - starts
+        return np.asarray(shard.data[_ranges(starts, sizes)]), sizes
+
+    def _verify(self, name: str, shard: _Shard, blocks: Ints) -> None:
+        """Raise NmtError if a block is damaged. Each block is verified once."""
+        assert self._verified is not None
+        is_verified = self._verified.setdefault(name, np.zeros(shard.blocks, np.bool_))
+        new = blocks[~is_verified[blocks]].tolist()
+        if not new:
+            return
+        expected = np.fromfile(self.folder / f"{name}.crc", np.uint32)
+        for block in new:
+            if shard.checksum(block) != expected[block]:
+                raise NmtError(
+                    f"{self.folder / name}.data or .offsets: damaged: the checksum of pairs "
+                    f"{block * PAIRS_PER_CHECKSUM:,} to {(block + 1) * PAIRS_PER_CHECKSUM - 1:,} is wrong; "
+                    "run nmt preprocess --force"
+                )
+        is_verified[new] = True
 
     def texts(self, side: str, indices: Ints) -> list[str]:
         """Return one side of the pairs `indices` of a store of text."""
@@ -171,18 +245,53 @@ class Store:
             if header["version"] != _VERSION:
                 raise NmtError(f"{path}: written by another version of nmt; run nmt preprocess again")
             np.dtype(header["dtype"])
-            header["is_text"], -header["pairs"] // header["pairs_per_shard"]
+            header["is_text"], -header["pairs"] // header["pairs_per_shard"], header["files"].items()
         except FileNotFoundError:
             raise NmtError(f"{path}: missing; run nmt preprocess again") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
             raise NmtError(f"{path}: corrupt; run nmt preprocess --force") from None
         return header
 
-    def _map(self, name: str, dtype: str) -> Ints:
-        path = self.folder / name
-        try:
-            if path.stat().st_size == 0:  # an empty file cannot be mapped
-                return np.empty(0, dtype)
-            return np.asarray(np.memmap(path, dtype, mode="r"))
-        except (OSError, ValueError):
-            raise NmtError(f"{path}: missing or corrupt; run nmt preprocess --force") from None
+    def _check_sizes(self) -> None:
+        """Raise NmtError if a file does not have the recorded size, or the size that the number of pairs demands."""
+        expected = {f"{side}.lengths": 4 * self._pairs for side in SIDES}
+        for shard in range(-(-self._pairs // self._capacity)):
+            pairs = min(self._capacity, self._pairs - shard * self._capacity)
+            expected |= {f"{shard:05}.{side}.offsets": 8 * (pairs + 1) for side in SIDES}
+            expected |= {f"{shard:05}.{side}.data": self._sizes.get(f"{shard:05}.{side}.data", -1) for side in SIDES}
+        for name, size in {**self._sizes, **expected}.items():
+            path = self.folder / name
+            try:
+                is_right = path.stat().st_size == size
+                if is_right and name.endswith(".offsets"):
+                    is_right = _ends(path) == (
+                        0,
+                        expected[f"{name.removesuffix('offsets')}data"] // self._dtype.itemsize,
+                    )
+            except OSError:
+                raise NmtError(f"{path}: missing or corrupt; run nmt preprocess --force") from None
+            if not is_right:
+                raise NmtError(f"{path}: corrupt; run nmt preprocess --force")
+
+
+def _ends(path: Path) -> tuple[int, int]:
+    """Return the first and the last number of a file of offsets."""
+    with path.open("rb") as file:
+        first = file.read(8)
+        file.seek(-8, 2)
+        return int.from_bytes(first, "little"), int.from_bytes(file.read(8), "little")
+
+
+def _ranges(starts: Ints, sizes: Ints) -> Ints:
+    """Return the numbers from each of `starts` on, as many as its size says, end to end."""
+    ends = np.cumsum(sizes)
+    return np.asarray(np.repeat(starts - (ends - sizes), sizes) + np.arange(int(sizes.sum())))
+
+
+def _map(path: Path, dtype: "np.dtype[Any]") -> Ints:
+    try:
+        if path.stat().st_size == 0:  # an empty file cannot be mapped
+            return np.empty(0, dtype)
+        return np.asarray(np.memmap(path, dtype, mode="r"))
+    except (OSError, ValueError):
+        raise NmtError(f"{path}: missing or corrupt; run nmt preprocess --force") from None

@@ -1,6 +1,7 @@
 """Batches hold every pair once an epoch, keep to their size, and can be resumed at any position."""
 
 import dataclasses
+import hashlib
 import json
 from collections import Counter
 from itertools import islice
@@ -12,7 +13,8 @@ import pytest
 
 from nmt import config
 from nmt.data.batching import Batch, Batches, Position, evaluation_batches
-from nmt.data.store import Column, Store, StoreWriter
+from nmt.data.shuffling import PAIRS_PER_POOL
+from nmt.data.store import SIDES, Column, Store, StoreWriter
 from nmt.data.subword import Subword, Vocabularies
 from nmt.data.token_ids import EOS, PAD
 from nmt.errors import NmtError
@@ -81,8 +83,10 @@ def make(
     longest: int = 256,
     seed: int = 1,
     sampling: float = 0.0,
+    pool: int = PAIRS_PER_POOL,
+    block: int = 8,
 ) -> Batches:
-    return Batches(train, vocabularies, tokens, sentences, longest, seed, sampling, "bpe")
+    return Batches(train, vocabularies, tokens, sentences, longest, seed, sampling, "bpe", pool, block)
 
 
 def epoch(batches: Batches, number: int) -> list[Batch]:
@@ -239,6 +243,110 @@ def test_a_position_saved_by_an_older_version_gets_the_settings_of_its_run(
             if following.epoch:
                 break
         assert pairs_of(seen, vocabularies) == Counter(pairs)
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_pairs_that_fit_into_a_pool_come_in_the_order_of_earlier_versions(
+    vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    train = []
+    for name, count, seed, weight in (("a", 60, 1, 2.25), ("b", 40, 2, 0.4)):
+        draw = np.random.default_rng(seed)
+        columns = []
+        for _ in SIDES:
+            sizes = draw.integers(0, 12, count)
+            columns.append(Column(draw.integers(4, 300, int(sizes.sum())), sizes, sizes))
+        with StoreWriter(tmp_path / name, "uint16", is_text=False, pairs_per_shard=7) as writer:
+            writer.append(columns[0], columns[1])
+        train.append((Store(tmp_path / name), weight))
+    digest = hashlib.sha256()
+    for batch, position in islice(make(train, vocabularies, 80, longest=10, seed=3).iterate_from(Position()), 60):
+        digest.update(batch.source.tobytes() + batch.target.tobytes())
+        digest.update(repr((position.epoch, position.window, position.batch)).encode())
+    # Computed at commit 8a2a3be, which shuffled the pairs of every corpus together.
+    assert digest.hexdigest() == "3619996183a02e683df242c475291e6d38f8fd8dfcfadffeee9b217553c9fdbc"
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("sampling", [0.0, 0.3])
+def test_training_in_pools_resumes_exactly_at_any_position(
+    sampling: float, vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    train = [
+        (store(tmp_path / "a", texts(40, 1), vocabularies, sampling > 0), 1.0),
+        (store(tmp_path / "b", texts(30, 2), vocabularies, sampling > 0), 0.5),
+    ]
+    run = list(islice(make(train, vocabularies, 50, sampling=sampling, pool=16).iterate_from(Position()), 40))
+    layout = run[0][1].layout
+    assert layout is not None and layout.pools == 4 and run[-1][1].epoch >= 1
+    for i, (_, position) in enumerate(run[:-2]):
+        saved = Position.from_json(json.loads(json.dumps(dataclasses.asdict(position))))
+        resumed = list(islice(make(train, vocabularies, 50, sampling=sampling, pool=16).iterate_from(saved), 2))
+        assert all(same(a[0], b[0]) and a[1] == b[1] for a, b in zip(resumed, run[i + 1 :], strict=False))
+
+
+IN_POOLS: dict[str, list[dict[str, Any]]] = {
+    **{name: [change | {"pool": 40} for change in changes] for name, changes in CHANGES.items()},
+    "other pools": [{"pool": 40}, {"pool": 70, "block": 5}, {"pool": 10}],
+    "from pools to one": [{"pool": 40}, {}],
+    "from one to pools": [{}, {"pool": 40}],
+}
+
+
+@pytest.mark.usefixtures("small_windows")
+@pytest.mark.parametrize("taken", [1, 3])
+@pytest.mark.parametrize("changes", IN_POOLS.values(), ids=IN_POOLS)
+def test_no_pair_is_repeated_or_skipped_in_pools_if_settings_change_within_an_epoch(
+    changes: list[dict[str, Any]], taken: int, vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    pairs = texts(200, 1)
+    train = [(store(tmp_path / "s", pairs, vocabularies), 1.0)]
+    made = [make(train, vocabularies, **change) for change in changes]
+    assert epoch_in_parts(made, [taken] * (len(made) - 1), vocabularies)[0] == Counter(pairs)
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_smaller_max_tokens_or_other_weights_in_pools_repeat_no_pair(
+    vocabularies: Vocabularies, tmp_path: Path
+) -> None:
+    pairs, others = texts(200, 1), texts(90, 2)
+    stores = store(tmp_path / "a", pairs, vocabularies), store(tmp_path / "b", others, vocabularies)
+    sizes = {pair: longer_side(pair, vocabularies) for pair in pairs + others}
+    short = int(np.median([*sizes.values()]))
+    made = [
+        make(list(zip(stores, weights, strict=True)), vocabularies, longest=longest, pool=50)
+        for weights, longest in (((1.0, 1.0), 256), ((2.0, 0.5), short))
+    ]
+    seen, rest = epoch_in_parts(made, [9], vocabularies)
+    assert all(sizes[pair] <= short for pair in pairs_of(rest, vocabularies))
+    assert seen == Counter(pair for pair in pairs + others if sizes[pair] <= short or seen[pair])
+    assert max(seen.values()) == 1
+    both = pairs_of(epoch(made[1], 1), vocabularies) + pairs_of(epoch(made[1], 2), vocabularies)
+    expected = {pair: 4 if pair in set(pairs) else 1 for pair in pairs + others if sizes[pair] <= short}
+    assert both == Counter(expected)
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_an_epoch_that_an_older_version_began_ends_as_it_began(vocabularies: Vocabularies, tmp_path: Path) -> None:
+    pairs = texts(200, 1)
+    train = [(store(tmp_path / "s", pairs, vocabularies), 1.0)]
+    old, new = make(train, vocabularies), make(train, vocabularies, pool=40)
+    head = list(islice(old.iterate_from(Position()), 5))
+    values = json.loads(json.dumps(dataclasses.asdict(head[-1][1])))
+    values["layout"] = {key: values["layout"][key] for key in ("pairs_per_window", "max_tokens", "weights")}
+    bare = Position(0, head[-1][1].window, head[-1][1].batch)
+    for position in (
+        Position.from_json(values),
+        new.complete(bare, tokens_per_batch=100, sentences_per_batch=None, max_tokens=256, weights=[1.0]),
+    ):
+        seen = [batch for batch, _ in head]
+        for batch, following in new.iterate_from(position):
+            seen.append(batch)
+            if following.epoch:
+                break
+        assert pairs_of(seen, vocabularies) == Counter(pairs)
+        _, later = next(new.iterate_from(following))
+        assert later.layout is not None and later.layout.pools == 5
 
 
 def test_the_order_depends_on_the_seed_and_the_epoch(vocabularies: Vocabularies, tmp_path: Path) -> None:

@@ -67,10 +67,26 @@ def test_tokens_and_lengths_are_counted(tmp_path: Path) -> None:
 
 def test_of_a_large_text_a_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PAIRS", 5)
+    monkeypatch.setattr(module, "PAIRS_PER_BLOCK", 1)
     monkeypatch.setattr(module, "PAIRS_PER_CHUNK", 2)
     facts = corpus_facts(*make(tmp_path, kind="word"))
     assert facts["pairs_read"] == 5 and facts["source"]["tokens"] == 20
     assert sum(facts["lengths"]["source"]["counts"]) == 9
+
+
+def test_a_part_is_read_in_blocks() -> None:
+    first, second, third = module._chosen_pairs([1000, 100, 0], 400)  # every third block
+    assert first.tolist() == [*range(128), *range(384, 512), *range(768, 896)]
+    assert second.tolist() == list(range(100)) and third.tolist() == []
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.995])
+def test_quantiles_of_counted_lengths_are_those_of_the_lengths(share: float) -> None:
+    draw = np.random.default_rng(0)
+    for size, largest in ((1, 4), (2, 0), (3, 50), (100, 7), (999, 300)):
+        lengths = draw.integers(0, largest + 1, size)
+        assert module._quantile(np.bincount(lengths), share) == pytest.approx(np.quantile(lengths, share))
+    assert module._quantile(np.zeros(1, np.int64), share) == 0.0
 
 
 def test_hashes_depend_on_tokens_and_their_order() -> None:

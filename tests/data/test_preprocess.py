@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +325,37 @@ def test_a_damaged_file_is_named_and_the_data_made_again(messages: list[str], tm
             again = preprocess(wanted)
             assert "preparing it again" in messages[0] and again.fingerprint == made.fingerprint
             assert (made.folder / name).read_bytes() == before
+
+
+def test_of_a_large_folder_the_shards_are_verified_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = preprocess(settings(tmp_path)).folder
+    shard, header = folder / "train-0" / "00000.source.data", folder / "train-0" / "store.json"
+
+    def damage(path: Path) -> None:
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    damage(shard)
+    with pytest.raises(NmtError, match=r"00000\.source\.data: damaged or missing"):
+        Prepared.open(folder)
+    monkeypatch.setattr("nmt.data.prepared_data.VERIFIED_BYTES", 1000)
+    [(store, _)] = Prepared.open(folder).train
+    with pytest.raises(NmtError, match=r"00000\.source\.data or \.offsets: damaged"):
+        store.gather("source", np.array([len(store) - 1]))
+    for other in ("train-0/source.lengths", "train-0/00000.source.crc", "valid/00000.source.data", "joint.model"):
+        damage(folder / other)
+        with pytest.raises(NmtError, match=rf"{Path(other).name}: damaged or missing"):
+            Prepared.open(folder)
+        damage(folder / other)
+    # A store of an older version has no checksums of blocks, so that its shards are verified when it is opened.
+    header.write_text(header.read_text(encoding="utf-8").replace("pairs_per_checksum", "x"), encoding="utf-8")
+    sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
+    sums["train-0/store.json"] = hashlib.sha256(header.read_bytes()).hexdigest()
+    (folder / "checksums.json").write_text(json.dumps(sums), encoding="utf-8")
+    with pytest.raises(NmtError, match=r"00000\.source\.data: damaged or missing"):
+        Prepared.open(folder)
+    damage(shard)
+    assert not Prepared.open(folder).train[0][0].verifies
 
 
 def test_an_unseen_character_is_unk_without_byte_fallback(tmp_path: Path) -> None:

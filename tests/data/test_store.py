@@ -99,6 +99,37 @@ def test_the_error_for_wrong_offsets_names_the_file(tmp_path: Path) -> None:
         Store(tmp_path / "s")
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_a_store_of_many_shards_keeps_few_files_open(tmp_path: Path) -> None:
+    pairs: list[Pair] = [([i], [i, i]) for i in range(60)]
+    store = write(tmp_path / "s", [pairs], 1)
+    for _ in range(2):
+        assert rows(store, "source", list(range(60))) == [[i] for i in range(60)]
+        assert rows(store, "target", [59, 0, 30]) == [[59, 59], [0, 0], [30, 30]]
+        opened = [link for link in Path("/proc/self/fd").iterdir() if str(tmp_path) in str(link.resolve())]
+        assert len(opened) <= 2 * 16 + 2
+        assert Path("/proc/self/maps").read_text(encoding="utf-8").count(str(tmp_path)) <= 2 * 16 + 2
+
+
+@pytest.mark.parametrize("name", ["00000.target.data", "00000.target.offsets"])
+def test_blocks_are_verified_before_their_first_use(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.data.store.PAIRS_PER_CHECKSUM", 4)
+    pairs: list[Pair] = [([i], [i, i]) for i in range(30)]
+    write(tmp_path / "s", [pairs[:13], pairs[13:]], 20)
+    content = bytearray((tmp_path / "s" / name).read_bytes())
+    content[len(content) // 2 + 1] ^= 1  # in the block of the pairs 8 to 11
+    (tmp_path / "s" / name).write_bytes(content)
+    store = Store(tmp_path / "s", verifies=True)
+    assert store.verifies
+    assert rows(store, "source", list(range(30))) == [[i] for i in range(30)]
+    good = [*range(4), *range(12, 30)]
+    for _ in range(2):
+        assert rows(store, "target", good) == [[i, i] for i in good]
+        with pytest.raises(NmtError, match=r"00000\.target\.data or .*pairs 8 to 11 is wrong; run nmt preprocess"):
+            store.gather("target", np.array([2, 9]))
+    assert len(store.gather("source", np.arange(30))[0]) == 30
+
+
 def test_an_unfinished_store_does_not_open(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), StoreWriter(tmp_path / "s", "uint16", is_text=False) as writer:
         writer.append(column([[1]]), column([[2]]))
