@@ -1,0 +1,197 @@
+"""Connect to a Ray cluster or start a local one, wait for results, and turn what Ray reports into one line.
+
+Ray repeats the work of a process or a node that is lost. What it does not do is bounded here: a cluster that cannot be
+reached, or that has no node left, is an error after `REACH_SECONDS` or `LOST_SECONDS`.
+"""
+
+import logging
+import os
+import socket
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from nmt.errors import NmtError
+
+REACH_SECONDS = 20.0
+"""Time in which a cluster must answer at the start."""
+LOST_SECONDS = 60.0
+"""Time after which a cluster that cannot be reached, or has no node that can do the work, is given up."""
+QUIET_SECONDS = 300.0
+"""Time without a result after which a message says that there is none."""
+RETRIES = 10
+"""How often Ray repeats a task whose process or node was lost, before that is an error."""
+_POLL_SECONDS = 5.0
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray warns of a change to come
+    "RAY_task_oom_retries": str(RETRIES),  # Ray repeats a task without end if memory runs out
+}
+"""What Ray reads when it is imported; what the user has set is kept."""
+_HTTP2_SETTINGS = b"\x04"
+_HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _HTTP2_SETTINGS + bytes(5)
+"""What a client of HTTP/2 sends first: the preface and an empty SETTINGS frame, which the server answers by its own."""
+
+logger = logging.getLogger(__name__)
+
+
+class Cluster:
+    """A connection to a Ray cluster; `resource` (CPU or GPU) is the one that the work needs."""
+
+    def __init__(self, ray: Any, resource: str, address: str | None) -> None:
+        self.ray = ray
+        self._resource, self._address = resource, address
+        self._began_to_fail: float | None = None
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes that are alive, as `ray.nodes()` describes them, the driver's node included."""
+        return [node for node in self.ray.nodes() if node["Alive"]]
+
+    def total(self, resource: str | None = None) -> float:
+        """Return how many CPUs or GPUs the living nodes have together."""
+        name = resource or self._resource
+        return float(sum(node["Resources"].get(name, 0.0) for node in self.nodes))
+
+    def get(self, reference: Any) -> Any:
+        """Wait for a result and return it. Raise NmtError if the cluster is lost or Ray has given the task up."""
+        last_news = time.monotonic()
+        with translated_errors():
+            while not self.ray.wait([reference], timeout=_POLL_SECONDS)[0]:
+                self._check()
+                if time.monotonic() - last_news > QUIET_SECONDS:
+                    last_news = time.monotonic()
+                    logger.info(
+                        f"no result for {QUIET_SECONDS:.0f} s; the cluster has {self.total():g} {self._resource}s, "
+                        f"of which {self.ray.available_resources().get(self._resource, 0.0):g} are free"
+                    )
+            return self.ray.get(reference)
+
+    def wait_any(self, references: Sequence[Any]) -> Any:
+        """Wait until one of `references` has a result, and return that reference. Raise NmtError as `get` does."""
+        with translated_errors():
+            while not (ready := self.ray.wait(list(references), timeout=_POLL_SECONDS)[0]):
+                self._check()
+            return ready[0]
+
+    def _check(self) -> None:
+        """Raise NmtError if for `LOST_SECONDS` the head of the cluster did not answer or no node could do the work."""
+        problem = None
+        if self._address is not None and not answers(self._address):
+            problem = f"the head node of the Ray cluster ({self._address}) cannot be reached any more"
+        elif not self.total():
+            problem = f"no node of the Ray cluster with a {self._resource} is alive"
+        now = time.monotonic()
+        if problem is None:
+            self._began_to_fail = None
+        elif self._began_to_fail is None:
+            self._began_to_fail = now
+            logger.warning(f"{problem}; waiting for {LOST_SECONDS:.0f} s")
+        elif now - self._began_to_fail > LOST_SECONDS:
+            raise NmtError(f"{problem}; restart the cluster, and run the same command again")
+
+
+@contextmanager
+def connected(address: str, cpus: int, resource: str = "CPU") -> Iterator[Cluster]:
+    """Connect to the Ray cluster at `address` in the block; "local" starts one with `cpus` CPUs on this machine.
+
+    Other addresses are those of Ray: auto, HOST:PORT, ray://HOST:PORT. Raise NmtError if Ray is not installed, if there
+    is no cluster, or if it runs another version of Ray or Python.
+    """
+    ray = _import_ray()
+    if ray.is_initialized():  # by the program that uses nmt as a library, which also ends it
+        yield Cluster(ray, resource, None)
+        return
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address == "local":
+        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
+    else:
+        options |= {"address": address}
+        place = address.removeprefix("ray://")
+        if ":" in place and not answers(place, REACH_SECONDS):
+            raise NmtError(_no_cluster(address))
+    try:
+        _initialize(ray, options)
+        runtime = None if address.startswith("ray://") else ray.get_runtime_context().gcs_address
+        yield Cluster(ray, resource, address.removeprefix("ray://") if runtime is None else runtime)
+    finally:
+        with suppress(Exception):  # the cluster may be gone
+            ray.shutdown()
+
+
+def _import_ray() -> Any:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ray
+    return ray
+
+
+def _initialize(ray: Any, options: dict[str, Any]) -> None:
+    """Call `ray.init`. Raise NmtError, one line, for what the user can correct."""
+    address = options["address"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(**options)
+    except ConnectionError:
+        raise NmtError(_no_cluster(address)) from None
+    except RuntimeError as error:
+        text = one_line(error)
+        if "ersion mismatch" in text:
+            raise NmtError(f"--ray {address}: {text}; install the versions of the cluster") from None
+        raise NmtError(f"--ray {address}: the cluster cannot be used: {text}") from None
+    except (ValueError, OSError, ray.exceptions.RayError) as error:
+        raise NmtError(f"--ray {address}: the cluster cannot be used: {one_line(error)}") from None
+
+
+def _no_cluster(address: str) -> str:
+    return (
+        f"--ray {address}: no Ray cluster answers there (within {REACH_SECONDS:.0f} s); start one with 'ray start "
+        "--head', or leave out the address to use this machine"
+    )
+
+
+def answers(address: str, seconds: float = _POLL_SECONDS) -> bool:
+    """Return whether a gRPC server, as Ray's is one, answers at HOST:PORT within `seconds`.
+
+    `ray.init` would wait for minutes for a server that is stopped or is none of Ray.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds) as connection:
+            connection.sendall(_HTTP2_GREETING)
+            return connection.recv(9, socket.MSG_WAITALL)[3:4] == _HTTP2_SETTINGS
+    except (OSError, ValueError, OverflowError):
+        return False
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error of Ray without line breaks and without what follows its first paragraph."""
+    return " ".join(str(error).strip().split("\n\n")[0].split()) or type(error).__name__
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the errors of Ray itself, such as a node that was lost too often, into an NmtError of one line."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ModuleNotFoundError):
+            raise NmtError(f"a node of the Ray cluster cannot import {error.cause.name}: install nmt there") from None
+        raise
+    except ray.exceptions.OutOfMemoryError:
+        raise NmtError(
+            f"a node of the Ray cluster ran out of memory, also after {RETRIES} more attempts; use nodes with more "
+            "memory, or start Ray there with fewer CPUs (ray start --num-cpus N)"
+        ) from None
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        raise NmtError(
+            f"the Ray cluster has given up a task, which it repeats {RETRIES} times if a process or a node is lost: "
+            f"{one_line(error)}"
+        ) from None
