@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from nmt.data.lines import InvalidLines, decode_lines, open_binary
+from nmt.data.lines import InvalidLines, open_binary, split_lines
 from nmt.data.manifest import InputFile, inspect_file
 from nmt.errors import NmtError
 
@@ -48,7 +48,7 @@ class TextSlice:
             with open_binary(self.path) as file:
                 file.seek(self.start)
                 content = file.read(self.size)
-        lines = decode_lines(content, invalid)
+        lines = split_lines(content, invalid)
         if len(lines) != self.lines:
             raise NmtError(f"{self.path}: the file changed while it was read; run nmt preprocess again")
         return lines
