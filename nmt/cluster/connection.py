@@ -97,10 +97,12 @@ class Cluster:
 def connected(address: str, cpus: int, resource: str = "CPU") -> Iterator[Cluster]:
     """Connect to the Ray cluster at `address` in the block; "local" starts one with `cpus` CPUs on this machine.
 
-    Other addresses are those of Ray: auto, HOST:PORT, ray://HOST:PORT. Raise NmtError if Ray is not installed, if there
+    Other addresses are those of Ray: auto, HOST:PORT, ray://HOST:PORT. An empty address is that of $RAY_ADDRESS, which
+    Ray sets for submitted jobs, or "local". Raise NmtError if Ray is not installed, if there
     is no cluster, or if it runs another version of Ray or Python.
     """
     ray = _import_ray()
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     if ray.is_initialized():  # by the program that uses nmt as a library, which also ends it
         yield Cluster(ray, resource, None)
         return

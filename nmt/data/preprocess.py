@@ -56,8 +56,8 @@ def preprocess(
 ) -> Prepared:
     """Make the prepared data of `config` unless it is up to date, and return it.
 
-    `ray` is the address of a Ray cluster whose nodes do the work, "local" for one on this machine, None for worker
-    processes of this machine; the result is the same.
+    `ray` is the address of a Ray cluster whose nodes do the work, see `nmt.cluster.connection.connected`, or None for
+    worker processes of this machine; the result is the same.
 
     `force` makes it in any case. `on_progress` gets "cleaning" and "encoding" with numbers of sentence pairs, and
     "subwords" with the numbers of subword models that are trained (while they are, nothing is reported). Raise
