@@ -69,12 +69,16 @@ class Cluster:
                     )
             return self.ray.get(reference)
 
-    def wait_any(self, references: Sequence[Any]) -> Any:
-        """Wait until one of `references` has a result, and return that reference. Raise NmtError as `get` does."""
+    def wait(self, references: Sequence[Any]) -> list[Any]:
+        """Return those of `references` that have a result, after some seconds perhaps none.
+
+        Raise NmtError if the cluster is lost.
+        """
         with translated_errors():
-            while not (ready := self.ray.wait(list(references), timeout=_POLL_SECONDS)[0]):
+            ready: list[Any] = self.ray.wait(list(references), num_returns=1, timeout=_POLL_SECONDS)[0]
+            if not ready:
                 self._check()
-            return ready[0]
+            return ready
 
     def _check(self) -> None:
         """Raise NmtError if for `LOST_SECONDS` the head of the cluster did not answer or no node could do the work."""
@@ -177,12 +181,17 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
-    """Turn the errors of Ray itself, such as a node that was lost too often, into an NmtError of one line."""
+def translated_errors(passed: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Turn the errors of Ray itself, such as a node that was lost too often, into an NmtError of one line.
+
+    Errors of the type `passed` are raised as they are.
+    """
     import ray
 
     try:
         yield
+    except passed:
+        raise
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, ModuleNotFoundError):
             raise NmtError(f"a node of the Ray cluster cannot import {error.cause.name}: install nmt there") from None
