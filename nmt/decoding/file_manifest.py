@@ -107,14 +107,20 @@ class Manifest:
         if changes := differences(before, {**made_with, "--part-lines": lines_per_part}):
             raise changes_error(folder, f"was begun with {'; '.join(changes)}")
 
-    def check_inputs(self, folder: Path, paths: Sequence[Path]) -> None:
-        """Raise `NmtError` that names the differences if the inputs are not those of the manifest."""
-        known, given = {each.path for each in self.inputs}, {str(path) for path in paths}
+    def check_inputs(self, folder: Path, paths: Sequence[Path]) -> "Manifest":
+        """Return the manifest without inputs that failed and are not given any more.
+
+        Raise `NmtError` that names the differences if the inputs are not those of the manifest.
+        """
+        given = {str(path) for path in paths}
+        records = [each for each in self.inputs if each.state != "failed" or each.path in given]
+        known = {each.path for each in records}
         changes = [f"without the input {path}" for path in sorted(given - known)]
-        changes += [f"with the input {path}, which is missing now" for path in sorted(known - given)]
+        changes += [f"with the input {path}, which is not given now" for path in sorted(known - given)]
         if changes:
             more = f"; and {len(changes) - _MAX_DIFFERENCES:,} more" if len(changes) > _MAX_DIFFERENCES else ""
             raise changes_error(folder, f"was begun {'; '.join(changes[:_MAX_DIFFERENCES])}{more}")
+        return dataclasses.replace(self, inputs=records)
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -29,7 +29,7 @@ def find_inputs(patterns: Sequence[Path], folder: Path) -> list[Path]:
             continue
         if not glob.has_magic(str(pattern)):
             raise NmtError(f"{pattern}: no such file")
-        matches = sorted(Path(each) for each in glob.glob(str(path), recursive=True))  # noqa: PTH207 (**)
+        matches = sorted(Path(each) for each in glob.glob(str(path), recursive=True) if os.path.lexists(each))  # noqa: PTH207 (**)
         files = [each for each in matches if not each.is_dir() and not each.resolve().is_relative_to(output)]
         if not files:
             folders = "; it matches only folders: add /*" if matches else ""

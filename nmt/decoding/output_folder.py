@@ -30,7 +30,7 @@ from nmt.decoding.file_parts import CountedFile, FilePart, count_lines, divide
 from nmt.decoding.files_job import Shard
 from nmt.decoding.input_files import LOCK, PARTS, output_names
 from nmt.decoding.input_warnings import warn_of_long_lines
-from nmt.decoding.part_files import PartHeader, join_parts
+from nmt.decoding.part_files import DamagedPart, PartHeader, join_parts
 from nmt.errors import NmtError
 from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, replace_on_success
@@ -101,8 +101,8 @@ class OutputFolder:
     def join(self, outputs: Sequence[str], waits: bool = True) -> list[str]:
         """Join the parts of the `outputs` whose parts are all there; return the names of those that are complete now.
 
-        Without `waits`, do nothing if another process holds the lock of the folder. Raise `NmtError` for a damaged
-        part, and if the output cannot be written.
+        Without `waits`, do nothing if another process holds the lock of the folder. A damaged part is removed, so that
+        it is translated again. Raise `NmtError` if an output cannot be written.
         """
         ready = [name for name in outputs if self.is_joinable(self.manifest.record(name))]
         if not ready:
@@ -111,7 +111,13 @@ class OutputFolder:
             if not is_held:
                 return []
             self.reload()
-            joined = [self._join(record) for name in ready if self.is_joinable(record := self.manifest.record(name))]
+            joined = []
+            for record in map(self.manifest.record, ready):
+                if self.is_joinable(record):
+                    try:
+                        joined.append(self._join(record))
+                    except DamagedPart as error:
+                        error.remove()
             if joined:
                 self._save(self.manifest.changed(*joined))
             for record in joined:
@@ -129,12 +135,15 @@ class OutputFolder:
     def _join(self, record: FileRecord) -> FileRecord:
         """Write an output from its parts and return its new record. Call it while holding the lock.
 
-        A process that is killed before the record is saved leaves the parts, which are then joined again.
+        A process that is killed before the record is saved leaves the parts, which are then joined again. Raise
+        `DamagedPart`.
         """
         target, folder = self.path / record.output, self.parts_folder(record.output)
         parts = self.file_parts(record)
         if parts is None:
-            raise NmtError(f"{folder / PLAN}: damaged or missing; give the same command again to count the lines again")
+            raise NmtError(
+                f"{folder / PLAN}: damaged or missing; give the nmt translate command again to count the lines"
+            )
         temporary = folder / f".joined.{secrets.token_hex(4)}.tmp"
         with convert_write_errors(target, REMEDY):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +181,10 @@ def lock_folder(path: Path, waits: bool = True) -> Iterator[bool]:
     """Hold the lock of an output folder in the block; without `waits`, yield False if another process holds it."""
     with contextlib.ExitStack() as stack:
         with convert_write_errors(path / LOCK, "name a folder in which you may write"):
-            is_held = stack.enter_context(hold_lock(path / LOCK, waits))
+            is_held = stack.enter_context(hold_lock(path / LOCK, waits=False))
+            if waits and not is_held:
+                logger.info(f"waiting for another process that counts lines or joins parts in {path}")
+                is_held = stack.enter_context(hold_lock(path / LOCK))
         yield is_held
 
 
@@ -201,15 +213,11 @@ def open_output_folder(
         if path.exists() and not path.is_dir():
             raise NmtError(f"{path}: is a file; name a folder")
         path.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        if not stack.enter_context(lock_folder(path, waits=False)):
-            logger.info(f"waiting for another process that works on {path / LOCK}")
-            stack.enter_context(lock_folder(path))
+    with lock_folder(path):
         before = read_manifest(path)
         if before is not None:
             before.check_same(path, made_with, lines_per_part)
-            before.check_inputs(path, inputs)
-            manifest = before
+            manifest = before.check_inputs(path, inputs)
         else:
             names = output_names(inputs)
             _check_no_output_exists(path, names)
@@ -220,9 +228,10 @@ def open_output_folder(
         records = _Counter(folder, on_count).records()
         folder.manifest = dataclasses.replace(manifest, inputs=records)
         folder.manifest.save(path)
-        for record in records:
-            if record.state == "complete":
-                folder.remove_parts(record.output)  # left by a process that was killed after joining them
+        kept = {record.output for record in records if record.state != "complete"}
+        for record in before.inputs if before is not None else []:
+            if record.output not in kept:  # not given any more, or a process was killed after joining the parts
+                folder.remove_parts(record.output)
     return folder
 
 

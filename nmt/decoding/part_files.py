@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import hashlib
 import json
+import logging
 import os
 import secrets
 import socket
@@ -26,6 +27,21 @@ from nmt.storage.locks import is_locked, lock_file
 HEADER_BYTES = 1024
 _BLOCK_BYTES = 1 << 20
 _COMPRESSION_LEVEL = 6
+
+logger = logging.getLogger(__name__)
+
+
+class DamagedPart(NmtError):
+    """The file of a part is not what was written."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(f"{file}: damaged: {reason}")
+        self.file = file
+
+    def remove(self) -> None:
+        """Remove the file, so that the part is translated again; log a warning."""
+        logger.warning(f"{self}; removed, so that it is translated again")
+        self.file.unlink(missing_ok=True)
 
 
 @dataclass
@@ -129,30 +145,33 @@ def workers_of(file: Path) -> list[str]:
     return sorted(found)
 
 
-def read_header(file: Path) -> PartHeader | None:
-    """Return the header of the file of a part; None if there is no such file. Raise `NmtError` if it is damaged."""
+def read_header(part: FilePart) -> PartHeader | None:
+    """Return the header of the file of a part; None if there is no such file, or a damaged one, which is removed."""
     try:
-        with file.open("rb") as opened:
-            return _parse_header(opened, file)
+        with part.file.open("rb") as opened:
+            return _parse_header(opened, part)
     except FileNotFoundError:
+        return None
+    except DamagedPart as error:
+        error.remove()
         return None
 
 
-def copy_part(file: Path, target: BinaryIO | None = None) -> PartHeader:
+def copy_part(part: FilePart, target: BinaryIO | None = None) -> PartHeader:
     """Check the translation in the file of a part, append it to `target`, and return its header.
 
-    Raise `NmtError` if the file is damaged, and OSError if it cannot be read or `target` cannot be written.
+    Raise `DamagedPart`, and OSError if the file cannot be read or `target` cannot be written.
     """
     found, size = hashlib.sha256(), 0
-    with file.open("rb") as opened:
-        header = _parse_header(opened, file)
+    with part.file.open("rb") as opened:
+        header = _parse_header(opened, part)
         while block := opened.read(_BLOCK_BYTES):
             found.update(block)
             size += len(block)
             if target is not None:
                 target.write(block)
     if (size, found.hexdigest()) != (header.bytes, header.sha256):
-        raise _damaged(file)
+        raise DamagedPart(part.file, "its checksum is wrong")
     return header
 
 
@@ -163,7 +182,7 @@ def join_parts(parts: Sequence[FilePart], target: BinaryIO, is_compressed: bool)
     """
     if is_compressed and not parts:
         _open_gzip(target).close()
-    return [copy_part(part.file, target) for part in parts]
+    return [copy_part(part, target) for part in parts]
 
 
 def _open_gzip(file: "_HashedFile | BinaryIO") -> gzip.GzipFile:
@@ -171,15 +190,11 @@ def _open_gzip(file: "_HashedFile | BinaryIO") -> gzip.GzipFile:
     return gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, file, mtime=0)
 
 
-def _parse_header(opened: BinaryIO, file: Path) -> PartHeader:
+def _parse_header(opened: BinaryIO, part: FilePart) -> PartHeader:
     try:
         header = PartHeader(**parse_json(opened.read(HEADER_BYTES)))
     except (ValueError, TypeError):
-        raise _damaged(file) from None
-    if not isinstance(header.bytes, int) or not isinstance(header.lines, int):
-        raise _damaged(file)
+        raise DamagedPart(part.file, "it has no header") from None
+    if header.lines != part.lines:
+        raise DamagedPart(part.file, f"made from {header.lines} lines, not {part.lines}")
     return header
-
-
-def _damaged(file: Path) -> NmtError:
-    return NmtError(f"{file}: damaged; remove it, and give the same command again to translate this part again")

@@ -48,7 +48,7 @@ class PartTranslator(AbstractContextManager["PartTranslator"]):
         The translation depends on the part, the model and the options only, not on who translates it. An error of the
         input is in the result. Raise `NmtError` if the file cannot be written.
         """
-        if (header := read_header(part.file)) is not None:
+        if (header := read_header(part)) is not None:
             return PartResult(part, header)
         try:
             with write_part(part) as writer:
@@ -56,9 +56,9 @@ class PartTranslator(AbstractContextManager["PartTranslator"]):
         except NmtError as error:
             text = str(error)
             return PartResult(part, error=text if str(part.source) in text else f"{part.source}: {text}")
+        except FileNotFoundError:  # another process has translated the part, joined all parts, and removed them
+            return PartResult(part, PartHeader(part.lines))
         except OSError as error:
-            if not part.file.parent.exists():  # another process has translated it and joined all parts of the file
-                return PartResult(part, PartHeader(part.lines))
             raise NmtError(f"{part.file}: cannot be written: {error.strerror or error}; {REMEDY}") from None
         return PartResult(part, writer.header)
 

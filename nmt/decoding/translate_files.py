@@ -65,10 +65,12 @@ def work_in_order(translator: PartTranslator, parts: Sequence[FilePart], on_batc
             if result.error is not None:
                 failed.add(part.output)
             yield result
-        if waiting and is_first_round:
-            logger.info(f"waiting for {', '.join(workers_of(waiting[0].file))}, which works on {waiting[0].file}")
-            is_first_round = False
         if waiting:
+            if is_first_round:
+                logger.info(
+                    f"waiting for {len(waiting):,} parts that other processes translate, from {waiting[0].file}"
+                )
+                is_first_round = False
             time.sleep(POLL_SECONDS)
 
 
@@ -145,7 +147,7 @@ def _plan(folder: OutputFolder, parts: Sequence[FilePart], missing: Sequence[Fil
     share = f"shard {shard.number} of {shard.count}: " if shard is not None else ""
     lines = sum(part.lines for part in missing)
     return (
-        f"{len(records):,} files, {complete:,} of them complete; {share}{len(missing):,} of {len(parts):,} parts to "
+        f"{_files(len(records))}, {complete:,} complete; {share}{len(missing):,} of {len(parts):,} parts to "
         f"translate, {lines:,} lines"
     )
 
@@ -159,15 +161,20 @@ def _finish(folder: OutputFolder, progress: Progress, errors: dict[str, str], sh
     counts = f"{len(records) - len(incomplete):,} of {len(records):,} files are complete in {folder.path}"
     logger.info(f"translated {progress.figures()}; {counts}" if progress.lines else counts)
     if errors:
-        files = "1 file" if len(errors) == 1 else f"{len(errors):,} files"
         listed = "".join(f"\n  {error}" for error in errors.values())
-        raise NmtError(f"{files} could not be translated; correct and give the same command again:{listed}")
+        raise NmtError(
+            f"{_files(len(errors))} could not be translated; correct and give the same command again:{listed}"
+        )
     missing = next((record for record in incomplete if not folder.is_joinable(record)), None)
     if incomplete and shard is None:
         name = (missing or incomplete[0]).output
-        raise NmtError(f"{name}: parts are missing, because somebody removed them; give the same command again")
+        raise NmtError(f"{name}: parts are missing; give the same command again")
     if incomplete:
         logger.info(f"the other shards translate the rest; nmt shards {folder.path} shows what is missing")
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 class _CountReport:
@@ -178,7 +185,7 @@ class _CountReport:
 
     def __call__(self, done: int, total: int) -> None:
         if not done:
-            logger.info(f"counting the lines of {total:,} files")
+            logger.info(f"counting the lines of {_files(total)}")
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + _REPORT_SECONDS
-            logger.info(f"counted the lines of {done:,} of {total:,} files")
+            logger.info(f"counted the lines of {done:,} of {_files(total)}")
