@@ -88,14 +88,14 @@ def command(**given: Any) -> None:
     prefixes: Iterator[str] | None = None if given["prefix"] is None else itertools.repeat(given["prefix"])
     if given["prefix_file"] is not None:
         prefixes = read_lines(given["prefix_file"])
+    settings = [each.settings for each in found]
     search = search_flags.search_options(
         given,
-        [each.settings for each in found],
+        settings,
         with_alignment=given["alignments"] is not None or given["form"] == "json",
         shortlist=given["shortlist"] if prefixes is None else 0,  # a prefix may contain any word
     )
-    loaded = load(found, given, search.shortlist)
-    if given["alignments"] is None and not loaded.translator.has_attention:
+    if given["alignments"] is None and not all(model.has_attention for model in settings):
         search = search.changed(with_alignment=False)  # JSON output then has no alignments
     job = TranslationJob(
         source=next(iter(given["source"]), None),
@@ -108,6 +108,13 @@ def command(**given: Any) -> None:
         resume=given["resume"],
         resume_command=_resume_command(click.get_current_context()),
     )
+    if files is not None and given["ray"] is not None:
+        from nmt.decoding.ray_translation import RayOptions, Recipe, translate_with_ray
+
+        recipe = Recipe.of(found, given["engine"], given["device"], given["precision"], search, job)
+        translate_with_ray(recipe, files, RayOptions(given["ray"], given["ray_cpus"] or 1, given["ray_gpus"]))
+        return
+    loaded = load(found, given, search.shortlist)
     if files is not None:
         translate_files(loaded, search, job, files)
         return

@@ -34,7 +34,7 @@ class Worker(Protocol):
     def identity(self) -> dict[str, Any]:
         """What the results depend on; it must be the same in all actors."""
 
-    def __call__(self, task: Any) -> Any:
+    def __call__(self, task: Any, /) -> Any:
         """Return the result of a task."""
 
 
@@ -72,6 +72,7 @@ class RayActors(Generic[Task, Result]):
 
     def __init__(self, cluster: Cluster, make: Callable[[], Worker], size: ActorSize) -> None:
         self._cluster, self._make, self._size = cluster, make, size
+        cluster.rooms = size.count
         self._actors: list[_Running] = []
         self._losses = 0
         """Actors that were lost since the last result."""
@@ -87,11 +88,6 @@ class RayActors(Generic[Task, Result]):
             with suppress(Exception):  # the cluster may be gone
                 self._cluster.ray.kill(actor.handle)
 
-    @property
-    def count(self) -> int:
-        """The number of actors for which the living nodes have room, whether or not others use it."""
-        return sum(map(self._size.count, self._cluster.nodes))
-
     def identity(self) -> dict[str, Any]:
         """Start the first actor and return the identity of what it holds. Raise NmtError if it cannot be loaded."""
         while self._identity is None:
@@ -101,8 +97,8 @@ class RayActors(Generic[Task, Result]):
                 self._take_results(actor)
         return self._identity
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[Result]:
-        """Yield the result of every task, in any order.
+    def map(self, tasks: Iterable[Task], most: int) -> Iterator[Result]:
+        """Yield the result of every task, in any order; use at most `most` actors.
 
         Raise what the worker raises, and NmtError if a task fails `RETRIES` times because its process is lost.
         """
@@ -120,9 +116,8 @@ class RayActors(Generic[Task, Result]):
             if is_exhausted and not repeated and not any(actor.tasks for actor in self._actors):
                 return
             if not is_exhausted or repeated:
-                self._start(self.count)
-            if running:
-                self._cluster.wait(running)
+                self._start(min(self._cluster.room, most))
+            self._cluster.wait(running)
             for actor in list(self._actors):
                 results, lost = self._take_results(actor)
                 for task in lost:
@@ -143,7 +138,7 @@ class RayActors(Generic[Task, Result]):
         ray, references = self._cluster.ray, actor.references()
         if not references:
             return [], []
-        results = []
+        results: list[Any] = []
         ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
         for reference in ready:
             try:

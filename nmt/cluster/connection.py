@@ -9,7 +9,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -37,68 +37,82 @@ _HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _HTTP2_SETTIN
 logger = logging.getLogger(__name__)
 
 
-class Cluster:
-    """A connection to a Ray cluster; `resource` (CPU or GPU) is the one that the work needs."""
+def _cpus(node: dict[str, Any]) -> int:
+    return int(node["Resources"].get("CPU", 0.0))
 
-    def __init__(self, ray: Any, resource: str, address: str | None) -> None:
+
+class Cluster:
+    """A connection to a Ray cluster; `address` is the HOST:PORT by which its head is watched."""
+
+    def __init__(self, ray: Any, address: str | None) -> None:
         self.ray = ray
-        self._resource, self._address = resource, address
+        self.rooms: Callable[[dict[str, Any]], int] = _cpus
+        """Returns how many tasks or actors fit on a node."""
+        self._address = address
         self._began_to_fail: float | None = None
+        self._last_result = time.monotonic()
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
-        """The nodes that are alive, as `ray.nodes()` describes them, the driver's node included."""
+        """The nodes that are alive, as `ray.nodes()` describes them."""
         return [node for node in self.ray.nodes() if node["Alive"]]
 
-    def total(self, resource: str | None = None) -> float:
-        """Return how many CPUs or GPUs the living nodes have together."""
-        name = resource or self._resource
-        return float(sum(node["Resources"].get(name, 0.0) for node in self.nodes))
+    @property
+    def room(self) -> int:
+        """How many tasks or actors fit on the living nodes, whether or not others use them."""
+        return sum(map(self.rooms, self.nodes))
+
+    def total(self, resource: str) -> float:
+        """Return how much of a resource, such as GPU, the living nodes have together."""
+        return float(sum(node["Resources"].get(resource, 0.0) for node in self.nodes))
 
     def get(self, reference: Any) -> Any:
         """Wait for a result and return it. Raise NmtError if the cluster is lost or Ray has given the task up."""
-        last_news = time.monotonic()
+        while not self.wait([reference]):
+            pass
         with translated_errors():
-            while not self.ray.wait([reference], timeout=_POLL_SECONDS)[0]:
-                self._check()
-                if time.monotonic() - last_news > QUIET_SECONDS:
-                    last_news = time.monotonic()
-                    logger.info(
-                        f"no result for {QUIET_SECONDS:.0f} s; the cluster has {self.total():g} {self._resource}s, "
-                        f"of which {self.ray.available_resources().get(self._resource, 0.0):g} are free"
-                    )
             return self.ray.get(reference)
 
     def wait(self, references: Sequence[Any]) -> list[Any]:
-        """Return those of `references` that have a result, after some seconds perhaps none.
+        """Wait some seconds for the first result, and return those of `references` that have one, perhaps none.
 
         Raise NmtError if the cluster is lost.
         """
         with translated_errors():
-            ready: list[Any] = self.ray.wait(list(references), num_returns=1, timeout=_POLL_SECONDS)[0]
+            ready: list[Any] = []
+            if references:
+                ready = self.ray.wait(list(references), num_returns=1, timeout=_POLL_SECONDS)[0]
+            else:
+                time.sleep(_POLL_SECONDS)
             if not ready:
                 self._check()
-            return ready
+        now = time.monotonic()
+        if ready:
+            self._last_result = now
+        elif now - self._last_result > QUIET_SECONDS:
+            self._last_result = now
+            logger.info(f"no result for {QUIET_SECONDS:.0f} s; the cluster may be busy with other work")
+        return ready
 
     def _check(self) -> None:
         """Raise NmtError if for `LOST_SECONDS` the head of the cluster did not answer or no node could do the work."""
         problem = None
         if self._address is not None and not answers(self._address):
-            problem = f"the head node of the Ray cluster ({self._address}) cannot be reached any more"
-        elif not self.total():
-            problem = f"no node of the Ray cluster with a {self._resource} is alive"
+            problem = f"the head node of the Ray cluster ({self._address}) does not answer any more"
+        elif not self.room:
+            problem = "no node of the Ray cluster that can do the work is alive"
         now = time.monotonic()
         if problem is None:
             self._began_to_fail = None
         elif self._began_to_fail is None:
             self._began_to_fail = now
-            logger.warning(f"{problem}; waiting for {LOST_SECONDS:.0f} s")
+            logger.warning(f"{problem}; waiting {LOST_SECONDS:.0f} s")
         elif now - self._began_to_fail > LOST_SECONDS:
-            raise NmtError(f"{problem}; restart the cluster, and run the same command again")
+            raise NmtError(f"{problem}; restart the cluster, and give the same command again")
 
 
 @contextmanager
-def connected(address: str, cpus: int, resource: str = "CPU") -> Iterator[Cluster]:
+def connected(address: str, cpus: int) -> Iterator[Cluster]:
     """Connect to the Ray cluster at `address` in the block; "local" starts one with `cpus` CPUs on this machine.
 
     Other addresses are those of Ray: auto, HOST:PORT, ray://HOST:PORT. An empty address is that of $RAY_ADDRESS, which
@@ -108,7 +122,7 @@ def connected(address: str, cpus: int, resource: str = "CPU") -> Iterator[Cluste
     ray = _import_ray()
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if ray.is_initialized():  # by the program that uses nmt as a library, which also ends it
-        yield Cluster(ray, resource, None)
+        yield Cluster(ray, None)
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
@@ -121,7 +135,7 @@ def connected(address: str, cpus: int, resource: str = "CPU") -> Iterator[Cluste
     try:
         _initialize(ray, options)
         runtime = None if address.startswith("ray://") else ray.get_runtime_context().gcs_address
-        yield Cluster(ray, resource, address.removeprefix("ray://") if runtime is None else runtime)
+        yield Cluster(ray, address.removeprefix("ray://") if runtime is None else runtime)
     finally:
         with suppress(Exception):  # the cluster may be gone
             ray.shutdown()

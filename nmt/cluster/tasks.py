@@ -31,7 +31,7 @@ class RayTasks:
     @property
     def count(self) -> int:
         """The number of CPUs that the cluster has now; Ray may add and remove nodes."""
-        return max(1, int(self._cluster.total("CPU")))
+        return max(1, self._cluster.room)
 
     @property
     def in_flight(self) -> int:

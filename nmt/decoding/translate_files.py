@@ -6,7 +6,8 @@ What is done with finished parts does not depend on who translates them: `finish
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from nmt.decoding.file_parts import FilePart
 from nmt.decoding.files_job import FilesJob, Shard
@@ -40,9 +41,14 @@ def translate_files(loaded: LoadedTranslator, search: SearchOptions, job: Transl
     """
     loaded.translator.lines.check(search)
     made_with = {**loaded.identity(), **job.identity(search)}
-    folder = open_output_folder(files.folder, files.inputs, made_with, files.lines_per_part, _CountReport())
     with PartTranslator(loaded, search, job) as translator:
-        finish_parts(folder, lambda parts, on_batch: work_in_order(translator, parts, on_batch), files.shard)
+        translate_to_folder(files, made_with, lambda parts, on_batch: work_in_order(translator, parts, on_batch))
+
+
+def translate_to_folder(files: FilesJob, made_with: Mapping[str, Any], work: Work) -> None:
+    """Let `work` translate what is missing in the folder; `made_with` is what the translations depend on."""
+    folder = open_output_folder(files.folder, files.inputs, made_with, files.lines_per_part, _CountReport())
+    finish_parts(folder, work, files.shard)
 
 
 def work_in_order(translator: PartTranslator, parts: Sequence[FilePart], on_batch: OnBatch) -> Iterator[PartResult]:
