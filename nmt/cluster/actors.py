@@ -142,9 +142,9 @@ class RayActors(Generic[Task, Result]):
         ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
         for reference in ready:
             try:
-                with translated_errors(passed=ray.exceptions.ActorError):
+                with translated_errors(passed=ray.exceptions.RayActorError):
                     result, error, trace = ray.get(reference)
-            except ray.exceptions.ActorError as died:
+            except ray.exceptions.RayActorError as died:
                 self._actors.remove(actor)
                 self._count_loss(died)
                 return results, list(actor.tasks.values())

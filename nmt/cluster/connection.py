@@ -4,13 +4,17 @@ Ray repeats the work of a process or a node that is lost. What it does not do is
 reached, or that has no node left, is an error after `REACH_SECONDS` or `LOST_SECONDS`.
 """
 
+import io
 import logging
 import os
+import re
 import socket
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
@@ -24,9 +28,12 @@ QUIET_SECONDS = 300.0
 RETRIES = 10
 """How often Ray repeats a task whose process or node was lost, before that is an error."""
 _POLL_SECONDS = 5.0
+_MESSAGE_CHARACTERS = 200
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray warns of a change to come
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # Ray's libraries write warnings to stderr
     "RAY_task_oom_retries": str(RETRIES),  # Ray repeats a task without end if memory runs out
 }
 """What Ray reads when it is imported; what the user has set is kept."""
@@ -124,21 +131,29 @@ def connected(address: str, cpus: int) -> Iterator[Cluster]:
     if ray.is_initialized():  # by the program that uses nmt as a library, which also ends it
         yield Cluster(ray, None)
         return
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    options: dict[str, Any] = {"address": address, "logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
-        options |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
-    else:
-        options |= {"address": address}
-        place = address.removeprefix("ray://")
-        if ":" in place and not answers(place, REACH_SECONDS):
-            raise NmtError(_no_cluster(address))
-    try:
-        _initialize(ray, options)
-        runtime = None if address.startswith("ray://") else ray.get_runtime_context().gcs_address
-        yield Cluster(ray, address.removeprefix("ray://") if runtime is None else runtime)
-    finally:
-        with suppress(Exception):  # the cluster may be gone
-            ray.shutdown()
+        options |= {"num_cpus": cpus, "include_dashboard": False}
+    place = address.removeprefix("ray://")
+    if ":" in place and not answers(place, REACH_SECONDS):
+        raise NmtError(_no_cluster(address))
+    with redirect_stdout(_LoggedOutput()):  # a thread of Ray prints there
+        try:
+            _initialize(ray, options)
+            is_client = address.startswith("ray://")
+            yield Cluster(ray, place if is_client else ray.get_runtime_context().gcs_address)
+        finally:
+            with suppress(Exception):  # the cluster may be gone
+                ray.shutdown()
+
+
+class _LoggedOutput(io.TextIOBase):
+    """Logs what Ray prints, such as that a task is repeated, without colours and in short."""
+
+    def write(self, text: str) -> int:
+        if line := " ".join(_COLOUR.sub("", text).split()):
+            logger.info(f"Ray: {line[:_MESSAGE_CHARACTERS]}{'…' * (len(line) > _MESSAGE_CHARACTERS)}")
+        return len(text)
 
 
 def _import_ray() -> Any:
@@ -154,10 +169,15 @@ def _initialize(ray: Any, options: dict[str, Any]) -> None:
     """Call `ray.init`. Raise NmtError, one line, for what the user can correct."""
     address = options["address"]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _discarded_stderr():
             warnings.simplefilter("ignore")
             ray.init(**options)
     except ConnectionError:
+        if ":" in address:  # something answers there
+            raise NmtError(
+                f"--ray {address}: the cluster does not accept this machine; if it needs a token, set RAY_AUTH_MODE="
+                "token and RAY_AUTH_TOKEN_PATH, see Ray's documentation"
+            ) from None
         raise NmtError(_no_cluster(address)) from None
     except RuntimeError as error:
         text = one_line(error)
@@ -166,6 +186,20 @@ def _initialize(ray: Any, options: dict[str, Any]) -> None:
         raise NmtError(f"--ray {address}: the cluster cannot be used: {text}") from None
     except (ValueError, OSError, ray.exceptions.RayError) as error:
         raise NmtError(f"--ray {address}: the cluster cannot be used: {one_line(error)}") from None
+
+
+@contextmanager
+def _discarded_stderr() -> Iterator[None]:
+    """Discard what Ray's libraries write to the file descriptor of stderr: a line for each attempt to connect."""
+    sys.stderr.flush()
+    with Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _no_cluster(address: str) -> str:
