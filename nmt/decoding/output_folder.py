@@ -38,6 +38,8 @@ from nmt.storage.cores import available_cores
 from nmt.storage.locks import hold_lock, lock_file
 
 REMEDY = "free disk space, and give the same command again"
+_PATIENCE_SECONDS = 2.0
+"""Time to wait for another process without a message."""
 OnCount = Callable[[int, int], None]
 """Called with the number of input files whose lines are counted, and that of all files to count."""
 
@@ -181,7 +183,7 @@ def lock_folder(path: Path, waits: bool = True) -> Iterator[bool]:
     """Hold the lock of an output folder in the block; without `waits`, yield False if another process holds it."""
     with contextlib.ExitStack() as stack:
         with convert_write_errors(path / LOCK, "name a folder in which you may write"):
-            is_held = stack.enter_context(hold_lock(path / LOCK, waits=False))
+            is_held = stack.enter_context(hold_lock(path / LOCK, _PATIENCE_SECONDS if waits else 0))
             if waits and not is_held:
                 logger.info(f"waiting for another process that counts lines or joins parts in {path}")
                 is_held = stack.enter_context(hold_lock(path / LOCK))

@@ -6,6 +6,7 @@ that holds it, and the marker file of its `SoftFileLock`, which can, may outlive
 
 import contextlib
 import errno
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -51,15 +52,17 @@ def try_lock_file(path: Path, replaces: Path | None = None) -> int | None:
 
 
 @contextlib.contextmanager
-def hold_lock(path: Path, waits: bool = True) -> Iterator[bool]:
+def hold_lock(path: Path, seconds: float = math.inf) -> Iterator[bool]:
     """Hold the lock file `path` in the block, and remove it at the end; yield True.
 
-    Wait as long as another process holds it. Without `waits`, yield False at once.
+    Wait as long as another process holds it; if it still does after `seconds`, yield False.
     """
-    handle = lock_file(path) if waits else try_lock_file(path)
-    if handle is None:
-        yield False
-        return
+    end = time.monotonic() + seconds
+    while (handle := try_lock_file(path)) is None:
+        if time.monotonic() >= end:
+            yield False
+            return
+        time.sleep(_POLL_SECONDS)
     with os.fdopen(handle, "rb") as file:
         try:
             yield True
