@@ -85,8 +85,7 @@ class RayActors(Generic[Task, Result]):
 
     def __exit__(self, *error: object) -> None:
         for actor in self._actors:
-            with suppress(Exception):  # the cluster may be gone
-                self._cluster.ray.kill(actor.handle)
+            self._kill(actor)
 
     def identity(self) -> dict[str, Any]:
         """Start the first actor and return the identity of what it holds. Raise NmtError if it cannot be loaded."""
@@ -133,6 +132,10 @@ class RayActors(Generic[Task, Result]):
             handle = self._class.remote(self._make, Path.cwd(), self._size.cpus)
             self._actors.append(_Running(handle, handle.load.remote()))
 
+    def _kill(self, actor: _Running) -> None:
+        with suppress(Exception):  # the cluster may be gone
+            self._cluster.ray.kill(actor.handle)
+
     def _take_results(self, actor: _Running) -> tuple[list[Any], list[Any]]:
         """Return the results that an actor has, and the tasks that are lost with it if it is lost."""
         ray, references = self._cluster.ray, actor.references()
@@ -146,6 +149,7 @@ class RayActors(Generic[Task, Result]):
                     result, error, trace = ray.get(reference)
             except ray.exceptions.RayActorError as died:
                 self._actors.remove(actor)
+                self._kill(actor)  # perhaps it only cannot be reached
                 self._count_loss(died)
                 return results, list(actor.tasks.values())
             if error is not None:
@@ -160,6 +164,8 @@ class RayActors(Generic[Task, Result]):
         return results, []
 
     def _count_loss(self, error: Exception) -> None:
+        if "creation task" in str(error):  # not lost: it raised an error before it could return one
+            raise NmtError(f"a node of the Ray cluster cannot run nmt: {one_line(error)}")
         self._losses += 1
         if self._losses > RETRIES:
             raise NmtError(

@@ -1,7 +1,7 @@
 """Connect to a Ray cluster or start a local one, wait for results, and turn what Ray reports into one line.
 
 Ray repeats the work of a process or a node that is lost. What it does not do is bounded here: a cluster that cannot be
-reached, or that has no node left, is an error after `REACH_SECONDS` or `LOST_SECONDS`.
+reached, or that has no node left, is an error after the times below.
 """
 
 import io
@@ -21,8 +21,10 @@ from nmt.errors import NmtError
 
 REACH_SECONDS = 20.0
 """Time in which a cluster must answer at the start."""
-LOST_SECONDS = 60.0
-"""Time after which a cluster that cannot be reached, or has no node that can do the work, is given up."""
+HEAD_SECONDS = 30.0
+"""Time after which a cluster whose head does not answer any more is given up; Ray ends the process after 60 s."""
+NODE_SECONDS = 300.0
+"""Time after which a cluster that has no node left that can do the work is given up; others may start nodes."""
 QUIET_SECONDS = 300.0
 """Time without a result after which a message says that there is none."""
 RETRIES = 10
@@ -102,19 +104,19 @@ class Cluster:
         return ready
 
     def _check(self) -> None:
-        """Raise NmtError if for `LOST_SECONDS` the head of the cluster did not answer or no node could do the work."""
-        problem = None
+        """Raise NmtError if the head of the cluster has not answered, or no node could do the work, for too long."""
+        problem, limit = None, HEAD_SECONDS
         if self._address is not None and not answers(self._address):
             problem = f"the head node of the Ray cluster ({self._address}) does not answer any more"
         elif not self.room:
-            problem = "no node of the Ray cluster that can do the work is alive"
+            problem, limit = "no node of the Ray cluster that can do the work is alive", NODE_SECONDS
         now = time.monotonic()
         if problem is None:
             self._began_to_fail = None
         elif self._began_to_fail is None:
             self._began_to_fail = now
-            logger.warning(f"{problem}; waiting {LOST_SECONDS:.0f} s")
-        elif now - self._began_to_fail > LOST_SECONDS:
+            logger.warning(f"{problem}; waiting {limit:.0f} s")
+        elif now - self._began_to_fail > limit:
             raise NmtError(f"{problem}; restart the cluster, and give the same command again")
 
 
@@ -151,8 +153,8 @@ class _LoggedOutput(io.TextIOBase):
     """Logs what Ray prints, such as that a task is repeated, without colours and in short."""
 
     def write(self, text: str) -> int:
-        if line := " ".join(_COLOUR.sub("", text).split()):
-            logger.info(f"Ray: {line[:_MESSAGE_CHARACTERS]}{'…' * (len(line) > _MESSAGE_CHARACTERS)}")
+        if text.strip():
+            logger.info(f"Ray: {one_line(text)}")
         return len(text)
 
 
@@ -223,9 +225,12 @@ def answers(address: str, seconds: float = _POLL_SECONDS) -> bool:
         return False
 
 
-def one_line(error: BaseException) -> str:
-    """Return the message of an error of Ray without line breaks and without what follows its first paragraph."""
-    return " ".join(str(error).strip().split("\n\n")[0].split()) or type(error).__name__
+def one_line(error: BaseException | str) -> str:
+    """Return the message of an error of Ray in short: its first paragraph, or the last line of a traceback."""
+    text = _COLOUR.sub("", str(error)).strip()
+    text = text.split("\n")[-1] if "raceback" in text else text.split("\n\n")[0]
+    line = " ".join(text.split()) or type(error).__name__
+    return f"{line[:_MESSAGE_CHARACTERS]}{'…' * (len(line) > _MESSAGE_CHARACTERS)}"
 
 
 @contextmanager

@@ -21,11 +21,12 @@ LINES_PER_MARK = 1 << 10
 
 @dataclass(frozen=True)
 class IndexedFile:
-    """An input file, and where in its text every `LINES_PER_MARK`-th line begins."""
+    """An input file, and where in its text every `lines_per_mark`-th line begins."""
 
     entry: InputFile
+    lines_per_mark: int
     marks: npt.NDArray[np.int64]
-    """(ceil(lines / LINES_PER_MARK) + 1,) offsets in bytes, 0 and the end of the text included."""
+    """(ceil(lines / lines_per_mark) + 1,) offsets in bytes, 0 and the end of the text included."""
     is_compressed: bool
 
 
@@ -76,22 +77,22 @@ def index_file(path: Path) -> IndexedFile:
     offsets = np.concatenate(marks.offsets)
     if offsets[-1] != marks.bytes:  # the last lines
         offsets = np.append(offsets, marks.bytes)
-    return IndexedFile(entry, offsets, is_compressed=entry.size != marks.bytes)
+    return IndexedFile(entry, LINES_PER_MARK, offsets, is_compressed=entry.size != marks.bytes)
 
 
 def cut(files: tuple[IndexedFile, IndexedFile], most_lines: int, most_bytes: int) -> Iterator[tuple[TextSlice, ...]]:
     """Yield slices of two files with the same number of lines, at most `most_lines` and about `most_bytes` each."""
-    lines, marks = files[0].entry.lines, len(files[0].marks) - 1
+    lines, marks, step = files[0].entry.lines, len(files[0].marks) - 1, files[0].lines_per_mark
     with ExitStack() as stack:
         streams = [stack.enter_context(open_binary(Path(f.entry.path))) if f.is_compressed else None for f in files]
         start = 0
         while start < marks:
             stop = start + 1
-            while stop < marks and (stop + 1 - start) * LINES_PER_MARK <= most_lines:
+            while stop < marks and (stop + 1 - start) * step <= most_lines:
                 if sum(int(file.marks[stop + 1] - file.marks[start]) for file in files) > most_bytes:
                     break
                 stop += 1
-            count = min(lines, stop * LINES_PER_MARK) - start * LINES_PER_MARK
+            count = min(lines, stop * step) - start * step
             yield tuple(_slice(file, stream, start, stop, count) for file, stream in zip(files, streams, strict=True))
             start = stop
 

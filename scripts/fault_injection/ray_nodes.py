@@ -62,7 +62,7 @@ class Node:
         """The processes that work on tasks or are actors now."""
         raylet = self.raylet
         found = [] if raylet is None else descendants(raylet)
-        return [pid for pid in found if command_line(pid).startswith("ray::") and "IDLE" not in command_line(pid)]
+        return [pid for pid in found if command_line(pid).startswith(("ray::_run", "ray::_Actor"))]
 
     def kill(self) -> None:
         """End all processes of the node at once, as if the machine had lost its power."""
