@@ -47,6 +47,10 @@ class Outcome:
     nodes_killed: int = 0
     differences: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        counts = f"{self.runs} runs, {self.kills} workers and {self.nodes_killed} nodes killed"
+        return f"{self.kind}: {counts}, {len(self.differences)} differences"
+
 
 @dataclass
 class Disturbed:
@@ -176,8 +180,7 @@ def measure(options: argparse.Namespace, folder: Path, arguments: dict[str, list
                     found = file_differences(folder, f"{kind}-whole", f"{kind}-{outcome.runs}")
                     outcome.differences += [f"{kind}, run {outcome.runs}: {each}" for each in found]
                     shutil.rmtree(folder / f"{kind}-{outcome.runs}")
-                    reporting.progress(f"{kind}: run {outcome.runs}, {outcome.kills} workers and "
-                                       f"{outcome.nodes_killed} nodes killed, {len(outcome.differences)} differences")  # fmt: skip
+                    reporting.progress(str(outcome))
     finally:
         work.second.kill()
         head.kill()
@@ -187,9 +190,7 @@ def measure(options: argparse.Namespace, folder: Path, arguments: dict[str, list
 def run(options: argparse.Namespace, folder: Path) -> None:
     """Measure, and print a table."""
     outcomes = measure(options, folder, prepare_folder(folder, options.pairs))
-    for each in outcomes:
-        print(f"{each.kind}: {each.runs} runs, {each.kills} workers and {each.nodes_killed} nodes killed, "
-              f"{len(each.differences)} differences")  # fmt: skip
+    print("\n".join(map(str, outcomes)))
     lines = [line for outcome in outcomes for line in outcome.differences]
     print("\n".join(lines), file=sys.stderr)
     reporting.write_json(options.json, [vars(outcome) for outcome in outcomes])
