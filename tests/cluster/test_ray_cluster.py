@@ -4,6 +4,7 @@ import errno
 import gzip
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,9 @@ class Nodes:
     connection: Cluster
 
 
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    """Two nodes with one CPU each. nmt connects once: `connected` then uses this connection."""
+@contextmanager
+def two_nodes() -> Iterator[Nodes]:
+    """Start two nodes with one CPU each. nmt connects once: `connected` then uses this connection."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), str(Path.cwd())]))
@@ -61,7 +62,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_prepared_data_is_the_same(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_prepared_data_is_the_same(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = [f"line {i % 1000} of the {'long ' * (i % 7)}text" for i in range(2100)]
     write_lines("a.s", lines)
@@ -80,7 +81,7 @@ def test_prepared_data_is_the_same(nodes: Nodes, tmp_path: Path, monkeypatch: py
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.s", "a.t.gz", "b.tsv", "here", "on-the-cluster"]
 
 
-def test_translations_are_the_same(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_translations_are_the_same(nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run(tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
@@ -97,13 +98,13 @@ def test_translations_are_the_same(nodes: Nodes, tmp_path: Path, monkeypatch: py
     assert translate("on-the-cluster", "--ray", "auto") == translate("here")
 
 
-def test_a_task_is_repeated_if_its_process_is_killed(nodes: Nodes, tmp_path: Path) -> None:
+def check_a_task_is_repeated_if_its_process_is_killed(nodes: Nodes, tmp_path: Path) -> None:
     tasks = RayTasks(nodes.connection)
     assert tasks.count == 2
     assert list(tasks.map(double, ((str(tmp_path), i) for i in range(6)))) == [0, 2, 4, 6, 8, 10]
 
 
-def test_errors_of_tasks_are_raised_and_name_the_node_of_a_full_disk(nodes: Nodes) -> None:
+def check_errors_of_tasks_are_raised_and_name_the_node_of_a_full_disk(nodes: Nodes) -> None:
     tasks = RayTasks(nodes.connection)
     with pytest.raises(NmtError, match=r"^train\.de: too short$"):
         list(tasks.map(fail, [NmtError("train.de: too short")]))
@@ -112,7 +113,7 @@ def test_errors_of_tasks_are_raised_and_name_the_node_of_a_full_disk(nodes: Node
     assert raised.value.filename == "/data/x" and raised.value.errno == errno.ENOSPC
 
 
-def test_a_node_with_other_code_or_without_the_files_is_named(
+def check_a_node_with_other_code_or_without_the_files_is_named(
     nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_nodes(nodes.connection, [write_lines(tmp_path / "x", ["a"])], [tmp_path])
@@ -124,7 +125,7 @@ def test_a_node_with_other_code_or_without_the_files_is_named(
         check_nodes(nodes.connection, [], [tmp_path])
 
 
-def test_actors_that_would_give_other_results_are_an_error(nodes: Nodes, tmp_path: Path) -> None:
+def check_actors_that_would_give_other_results_are_an_error(nodes: Nodes, tmp_path: Path) -> None:
     with (
         RayActors[int, int](nodes.connection, Make(Other, tmp_path), ActorSize()) as actors,
         pytest.raises(NmtError, match=r"the node \S+ .* would give other results \(arithmetic: "),
@@ -132,10 +133,10 @@ def test_actors_that_would_give_other_results_are_an_error(nodes: Nodes, tmp_pat
         list(actors.map(range(100), 2))
 
 
-def test_a_lost_process_and_a_lost_node_lose_and_repeat_no_result(
+def check_a_lost_process_and_a_lost_node_lose_and_repeat_no_result(
     nodes: Nodes, tmp_path: Path, messages: list[str]
 ) -> None:
-    """The first process kills itself; then the second node is killed. This test is the last: it removes the node."""
+    """The first process kills itself; then the second node is killed."""
     with RayActors[int, int](nodes.connection, Make(Slow, tmp_path), ActorSize()) as actors:
         assert actors.identity() == {"model": "m"}
         results = []
@@ -145,3 +146,23 @@ def test_a_lost_process_and_a_lost_node_lose_and_repeat_no_result(
                 nodes.cluster.remove_node(nodes.second, allow_graceful=False)
     assert sorted(results) == [2 * i for i in range(12)]
     assert sum("was lost; its work is done again" in line for line in messages) >= 2
+
+
+def test_work_on_a_cluster_gives_the_same_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str]
+) -> None:
+    """One test, as it takes seconds to start a cluster, and the last check removes a node."""
+    folders = [tmp_path / str(number) for number in range(6)]
+    for folder in folders:
+        folder.mkdir()
+    with two_nodes() as nodes:
+        with monkeypatch.context() as patch:
+            check_prepared_data_is_the_same(nodes, folders[0], patch)
+        with monkeypatch.context() as patch:
+            check_translations_are_the_same(nodes, folders[1], patch)
+        check_a_task_is_repeated_if_its_process_is_killed(nodes, folders[2])
+        check_errors_of_tasks_are_raised_and_name_the_node_of_a_full_disk(nodes)
+        with monkeypatch.context() as patch:
+            check_a_node_with_other_code_or_without_the_files_is_named(nodes, folders[3], patch)
+        check_actors_that_would_give_other_results_are_an_error(nodes, folders[4])
+        check_a_lost_process_and_a_lost_node_lose_and_repeat_no_result(nodes, folders[5], messages)

@@ -43,7 +43,7 @@ def test_a_missing_cluster_is_an_error_within_the_stated_time(monkeypatch: pytes
 
 def test_an_address_that_is_none_is_an_error() -> None:
     with (
-        pytest.raises(NmtError, match=r"--ray garbage: the cluster cannot be used: .*garbage"),
+        pytest.raises(NmtError, match=r"--ray garbage: .* cannot be used: .*garbage"),
         connected("garbage", 1),
     ):
         pass
