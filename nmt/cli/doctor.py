@@ -21,8 +21,8 @@ def command(run: Path | None, path: Path | None, overrides: tuple[str, ...], as_
     """Say what is wrong with the text of a configuration, or with a run, and what to do.
 
     With --config: misaligned pairs, wrong languages, damaged characters, repeated and overlapping text, an unsuitable
-    vocabulary, and what `nmt config check` checks. With RUN (default: the newest finished run): the same if the text is
-    still there, the learning curves, and translations of a sample of the validation set.
+    vocabulary, and what `nmt config check` checks. With RUN (default: the newest finished run): the same if the text
+    still exists, the learning curves, and translations of a sample of the validation set.
 
     The exit status is 0 if nothing is found, 3 if something is found, and 1 if files cannot be read.
     """

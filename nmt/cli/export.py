@@ -25,7 +25,8 @@ def command(
     """Write a model to a folder of its own, which translates with ONNX Runtime and without torch.
 
     RUN is a run folder or a checkpoint folder inside one. Default: $NMT_MODEL, else the newest finished run in runs/.
-    Use FOLDER as --model of nmt translate, evaluate, logprob and attention. It can be copied to other machines.
+    nmt translate, serve, evaluate, compare, logprob and attention accept FOLDER in place of a run, also on another
+    machine.
 
     \b
     nmt export runs/quickstart -o quickstart-en-de

@@ -1,5 +1,6 @@
 """Command-line options for the translation of many files: --output-folder, --part-lines, --shard."""
 
+import glob
 import re
 from typing import Any
 
@@ -76,6 +77,10 @@ def check(given: dict[str, Any]) -> None:
                 "--output-folder FOLDER",
             ),
             *((True, f"{flag(name)} needs --output-folder FOLDER") for name in needs),
+            (
+                any(glob.has_magic(str(path)) and not path.exists() for path in inputs),
+                f"--input {values} is a pattern of files, which needs --output-folder FOLDER",
+            ),
         )
         return
     check_usage(

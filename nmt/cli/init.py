@@ -14,9 +14,13 @@ from nmt.cli.strict_parsing import Command
 @click.option("--output", "-o", type=options.FILE, metavar="NAME.yaml", help="The configuration to write.")
 @click.option("--source-language", default="", help="Code or English name; also chooses the column.")
 @click.option("--target-language", default="", help="Code or English name; also chooses the column.")
-@click.option("--valid", type=options.FILE, multiple=True, help="Your own validation set: a table, or given twice.")
-@click.option("--test", type=options.FILE, multiple=True, help="Your own test set: a table, or given twice.")
-@click.option("--encoding", default="", help="Encoding of the text, e.g. cp1251. Default: found out.")
+@click.option(
+    "--valid", type=options.FILE, multiple=True, help="Your own validation set: a table, or two files (give it twice)."
+)
+@click.option(
+    "--test", type=options.FILE, multiple=True, help="Your own test set: a table, or two files (give it twice)."
+)
+@click.option("--encoding", default="", help="Encoding of the text, e.g. cp1251. Default: detected.")
 @click.option("--force", is_flag=True, help="Replace the configuration and the sets.")
 def command(
     pairs: tuple[Path, ...],
@@ -30,7 +34,7 @@ def command(
 ) -> None:
     """Write a configuration that fits PAIRS: one table of sentence pairs, or two aligned text files.
 
-    The table is tab-separated, CSV or JSON lines; the columns with sentences are found. Validation and test sets are
+    The table is tab-separated, CSV or JSON lines; the columns with sentences are detected. Validation and test sets are
     drawn from it, so that no sentence is in two sets. Prints the name of the configuration; everything else goes to
     standard error.
     """
@@ -47,4 +51,4 @@ def command(
     config = create_config(Request(pairs, output, languages, valid, test, encoding, force))
     click.echo(config)
     name = shlex.quote(str(config))
-    click.echo(f"next: nmt doctor --config {name} (is the text all right?), nmt train --config {name}", err=True)
+    click.echo(f"next: nmt doctor --config {name} (checks the text), nmt train --config {name}", err=True)

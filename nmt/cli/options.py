@@ -99,8 +99,8 @@ ray = click.option(
 machine = combine_options(
     click.option(
         "--engine", type=click.Choice(["auto", "onnx", "torch"]), default="auto", show_default=True,
-        help="What computes: onnx is ONNX Runtime on the CPU, which starts at once; torch also uses a GPU. auto is "
-        "torch if there is a GPU, else onnx.",
+        help="Library for the computation: onnx is ONNX Runtime on the CPU, which starts faster; torch also uses a "
+        "GPU. auto is torch if there is a GPU, else onnx.",
     ),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
     click.option(

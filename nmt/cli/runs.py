@@ -1,4 +1,4 @@
-"""`nmt runs`: list the runs there are."""
+"""`nmt runs`: list all runs."""
 
 from pathlib import Path
 

@@ -39,8 +39,8 @@ INPUT = click.Path(path_type=Path, allow_dash=True)
 @click.option("--header", is_flag=True, help="The first line of --tsv contains the names of the columns.")
 @click.option(
     "--metrics", "-m", multiple=True, metavar="METRIC...",
-    help="Some of bleu, chrf, chrf++, ter, separated by spaces or commas; default bleu chrf ter. To give a file with "
-    "the name of a metric after -m, write ./bleu.",
+    help="One or more of bleu, chrf, chrf++, ter, separated by spaces or commas; default bleu chrf ter. To give a file "
+    "with the name of a metric after -m, write ./bleu.",
 )  # fmt: skip
 @click.option("--sentence-level", "-sl", is_flag=True, help="Score each sentence separately, one line per sentence.")
 @click.option(

@@ -59,7 +59,7 @@ def command(**given: Any) -> None:
     nmt serve --model runs/mine
     curl localhost:5000/translate -d q='A dog runs.' -d source=en -d target=de
 
-    SIGTERM finishes the requests that have arrived; SIGHUP loads the models anew. /docs describes the interface.
+    SIGTERM finishes the requests that have arrived; SIGHUP reloads the models. /docs describes the interface.
     """
     from nmt.serving.limits import Limits
     from nmt.serving.models import ModelLoader

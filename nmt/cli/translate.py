@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--input-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help='json: one object per line, such as {"source": "A dog."}. "prefix" and "tag" apply to this line; '
-    "--format json prints all other keys again.",
+    "--format json copies all other keys to the output.",
 )  # fmt: skip
 @click.option(
     "--output", "-o", type=FILE,

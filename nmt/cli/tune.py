@@ -21,16 +21,18 @@ from nmt.cli.strict_parsing import Command, check_usage
 @click.option(
     "--steps", type=click.IntRange(1), metavar="N", help="Optimizer steps. Default: 10 passes over the new text."
 )
-@click.option("--valid", type=FILE, multiple=True, help="Your own validation set: a table, or given twice.")
-@click.option("--test", type=FILE, multiple=True, help="Your own test set: a table, or given twice.")
+@click.option(
+    "--valid", type=FILE, multiple=True, help="Your own validation set: a table, or two files (give it twice)."
+)
+@click.option("--test", type=FILE, multiple=True, help="Your own test set: a table, or two files (give it twice).")
 @click.option("--tag", help="Tag of the new text, e.g. <2de>, for a model with several directions.")
 @click.option(
     "--keep-vocabulary", is_flag=True,
-    help="Give no entries to characters (in a word model: words) that the vocabulary lacks.",
+    help="Do not add characters (in a word model: words) that the vocabulary lacks.",
 )  # fmt: skip
 @click.option(
     "--new-subwords", type=click.IntRange(1), metavar="N",
-    help="Also give up to N frequent subwords of the new text entries of the vocabulary.",
+    help="Also add up to N frequent subwords of the new text to the vocabulary.",
 )  # fmt: skip
 @options.overrides("--set training.patience=5")
 @click.option("--resume", is_flag=True, help="Resume the new run from its last checkpoint.")

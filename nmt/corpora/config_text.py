@@ -53,7 +53,7 @@ def write_config(about: ConfigFacts) -> str:
     lines = [
         f"# {title} Written by: {about.command}",
         f"# Train: nmt train --config {about.file}    Every key with its default: nmt config keys",
-        "# Change what you like: this file is never overwritten without --force.",
+        "# Edit this file as you like: it is never overwritten without --force.",
         _line(0, "name", about.name, f"the run folder is runs/{about.name}"),
         *_data(about),
         *_subword(about),
@@ -75,7 +75,7 @@ def _data(about: ConfigFacts) -> Iterator[str]:
     yield _line(1, "source_language", source.language, language_name(source.language))
     yield _line(1, "target_language", target.language, f"{language_name(target.language)}; {_bleu(target)}")
     for part, what in (
-        ("train", "the filters below drop some of them"),
+        ("train", "before the filters below"),
         ("valid", "chooses the best checkpoint; shares no sentence with the training text"),
         ("test", "for nmt evaluate --split test; shares no sentence with the others"),
     ):
@@ -92,20 +92,20 @@ def _data(about: ConfigFacts) -> Iterator[str]:
     if source.is_lowercase and target.is_lowercase:
         yield _line(1, "lowercase", True, "the corpus has no capitals, so text to translate is lower-cased too")
     if source.is_tokenized or target.is_tokenized:
-        yield _comment(1, "The corpus is tokenised (spaces before punctuation): tokenise text to translate likewise.")
+        yield _comment(1, "The corpus is tokenised (spaces before punctuation): also tokenise the text to translate.")
     if facts.has_entities:
         reason = f"{facts.entities:,} pairs have HTML entities such as &amp;"
         yield _line(1, "unescape_html", True, reason)
     yield "  filters:"
     yield _line(2, "empty", True, f"drops pairs with an empty side: {_found(facts.empty)}")
-    yield _line(2, "duplicates", True, f"keeps the first of identical pairs; further ones: {_found(facts.duplicates)}")
+    yield _line(2, "duplicates", True, f"drops repeated pairs: {_found(facts.duplicates)}")
     if facts.has_copy_noise:
         yield _line(2, "copies", True, f"{facts.untranslated:,} long sentences are not translated")
     elif facts.identical:
         reason = f"{facts.identical:,} pairs with equal sides are kept: few, or names and short texts"
         yield _line(2, "copies", False, reason)
-    reason = f"drops pairs whose lengths differ more (usual: {facts.ratio:.1f} times): {_found(facts.ratio_outliers)}"
-    yield _line(2, "max_ratio", facts.ratio_limit, reason)
+    reason = f"drops pairs whose lengths differ by a larger factor (usual {facts.ratio:.1f})"
+    yield _line(2, "max_ratio", facts.ratio_limit, f"{reason}: {_found(facts.ratio_outliers)}")
     longest = max(source.longest, target.longest)
     if longest > 1000:
         reason = f"characters of a side; 99 % of the sentences have at most {longest:,}"
@@ -140,7 +140,7 @@ def vocabulary_size(about: ConfigFacts) -> tuple[int, str]:
     needed = math.ceil((characters * 1.5 + _BYTES) / 500) * 500
     if needed > size:
         return needed, f"{characters:,} characters and {_BYTES} bytes need entries, besides words"
-    return size, f"for {pairs:,} pairs; of a larger vocabulary many entries would be too rare to learn"
+    return size, f"for {pairs:,} pairs; in a larger vocabulary many entries would be too rare to learn"
 
 
 def _subword(about: ConfigFacts) -> Iterator[str]:

@@ -112,7 +112,7 @@ def config_for_training(inputs: tuple[Path, ...]) -> Path:
     stored = (_stored_origin(request.folder) or {}).get("inputs")
     is_known = request.config.is_file() and all(path.is_file() for path in inputs)
     if is_known and stored == [digest(path) for path in inputs]:
-        logger.info(f"{request.config} was made from the same text: it is used as it is")
+        logger.info(f"{request.config} was made from the same text: it is used unchanged")
         return request.config
     return create_config(request)
 

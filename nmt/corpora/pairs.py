@@ -142,7 +142,7 @@ def _language_warnings(reader: PairReader, hints: tuple[str, ...]) -> list[str]:
             side = "source" if code == "src" else "target"
             found.append(f"{where}: the language is unknown; name it with --{side}-language")
         elif detected and parse_code(code).language != parse_code(detected).language:
-            found.append(f"{where}: the text looks like {column.language}, but is taken as {code}, as you said")
+            found.append(f"{where}: the text looks like {column.language}, but is treated as {code}, as you specified")
         elif hint and parse_code(hint).language != parse_code(code).language:
             found.append(f"{where}: the name says {hint}, but the text is {column.language}")
     if parse_code(reader.languages[0]).language == parse_code(reader.languages[1]).language != "":

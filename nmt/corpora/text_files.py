@@ -90,7 +90,7 @@ class TextFile:
 def open_text(path: Path, encoding: str = "") -> TextFile:
     """Return how to decode a file; `encoding` is the name of a Python codec, or empty to recognise it.
 
-    The whole file is read. Raise `NmtError` if it is missing, empty, not text, or in an encoding that cannot be told.
+    The whole file is read. Raise `NmtError` if it is missing, empty, not text, or in an undetectable encoding.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise NmtError(f"{path}: is not a regular file; it is read several times, so write the text to a file first")
@@ -197,7 +197,7 @@ def _utf8_or_legacy(path: Path, compression: str, start: bytes) -> TextFile:
             f"file mixes encodings; correct these lines, or {ENCODING_REMEDY}"
         )
     if not _is_western(b"\n".join(sample)):
-        raise NmtError(f"{path}: line {first:,} is not UTF-8, and its encoding cannot be told; {ENCODING_REMEDY}")
+        raise NmtError(f"{path}: line {first:,} is not UTF-8, and its encoding cannot be detected; {ENCODING_REMEDY}")
     return TextFile(path, "cp1252", compression, True, line_end=line_end)
 
 

@@ -22,7 +22,7 @@ from nmt.storage.atomic_files import write_atomically
 from nmt.storage.json_text import parse_json
 
 _VERSION = 1
-_REMEDY = "free disk space, and give the same command again"
+REMEDY = "free disk space, and give the same command again"
 _MAX_DIFFERENCES = 5
 """Differences that a message lists."""
 PLAN = "plan.json"
@@ -86,6 +86,9 @@ class Manifest:
         """Return the record of an output."""
         return self._by_output[output]
 
+    def __contains__(self, output: str) -> bool:
+        return output in self._by_output
+
     @functools.cached_property
     def _by_output(self) -> dict[str, FileRecord]:
         return {each.output: each for each in self.inputs}
@@ -99,7 +102,7 @@ class Manifest:
             "lines_per_part": self.lines_per_part,
             "inputs": [asdict(each) for each in self.inputs],
         }
-        write_atomically(folder / MANIFEST, json.dumps(values, indent=1) + "\n", _REMEDY)
+        write_atomically(folder / MANIFEST, json.dumps(values, indent=1) + "\n", REMEDY)
 
     def check_same(self, folder: Path, made_with: Mapping[str, Any], lines_per_part: int) -> None:
         """Raise `NmtError` that names the differences if the model or the options are not those of the manifest."""
@@ -146,7 +149,7 @@ def changes_error(folder: Path, changes: str) -> NmtError:
 def save_plan(counted: CountedFile, folder: Path) -> None:
     """Write where the parts of a file begin to the folder of its parts."""
     values = {**asdict(counted), "path": str(counted.path)}
-    write_atomically(folder / PLAN, json.dumps(values) + "\n", _REMEDY)
+    write_atomically(folder / PLAN, json.dumps(values) + "\n", REMEDY)
 
 
 def read_plan(folder: Path) -> CountedFile | None:

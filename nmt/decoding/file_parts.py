@@ -97,11 +97,11 @@ def divide(counted: CountedFile, output: str, folder: Path) -> list[FilePart]:
     ]
 
 
-def count_lines(path: Path, lines_per_part: int, on_block: Callable[[], None] = lambda: None) -> CountedFile:
+def count_lines(path: Path, lines_per_part: int, on_block: Callable[[int], None] = lambda size: None) -> CountedFile:
     """Read a file, plain or gzip, and return its number of lines and where its parts begin.
 
-    `on_block` is called for each block; it may raise an error to stop. Raise `NmtError` if it is not a regular file,
-    cannot be read, is damaged gzip, or is in another encoding than UTF-8 as a whole.
+    `on_block` is called with the size of each block; it may raise an error to stop. Raise `NmtError` if the file is not
+    a regular one, cannot be read, is damaged gzip, or is in another encoding than UTF-8 as a whole.
     """
     if path.exists() and not path.is_file():
         raise NmtError(f"{path}: is not a regular file; translate it alone, without --output-folder")
@@ -111,14 +111,14 @@ def count_lines(path: Path, lines_per_part: int, on_block: Callable[[], None] = 
         first = file.peek(_BLOCK_BYTES) if hasattr(file, "peek") else b""
         check_encoding(first.partition(b"\n")[0], str(path))
         while block := file.read(_BLOCK_BYTES):
-            on_block()
+            on_block(len(block))
             counter.add(block)
     lines = counter.finish()
     return CountedFile(
         path=path,
         size=found.st_size,
         mtime_ns=found.st_mtime_ns,
-        sha256=checksums.digest(path, on_block),
+        sha256=checksums.digest(path, lambda: on_block(0)),
         lines=lines,
         lines_per_part=lines_per_part,
         starts=tuple(counter.starts),

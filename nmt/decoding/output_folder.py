@@ -19,6 +19,7 @@ from typing import Any
 from nmt.data.lines import InvalidLines
 from nmt.decoding.file_manifest import (
     PLAN,
+    REMEDY,
     FileRecord,
     Manifest,
     changes_error,
@@ -30,18 +31,17 @@ from nmt.decoding.file_parts import CountedFile, FilePart, count_lines, divide
 from nmt.decoding.files_job import Shard
 from nmt.decoding.input_files import LOCK, PARTS, output_names
 from nmt.decoding.input_warnings import warn_of_long_lines
-from nmt.decoding.part_files import DamagedPart, PartHeader, join_parts
+from nmt.decoding.part_files import DamagedPart, HashedFile, PartHeader, join_parts
 from nmt.errors import NmtError
-from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, replace_on_success
 from nmt.storage.cores import available_cores
 from nmt.storage.locks import hold_lock, lock_file
 
-REMEDY = "free disk space, and give the same command again"
 _PATIENCE_SECONDS = 2.0
 """Time to wait for another process without a message."""
-OnCount = Callable[[int, int], None]
-"""Called with the number of input files whose lines are counted, and that of all files to count."""
+OnCount = Callable[[int, int, int], None]
+"""Called with the number of input files whose lines are counted, that of all files to count, and the bytes read, not
+compressed. It is called in several threads."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class OutputFolder:
         counted = read_plan(self.parts_folder(record.output))
         if counted is None or counted.sha256 != record.sha256:
             return None
-        return divide(counted, record.output, self.parts_folder(record.output))
+        return divide(counted, record.output, self.parts_folder(record.output).absolute())
 
     def finished_parts(self, record: FileRecord) -> set[int]:
         """Return the numbers of the parts of a file that are translated, from 0."""
@@ -95,8 +95,11 @@ class OutputFolder:
             return set()
         return {int(name) for name in names if name.isdecimal()}
 
-    def is_joinable(self, record: FileRecord) -> bool:
-        """Return whether all parts of a file are there, and the output is not complete."""
+    def is_joinable(self, output: str) -> bool:
+        """Return whether all parts of an output are there, and it is not complete."""
+        if output not in self.manifest:  # another process has removed an input that failed and is not given any more
+            return False
+        record = self.manifest.record(output)
         is_known = record.state != "complete" and bool(record.sha256) and self.parts_folder(record.output).is_dir()
         return is_known and len(self.finished_parts(record)) >= self.manifest.count_parts(record)
 
@@ -106,7 +109,7 @@ class OutputFolder:
         Without `waits`, do nothing if another process holds the lock of the folder. A damaged part is removed, so that
         it is translated again. Raise `NmtError` if an output cannot be written.
         """
-        ready = [name for name in outputs if self.is_joinable(self.manifest.record(name))]
+        ready = [name for name in outputs if self.is_joinable(name)]
         if not ready:
             return []
         with lock_folder(self.path, waits) as is_held:
@@ -114,24 +117,22 @@ class OutputFolder:
                 return []
             self.reload()
             joined = []
-            for record in map(self.manifest.record, ready):
-                if self.is_joinable(record):
-                    try:
-                        joined.append(self._join(record))
-                    except DamagedPart as error:
-                        error.remove()
+            for name in filter(self.is_joinable, ready):
+                try:
+                    joined.append(self._join(self.manifest.record(name)))
+                except DamagedPart as error:
+                    error.remove()
             if joined:
                 self._save(self.manifest.changed(*joined))
             for record in joined:
                 self.remove_parts(record.output)
-        return [name for name in ready if self.manifest.record(name).state == "complete"]
+        return [name for name in ready if name in self.manifest and self.manifest.record(name).state == "complete"]
 
     def fail(self, output: str, error: str) -> None:
         """Record in the manifest why a file could not be translated."""
         with lock_folder(self.path):
             self.reload()
-            record = self.manifest.record(output)
-            if record.state != "complete":
+            if output in self.manifest and (record := self.manifest.record(output)).state != "complete":
                 self._save(self.manifest.changed(dataclasses.replace(record, state="failed", error=error)))
 
     def _join(self, record: FileRecord) -> FileRecord:
@@ -150,17 +151,16 @@ class OutputFolder:
         with convert_write_errors(target, REMEDY):
             target.parent.mkdir(parents=True, exist_ok=True)
             with replace_on_success(target, temporary, lock_file(temporary)) as file:
-                headers = join_parts(parts, file, record.output.endswith(".gz"))
-                file.flush()
-                size, sha256 = temporary.stat().st_size, checksums.digest(temporary)
+                hashed = HashedFile(file)
+                headers = join_parts(parts, hashed, record.output.endswith(".gz"))
         _warn(record, headers)
         return dataclasses.replace(
             record,
             state="complete",
             error=None,
             output_lines=sum(each.output_lines for each in headers),
-            output_bytes=size,
-            output_sha256=sha256,
+            output_bytes=hashed.bytes,
+            output_sha256=hashed.hexdigest(),
         )
 
     def remove_parts(self, output: str) -> None:
@@ -204,7 +204,7 @@ def open_output_folder(
     inputs: Sequence[Path],
     made_with: Mapping[str, Any],
     lines_per_part: int,
-    on_count: OnCount = lambda done, total: None,
+    on_count: OnCount = lambda done, total, size: None,
 ) -> OutputFolder:
     """Return the output folder for these inputs, which is created if it is missing; count lines that are not counted.
 
@@ -243,19 +243,21 @@ class _Counter:
     def __init__(self, folder: OutputFolder, on_count: OnCount) -> None:
         self._folder, self._on_count = folder, on_count
         self._stopped = threading.Event()
+        self._done = self._total = self._bytes = 0
 
     def records(self) -> list[FileRecord]:
         """Return the records of all inputs. Raise `NmtError` if an input or an output has changed."""
         records = list(self._folder.manifest.inputs)
         unknown = [n for n, each in enumerate(records) if not self._is_up_to_date(each)]
+        self._total = len(unknown)
         if unknown:
-            self._on_count(0, len(unknown))
+            self._on_count(0, self._total, 0)
         with ThreadPoolExecutor(max(1, min(len(unknown), available_cores())), "nmt-count") as pool:
             try:
                 counts = pool.map(self._count, [records[n] for n in unknown])
-                for done, (n, found) in enumerate(zip(unknown, counts, strict=True), 1):
+                for n, found in zip(unknown, counts, strict=True):
                     records[n] = self._update(records[n], found)
-                    self._on_count(done, len(unknown))
+                    self._done += 1
             except BaseException:
                 self._stopped.set()
                 raise
@@ -288,13 +290,16 @@ class _Counter:
             if planned.has_same_status(path):
                 return found
         try:
-            return count_lines(path, lines_per_part, self._check_stopped)
+            return count_lines(path, lines_per_part, self._on_block)
         except NmtError as error:
             return error
 
-    def _check_stopped(self) -> None:
+    def _on_block(self, size: int) -> None:
         if self._stopped.is_set():
             raise NmtError("stopped")
+        self._bytes += size
+        if size:
+            self._on_count(self._done, self._total, self._bytes)
 
     def _update(self, record: FileRecord, found: CountedFile | NmtError) -> FileRecord:
         """Return the new record of a file that has been counted, and save the plan of its parts."""

@@ -71,22 +71,29 @@ class PartHeader:
     """Host name and process that translated the part."""
 
 
-class _HashedFile:
+class HashedFile:
     """Passes what is written on to a file, and counts and hashes it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self.hash = hashlib.sha256()
+        self._hash = hashlib.sha256()
         self.bytes = 0
+        """Bytes written."""
 
     def write(self, data: bytes) -> int:
+        """Write bytes; return their number."""
         self._file.write(data)
-        self.hash.update(data)
+        self._hash.update(data)
         self.bytes += len(data)
         return len(data)
 
     def flush(self) -> None:
+        """Do what `GzipFile` needs."""
         self._file.flush()
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of what has been written, in hexadecimal."""
+        return self._hash.hexdigest()
 
 
 class PartWriter:
@@ -96,7 +103,7 @@ class PartWriter:
         self.header = header
         self._file = file
         file.seek(HEADER_BYTES)
-        self._hashed = _HashedFile(file)
+        self._hashed = HashedFile(file)
         self._gzip = _open_gzip(self._hashed) if is_compressed else None
 
     def write(self, text: str) -> None:
@@ -108,7 +115,7 @@ class PartWriter:
         """Write the rest of the translation, and the header."""
         if self._gzip is not None:
             self._gzip.close()
-        self.header.bytes, self.header.sha256 = self._hashed.bytes, self._hashed.hash.hexdigest()
+        self.header.bytes, self.header.sha256 = self._hashed.bytes, self._hashed.hexdigest()
         text = json.dumps(asdict(self.header)).encode()
         self._file.seek(0)
         self._file.write(text.ljust(HEADER_BYTES - 1) + b"\n")
@@ -157,7 +164,7 @@ def read_header(part: FilePart) -> PartHeader | None:
         return None
 
 
-def copy_part(part: FilePart, target: BinaryIO | None = None) -> PartHeader:
+def copy_part(part: FilePart, target: HashedFile | None = None) -> PartHeader:
     """Check the translation in the file of a part, append it to `target`, and return its header.
 
     Raise `DamagedPart`, and OSError if the file cannot be read or `target` cannot be written.
@@ -175,7 +182,7 @@ def copy_part(part: FilePart, target: BinaryIO | None = None) -> PartHeader:
     return header
 
 
-def join_parts(parts: Sequence[FilePart], target: BinaryIO, is_compressed: bool) -> list[PartHeader]:
+def join_parts(parts: Sequence[FilePart], target: HashedFile, is_compressed: bool) -> list[PartHeader]:
     """Write the translations of all parts of a file to `target`, in order; return their headers. Raises as `copy_part`.
 
     Without parts the file is empty; compressed, an empty gzip file.
@@ -185,7 +192,7 @@ def join_parts(parts: Sequence[FilePart], target: BinaryIO, is_compressed: bool)
     return [copy_part(part, target) for part in parts]
 
 
-def _open_gzip(file: "_HashedFile | BinaryIO") -> gzip.GzipFile:
+def _open_gzip(file: HashedFile) -> gzip.GzipFile:
     """Open a gzip member for writing, without a file name and a time, so that the same text gives the same bytes."""
     return gzip.GzipFile("", "wb", _COMPRESSION_LEVEL, file, mtime=0)
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from nmt.data.lines import InvalidLines
+from nmt.decoding.file_manifest import REMEDY
 from nmt.decoding.file_parts import FilePart, PartReader
 from nmt.decoding.input_formats import read_json_lines
 from nmt.decoding.loading import LoadedTranslator
@@ -13,8 +14,6 @@ from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translate_lines import TranslationJob
 from nmt.decoding.translator import OnBatch
 from nmt.errors import NmtError
-
-REMEDY = "free disk space, and give the same command again"
 
 
 @dataclass(frozen=True)

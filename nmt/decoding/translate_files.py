@@ -134,7 +134,7 @@ class _Collector:
         self._parts += 1
         self._lines += result.part.lines
         self._tokens += result.header.tokens
-        if self._folder.is_joinable(self._folder.manifest.record(output)):
+        if self._folder.is_joinable(output):
             self._joinable.add(output)
         start = time.monotonic()
         if self._joinable and start >= self._next_join:
@@ -171,10 +171,8 @@ def _finish(folder: OutputFolder, progress: Progress, errors: dict[str, str], sh
         raise NmtError(
             f"{_files(len(errors))} could not be translated; correct and give the same command again:{listed}"
         )
-    missing = next((record for record in incomplete if not folder.is_joinable(record)), None)
     if incomplete and shard is None:
-        name = (missing or incomplete[0]).output
-        raise NmtError(f"{name}: parts are missing; give the same command again")
+        raise NmtError(f"{incomplete[0].output}: parts are missing; give the same command again")
     if incomplete:
         logger.info(f"the other shards translate the rest; nmt shards {folder.path} shows what is missing")
 
@@ -184,14 +182,14 @@ def _files(count: int) -> str:
 
 
 class _CountReport:
-    """Logs how many files have been counted, if it takes long."""
+    """Logs how many files have been counted and how much text has been read, if it takes long."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + _REPORT_SECONDS
 
-    def __call__(self, done: int, total: int) -> None:
-        if not done:
+    def __call__(self, done: int, total: int, size: int) -> None:
+        if not size:
             logger.info(f"counting the lines of {_files(total)}")
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + _REPORT_SECONDS
-            logger.info(f"counted the lines of {done:,} of {_files(total)}")
+            logger.info(f"counted the lines of {done:,} of {_files(total)}; {size / 1e6:,.0f} MB of text read")

@@ -46,12 +46,12 @@ def diagnose_alignment(texts: Texts, ignored: set[int]) -> list[Finding]:
     if not evidence and not texts.fault:
         return []
     remedy = (
-        "Make both files again from the same source, and check that no step drops, adds or sorts lines of one file."
+        "Create both files again from the same source, and check that no step drops, adds or sorts lines of one file."
     )
     if share > 0.8:
         remedy += " A model cannot learn from these pairs."
     elif not texts.fault:
-        remedy += " If the pairs come from an automatic alignment, remove the wrong ones by a score."
+        remedy += " If the pairs come from an automatic alignment, remove those with a low alignment score."
     return [Finding("misaligned pairs", f"{texts.fault and f'{texts.fault}. '}{evidence}".strip(), remedy)]
 
 

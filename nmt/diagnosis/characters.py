@@ -88,7 +88,7 @@ def _mojibake(texts: Texts, name: str, found: Sequence[int], lines: list[str]) -
         "wrong encoding",
         f"{len(found):,} of {len(lines):,} lines on the {name} side of {texts.name} are UTF-8 that was read in another "
         f"encoding ({texts.lines(found)}): “{match[0]}” stands for “{_repaired(match[0])}”.",
-        "Make the file again from the original and read it as UTF-8, or repair it with ftfy (pip install ftfy).",
+        "Create the file again from the original and read it as UTF-8, or repair it with ftfy (pip install ftfy).",
     )
 
 
@@ -97,7 +97,7 @@ def _lost(texts: Texts, name: str, lost: Sequence[int], lines: list[str]) -> Fin
         "wrong encoding",
         f"{len(lost):,} of {len(lines):,} lines on the {name} side of {texts.name} have lost characters, with ? or a "
         f"replacement character in their place ({texts.lines(lost)}): {', '.join(examples(lines, lost))}.",
-        "Make the file again from the original; the characters cannot be restored from this file.",
+        "Create the file again from the original; the characters cannot be restored from this file.",
     )
 
 

@@ -35,7 +35,7 @@ def diagnose_data(
     diagnosis = Diagnosis(name)
     findings = diagnosis.findings
     findings += [
-        Finding("configuration", f"{warning}.", "Change the configuration as it says.") for warning in warnings
+        Finding("configuration", f"{warning}.", "Change the configuration as the message says.") for warning in warnings
     ]
     languages = LanguageCheck([code for texts in (*train, *others) for code in texts.languages])
     for texts in (*train, *others):
@@ -68,14 +68,14 @@ def _too_few(train: Sequence[Texts], others: Sequence[Texts]) -> list[Finding]:
             Finding(
                 "too few pairs",
                 f"The training text has {total:,} pairs.",
-                "Find more text (several thousand pairs are the least for useful translations), or continue from a "
+                "Find more text (a useful model needs at least several thousand pairs), or continue from a "
                 "model that was trained on other text: training.init_from with subword.reuse.",
             )
         )
     findings += [
         Finding(
             "too few pairs",
-            f"{texts.name} ({texts.key}) has {texts.total:,} pairs: its scores are mostly chance.",
+            f"{texts.name} ({texts.key}) has {texts.total:,} pairs: too few for reliable scores.",
             "Use a set of 500 pairs or more.",
         )
         for texts in others

@@ -122,7 +122,7 @@ def _swapped(texts: Texts, source: _Side, target: _Side) -> Finding:
         "sides swapped",
         f"In {texts.name}, the source is {names[2]} and the target {names[3]}, but the configuration says that the "
         f"source is {names[0]} and the target {names[1]}.",
-        f"Exchange the files of {texts.key} (source and target, or source_column and target_column), or "
+        f"Swap the files of {texts.key} (source and target, or source_column and target_column), or "
         "data.source_language and data.target_language.",
     )
 
@@ -142,7 +142,7 @@ def _wrong_side(texts: Texts, name: str, side: _Side, lines: list[str]) -> Findi
         "wrong language",
         f"The {name} of {texts.name} is {language_name(side.found)}, but the configuration says that it is "
         f"{language_name(side.expected)}; line {texts.numbers[0]:,} is {', '.join(examples(lines, [0]))}.",
-        f"Give the right file as {name} of {texts.key}, or set data.{name}_language: {side.found}.",
+        f"Use the right file as {name} of {texts.key}, or set data.{name}_language: {side.found}.",
     )
 
 

@@ -93,11 +93,11 @@ def diagnose_repetition(texts: Texts) -> tuple[list[Finding], set[int]]:
 def _boilerplate(texts: Texts, name: str, frequent: dict[str, dict[str, int]], count: int, lines: list[str]) -> Finding:
     other = "target" if name == "source" else "source"
     indices = sorted(max(frequent.values(), key=len).values())
-    several = f"{len(frequent):,} {name} lines stand" if len(frequent) > 1 else f"One {name} line stands"
+    several = f"{len(frequent):,} {name} lines are paired" if len(frequent) > 1 else f"One {name} line is paired"
     return Finding(
         "boilerplate",
-        f"{several} beside {count:,} different {other} lines of {texts.name}; the most frequent, "
-        f"{', '.join(examples(lines, indices))}, beside {len(indices):,} ({texts.lines(indices)}).",
+        f"{several} with {count:,} different {other} lines of {texts.name}; the most frequent, "
+        f"{', '.join(examples(lines, indices))}, with {len(indices):,} ({texts.lines(indices)}).",
         "Remove these pairs: a model that sees one line so often produces it for any input."
         if name == "target"
         else "Remove these pairs, or keep one of them: the model cannot know which translation is meant.",

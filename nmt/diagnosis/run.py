@@ -49,7 +49,9 @@ def _add_data(diagnosis: Diagnosis, run: Run, config: Config) -> None:
     corpora = [*config.data.train, *config.data.evaluated.values()]
     missing = [path for corpus in corpora for path in corpus_paths(corpus) if not path.is_file()]
     if missing:
-        diagnosis.unchecked.append(f"the text: {missing[0]} is not there (paths are relative to the working directory)")
+        diagnosis.unchecked.append(
+            f"the text: no such file: {missing[0]} (paths are relative to the working directory)"
+        )
         return
     vocabularies = Vocabularies.load(run.subword) if run.subword.is_dir() else None
     of_data = diagnose_data(config, diagnosis.name, vocabularies=vocabularies)
@@ -63,7 +65,7 @@ def _add_translations(diagnosis: Diagnosis, run: Run, which: str, config: Config
         return
     valid = config.data.valid
     if not all(path.is_file() for path in corpus_paths(valid)):
-        diagnosis.unchecked.append("translations: the text of data.valid is not there")
+        diagnosis.unchecked.append("translations: the text of data.valid does not exist")
         return
     try:
         found = find_checkpoints([run.folder], which)

@@ -93,13 +93,15 @@ def diagnose_output(sample: Sample) -> list[Finding]:
     return [finding for finding in findings if finding is not None]
 
 
-_EMPTY_REMEDY = "Train longer. If it stays, look for empty target lines in the training text (data.filters.empty)."
+_EMPTY_REMEDY = (
+    "Train longer. If this does not help, look for empty target lines in the training text (data.filters.empty)."
+)
 _UNKNOWN_REMEDY = (
     "Set subword.byte_fallback: true or a higher subword.character_coverage, use subwords instead of words "
     "(subword.kind: bpe), or let the model copy words (model.decoder.copy_source)."
 )
 _REPETITION_REMEDY = (
-    "Train longer; if it stays, translate with --no-repeat-ngram 3 (decoding.no_repeat_ngram), or train with "
+    "Train longer. If this does not help, translate with --no-repeat-ngram 3 (decoding.no_repeat_ngram), or train with "
     "model.attention.coverage: true."
 )
 _COPY_REMEDY = "Look for untranslated pairs in the training text, and set data.filters.copies: true, which drops them."
@@ -165,7 +167,7 @@ def _length(sample: Sample, texts: Sequence[str]) -> Finding | None:
     return Finding(
         "translations too short" if is_short else "translations too long",
         f"The translations of {sample.name} have {ratio:.0%} of the characters of the references.",
-        "Train longer; if it stays, set decoding.length_penalty: average"
+        "Train longer. If this does not help, set decoding.length_penalty: average"
         + (" or a larger decoding.alpha, and look for long source lines of which the target has only a part."
            if is_short else ", and look for target lines that hold more than the source."),
     )  # fmt: skip
@@ -237,8 +239,8 @@ def diagnose_attention(translations: Sequence[Translation]) -> Finding | None:
     return Finding(
         "alignments not found",
         f"The attention has not learned which source words belong to a target word: it {how}.",
-        "Train longer. If it stays, check that the pairs are aligned, use model.attention.score: general or mlp, and a "
-        "longer training.warmup_steps. `nmt attention` draws the attention of sentences.",
+        "Train longer. If this does not help, check that the pairs are aligned, use model.attention.score: general or "
+        "additive, and a longer training.warmup_steps. `nmt attention` draws the attention of sentences.",
     )
 
 

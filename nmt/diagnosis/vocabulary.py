@@ -34,7 +34,7 @@ def diagnose_vocabulary(config: Config, train: list[Texts], vocabularies: Vocabu
     try:
         found = vocabularies or _find(config) or _train(config, sides)
     except NmtError as error:
-        return [Finding("configuration", f"{error}.", "Change the configuration as it says.")]
+        return [Finding("configuration", f"{error}.", "Change the configuration as the message says.")]
     groups = (
         [(found.source, [*sides[0], *sides[1]])]
         if found.is_joint

@@ -3,7 +3,7 @@
     python scripts/documentation/run_systems.py [--only NAME ... | --missing] [--steps N] [--sentences N]
         [--corpus CONFIG [--vocabulary N]] [--tokenize 13a] [--write]
 
-Each system is trained on the corpus of its own file, the embedded one. With --corpus it is trained on the corpus of
+Each system is trained on the corpus of its own file, that of the quickstart. With --corpus it is trained on that of
 another config, such as configs/multi30k-en-de.yaml; --steps and --sentences then give all systems the same budget.
 Runs are in runs/; finished runs are not trained again, interrupted runs are resumed. The figures are kept in
 docs/systems/CORPUS.json, each with the commit at which its training began. --missing skips systems that have figures
@@ -109,7 +109,7 @@ def score(run: Run, split: str, *search: str, tokenize: str) -> dict[str, Any]:
 
 def corpus_name(options: argparse.Namespace) -> str:
     """Return the name of the corpus of the command line."""
-    return "embedded" if options.corpus is None else str(options.corpus.stem)
+    return "quickstart" if options.corpus is None else str(options.corpus.stem)
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -93,9 +93,9 @@ CLAIMS = [
 
 
 def read_figures() -> dict[str, Any]:
-    """Return all figures, the embedded corpus first and the copying task last."""
+    """Return all figures, the quickstart corpus first and the copying task last."""
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in FIGURES.glob("*.json")}
-    return dict(sorted(found.items(), key=lambda item: (item[0] == COPYING, item[0] != "embedded", item[0])))
+    return dict(sorted(found.items(), key=lambda item: (item[0] == COPYING, item[0] != "quickstart", item[0])))
 
 
 def add_figures(corpus: str, found: dict[str, Any]) -> None:

@@ -80,6 +80,6 @@ def test_an_untrained_run_is_diagnosed(tmp_path: Path) -> None:
     (tiny_run.parents[1] / "x.en").unlink()
     diagnosis = diagnose_run(tiny_run)
     assert [finding.name for finding in diagnosis.findings] == ["learning rate too low"]
-    assert "not checked: the text: " in str(diagnosis) and "x.en is not there" in str(diagnosis)
+    assert "not checked: the text: no such file: " in str(diagnosis) and "x.en (paths are" in str(diagnosis)
     with pytest.raises(NmtError, match="no such run folder"):
         diagnose_run(tmp_path / "none")

@@ -112,6 +112,7 @@ def test_warnings_count_the_lines_of_all_parts(run: Path) -> None:
             "-i a -i b",
             "--input may be given once, and has the values 'a' and 'b'; choose one, or translate all of them",
         ),
+        ("-i x/*.gz", "--input 'x/*.gz' is a pattern of files, which needs --output-folder FOLDER"),
         ("--shard 1/2", "--shard needs --output-folder"),
         ("-i a --part-lines 5", "--part-lines needs --output-folder"),
         ("--output-folder out", "--output-folder needs --input FILE, or a pattern in quotes"),

@@ -95,7 +95,7 @@ READABLE = {
 }  # fmt: skip
 """Files that can be used: the bytes, the languages, and a part of what `nmt init` says."""
 
-UNKNOWN_ENCODING = "encoding cannot be told; name it with --encoding"
+UNKNOWN_ENCODING = "encoding cannot be detected; name it with --encoding"
 REFUSED = {
     "empty.tsv": (b"", "is empty"),
     "blank.tsv": (b"\n\n\n", "is empty"),

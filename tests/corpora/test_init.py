@@ -178,7 +178,7 @@ def test_train_from_a_table(messages: list[str]) -> None:
     edited = Path("pairs.yaml").read_text(encoding="utf-8") + "# edited\n"
     Path("pairs.yaml").write_text(edited, encoding="utf-8")
     assert config_for_training((Path("pairs.tsv"),)) == Path("pairs.yaml")
-    assert "it is used as it is" in messages[-1] and Path("pairs.yaml").read_text(encoding="utf-8") == edited
+    assert "it is used unchanged" in messages[-1] and Path("pairs.yaml").read_text(encoding="utf-8") == edited
     both = nmt("train", "pairs.tsv", "--config", "pairs.yaml")
     neither = nmt("train")
     assert both.exit_code == neither.exit_code == 2 and "give --config, or one table" in both.stderr

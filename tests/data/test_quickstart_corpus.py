@@ -1,4 +1,4 @@
-"""The embedded corpus: its files equal the output of the grammar, and the splits and the inflection are right."""
+"""The quickstart corpus: its files equal the output of the grammar, and the splits and the inflection are right."""
 
 import re
 import sys

@@ -15,6 +15,7 @@ from nmt.decoding.file_parts import FilePart, PartReader, count_lines, divide
 from nmt.decoding.part_files import (
     HEADER_BYTES,
     DamagedPart,
+    HashedFile,
     copy_part,
     join_parts,
     read_header,
@@ -146,7 +147,7 @@ def test_joined_parts_are_the_text_in_order(tmp_path: Path, output: str) -> None
             writer.write(f"ä {part.number}\n\n")
     for chosen in (parts, []):
         with (tmp_path / "joined").open("wb") as file:
-            headers = join_parts(chosen, file, output == "out.gz")
+            headers = join_parts(chosen, HashedFile(file), output == "out.gz")
         data = (tmp_path / "joined").read_bytes()
         text = gzip.decompress(data) if output == "out.gz" else data
         assert text.decode() == "".join(f"ä {part.number}\n\n" for part in chosen)

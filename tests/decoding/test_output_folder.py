@@ -179,6 +179,16 @@ def test_a_process_that_is_killed_while_it_joins_leaves_nothing_that_is_not_join
     assert outputs() == expected
 
 
+def test_counting_is_reported() -> None:
+    calls: list[tuple[int, int, int]] = []
+    arguments = (find_inputs([Path("in/**")], Path("out")), MADE_WITH, 2)
+    open_output_folder(Path("out"), *arguments, lambda *figures: calls.append(figures))
+    text = sum(len(f"{name} {number}\n") for name, count in FILES.items() for number in range(count))
+    assert calls[0] == (0, 5, 0) and max(calls)[1:] == (5, text) and len(calls) == 4
+    open_output_folder(Path("out"), *arguments, lambda *figures: calls.append(figures))
+    assert len(calls) == 4
+
+
 def test_counts_are_kept_and_an_unchanged_file_is_not_read_again(
     expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +278,16 @@ def test_a_file_whose_lines_cannot_be_translated_may_be_corrected_or_left_out(re
     finish_parts(open_folder(), translate_all)
     assert outputs().get("a") == (b"NEW\nTEXT\nOF\nA\n" if remedy == "corrected" else None)
     assert not Path("out/.parts").exists() and len(open_folder().manifest.inputs) == 4 + (remedy == "corrected")
+
+
+def test_a_failed_input_may_be_left_out_while_another_process_works(expected: dict[str, bytes]) -> None:
+    folder = open_folder()
+    folder.fail("a", "bad")
+    Path("in/a").unlink()
+    finish_parts(open_folder(), translate_all)
+    folder.fail("a", "bad")
+    finish_parts(folder, translate_all)
+    assert outputs().keys() == expected.keys() - {"a"} and len(open_folder().manifest.inputs) == 4
 
 
 def test_an_output_that_was_removed_is_made_again_and_one_that_was_changed_is_an_error(

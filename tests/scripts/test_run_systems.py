@@ -19,7 +19,7 @@ def options(**others: Any) -> argparse.Namespace:
 
 def test_figures_are_current_until_settings_or_program_change(monkeypatch: pytest.MonkeyPatch) -> None:
     row = run_systems.label(run_systems.settings("cho2014", "any", options(steps=1000)))
-    before = {"embedded": {"cho2014": row | {"scores": {}}}}
+    before = {"quickstart": {"cho2014": row | {"scores": {}}}}
     assert run_systems.is_current("cho2014", options(steps=1000), before)
     assert not run_systems.is_current("cho2014", options(steps=2000), before)
     assert not run_systems.is_current(
@@ -78,7 +78,7 @@ def test_a_system_is_trained_scored_and_documented(
     document.write_text(f"before\n{marks}\nafter\n", encoding="utf-8")
     chosen = {"only": ["tiny"], "steps": 50, "tokenize": "none"}
     run_systems.run(options(**chosen, missing=False, write=True))
-    [row] = systems_document.read_figures()["embedded"].values()
+    [row] = systems_document.read_figures()["quickstart"].values()
     assert set(row["scores"]) == {"test greedy", "test beam"} and row["steps"] == 50
     text = document.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("after\n") and "| `tiny` |" in text

@@ -72,7 +72,7 @@ def _subwords(facts: dict[str, Any]) -> str:
     ]
     part = f" Counted in {facts['pairs_read']:,} of {facts['pairs']:,} pairs." if "pairs_read" in facts else ""
     caption = (
-        "How the training text is cut into subwords. A word is what stands between spaces; with more than about 2 "
+        "How the training text is split into subwords. A word is the text between spaces; with more than about 2 "
         f"tokens per word the vocabulary is small for the text.{part}"
     )
     rare = [(side, ", ".join(f"{piece} ({count})" for piece, count in facts[side]["rarest"])) for side in SIDES]

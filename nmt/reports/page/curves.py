@@ -49,8 +49,8 @@ def _figures(history: History) -> Iterator[str]:
     losses += [Curve(name, *history.series("valid", "loss", name), is_marked=True) for name in history.more_valid]
     yield figure(
         line_chart("Training and validation loss over steps", "nats per token", losses, last, loss_limit([history])),
-        "Lower is better. If the validation loss rises while the training loss falls, the model learns its training "
-        "pairs by heart (overfitting). With dropout the training loss may be the higher one.",
+        "Lower is better. If the validation loss rises while the training loss falls, the model memorises its "
+        "training pairs (overfitting). With dropout the training loss may be the higher one.",
         "Loss",
     )
     best = history.best("bleu", highest=True)
@@ -73,7 +73,7 @@ def _figures(history: History) -> Iterator[str]:
     if norm[0].steps:
         yield figure(
             line_chart("Gradient norm over steps", "norm", norm, last, from_zero=True),
-            "The length of the gradient before clipping. A sudden rise of ten times and more, or a norm that keeps "
-            "growing, says that training becomes unstable.",
+            "The norm of the gradient before clipping. A sudden rise by a factor of ten or more, or a norm that keeps "
+            "growing, is a sign that training becomes unstable.",
             "Gradient norm",
         )

@@ -73,9 +73,9 @@ def quality_section(
         except (KeyError, TypeError, ValueError):  # written by another version
             continue
     intro = paragraph(
-        "BLEU of groups of sentences. By length, a fall to the right is usual; a steep one says that the model has "
-        "seen too few long sentences, or forgets their beginning. By rarity, if sentences with rare words are much "
-        "worse, more text or a smaller subword vocabulary helps."
+        "BLEU of groups of sentences. By length, scores usually fall to the right; a steep fall means that the model "
+        "has seen too few long sentences, or forgets their beginning. If sentences with rare words are much worse,"
+        " more text or a smaller subword vocabulary helps."
     )
     return Section("quality", "Where translations are good and bad", intro + "".join(parts) if parts else "")
 
