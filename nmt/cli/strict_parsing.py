@@ -4,6 +4,7 @@ If an option is given twice, click silently keeps the last value.
 It reads `-config x` as `-c onfig` with an argument `x`.
 """
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
@@ -73,8 +74,8 @@ def _value(option: click.Option, attached: str | None, rest: deque[str]) -> str 
     """
     if not _takes_value(option):
         return None
-    if attached is None and option.flag_value is not None and (not rest or rest[0].startswith("-")):
-        return str(option.flag_value)
+    if attached is None and isinstance(option.flag_value, str) and (not rest or re.match("-.", rest[0])):
+        return option.flag_value
     values = [] if attached is None else [attached]
     values += [rest.popleft() for _ in range(min(len(rest), option.nargs - len(values)))]
     return " ".join(values) if values else None

@@ -3,8 +3,8 @@
 import itertools
 import logging
 import shlex
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,11 @@ from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
 from nmt.decoding.files_job import LINES_PER_PART, FilesJob
 from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt.decoding.loading import Checkpoint
+    from nmt.decoding.search_options import SearchOptions
+    from nmt.decoding.translate_lines import TranslationJob
 
 logger = logging.getLogger(__name__)
 
@@ -108,11 +113,8 @@ def command(**given: Any) -> None:
         resume=given["resume"],
         resume_command=_resume_command(click.get_current_context()),
     )
-    if files is not None and given["ray"] is not None:
-        from nmt.decoding.ray_translation import RayOptions, Recipe, translate_with_ray
-
-        recipe = Recipe.of(found, given["engine"], given["device"], given["precision"], search, job)
-        translate_with_ray(recipe, files, RayOptions(given["ray"], given["ray_cpus"] or 1, given["ray_gpus"]))
+    if given["ray"] is not None and files is not None:
+        _translate_with_ray(found, given, search, job, files)
         return
     loaded = load(found, given, search.shortlist)
     if files is not None:
@@ -124,6 +126,19 @@ def command(**given: Any) -> None:
             f"{given['prefix_file']}: has more lines than the input; the whole input is translated, but check that the "
             "two files belong together"
         )
+
+
+def _translate_with_ray(
+    found: "Sequence[Checkpoint]",
+    given: dict[str, Any],
+    search: "SearchOptions",
+    job: "TranslationJob",
+    files: FilesJob,
+) -> None:
+    from nmt.decoding.ray_translation import RayOptions, Recipe, translate_with_ray
+
+    recipe = Recipe.of(found, given["engine"], given["device"], given["precision"], search, job)
+    translate_with_ray(recipe, files, RayOptions(given["ray"], given["ray_cpus"] or 1, given["ray_gpus"]))
 
 
 def _files_job(given: dict[str, Any]) -> FilesJob | None:

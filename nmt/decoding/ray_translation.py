@@ -9,10 +9,10 @@ from typing import Any
 from nmt.cluster.actors import ActorSize, RayActors
 from nmt.cluster.connection import Cluster, connected
 from nmt.cluster.node_checks import check_nodes
+from nmt.decoding.file_manifest import REMEDY
 from nmt.decoding.file_parts import FilePart
 from nmt.decoding.files_job import FilesJob
 from nmt.decoding.loading import Checkpoint, find_checkpoints, load_translator
-from nmt.decoding.output_folder import REMEDY
 from nmt.decoding.part_translation import PartResult, PartTranslator
 from nmt.decoding.search_options import SearchOptions
 from nmt.decoding.translate_files import translate_to_folder

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from text_files import write_lines
 
+from nmt.cli.main import cli
+from nmt.cli.preprocess import command
 from nmt.cluster import connection, node_checks
 from nmt.cluster.actors import ActorSize
 from nmt.cluster.connection import Cluster, answers, connected, one_line
@@ -25,6 +28,28 @@ def stored_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore the variables that `connected` sets."""
     for name, value in connection._ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("translate --input x --ray", "--ray needs --output-folder FOLDER"),
+        ("translate --input x --output-folder y --ray-cpus 2", "--ray-cpus needs --ray"),
+        ("translate --input x --output-folder y --ray-gpus 0.5", "--ray-gpus needs --ray"),
+        ("translate --input x --output-folder y --ray auto --shard 1/2", "--ray and --shard exclude each other"),
+        ("preprocess --ray --config a --ray b", "--ray may be given once, and has the values '' and 'b'"),
+        ("preprocess --ray", "Missing option '-c' / '--config'"),
+    ],
+)
+def test_options_that_do_not_fit_are_usage_errors(line: str, message: str) -> None:
+    done = CliRunner().invoke(cli, line.split(), prog_name="nmt")
+    assert (done.exit_code, done.stdout) == (2, "") and message in done.stderr
+
+
+@pytest.mark.parametrize(("words", "address"), [(["--ray"], ""), (["--ray", "auto"], "auto"), (["--ray=h:1"], "h:1")])
+def test_the_address_may_be_left_out(words: list[str], address: str) -> None:
+    for line in ([*words, "--config", "a"], ["--config", "a", *words]):
+        assert command.make_context("nmt", list(line)).params["ray"] == address
 
 
 def test_a_missing_cluster_is_an_error_within_the_stated_time(monkeypatch: pytest.MonkeyPatch) -> None:
