@@ -23,6 +23,7 @@ INSTALL_COMMANDS = {
     "httptools": _INSTALL_SERVE,
     "uvloop": _INSTALL_SERVE,
     "python_multipart": _INSTALL_SERVE,
+    "ray": "pip install 'recurrent-nmt[ray]', or in nmt's repository: pip install '.[ray]'",
     "py3langid": "pip install py3langid",
     "tensorboardX": "pip install 'recurrent-nmt[tensorboard]', or in nmt's repository: pip install '.[tensorboard]'",
     "prometheus_client": _INSTALL_SERVE,

@@ -18,7 +18,7 @@ from nmt.runtime.library import onnxruntime
 PACKAGE = Path(nmt.__file__).parent
 ORDER = (
     "cli", "serving", "training", "reports", "diagnosis", "evaluation", "decoding", "runtime",
-    "models", "kernels", "corpora", "data", "config", "storage", "errors",
+    "models", "kernels", "corpora", "data", "cluster", "config", "storage", "errors",
 )  # fmt: skip
 """Packages from top to bottom; a package may import only from those below it."""
 MAX_LINES, MAX_FUNCTION_LINES, MAX_FRAMES = 400, 60, 10

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from nmt.cli import options
 from nmt.cli.options import FILE, combine_options, flag
 from nmt.cli.strict_parsing import check_usage
 from nmt.decoding.files_job import LINES_PER_PART, Shard
@@ -42,6 +43,16 @@ files = combine_options(
         help=f"Lines of a part of a file, which is translated and kept as a whole; default {LINES_PER_PART:,}. Needs "
         "--output-folder.",
     ),
+    options.ray,
+    click.option(
+        "--ray-cpus", type=click.IntRange(1, 1024), metavar="N",
+        help="CPUs, and thus threads, of each process on the cluster; default 1. Each holds the model.",
+    ),
+    click.option(
+        "--ray-gpus", type=options.Finite(0, 64), metavar="SHARE",
+        help="GPUs of each process: 0.5 lets two processes share one. Default: 1 if the cluster has GPUs that --device "
+        "and --engine allow, else 0.",
+    ),
     click.option(
         "--shard", type=_ShardType(),
         help="Translate only the I-th of N shares of all parts; N processes, also on other machines, give the same "
@@ -53,9 +64,12 @@ files = combine_options(
 def check(given: dict[str, Any]) -> None:
     """Raise `click.UsageError` if an option does not fit the translation of many files, or needs it."""
     inputs = given["source"]
+    needs_ray = [name for name in ("ray_cpus", "ray_gpus") if given[name] is not None and given["ray"] is None]
+    check_usage(*((True, f"{flag(name)} needs --ray") for name in needs_ray))
+    options.exclude(given, "ray", "shard")
     if given["output_folder"] is None:
         values = " and ".join(f"'{path}'" for path in inputs)
-        needs = [name for name in ("part_lines", "shard") if given[name] is not None]
+        needs = [name for name in ("part_lines", "ray", "shard") if given[name] is not None]
         check_usage(
             (
                 len(inputs) > 1,

@@ -104,6 +104,13 @@ class DeviceName(click.ParamType):
         return str(value)
 
 
+ray = click.option(
+    "--ray", is_flag=False, flag_value="", metavar="[ADDRESS]",
+    help="Share the work between the nodes of the Ray cluster at ADDRESS, auto or HOST:PORT. Without ADDRESS: the "
+    "cluster of $RAY_ADDRESS, else processes of this machine. The result is the same as without --ray.",
+)  # fmt: skip
+
+
 machine = combine_options(
     click.option(
         "--engine", type=click.Choice(["auto", "onnx", "torch"]), default="auto", show_default=True,

@@ -11,8 +11,9 @@ from nmt.cli.strict_parsing import Command
 @click.command(cls=Command)
 @options.config_file()
 @options.overrides("--set subword.vocab_size=4000")
+@options.ray
 @click.option("--force", is_flag=True, help="Prepare the data again even if it is up to date.")
-def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
+def command(path: Path, overrides: tuple[str, ...], ray: str | None, force: bool) -> None:
     """Clean the text, train subwords, store token ids.
 
     Reads the corpora under `data`, drops the training pairs that `data.filters` names, trains the SentencePiece model
@@ -25,5 +26,6 @@ def command(path: Path, overrides: tuple[str, ...], force: bool) -> None:
     from nmt.storage.cores import available_cores
 
     settings = config.load(path, overrides)
-    with ProgressBars((settings.data.workers or available_cores()) == 1) as bars:
-        preprocess(settings, force, bars.show)
+    trains_subwords = ray is None and (settings.data.workers or available_cores()) == 1
+    with ProgressBars(trains_subwords) as bars:
+        preprocess(settings, force, bars.show, ray)

@@ -4,7 +4,8 @@ If an option is given twice, click silently keeps the last value.
 It reads `-config x` as `-c onfig` with an argument `x`.
 """
 
-import itertools
+import re
+from collections import deque
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -32,8 +33,9 @@ def parse_occurrences(arguments: list[str], known: dict[str, click.Option], is_m
 
     `known` are the options of the command by name. Unless options and arguments are mixed, stop at the first argument.
     """
-    rest = iter(arguments)
-    for text in rest:
+    rest = deque(arguments)
+    while rest:
+        text = rest.popleft()
         name, equals, attached = text.partition("=")
         value = attached if equals else None
         if text == "--":
@@ -50,7 +52,7 @@ def parse_occurrences(arguments: list[str], known: dict[str, click.Option], is_m
             yield from _parse_short_options(text, known, rest)
 
 
-def _parse_short_options(text: str, known: dict[str, click.Option], rest: Iterator[str]) -> Iterator[Occurrence]:
+def _parse_short_options(text: str, known: dict[str, click.Option], rest: deque[str]) -> Iterator[Occurrence]:
     """Yield the options of a word such as -qb5: several options of one letter; a value may be attached to the last."""
     for end, letter in enumerate(text[1:], 2):
         option = known.get(f"-{letter}")
@@ -65,12 +67,17 @@ def _takes_value(option: click.Option) -> bool:
     return not option.is_flag and not option.count
 
 
-def _value(option: click.Option, attached: str | None, rest: Iterator[str]) -> str | None:
-    """Return the value of an option, `attached` to its name or else the next of `rest`; None for a flag."""
+def _value(option: click.Option, attached: str | None, rest: deque[str]) -> str | None:
+    """Return the value of an option, `attached` to its name or else the next of `rest`; None for a flag.
+
+    An option whose value may be left out has none if another option follows.
+    """
     if not _takes_value(option):
         return None
+    if attached is None and isinstance(option.flag_value, str) and (not rest or re.match("-.", rest[0])):
+        return option.flag_value
     values = [] if attached is None else [attached]
-    values += itertools.islice(rest, option.nargs - len(values))
+    values += [rest.popleft() for _ in range(min(len(rest), option.nargs - len(values)))]
     return " ".join(values) if values else None
 
 

@@ -3,8 +3,8 @@
 import itertools
 import logging
 import shlex
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,11 @@ from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
 from nmt.decoding.files_job import LINES_PER_PART, FilesJob
 from nmt.errors import NmtError
+
+if TYPE_CHECKING:
+    from nmt.decoding.loading import Checkpoint
+    from nmt.decoding.search_options import SearchOptions
+    from nmt.decoding.translate_lines import TranslationJob
 
 logger = logging.getLogger(__name__)
 
@@ -88,14 +93,14 @@ def command(**given: Any) -> None:
     prefixes: Iterator[str] | None = None if given["prefix"] is None else itertools.repeat(given["prefix"])
     if given["prefix_file"] is not None:
         prefixes = read_lines(given["prefix_file"])
+    settings = [each.settings for each in found]
     search = search_flags.search_options(
         given,
-        [each.settings for each in found],
+        settings,
         with_alignment=given["alignments"] is not None or given["form"] == "json",
         shortlist=given["shortlist"] if prefixes is None else 0,  # a prefix may contain any word
     )
-    loaded = load(found, given, search.shortlist)
-    if given["alignments"] is None and not loaded.translator.has_attention:
+    if given["alignments"] is None and not all(model.has_attention for model in settings):
         search = search.changed(with_alignment=False)  # JSON output then has no alignments
     job = TranslationJob(
         source=next(iter(given["source"]), None),
@@ -108,6 +113,10 @@ def command(**given: Any) -> None:
         resume=given["resume"],
         resume_command=_resume_command(click.get_current_context()),
     )
+    if given["ray"] is not None and files is not None:
+        _translate_with_ray(found, given, search, job, files)
+        return
+    loaded = load(found, given, search.shortlist)
     if files is not None:
         translate_files(loaded, search, job, files)
         return
@@ -117,6 +126,19 @@ def command(**given: Any) -> None:
             f"{given['prefix_file']}: has more lines than the input; the whole input is translated, but check that the "
             "two files belong together"
         )
+
+
+def _translate_with_ray(
+    found: "Sequence[Checkpoint]",
+    given: dict[str, Any],
+    search: "SearchOptions",
+    job: "TranslationJob",
+    files: FilesJob,
+) -> None:
+    from nmt.decoding.ray_translation import RayOptions, Recipe, translate_with_ray
+
+    recipe = Recipe.of(found, given["engine"], given["device"], given["precision"], search, job)
+    translate_with_ray(recipe, files, RayOptions(given["ray"], given["ray_cpus"] or 1, given["ray_gpus"]))
 
 
 def _files_job(given: dict[str, Any]) -> FilesJob | None:

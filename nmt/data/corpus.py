@@ -59,10 +59,15 @@ def align_lines(
         counts[1] += pair[1] is not None
         if counts[0] == counts[1]:
             yield pair
-    if counts[0] != counts[1]:
+    check_aligned(source_name, counts[0], target_name, counts[1])
+
+
+def check_aligned(source_name: str, source_lines: int, target_name: str, target_lines: int) -> None:
+    """Raise NmtError if two files differ in their number of lines."""
+    if source_lines != target_lines:
         raise NmtError(
-            f"{source_name} has {counts[0]:,} lines but {target_name} has {counts[1]:,}; the files must be aligned "
-            "line by line"
+            f"{source_name} has {source_lines:,} lines but {target_name} has {target_lines:,}; the files must be "
+            "aligned line by line"
         )
 
 

@@ -5,8 +5,9 @@ sorted one by one, and all but the first of equal pairs are marked in a file wit
 a billion pairs, two different pairs share a 128-bit hash with a probability below 1e-20.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ import numpy.typing as npt
 _PAIRS_PER_BUCKET = 1 << 20
 _MAX_BUCKETS = 512
 _RECORD = np.dtype([("high", np.uint64), ("low", np.uint64), ("pair", np.int64)])
+
+Apply: TypeAlias = Callable[[Callable[[Path], npt.NDArray[np.int64]], Iterable[Path]], Iterable[npt.NDArray[np.int64]]]
 
 
 class Deduplicator:
@@ -32,25 +35,36 @@ class Deduplicator:
         records = np.empty(len(digests), _RECORD)
         records["high"], records["low"] = digests[:, 0], digests[:, 1]
         records["pair"] = np.arange(self._pairs, self._pairs + len(digests))
-        bucket = records["high"] % np.uint64(len(self._files))
-        for i, file in enumerate(self._files):
-            file.write(records[bucket == i].tobytes())
+        bucket = (records["high"] % np.uint64(len(self._files))).astype(np.uint16)
+        records = records[np.argsort(bucket, kind="stable")]
+        ends = np.cumsum(np.bincount(bucket, minlength=len(self._files)))
+        for file, part in zip(self._files, np.split(records, ends[:-1]), strict=True):
+            file.write(part.tobytes())
         self._pairs += len(digests)
 
-    def find_first(self) -> npt.NDArray[np.bool_]:
-        """Return a memory-mapped (pairs,) array that is True for the first of equal pairs; remove the buckets."""
+    def find_first(self, apply: Apply = map) -> npt.NDArray[np.bool_]:
+        """Return a memory-mapped (pairs,) array that is True for the first of equal pairs; remove the buckets.
+
+        `apply` is a function like `map`, which may use several processes.
+        """
         for file in self._files:
             file.close()
         if not self._pairs:
             return np.ones(0, np.bool_)
         is_first = np.memmap(self._folder / "is_first", np.bool_, mode="w+", shape=(self._pairs,))
         is_first[:] = True
-        for i in range(len(self._files)):
-            bucket = self._folder / f"bucket-{i}"
-            records = np.fromfile(bucket, _RECORD)
+        buckets = [Path(file.name) for file in self._files]
+        for bucket, repeats in zip(buckets, apply(find_repeats, buckets), strict=True):
+            is_first[repeats] = False
             bucket.unlink()
-            order = np.lexsort((records["pair"], records["low"], records["high"]))
-            high, low = records["high"][order], records["low"][order]
-            is_repeat = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
-            is_first[records["pair"][order][1:][is_repeat]] = False
         return np.asarray(is_first)
+
+
+def find_repeats(bucket: Path) -> npt.NDArray[np.int64]:
+    """Return the numbers of the pairs in a bucket that are equal to an earlier one."""
+    records = np.fromfile(bucket, _RECORD)
+    order = np.lexsort((records["pair"], records["low"], records["high"]))
+    high, low = records["high"][order], records["low"][order]
+    is_repeat = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    repeats: npt.NDArray[np.int64] = records["pair"][order][1:][is_repeat]
+    return repeats

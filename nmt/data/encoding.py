@@ -30,11 +30,9 @@ class CleanFile:
 
 @dataclass(frozen=True)
 class SubwordTask:
-    """A subword model to train on `lines` lines, taken at even distances from these sides (0 source, 1 target)."""
+    """A subword model to train on the lines of a file, and the path for the model."""
 
-    files: list[CleanFile]
-    sides: tuple[int, ...]
-    lines: int
+    text: Path
     path: Path
     settings: config.Subword
     vocab_size: int
@@ -42,22 +40,42 @@ class SubwordTask:
 
 def train_subwords(task: SubwordTask) -> None:
     """Train the model and write it to `task.path`."""
-    Subword.train(_sample_lines(task), task.path, task.settings, task.vocab_size)
+    with task.text.open("rb") as file:
+        lines = (line.removesuffix(b"\n").decode("utf-8") for line in file)
+        Subword.train(lines, task.path, task.settings, task.vocab_size)
 
 
-def _sample_lines(task: SubwordTask) -> Iterator[str]:
-    """Yield lines of pairs at even distances over all files, source before target."""
-    pairs = sum(file.pairs for file in task.files)
-    wanted = min(pairs, max(1, task.lines // len(task.sides)))
+@dataclass(frozen=True)
+class SampleTask:
+    """A cleaned file of which `wanted` / `pairs` of the lines are drawn; `seen` pairs of other files come before it."""
+
+    file: CleanFile
+    sides: tuple[int, ...]
+    """0 is source, 1 is target."""
+    seen: int
+    wanted: int
+    pairs: int
+
+
+def sample_tasks(files: list[CleanFile], sides: tuple[int, ...], lines: int) -> Iterator[SampleTask]:
+    """Yield the tasks that draw `lines` lines of pairs at even distances over all files."""
+    pairs = sum(file.pairs for file in files)
+    wanted = min(pairs, max(1, lines // len(sides)))
     seen = 0
-    for file in task.files:
-        text = read_clean(file.path, file.is_kept)
-        # Pair i is taken if floor((i + 1) wanted / pairs) is larger than floor(i wanted / pairs).
-        steps = np.arange(seen, seen + file.pairs + 1, dtype=np.int64) * wanted // pairs
-        for i in np.flatnonzero(np.diff(steps)).tolist():
-            for side in task.sides:
-                yield text[side][i]
+    for file in files:
+        yield SampleTask(file, sides, seen, wanted, pairs)
         seen += file.pairs
+
+
+def sample_lines(task: SampleTask) -> bytes:
+    """Return the lines that are drawn from a file, each with its line end, source before target."""
+    # Pair i is taken if floor((i + 1) wanted / pairs) is larger than floor(i wanted / pairs).
+    steps = np.arange(task.seen, task.seen + task.file.pairs + 1, dtype=np.int64) * task.wanted // task.pairs
+    taken = np.flatnonzero(np.diff(steps)).tolist()
+    if not taken:
+        return b""
+    text = read_clean(task.file.path, task.file.is_kept)
+    return "".join(f"{text[side][i]}\n" for i in taken for side in task.sides).encode("utf-8")
 
 
 @dataclass(frozen=True)

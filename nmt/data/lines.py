@@ -63,6 +63,13 @@ class InvalidLines:
             self.first = self.first or self.lines
         return text
 
+    def add(self, following: "InvalidLines") -> None:
+        """Add the counts of the lines that follow in the same file."""
+        if not self.first and following.first:
+            self.first = self.lines + following.first
+        self.lines += following.lines
+        self.invalid += following.invalid
+
     def __str__(self) -> str:
         """Return the message for the user: what is wrong and what to do."""
         name = self.name if self.name != _STDIN else "FILE"
@@ -149,6 +156,14 @@ def decode_lines(
                 counts.decode(_strip_marks(raw))
             raise NmtError(str(counts))
         yield line
+
+
+def split_lines(text: bytes, invalid: InvalidLines) -> list[str]:
+    """Return the lines of a part of a file that begins and ends with whole lines; count the invalid ones.
+
+    Unlike `read_lines`, this does not check whether the file is UTF-16 or compressed.
+    """
+    return [invalid.decode(_strip_marks(raw)) for raw in text.removesuffix(b"\n").split(b"\n")] if text else []
 
 
 def _strip_marks(raw: bytes) -> bytes:

@@ -6,7 +6,7 @@ The text counts, not the place: a file may be moved, renamed, compressed with gz
 import hashlib
 import json
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,15 @@ def input_files(config: Config) -> list[Path]:
     return list(dict.fromkeys(path for _, path in corpus_files(config)))
 
 
-def inspect_file(path: Path) -> InputFile:
-    """Read a file once for the hash of its text and its number of lines."""
+def inspect_file(path: Path, on_block: Callable[[bytes], object] | None = None) -> InputFile:
+    """Read a file once for the hash of its text and its number of lines; `on_block` gets its text too."""
     size, mtime_ns = _size_and_time(path)
     text, lines, last = hashlib.sha256(), 0, b"\n"
     with open_binary(path) as file:
         while block := file.read(_BLOCK):
             text.update(block)
+            if on_block is not None:
+                on_block(block)
             lines += block.count(b"\n")
             last = block[-1:]
     return InputFile(str(path), size, mtime_ns, text.hexdigest(), lines + (last != b"\n"))

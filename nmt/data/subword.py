@@ -16,6 +16,7 @@ import sentencepiece
 from nmt.data import sentencepiece_proto
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.errors import NmtError
+from nmt.storage.atomic_files import write_by_rename
 
 if TYPE_CHECKING:
     from nmt import config
@@ -100,7 +101,7 @@ class Subword:
             )
         except RuntimeError as error:
             raise NmtError(_explain_training_error(str(error), vocab_size)) from None
-        path.write_bytes(model.getvalue())
+        write_by_rename(path, model.getvalue())
         return cls(model.getvalue(), str(path))
 
     def encode(self, lines: list[str], unknown: Sequence[Sequence[str]] = ()) -> list[list[int]]:

@@ -11,7 +11,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 from nmt.errors import NmtError
 
@@ -25,6 +25,17 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the process at once
 from nmt.data.workers import serve
 serve()
 """
+
+
+class WorkerPool(Protocol):
+    """What runs tasks: `Workers` of this machine, or `nmt.cluster.tasks.RayTasks`."""
+
+    @property
+    def count(self) -> int:
+        """The number of tasks that run at the same time."""
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Yield the result of `function` for every task, in order; only some tasks are taken in advance."""
 
 
 class Workers:

@@ -1,6 +1,7 @@
 """Write a file completely or not at all; errors name the file and how to correct the problem."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,17 @@ def write_atomically(path: Path, data: bytes | str, remedy: str) -> None:
             file.write(content)
     except OSError as error:
         raise NmtError(f"{path}: cannot be written: {error.strerror or error}; {remedy}") from None
+
+
+def write_by_rename(path: Path, data: bytes) -> None:
+    """Write a file under a name of its own and rename it, so that several processes may write the same file at once."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 class NotReplaced(OSError):

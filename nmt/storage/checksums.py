@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nmt.errors import NmtError
@@ -12,10 +12,13 @@ NAME = "checksums.json"
 _BLOCK_BYTES = 1 << 22
 
 
-def write(folder: Path) -> None:
-    """Write the checksums of all files of a finished folder into `checksums.json`."""
+def write(folder: Path, apply: Callable[[Callable[[Path], str], Iterable[Path]], Iterable[str]] = map) -> None:
+    """Write the checksums of all files of a finished folder into `checksums.json`.
+
+    `apply` is a function like `map`, which may use several processes.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
-    sums = {path.relative_to(folder).as_posix(): digest(path) for path in files}
+    sums = {path.relative_to(folder).as_posix(): found for path, found in zip(files, apply(digest, files), strict=True)}
     (folder / NAME).write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
 
 

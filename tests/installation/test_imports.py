@@ -10,8 +10,8 @@ import nmt
 
 PACKAGE = Path(nmt.__file__).parent
 TORCH_FREE = (
-    "cli", "config", "corpora", "data", "decoding", "diagnosis", "evaluation", "reports", "runtime", "serving",
-    "storage",
+    "cli", "cluster", "config", "corpora", "data", "decoding", "diagnosis", "evaluation", "reports", "runtime",
+    "serving", "storage",
 )  # fmt: skip
 """Packages that import no torch."""
 RUNS_GRAPHS = {
