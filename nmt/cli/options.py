@@ -90,7 +90,7 @@ def exclude(given: dict[str, Any], one: str, other: str) -> None:
         raise click.UsageError(f"{flag(one)} and {flag(other)} exclude each other; give one")
 
 
-class DeviceName(click.ParamType):
+class DeviceName(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
     """The name of a device."""
 
     name = "device"

@@ -38,9 +38,9 @@ HOSTS = {"nmt-host-0": "10.77.0.1", "nmt-host-1": "10.77.0.2"}
 """The namespaces and their addresses."""
 LINKS = ("nmt-link-0", "nmt-link-1")
 RANK_TIMEOUT = 15
-MOST_SECONDS_TO_END = RANK_TIMEOUT + 165
-"""In which all must have ended after the link was cut. A rank ends after the time-out; the torchrun of a host that does
-not reach the other one then waits for it, up to twice 60 s, and up to 30 s for its processes."""
+MOST_SECONDS_TO_END = RANK_TIMEOUT + 15
+"""In which all ranks must have ended after the link was cut. The torchrun of a host that does not reach the other one
+waits for it for minutes more, and is then killed by this script."""
 POLL_SECONDS = 0.02
 
 
@@ -205,15 +205,17 @@ def cut_link(trainings: Trainings, cuts: int) -> Outcome:
 
 
 def _wait(processes: "list[subprocess.Popen[bytes]]", end: float, outcome: Outcome) -> None:
-    """Wait for processes, which must end with an error before `end`."""
+    """Wait until the ranks of each torchrun have ended, which must be before `end`; then end torchrun."""
+    while any(map(workers_of, [process.pid for process in processes])) and time.monotonic() < end:
+        time.sleep(10 * POLL_SECONDS)
+    if time.monotonic() >= end:
+        outcome.differences.append("a rank did not end after the link was cut")
     for process in processes:
-        try:
-            if process.wait(max(0.1, end - time.monotonic())) == 0:
-                outcome.differences.append("a rank that had lost the other one ended with status 0")
-        except subprocess.TimeoutExpired:
-            outcome.differences.append("a rank did not end after the link was cut")
+        if process.poll() == 0:
+            outcome.differences.append("a rank that had lost the other one ended with status 0")
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
 
 
 def run(options: argparse.Namespace, folder: Path) -> None:
