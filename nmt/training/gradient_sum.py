@@ -8,14 +8,15 @@ all ranks repeat the step in smaller parts. And its buckets change after the fir
 the gradients of three or more ranks in another order; here the buckets depend on the network only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from nmt.training.ranks import Ranks
+from nmt.training.ranks import RankLost, Ranks
 
 if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Work
@@ -46,7 +47,25 @@ class GradientSum:
                     partial(self._complete, number)
                 )
 
-    def start(self) -> None:
+    @contextmanager
+    def summed(self, losses: Tensor) -> Iterator[None]:
+        """Let the backward passes in this block compute the gradients of a step; at its end replace all by their sums.
+
+        `losses` is replaced by its sum over the ranks, too. If the block fails on one rank, an exception is raised on
+        all (`Ranks.agree`), and the gradients are of no use.
+        """
+        self._start()
+        failure: Exception | None = None
+        try:
+            yield
+        except RankLost:
+            raise
+        except Exception as error:
+            failure = error
+        self._finish(losses)
+        self._ranks.agree(failure)
+
+    def _start(self) -> None:
         """Clear the gradients, before the first backward pass of a step."""
         self.is_last = False
         self._sums = []
@@ -57,7 +76,7 @@ class GradientSum:
             for weight in self._weights:
                 weight.grad = None
 
-    def finish(self, more: Tensor) -> None:
+    def _finish(self, more: Tensor) -> None:
         """Wait for the sums of all gradients, and replace `more` by its sum.
 
         Every rank must call this, also one whose backward pass failed or that had nothing to compute: the sums of the

@@ -95,9 +95,7 @@ def train(
         run = Run(config.run)
         check_ranks(ranks, config)
         resume = resume or resumes_by_itself(ranks, run)
-        ranks.on_first(lambda: _check_and_create(run, config, resume, checkpoint))
-        # Another process may have used the run before it was locked.
-        ranks.on_first(lambda: _lock(stack, run, resume))
+        ranks.on_first(lambda: _check_and_lock(stack, run, config, resume, checkpoint))
         check_shared_folder(ranks, run.folder)
         start = find_start(ranks, run, config, checkpoint or "last") if resume else None
         prepared = prepare_on_first(ranks, config, lambda: _prepare_data(run, config, start, on_progress))
@@ -217,19 +215,18 @@ def _result(trainer: Trainer, reason: str | None) -> TrainedRun:
     )
 
 
-def _check_and_create(run: Run, config: Config, resume: bool, checkpoint: str | None) -> None:
-    """Raise `NmtError` if training cannot start, before anything is written; create the folder of the run."""
+def _check_and_lock(stack: ExitStack, run: Run, config: Config, resume: bool, checkpoint: str | None) -> None:
+    """Create the folder of the run, and lock it until `stack` is closed.
+
+    Raise `NmtError` if training cannot start, before anything is written.
+    """
     if checkpoint is not None and not resume:
         raise NmtError("checkpoint names the checkpoint to resume from: add resume=True")
     _check_start(run, config, resume)
     with convert_write_errors(run.folder, FOLDER_REMEDY):
         run.checkpoints.mkdir(parents=True, exist_ok=True)
-
-
-def _lock(stack: ExitStack, run: Run, resume: bool) -> None:
-    """Lock the run until `stack` is closed, and check its state again."""
     stack.enter_context(run.lock(FOLDER_REMEDY))
-    _check_run_state(run, resume)
+    _check_run_state(run, resume)  # another process may have used the run before it was locked
     record_job(run)
 
 

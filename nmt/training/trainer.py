@@ -21,8 +21,9 @@ from nmt.data.prefetch import prefetch
 from nmt.data.prepared_data import Prepared
 from nmt.engine import Arithmetic
 from nmt.errors import NmtError, is_out_of_memory
+from nmt.evaluation.metrics import sentence_scorer
 from nmt.kernels.allocator import RETURN_EVERY, return_freed_memory
-from nmt.kernels.device import copy_network, set_cudnn_precision
+from nmt.kernels.device import autocast, copy_network, set_cudnn_precision, sum_dtype
 from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_tensors
@@ -34,16 +35,19 @@ from nmt.training import checkpoint
 from nmt.training.best_checkpoint import metric_settings, update_best, update_best_on_resume
 from nmt.training.checkpoint import Progress
 from nmt.training.events import CheckpointSaved, CheckpointsAveraged, Validated
+from nmt.training.gradient_sum import GradientSum
 from nmt.training.learning_rate import learning_rate
 from nmt.training.microbatches import increase_count, split
+from nmt.training.minimum_risk import risk_loss
+from nmt.training.objective import Loss, likelihood_loss
 from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
 from nmt.training.ranks import ALONE, Ranks
 from nmt.training.restored_state import restored
+from nmt.training.step_inputs import StepInput, StepInputs
 from nmt.training.step_statistics import StepStatistics
 from nmt.training.stop import Stopped, StopRequest
 from nmt.training.torch_state import seed_generators
 from nmt.training.training_log import TrainingLog
-from nmt.training.training_step import TrainingStep
 from nmt.training.validation import ValidationResult, Validator
 
 DEFAULT_TOKENS = 4096
@@ -86,7 +90,13 @@ class Trainer:
             sampling=config.subword.sampling,
             kind=config.subword.kind,
         )
-        self._training_step = TrainingStep(self.model, config, self.vocabularies, device, arithmetic, ranks)
+        self._inputs = StepInputs(self.model, config, device, arithmetic, ranks)
+        self._gradients = GradientSum(self.model.parameters(), ranks)
+        # Multiplies the loss, so that small gradients are not rounded to zero in fp16.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=arithmetic == "fp16")
+        self._sentence_score = None  # BLEU of a sentence, for minimum-risk training
+        if self.settings.objective == "risk":
+            self._sentence_score = sentence_scorer(config.data.target_language)
         self.validator = Validator(config, prepared, device, arithmetic, ranks)
         self.progress = Progress()
         self._statistics = StepStatistics(run, self.progress, device)
@@ -117,7 +127,7 @@ class Trainer:
             checkpoint.rewind(self.run, start, progress.best_step)
         progress = self.progress = self.ranks.from_first(progress)
         if progress.loss_scale:
-            self._training_step.scaler.load_state_dict(progress.loss_scale)
+            self._scaler.load_state_dict(progress.loss_scale)
         self._statistics = StepStatistics(self.run, progress, self.device)
         if progress.position.is_incomplete:
             weights = [corpus.weight for corpus in old.data.train]
@@ -224,17 +234,35 @@ class Trainer:
     def step(self, batch: Batch) -> None:
         """Take one optimizer step on `batch`, with more micro-batches than `accumulate` if memory runs out.
 
+        Each rank computes its share of the sentences. The loss is the mean over all target tokens of the batch, or over
+        its sentences for minimum-risk training, so it does not depend on the number of ranks.
+
         Raises `OutOfMemory` if memory does not suffice for one pair at a time. The weights are unchanged then.
         """
         progress, settings = self.progress, self.settings
-        step, count = progress.step + 1, settings.accumulate
+        step, count, score = progress.step + 1, settings.accumulate, self._sentence_score
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, settings, progress.plateaus)
+        divisor = batch.tokens if score is None else batch.pairs
         while True:
+            losses = torch.zeros(2, dtype=sum_dtype(self.device), device=self.device)
+            part: StepInput | None = None
+            loss: Loss | None = None
             try:
-                losses = self._training_step.add_gradients(batch, step, count)
+                with self._gradients.summed(losses):
+                    for part in self._inputs.share(batch, step, count):
+                        self._gradients.is_last = part.is_last
+                        with autocast(self.device, self.arithmetic):
+                            if part.searched is None or score is None:
+                                loss = likelihood_loss(self.model, part.batch, settings, step)
+                            else:
+                                target, seed = self.vocabularies.target, part.seed
+                                loss = risk_loss(self.model, part.searched, part.batch, settings, target, score, seed)
+                        self._scaler.scale(loss.minimised / divisor).backward()  # type: ignore[no-untyped-call]
+                        losses += torch.stack([loss.minimised.detach() / divisor * batch.tokens, loss.nll])
                 break
             except (MemoryError, RuntimeError) as error:
+                part = loss = None
                 remedy = "leave longer pairs out (training.max_tokens)"
                 share = split(batch, self.ranks.size)[0]  # the largest one: all ranks count alike
                 count = increase_count(error, share, count, f"step {step:,}", remedy)
@@ -244,12 +272,12 @@ class Trainer:
 
     def _apply_gradients(self, step: int, losses: torch.Tensor, tokens: int) -> None:
         """Update the weights and the progress; `losses` (2,) are minimised loss and NLL summed over `tokens`."""
-        self._training_step.scaler.unscale_(self.optimizer)
+        self._scaler.unscale_(self.optimizer)
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if self._statistics.add(losses, norm, tokens):
             clipped_step(self.optimizer, norm, self.settings.clip_norm)
-        self._training_step.scaler.update()
+        self._scaler.update()
         self.progress.step = step
         if self.averaged is not None:
             update_moving_average(self.averaged, self.model, self.settings.ema_decay, step)
@@ -301,7 +329,7 @@ class Trainer:
         """Save a checkpoint and remove those that are not kept; one that is not due is removed with the next."""
         progress, is_due = self.progress, self._is_due
         progress.log_sums = self._statistics.sums()
-        progress.loss_scale = self._training_step.scaler.state_dict()
+        progress.loss_scale = self._scaler.state_dict()
         interim = {f"step-{progress.interim_step}"} if progress.interim_step != progress.step else set()
         progress.interim_step = 0 if is_due else progress.step
         if not self.ranks.is_first:

@@ -12,14 +12,14 @@ import torch
 
 import nmt
 from nmt.errors import NmtError
-from nmt.training import training_step
+from nmt.training import trainer
 from nmt.training.stop import StopRequest
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 
 warnings.simplefilter("error")
 ORIGINAL = {(owner, name): getattr(owner, name) for owner, name in (
-    (training_step, "likelihood_loss"), (Trainer, "step"), (Validator, "work"), (torch.Tensor, "backward"),
+    (trainer, "likelihood_loss"), (Trainer, "step"), (Validator, "work"), (torch.Tensor, "backward"),
 )}  # fmt: skip
 
 
@@ -37,12 +37,12 @@ class FailingBackward(torch.autograd.Function):
 
 def change_loss(change):
     """Let `change` (step, pairs, loss) replace each training loss of this rank."""
-    original = ORIGINAL[training_step, "likelihood_loss"]
+    original = ORIGINAL[trainer, "likelihood_loss"]
 
     def changed(model, batch, settings, step):
         return change(step, len(batch.source), original(model, batch, settings, step))
 
-    training_step.likelihood_loss = changed
+    trainer.likelihood_loss = changed
 
 
 def not_a_number(stop):
@@ -64,7 +64,7 @@ def out_of_memory_forward(stop):
 
 def out_of_memory_backward(stop):
     """Memory runs out in the middle of the backward pass of more than 10 pairs."""
-    original = ORIGINAL[training_step, "likelihood_loss"]
+    original = ORIGINAL[trainer, "likelihood_loss"]
 
     def changed(model, batch, settings, step):
         handle = None
@@ -76,7 +76,7 @@ def out_of_memory_backward(stop):
             if handle is not None:
                 handle.remove()
 
-    training_step.likelihood_loss = changed
+    trainer.likelihood_loss = changed
 
 
 def never_enough_memory(stop):

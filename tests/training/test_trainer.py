@@ -28,7 +28,7 @@ from nmt.evaluation.metrics import DEFAULTS
 from nmt.evaluation.test_sets import evaluate, read_split
 from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.storage.run_folder import Run, read_log
-from nmt.training import step_statistics, trainer, training_step, validation
+from nmt.training import step_statistics, trainer, validation
 from nmt.training.checkpoint import Progress
 from nmt.training.session import train
 from nmt.training.step_statistics import StepStatistics
@@ -110,14 +110,14 @@ def test_the_moving_average_and_the_mean_of_the_last_checkpoints_are_validated_a
 
 def break_losses(monkeypatch, is_broken):
     """Make the training losses of some calls, counted from 1, not a number."""
-    original, calls = training_step.likelihood_loss, itertools.count(1)
+    original, calls = trainer.likelihood_loss, itertools.count(1)
 
     def broken(*arguments):
         loss = original(*arguments)
         factor = float("nan") if is_broken(next(calls)) else 1.0
         return dataclasses.replace(loss, minimised=loss.minimised * factor, nll=loss.nll * factor)
 
-    monkeypatch.setattr(training_step, "likelihood_loss", broken)
+    monkeypatch.setattr(trainer, "likelihood_loss", broken)
 
 
 def test_training_ends_with_an_error_after_too_many_gradients_that_are_not_finite(corpus_folder, monkeypatch):
@@ -160,14 +160,14 @@ NO_PRIMITIVE = RuntimeError("could not create a primitive")
 
 def limit_memory(monkeypatch, fails, error=ALLOCATION_FAILED):
     """Let the training loss raise `error` if `fails` of the number of the call, counted from 1, and the batch size."""
-    original, calls = training_step.likelihood_loss, itertools.count(1)
+    original, calls = trainer.likelihood_loss, itertools.count(1)
 
     def limited(model, batch, settings, step):
         if fails(next(calls), len(batch.source)):
             raise error
         return original(model, batch, settings, step)
 
-    monkeypatch.setattr(training_step, "likelihood_loss", limited)
+    monkeypatch.setattr(trainer, "likelihood_loss", limited)
 
 
 def test_if_memory_runs_out_a_step_is_taken_with_more_microbatches(corpus_folder, monkeypatch, messages):
