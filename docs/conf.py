@@ -36,6 +36,7 @@ NAVIGATION = {
         "deployment",
         "serving",
         "guides/gpus",
+        "guides/clusters",
         "guides/troubleshooting",
     ],
     "Coming from": [

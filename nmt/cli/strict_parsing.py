@@ -204,6 +204,8 @@ def _check_arguments(found: list[Occurrence], known: Collection[str], ctx: click
         elif previous.option is not None and previous.option.multiple:
             option = previous.name
             remedy = f"give {option} before each value: {option} {previous.value} {option} {each.text}"
+            if previous.option.name == "source":
+                remedy += "; or put a pattern in quotes, such as 'corpus/*.gz'"
         elif "--config" in known and "path" not in given:
             remedy = f"name the configuration with --config {each.text}"
         elif "--input" in known and "source" not in given:

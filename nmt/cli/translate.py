@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from nmt.cli import options, search_flags
+from nmt.cli import file_options, options, search_flags
 from nmt.cli.load import load
 from nmt.cli.log_output import show_log
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
+from nmt.decoding.files_job import LINES_PER_PART, FilesJob
 from nmt.errors import NmtError
 
 logger = logging.getLogger(__name__)
@@ -21,8 +22,10 @@ logger = logging.getLogger(__name__)
 @click.command(cls=Command)
 @options.model
 @click.option(
-    "--input", "-i", "source", type=FILE, help="Text to translate, one sentence per line, plain or .gz; default stdin."
-)
+    "--input", "-i", "source", type=FILE, multiple=True, metavar="FILE",
+    help="Text to translate, one sentence per line, plain or .gz; default stdin. With --output-folder also a pattern "
+    "in quotes, such as 'corpus/*.gz', and several times.",
+)  # fmt: skip
 @click.option(
     "--input-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help='json: one object per line, such as {"source": "A dog."}. "prefix" and "tag" apply to this line; '
@@ -38,6 +41,7 @@ logger = logging.getLogger(__name__)
     help="Resume an interrupted translation to OUTPUT after its finished lines, with the same input, model and "
     "options. Start if there are none, and do nothing if OUTPUT is complete.",
 )  # fmt: skip
+@file_options.files
 @click.option(
     "--split-sentences",
     is_flag=True,
@@ -59,7 +63,7 @@ logger = logging.getLogger(__name__)
 @options.machine
 @options.quiet
 def command(**given: Any) -> None:
-    """Translate stdin or a file; the output has one line per input line.
+    """Translate stdin, a file, or many files; the output has one line per input line.
 
     Give one sentence per line, or use --split-sentences.
 
@@ -69,9 +73,11 @@ def command(**given: Any) -> None:
     from nmt.data.lines import read_lines
     from nmt.decoding.loading import find_checkpoints
     from nmt.decoding.resumable_output import check_nothing_unfinished, is_complete
+    from nmt.decoding.translate_files import translate_files
     from nmt.decoding.translate_lines import TranslationJob, translate_lines
 
     show_log(given["quiet"])
+    files = _files_job(given)
     output = given["output"]
     if given["resume"] and is_complete(output):
         logger.info(f"{output} is complete; leave out --resume to translate again")
@@ -92,7 +98,7 @@ def command(**given: Any) -> None:
     if given["alignments"] is None and not loaded.translator.has_attention:
         search = search.changed(with_alignment=False)  # JSON output then has no alignments
     job = TranslationJob(
-        source=given["source"],
+        source=next(iter(given["source"]), None),
         input_format=given["input_format"],
         prefixes=prefixes,
         prefix=given["prefix"],
@@ -102,6 +108,9 @@ def command(**given: Any) -> None:
         resume=given["resume"],
         resume_command=_resume_command(click.get_current_context()),
     )
+    if files is not None:
+        translate_files(loaded, search, job, files)
+        return
     translate_lines(loaded, search, job)
     if given["prefix_file"] is not None and prefixes is not None and next(prefixes, None) is not None:
         raise NmtError(
@@ -110,9 +119,25 @@ def command(**given: Any) -> None:
         )
 
 
+def _files_job(given: dict[str, Any]) -> FilesJob | None:
+    """Return the files of --input and the folder of --output-folder; None without --output-folder."""
+    from nmt.decoding.input_files import find_inputs
+
+    folder = given["output_folder"]
+    if folder is None:
+        return None
+    return FilesJob(
+        find_inputs(given["source"], folder),
+        folder,
+        lines_per_part=given["part_lines"] or LINES_PER_PART,
+        shard=given["shard"],
+    )
+
+
 def _check(given: dict[str, Any]) -> None:
     """Raise `click.UsageError` if options contradict each other, or one of them would be ignored."""
     search_flags.check(given)
+    file_options.check(given)
     options.exclude(given, "prefix", "prefix_file")
     has_prefix = given["prefix"] is not None or given["prefix_file"] is not None
     check_usage(

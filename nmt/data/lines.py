@@ -12,7 +12,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -82,7 +82,7 @@ def read_lines(path: Path, invalid: InvalidLines | None = None) -> Iterator[str]
     NmtError also for a missing or unreadable file, for UTF-16, damaged gzip and other compression formats.
     """
     with open_binary(path) as file:
-        yield from _decode(file.readline, str(path), invalid, is_live=not path.is_file())
+        yield from decode_lines(file.readline, str(path), invalid, is_live=not path.is_file())
 
 
 def stream_lines(stream: BinaryIO, invalid: InvalidLines | None = None, is_live: bool = False) -> Iterator[str]:
@@ -90,7 +90,7 @@ def stream_lines(stream: BinaryIO, invalid: InvalidLines | None = None, is_live:
 
     Invalid lines raise NmtError at the end of the stream, with their number; at once if the stream `is_live`.
     """
-    return _decode(stream.readline, _STDIN, invalid, is_live)
+    return decode_lines(stream.readline, _STDIN, invalid, is_live)
 
 
 @contextmanager
@@ -99,31 +99,50 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 
     Raise NmtError if the file cannot be opened, or cannot be read in the block.
     """
+    with ExitStack() as stack, convert_read_errors(path):
+        yield open_seekable(path, stack)
+
+
+def open_seekable(path: Path, stack: ExitStack) -> BinaryIO:
+    """Open `path` for reading bytes until `stack` is closed; gzip is decompressed. Raise NmtError if that fails.
+
+    In a gzip file `seek` decompresses up to the position, from the beginning if the position is behind the file's.
+    """
     try:
-        file = path.open("rb")
+        file = stack.enter_context(path.open("rb"))
     except FileNotFoundError:
         raise NmtError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise NmtError(f"{path}: is a folder, not a text file") from None
     except OSError as error:
         raise NmtError(f"{path}: cannot be opened: {error.strerror}") from None
+    with convert_read_errors(path):
+        is_gzip = file.peek(2)[:2] == _GZIP
+    return io.BufferedReader(gzip.GzipFile(fileobj=file)) if is_gzip else file
+
+
+@contextmanager
+def convert_read_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of reading the file `path` in this context into `NmtError`."""
     try:
-        with file:
-            if file.peek(2)[:2] == _GZIP:
-                yield io.BufferedReader(gzip.GzipFile(fileobj=file))
-            else:
-                yield file
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise NmtError(f"{path}: damaged or truncated gzip file; copy or download it again") from None
     except OSError as error:
         raise NmtError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _decode(readline: Callable[[], bytes], name: str, invalid: InvalidLines | None, is_live: bool) -> Iterator[str]:
+def decode_lines(
+    readline: Callable[[], bytes], name: str, invalid: InvalidLines | None = None, is_live: bool = False
+) -> Iterator[str]:
+    """Yield the decoded lines that `readline` returns, as `read_lines` does.
+
+    If `invalid` has counted lines before, the first line is not checked for other encodings of a whole file.
+    """
     counts = InvalidLines(name) if invalid is None else invalid
     while raw := readline():
         if not counts.lines:
-            _check_encoding(raw, name)
+            check_encoding(raw, name)
         line = counts.decode(_strip_marks(raw))
         if counts.invalid and invalid is None:
             while not is_live and (raw := readline()):
@@ -140,7 +159,7 @@ def _strip_marks(raw: bytes) -> bytes:
     return raw
 
 
-def _check_encoding(raw: bytes, name: str) -> None:
+def check_encoding(raw: bytes, name: str) -> None:
     """Raise NmtError if the first line of a text shows that it is UTF-16 or compressed."""
     if raw.startswith(_UTF16) or _is_filled_with_nul(raw):
         encoding = "UTF-16" if raw.startswith(_UTF16) else "UTF-16BE" if raw.startswith(b"\0") else "UTF-16LE"

@@ -31,11 +31,15 @@ class InputWarnings:
             logger.warning(str(self._invalid))
         if self._long_lines and not self._has_warned_long:
             self._has_warned_long = True
-            first = f"line {self._first:,}"
-            count = self._long_lines
-            lines = f"{first} is" if count == 1 else f"{count:,} lines (the first is {first}) are"
-            logger.warning(
-                f"{self._invalid.name}: {lines} longer than 99.9 % of the training lines ({self._typical_length} "
-                "tokens), and the model may leave out parts: let lines be split into sentences with --split-sentences, "
-                f"or only long lines with --max-source-tokens {self._typical_length}"
-            )
+            warn_of_long_lines(self._invalid.name, self._long_lines, self._first, self._typical_length)
+
+
+def warn_of_long_lines(name: str, count: int, number: int, typical_length: int | None) -> None:
+    """Log the warning about `count` long lines of the input `name`, of which `number` is the first, from 1."""
+    first = f"line {number:,}"
+    lines = f"{first} is" if count == 1 else f"{count:,} lines (the first is {first}) are"
+    logger.warning(
+        f"{name}: {lines} longer than 99.9 % of the training lines ({typical_length} tokens), and the model may leave "
+        "out parts: let lines be split into sentences with --split-sentences, or only long lines with "
+        f"--max-source-tokens {typical_length}"
+    )

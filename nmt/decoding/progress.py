@@ -41,6 +41,8 @@ class Progress(AbstractContextManager["Progress"]):
         """Lines translated."""
         self.tokens = 0
         """Target tokens generated, including EOS."""
+        self.details = ""
+        """Text to show besides the figures."""
         self._bar: tqdm[Any] | None = None
         if logger.isEnabledFor(logging.INFO) and not is_live and sys.stderr.isatty():
             import tqdm as bars  # takes as long to import as a sentence to translate
@@ -62,13 +64,13 @@ class Progress(AbstractContextManager["Progress"]):
         self.tokens += tokens
         if self._bar is not None:
             self._bar.update(lines)
-            if remaining := self._remaining():
-                self._bar.set_postfix_str(remaining)
+            if text := ", ".join(filter(None, [self.details, self._remaining()])):
+                self._bar.set_postfix_str(text)
         elif self._clock() >= self._next_report and self.lines:
             self._next_report = self._clock() + self._interval
             if self._is_live:
                 self._interval = min(2 * self._interval, MAX_LIVE_INTERVAL)
-            logger.info(self._name + ", ".join(filter(None, [self.figures(), self._remaining()])))
+            logger.info(self._name + ", ".join(filter(None, [self.figures(), self.details, self._remaining()])))
 
     def figures(self) -> str:
         """Return lines, time and speed."""

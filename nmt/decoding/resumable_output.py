@@ -266,7 +266,7 @@ def _find_state(files: Sequence[_PartialFile], made_with: dict[str, Any], resume
             f"{first} contains {state.lines:,} finished lines of an interrupted translation: add --resume to resume "
             "after them, or remove it to start over"
         )
-    if changes := _differences(state.made_with, made_with):
+    if changes := differences(state.made_with, made_with):
         raise NmtError(f"{first} was made with {'; '.join(changes)}: give the same, or {_start_over(files)}")
     if len(files) != known or any(each.size < size for each, size in zip(files, state.bytes, strict=True)):
         raise NmtError(f"{first}: some of the finished lines are missing: {_start_over(files)}")
@@ -289,13 +289,13 @@ def _read_state(path: Path) -> _State | None:
     return state
 
 
-def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
     """Return the differences between two JSON values, each with its key."""
     if before == now:
         return []
     if isinstance(before, dict) and isinstance(now, dict):
         keys = {**before, **now}
-        return [found for key in keys for found in _differences(before.get(key), now.get(key), key)]
+        return [found for key in keys for found in differences(before.get(key), now.get(key), key)]
     return [f"{name} {_short(before)}, not {_short(now)}"]
 
 

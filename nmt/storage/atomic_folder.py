@@ -1,14 +1,12 @@
 """Build a folder completely or not at all, and let only one process at a time build it."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.storage.locks import lock_file
-from nmt.storage.portability import close_on_windows
+from nmt.storage.locks import hold_lock
 
 
 @contextlib.contextmanager
@@ -21,7 +19,7 @@ def build_folder(folder: Path, is_done: Callable[[], bool]) -> Iterator[Path | N
     if folder.name in ("", ".."):
         raise NmtError(f"{folder}: give it a folder of its own")
     partial, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("partial", "old"))
-    with _lock(folder.with_name(f".{folder.name}.lock")):
+    with hold_lock(folder.with_name(f".{folder.name}.lock")):
         if old.exists() and not folder.exists():  # a process was interrupted between the two renames below
             old.rename(folder)
         for leftover in (partial, old):
@@ -47,15 +45,3 @@ def _remove(path: Path) -> None:
             path.unlink()
     else:
         shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, and remove it at the end."""
-    with os.fdopen(lock_file(path), "rb") as file:
-        try:
-            yield
-        finally:
-            close_on_windows(file)
-            with contextlib.suppress(PermissionError):  # Windows: the next process has opened it
-                path.unlink(missing_ok=True)

@@ -70,11 +70,12 @@ def corruption_error(path: Path, reason: str) -> NmtError:
     return NmtError(f"{path}: damaged or missing: {reason}; {remedy}")
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+def digest(path: Path, on_block: Callable[[], None] = lambda: None) -> str:
+    """Return the SHA-256 of a file, in hexadecimal. `on_block` is called for each block; it may raise an error."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
+            on_block()
             found.update(block)
     return found.hexdigest()
 

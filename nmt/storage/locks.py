@@ -6,11 +6,13 @@ that holds it, and the marker file of its `SoftFileLock`, which can, may outlive
 
 import contextlib
 import errno
+import math
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from nmt.storage.portability import copy_owner_and_mode, regular_file_status
+from nmt.storage.portability import close_on_windows, copy_owner_and_mode, regular_file_status
 
 _UNSUPPORTED = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK}
 """Error codes of file systems that have no locks. Files there are not locked."""
@@ -47,6 +49,27 @@ def try_lock_file(path: Path, replaces: Path | None = None) -> int | None:
         if not is_locked:
             return None
         # Try again: the process that held the lock has removed or renamed the file.
+
+
+@contextlib.contextmanager
+def hold_lock(path: Path, seconds: float = math.inf) -> Iterator[bool]:
+    """Hold the lock file `path` in the block, and remove it at the end; yield True.
+
+    Wait as long as another process holds it; if it still does after `seconds`, yield False.
+    """
+    end = time.monotonic() + seconds
+    while (handle := try_lock_file(path)) is None:
+        if time.monotonic() >= end:
+            yield False
+            return
+        time.sleep(_POLL_SECONDS)
+    with os.fdopen(handle, "rb") as file:
+        try:
+            yield True
+        finally:
+            close_on_windows(file)
+            with contextlib.suppress(PermissionError):  # Windows: the next process has opened it
+                path.unlink(missing_ok=True)
 
 
 def is_locked(path: Path) -> bool:

@@ -90,7 +90,7 @@ def test_a_long_option_with_one_dash_is_rejected(command: click.Command, option:
     ("line", "message"),
     [
         ("translate -b3 -qb 5", "--beam-size may be given once, and has the values '3' and '5'"),
-        ("translate -i a -q --input=b -i c", "the values 'a' and 'b' and 'c'; choose one"),
+        ("logprob -s a -q --source=b -s c", "the values 'a' and 'b' and 'c'; choose one"),
         ("train -c a --set seed=1 --set seed=2", "--set seed=2 undoes --set seed=1; leave one of them out"),
         ("train -c a --set model.encoder.size=1 --set 'model={}'", "undoes --set model.encoder.size=1"),
         ("config check -c a --set data.train.tag=x --set data.train.0.tag=y", "undoes --set data.train.tag=x"),
@@ -152,6 +152,7 @@ def test_help_is_shown_despite_mistakes() -> None:
         ("train -c a training.max_steps=5", "set with --set training.max_steps=5"),
         ("translate a.txt", "give --input a.txt to read it, --output a.txt to write it"),
         ("translate -m a b", "give -m before each value: -m a -m b"),
+        ("translate -i a b", "give -i before each value: -i a -i b; or put a pattern in quotes, such as 'corpus/*.gz'"),
         ("translate -src a", "use --input"),
         ("logprob -src a", "use --source"),
         ("translate -gpu 0", "use --device cuda"),
