@@ -85,6 +85,8 @@ class Progress:
         """Return the fields as JSON values with the keys of `state.json`."""
         values = dataclasses.asdict(self)
         values["since"] = [values.pop("tokens_since_log"), values.pop("steps_since_log")]
+        if not self.loss_scale:  # earlier versions do not know it
+            del values["loss_scale"]
         return {JSON_KEYS.get(name, name): value for name, value in values.items()}
 
     @classmethod
