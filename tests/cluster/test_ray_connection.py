@@ -20,7 +20,7 @@ from nmt.cluster.connection import Cluster, answers, connected, one_line
 from nmt.cluster.node_checks import Question, find_difference, versions
 from nmt.errors import NmtError, missing_package
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,38 @@ def test_an_address_that_is_none_is_an_error() -> None:
         connected("garbage", 1),
     ):
         pass
+
+
+class RefusingRay:
+    """Raises an error when it is to connect."""
+
+    exceptions = ray.exceptions
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def init(self, **options: Any) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "address", "message"),
+    [
+        (
+            RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.9.0\n    Python: 3.11.7\nThis"),
+            "h:1",
+            "--ray h:1: Version mismatch: The cluster was started with: Ray: 2.9.0 Python: 3.11.7 This; install the "
+            "versions of the cluster",
+        ),
+        (ConnectionError("x"), "h:1", "--ray h:1: the cluster does not accept this machine; if it needs a token, set "),
+        (ConnectionError("x"), "auto", "--ray auto: no Ray cluster answers there (within 20 s); start one with "),
+        (ValueError("a\n b"), "auto", "--ray auto: the cluster cannot be used: a b"),
+    ],
+)
+def test_what_ray_refuses_is_said_in_one_line(error: Exception, address: str, message: str) -> None:
+    with pytest.raises(NmtError) as raised:
+        connection._initialize(RefusingRay(error), {"address": address})
+    assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
 
 
 def test_the_error_without_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
