@@ -5,7 +5,6 @@ What is done with finished parts does not depend on who translates them: `finish
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -56,12 +55,12 @@ def work_in_order(translator: PartTranslator, parts: Sequence[FilePart], on_batc
 
     After an error the other parts of the file are left out.
     """
-    waiting = deque(parts)
-    failed = set()
-    is_first_round = True
+    waiting = list(parts)
+    failed: set[str] = set()
+    has_waited = False
     while waiting:
-        for _ in range(len(waiting)):
-            part = waiting.popleft()
+        this_round, waiting = waiting, []
+        for part in this_round:
             if part.output in failed:
                 continue
             if not part.file.exists() and workers_of(part.file):
@@ -71,12 +70,10 @@ def work_in_order(translator: PartTranslator, parts: Sequence[FilePart], on_batc
             if result.error is not None:
                 failed.add(part.output)
             yield result
-        if waiting:
-            if is_first_round:
-                logger.info(
-                    f"waiting for {len(waiting):,} parts that other processes translate, from {waiting[0].file}"
-                )
-                is_first_round = False
+        if len(waiting) == len(this_round):
+            if not has_waited:
+                logger.info(f"waiting for {len(waiting):,} parts that other processes translate, {waiting[0].file} …")
+            has_waited = True
             time.sleep(POLL_SECONDS)
 
 

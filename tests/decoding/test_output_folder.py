@@ -6,14 +6,17 @@ import json
 import os
 import random
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from text_files import write_lines
 
 from nmt.data.lines import InvalidLines
+from nmt.decoding import translate_files
 from nmt.decoding.file_manifest import Manifest, read_manifest
 from nmt.decoding.file_parts import FilePart, PartReader
 from nmt.decoding.files_job import Shard
@@ -22,7 +25,7 @@ from nmt.decoding.input_files import find_inputs, output_names
 from nmt.decoding.output_folder import OutputFolder, open_output_folder, read_output_folder
 from nmt.decoding.part_files import PartHeader, write_part
 from nmt.decoding.part_translation import PartResult
-from nmt.decoding.translate_files import finish_parts
+from nmt.decoding.translate_files import finish_parts, work_in_order
 from nmt.decoding.translator import OnBatch
 from nmt.errors import NmtError
 from nmt.reports.file_table import files_text
@@ -128,6 +131,32 @@ def test_processes_that_work_at_the_same_time_give_the_same_bytes(expected: dict
         thread.join()
     open_folder()
     assert errors == [] and outputs() == expected
+
+
+def test_parts_that_another_process_works_on_come_last_and_are_translated_if_it_ends(
+    expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, messages: list[str]
+) -> None:
+    folder = open_folder()
+    parts = folder.parts()
+    others = [write_part(parts[0]), write_part(parts[2])]
+    writers = [other.__enter__() for other in others]
+    done: list[FilePart] = []
+
+    class Translator:
+        def translate(self, part: FilePart, on_batch: OnBatch) -> PartResult:
+            done.append(part)
+            return PartResult(part, PartHeader(2)) if part.file.exists() else translate(part)
+
+    def let_them_end(seconds: float) -> None:
+        """One process finishes its part, the other one is killed."""
+        writers[0].write("A 0\nA 1\n")
+        others[0].__exit__(None, None, None)
+        assert not others[1].__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+
+    monkeypatch.setattr(translate_files, "time", SimpleNamespace(sleep=let_them_end, monotonic=time.monotonic))
+    finish_parts(folder, lambda missing, on_batch: work_in_order(Translator(), missing, on_batch))
+    assert done == [*parts[1:2], *parts[3:], parts[0], parts[2]] and outputs() == expected
+    assert sum("waiting for 2 parts that other processes translate" in message for message in messages) == 1
 
 
 @pytest.mark.parametrize("stop", range(1, 14))
