@@ -15,7 +15,7 @@ from text_files import write_lines
 from nmt.cli.main import cli
 from nmt.cli.preprocess import command
 from nmt.cluster import connection, node_checks
-from nmt.cluster.actors import ActorSize
+from nmt.cluster.actors import ActorSize, RayActors
 from nmt.cluster.connection import Cluster, answers, connected, one_line
 from nmt.cluster.node_checks import Question, find_difference, versions
 from nmt.errors import NmtError, missing_package
@@ -175,6 +175,14 @@ def test_a_cluster_that_is_only_busy_is_waited_for(messages: list[str], monkeypa
 )
 def test_actors_are_counted_by_what_they_need(size: ActorSize, resources: dict[str, float], expected: int) -> None:
     assert size.count(node(**resources)) == expected
+
+
+def test_actors_that_would_give_other_results_are_an_error() -> None:
+    actors = RayActors[int, int](Cluster(ray, None), lambda: pytest.fail("not made here"), ActorSize())
+    actors._check_identity({"model": "m", "arithmetic": "int8"}, "first")
+    actors._check_identity({"model": "m", "arithmetic": "int8"}, "second")
+    with pytest.raises(NmtError, match=r"node third .* other results \(arithmetic: bf16, and on other nodes int8\)"):
+        actors._check_identity({"model": "m", "arithmetic": "bf16"}, "third")
 
 
 @pytest.mark.parametrize(
