@@ -97,7 +97,7 @@ def test_the_packages_that_are_left_out_are_requirements_of_nmt() -> None:
     served = {Requirement(text).name for text in project["optional-dependencies"]["serve"]}
     left_out = set(map(canonicalize_name, INSTALL_COMMANDS))
     assert direct & left_out == LEFT_OUT and served <= left_out
-    assert left_out - direct - served == {"starlette", "tensorboardx", "ray"}, "fastapi has the first, extras the others"
+    assert left_out - direct - served == {"starlette", "tensorboardx", "ray"}, "of fastapi, and of extras"
     assert project["requires-python"] == f">={PYTHONS[0]}"
 
 
