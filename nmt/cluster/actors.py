@@ -115,7 +115,7 @@ class RayActors(Generic[Task, Result]):
             if is_exhausted and not repeated and not any(actor.tasks for actor in self._actors):
                 return
             if not is_exhausted or repeated:
-                self._start(min(self._cluster.room, most))
+                self._start(max(1, min(self._cluster.room, most)))
             self._cluster.wait(running)
             for actor in list(self._actors):
                 results, lost = self._take_results(actor)

@@ -27,10 +27,8 @@ def fail(error: Exception) -> None:
 class Slow:
     """A worker for actors, which records in a folder which process did what."""
 
-    identity: dict[str, Any]
-
     def __init__(self, folder: Path) -> None:
-        self.identity = {"model": "m"}
+        self.identity: dict[str, Any] = {"model": "m"}
         self._folder = folder
 
     def __call__(self, task: int) -> int:
@@ -40,21 +38,12 @@ class Slow:
         return double((str(self._folder), task))
 
 
-class Other(Slow):
-    """Has another identity in each process."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.identity = {"arithmetic": str(os.getpid())}
-
-
 @dataclass(frozen=True)
 class Make:
     """Makes the worker of an actor."""
 
-    kind: type[Slow]
     folder: Path
 
     def __call__(self) -> Slow:
         """Make it in the process of the actor."""
-        return self.kind(self.folder)
+        return Slow(self.folder)

@@ -15,12 +15,12 @@ from text_files import write_lines
 from nmt.cli.main import cli
 from nmt.cli.preprocess import command
 from nmt.cluster import connection, node_checks
-from nmt.cluster.actors import ActorSize
+from nmt.cluster.actors import ActorSize, RayActors
 from nmt.cluster.connection import Cluster, answers, connected, one_line
 from nmt.cluster.node_checks import Question, find_difference, versions
 from nmt.errors import NmtError, missing_package
 
-pytest.importorskip("ray")
+ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,38 @@ def test_an_address_that_is_none_is_an_error() -> None:
         connected("garbage", 1),
     ):
         pass
+
+
+class RefusingRay:
+    """Raises an error when it is to connect."""
+
+    exceptions = ray.exceptions
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def init(self, **options: Any) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "address", "message"),
+    [
+        (
+            RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.9.0\n    Python: 3.11.7\nThis"),
+            "h:1",
+            "--ray h:1: Version mismatch: The cluster was started with: Ray: 2.9.0 Python: 3.11.7 This; install the "
+            "versions of the cluster",
+        ),
+        (ConnectionError("x"), "h:1", "--ray h:1: the cluster does not accept this machine; if it needs a token, set "),
+        (ConnectionError("x"), "auto", "--ray auto: no Ray cluster answers there (within 20 s); start one with "),
+        (ValueError("a\n b"), "auto", "--ray auto: the cluster cannot be used: a b"),
+    ],
+)
+def test_what_ray_refuses_is_said_in_one_line(error: Exception, address: str, message: str) -> None:
+    with pytest.raises(NmtError) as raised:
+        connection._initialize(RefusingRay(error), {"address": address})
+    assert str(raised.value).startswith(message) and "\n" not in str(raised.value)
 
 
 def test_the_error_without_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +175,14 @@ def test_a_cluster_that_is_only_busy_is_waited_for(messages: list[str], monkeypa
 )
 def test_actors_are_counted_by_what_they_need(size: ActorSize, resources: dict[str, float], expected: int) -> None:
     assert size.count(node(**resources)) == expected
+
+
+def test_actors_that_would_give_other_results_are_an_error() -> None:
+    actors = RayActors[int, int](Cluster(ray, None), lambda: pytest.fail("not made here"), ActorSize())
+    actors._check_identity({"model": "m", "arithmetic": "int8"}, "first")
+    actors._check_identity({"model": "m", "arithmetic": "int8"}, "second")
+    with pytest.raises(NmtError, match=r"node third .* other results \(arithmetic: bf16, and on other nodes int8\)"):
+        actors._check_identity({"model": "m", "arithmetic": "bf16"}, "third")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_the_packages_that_are_left_out_are_requirements_of_nmt() -> None:
     served = {Requirement(text).name for text in project["optional-dependencies"]["serve"]}
     left_out = set(map(canonicalize_name, INSTALL_COMMANDS))
     assert direct & left_out == LEFT_OUT and served <= left_out
-    assert left_out - direct - served == {"starlette", "tensorboardx"}, "fastapi has the first, an extra the second"
+    assert left_out - direct - served == {"starlette", "tensorboardx", "ray"}, "of fastapi, and of extras"
     assert project["requires-python"] == f">={PYTHONS[0]}"
 
 
@@ -121,7 +121,8 @@ def test_everything_that_nmt_imports_is_locked_or_left_out() -> None:
     distributions = importlib.metadata.packages_distributions()
     found = list(third_party_imports())
     assert {"numpy", "torch", "yaml", "click", "py3langid"} <= {name for _, name in found}
-    for is_serving, known in ((False, {*locked(LOCK, CURRENT), *LEFT_OUT, "tensorboardx"}), (True, set(both(CURRENT)))):
+    others = {*locked(LOCK, CURRENT), *LEFT_OUT, "tensorboardx", "ray"}
+    for is_serving, known in ((False, others), (True, set(both(CURRENT)))):
         modules = [(path, name) for path, name in found if path.startswith("serving/") == is_serving]
         assert [each for each in modules if not known & {*map(canonicalize_name, distributions[each[1]])}] == []
 
