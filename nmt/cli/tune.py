@@ -1,5 +1,6 @@
 """`nmt tune`: adapt a trained model to text of a new domain."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ def command(
         *((len(files) > 2, f"{key}: give one table, or two aligned files; not {len(files)} files")
           for key, files in (("PAIRS", pairs), ("--valid", start["valid"]), ("--test", start["test"]))),
     )  # fmt: skip
+    if os.environ.get("WORLD_SIZE", "") not in ("", "0", "1"):
+        raise click.UsageError(
+            "nmt tune trains in one process: start it without torchrun; the run it makes can be resumed in several with "
+            "torchrun -m nmt train --config runs/NAME/config.yaml --resume"
+        )
     import nmt
     from nmt.cli.training_display import TrainingDisplay, exit_to_resume, log_result
     from nmt.evaluation.before_and_after import compare_with_initial_model

@@ -166,8 +166,8 @@ class Ranks:
         if self.is_first:
             try:
                 function()
-            except NmtError as error:
-                self._store.set(key, f"error: {error}")
+            except BaseException as error:
+                self._store.set(key, f"error: {error or type(error).__name__}")
                 raise
             self._store.set(key, "done")
             return
@@ -239,12 +239,13 @@ def joined() -> Iterator[Ranks]:
     of torchrun are incomplete, or if the other ranks do not come within the time-out.
     """
     global _joined
-    if _joined is not None or int(os.environ.get("WORLD_SIZE") or 1) <= 1:
+    if _joined is not None or not is_started_by_torchrun():
         yield _joined or ALONE
         return
     _joined = _join()
     try:
         yield _joined
+        _joined.wait_for_all()  # rank 0 may keep the store, which the others still need
     except NmtError as error:
         if not _joined.claim(error):
             raise Reported(str(error)) from None
@@ -268,19 +269,19 @@ def _join() -> Ranks:
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    rank, size = os.environ["RANK"], os.environ["WORLD_SIZE"]
     address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
-        store, rank, size = next(rendezvous("env://", timeout=_timeout()))
-        store = PrefixStore(_meet(store, rank, size), store)
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=_timeout())
+        store, number, count = next(rendezvous("env://", timeout=_timeout()))
+        store = PrefixStore(_meet(store, number, count), store)
+        dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=_timeout())
     except (RuntimeError, ValueError, OSError) as error:
         raise NmtError(
             f"rank {rank} of {size}: no connection to all other ranks at {address} ({_first_line(error)}); start all "
             f"{size} ranks, and check that this address can be reached; the time-out is {_timeout().seconds} s "
             f"({TIMEOUT_VARIABLE})"
         ) from None
-    return Ranks(rank, size, PrefixStore("nmt", store))
+    return Ranks(number, count, PrefixStore("nmt", store))
 
 
 def _meet(store: "Store", rank: int, size: int) -> str:
@@ -325,10 +326,15 @@ def _leave() -> None:
             dist.destroy_process_group()
 
 
+def is_started_by_torchrun() -> bool:
+    """Return whether this process is one of several ranks."""
+    return os.environ.get("WORLD_SIZE", "") not in ("", "0", "1")
+
+
 def local_rank() -> int | None:
-    """Return the number of this process on its machine; None outside of torchrun."""
+    """Return the number of this process on its machine; None if it trains alone."""
     found = os.environ.get("LOCAL_RANK")
-    return int(found) if found and int(os.environ.get("WORLD_SIZE") or 1) > 1 else None
+    return int(found) if found and is_started_by_torchrun() else None
 
 
 def _timeout() -> timedelta:

@@ -12,8 +12,10 @@ import pytest
 from safetensors.numpy import load_file
 from tiny_training import changed, logged, same_state, tiny, untimed, with_model, write_corpus
 
+import nmt.__main__
+from nmt.errors import NmtError
 from nmt.storage.run_folder import Run
-from nmt.training.ranks import interleave
+from nmt.training.ranks import interleave, joined
 from nmt.training.session import train
 
 WORKER = Path(__file__).with_name("rank_worker.py")
@@ -197,6 +199,33 @@ def test_ranks_with_different_configurations_or_without_the_folder_are_refused(p
     answers = pool.train([settings("different"), settings("different", learning_rate=0.5)], 2)
     assert "training.learning_rate differs: 0.001 on rank 0, 0.5 on rank 1" in "".join(a["error"] for a in answers)
     assert sorted(answer["kind"] for answer in answers) == ["NmtError", "Reported"]
+
+
+def test_incomplete_variables_and_ranks_that_do_not_come_are_errors(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(NmtError, match="MASTER_ADDR, MASTER_PORT is not set: start training with torchrun"), joined():
+        pass
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NMT_RANK_TIMEOUT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(NmtError, match=f"rank 1 of 2: no connection to all other ranks at 127.0.0.1:{port}"), joined():
+        pass
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(NmtError, match="rank 0 of 2: no connection .*start all 2 ranks"), joined():
+        pass
+    monkeypatch.setenv("NMT_RANK_TIMEOUT", "soon")
+    with pytest.raises(NmtError, match="NMT_RANK_TIMEOUT: 'soon' is not a number of seconds"), joined():
+        pass
+
+
+def test_tuning_under_torchrun_is_refused(monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(sys, "argv", ["nmt", "tune", "runs/one", "train.src", "train.tgt"])
+    with pytest.raises(SystemExit, match="2"):
+        nmt.__main__.main()
+    assert "nmt tune trains in one process" in capsys.readouterr().err
 
 
 def test_results_of_shares_are_put_in_order():
