@@ -57,8 +57,8 @@ def command(
     )  # fmt: skip
     if os.environ.get("WORLD_SIZE", "") not in ("", "0", "1"):
         raise click.UsageError(
-            "nmt tune trains in one process: start it without torchrun; the run it makes can be resumed in several with "
-            "torchrun -m nmt train --config runs/NAME/config.yaml --resume"
+            "nmt tune trains in one process: start it without torchrun; its run can be resumed in several, "
+            "with torchrun -m nmt train --config runs/NAME/config.yaml --resume"
         )
     import nmt
     from nmt.cli.training_display import TrainingDisplay, exit_to_resume, log_result

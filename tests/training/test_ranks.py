@@ -213,7 +213,7 @@ def test_incomplete_variables_and_ranks_that_do_not_come_are_errors(monkeypatch)
     with pytest.raises(NmtError, match=f"rank 1 of 2: no connection to all other ranks at 127.0.0.1:{port}"), joined():
         pass
     monkeypatch.setenv("RANK", "0")
-    with pytest.raises(NmtError, match="rank 0 of 2: no connection .*start all 2 ranks"), joined():
+    with pytest.raises(NmtError, match=r"rank 0 of 2: no connection .*start all 2 ranks"), joined():
         pass
     monkeypatch.setenv("NMT_RANK_TIMEOUT", "soon")
     with pytest.raises(NmtError, match="NMT_RANK_TIMEOUT: 'soon' is not a number of seconds"), joined():
