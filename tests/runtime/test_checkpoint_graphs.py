@@ -159,8 +159,8 @@ def test_a_copied_run_keeps_its_graphs(run: Path, messages: list[str]) -> None:
 @pytest.mark.parametrize(
     ("target", "error", "reason"),
     [
-        ("nmt.storage.atomic_folder.lock_file", errno.EROFS, "Read-only file system"),
-        ("nmt.storage.atomic_folder.lock_file", errno.EACCES, "Permission denied"),
+        ("nmt.storage.locks.try_lock_file", errno.EROFS, "Read-only file system"),
+        ("nmt.storage.locks.try_lock_file", errno.EACCES, "Permission denied"),
         ("nmt.runtime.graph_files.Graphs.save", errno.ENOSPC, "No space left on device"),
         ("nmt.storage.atomic_folder.Path.rename", errno.EACCES, "Permission denied"),
     ],
