@@ -56,14 +56,26 @@ def to_device(batch: Batch, device: torch.device) -> DeviceBatch:
 
 def split(batch: Batch, count: int) -> list[Batch]:
     """Return at most `count` micro-batches of similar sentence lengths, each cut to its longest sentence."""
-    microbatches = []
-    for first in range(min(count, batch.pairs)):
-        rows = slice(first, None, count)
-        source_lengths, target_lengths = batch.source_lengths[rows], batch.target_lengths[rows]
-        source = batch.source[rows, : source_lengths.max()]
-        target = batch.target[rows, : target_lengths.max()]
-        microbatches.append(Batch(source, source_lengths, target, target_lengths))
-    return microbatches
+    return [_take(batch, slice(first, None, count)) for first in range(min(count, batch.pairs))]
+
+
+def share_out(batch: Batch, ranks: int) -> list[Batch]:
+    """Return the shares of at most `ranks` ranks, each cut to its longest sentence. The first one is the largest.
+
+    A batch has the longest sentences first. Of each group of `ranks` sentences every rank gets one, in the order of the
+    ranks and in the opposite order alternately, so that no rank has the longest of each group.
+    """
+    group, place = np.divmod(np.arange(batch.pairs), ranks)
+    is_complete = (group + 1) * ranks <= batch.pairs
+    owner = np.where((group % 2 == 1) & is_complete, ranks - 1 - place, place)
+    return [_take(batch, np.flatnonzero(owner == rank)) for rank in range(min(ranks, batch.pairs))]
+
+
+def _take(batch: Batch, rows: slice | npt.NDArray[np.intp]) -> Batch:
+    source_lengths, target_lengths = batch.source_lengths[rows], batch.target_lengths[rows]
+    source = batch.source[rows, : source_lengths.max()]
+    target = batch.target[rows, : target_lengths.max()]
+    return Batch(source, source_lengths, target, target_lengths)
 
 
 def increase_count(error: BaseException, batch: Batch, count: int, place: str, remedy: str) -> int:

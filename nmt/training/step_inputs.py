@@ -16,7 +16,7 @@ from nmt.kernels.device import search_arithmetic
 from nmt.models.inference import prepare_for_search
 from nmt.models.seq2seq import Seq2Seq
 from nmt.randomness import derive_seed
-from nmt.training.microbatches import DeviceBatch, split, to_device
+from nmt.training.microbatches import DeviceBatch, share_out, split, to_device
 from nmt.training.ranks import Ranks
 from nmt.training.scheduled_sampling import sampled_previous, teacher_probability
 from nmt.training.torch_state import seed_generators
@@ -52,7 +52,7 @@ class StepInputs:
 
         The generators of torch are seeded before each is yielded.
         """
-        shares, rank = split(batch, self._ranks.size), self._ranks.rank
+        shares, rank = share_out(batch, self._ranks.size), self._ranks.rank
         if rank >= len(shares):
             return
         settings, searched = self._settings, None

@@ -37,7 +37,7 @@ from nmt.training.checkpoint import Progress
 from nmt.training.events import CheckpointSaved, CheckpointsAveraged, Validated
 from nmt.training.gradient_sum import GradientSum
 from nmt.training.learning_rate import learning_rate
-from nmt.training.microbatches import increase_count, split
+from nmt.training.microbatches import increase_count, share_out
 from nmt.training.minimum_risk import risk_loss
 from nmt.training.objective import Loss, likelihood_loss
 from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
@@ -264,7 +264,7 @@ class Trainer:
             except (MemoryError, RuntimeError) as error:
                 part = loss = None
                 remedy = "leave longer pairs out (training.max_tokens)"
-                share = split(batch, self.ranks.size)[0]  # the largest one: all ranks count alike
+                share = share_out(batch, self.ranks.size)[0]  # the largest one: all ranks count alike
                 count = increase_count(error, share, count, f"step {step:,}", remedy)
         if count > settings.accumulate:
             self._statistics.microbatches.append(count)

@@ -13,8 +13,10 @@ from safetensors.numpy import load_file
 from tiny_training import changed, logged, same_state, tiny, untimed, with_model, write_corpus
 
 import nmt.__main__
+from nmt.data.batching import Batch
 from nmt.errors import NmtError
 from nmt.storage.run_folder import Run
+from nmt.training.microbatches import share_out
 from nmt.training.ranks import interleave, joined
 from nmt.training.session import train
 
@@ -226,6 +228,20 @@ def test_tuning_under_torchrun_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         nmt.__main__.main()
     assert "nmt tune trains in one process" in capsys.readouterr().err
+
+
+def test_every_pair_is_in_one_share_and_the_shares_are_of_similar_size():
+    for pairs in range(1, 12):
+        lengths = np.arange(pairs, 0, -1)
+        table = np.repeat(lengths[:, None], pairs, axis=1)
+        batch = Batch(table, lengths, table, lengths)
+        for size in range(1, 5):
+            shares = share_out(batch, size)
+            assert sorted(np.concatenate([share.source_lengths for share in shares])) == sorted(lengths)
+            assert len(shares) == min(size, pairs)
+            assert shares[0].pairs == max(share.pairs for share in shares)
+            assert all((share.source[:, 0] == share.source_lengths).all() for share in shares)
+    assert [share.source_lengths.tolist() for share in share_out(batch, 2)] == [[11, 8, 7, 4, 3, 1], [10, 9, 6, 5, 2]]
 
 
 def test_results_of_shares_are_put_in_order():
