@@ -28,7 +28,7 @@ from nmt.evaluation.metrics import DEFAULTS
 from nmt.evaluation.test_sets import evaluate, read_split
 from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.storage.run_folder import Run, read_log
-from nmt.training import step_statistics, trainer, validation
+from nmt.training import session, step_statistics, trainer, validation
 from nmt.training.checkpoint import Progress
 from nmt.training.session import train
 from nmt.training.step_statistics import StepStatistics
@@ -152,6 +152,27 @@ def test_freed_memory_is_returned_at_intervals(corpus_folder, monkeypatch):
     monkeypatch.setattr(trainer, "RETURN_EVERY", 2)
     train(tiny(precision="fp32", max_steps=5, validate_every=5))
     assert len(calls) == 2
+
+
+def test_fp16_scales_the_loss_and_a_resumed_run_keeps_the_scale(corpus_folder, monkeypatch):
+    """On a CPU, which has no fp16 in oneDNN, and of which users get an error."""
+    with pytest.raises(NmtError, match="fp16 is for GPUs"):
+        train(tiny("half", precision="fp16"))
+    monkeypatch.setattr(session, "check_trainable", lambda *_: None)
+    values = {"validation_bleu": False, "metric": "loss", "validate_every": 4, "log_every": 4, "save_every": 4}
+    torch._C._set_mkldnn_enabled(False)  # torch.backends.mkldnn.flags warns about other settings
+    try:
+        half, whole = (
+            train(without_dropout(tiny(name, precision=name, max_steps=4, **values))) for name in ("fp16", "fp32")
+        )
+        states = [json.loads((half.checkpoint("last") / "training" / "state.json").read_text())["loss_scale"]]
+        resumed = train(without_dropout(tiny("fp16", precision="fp16", max_steps=6, **values)), resume=True)
+    finally:
+        torch._C._set_mkldnn_enabled(True)
+    np.testing.assert_allclose(logged(half, "train", "loss"), logged(whole, "train", "loss"), rtol=1e-3)
+    states.append(json.loads((resumed.checkpoint("last") / "training" / "state.json").read_text())["loss_scale"])
+    assert [(state["scale"], state["_growth_tracker"]) for state in states] == [(65536.0, 4), (65536.0, 6)]
+    assert "loss_scale" not in json.loads((whole.checkpoint("last") / "training" / "state.json").read_text())
 
 
 ALLOCATION_FAILED = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.")
