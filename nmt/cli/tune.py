@@ -1,6 +1,5 @@
 """`nmt tune`: adapt a trained model to text of a new domain."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,9 @@ def command(
         *((len(files) > 2, f"{key}: give one table, or two aligned files; not {len(files)} files")
           for key, files in (("PAIRS", pairs), ("--valid", start["valid"]), ("--test", start["test"]))),
     )  # fmt: skip
-    if os.environ.get("WORLD_SIZE", "") not in ("", "0", "1"):
+    from nmt.training.ranks import is_started_by_torchrun
+
+    if is_started_by_torchrun():
         raise click.UsageError(
             "nmt tune trains in one process: start it without torchrun; its run can be resumed in several, "
             "with torchrun -m nmt train --config runs/NAME/config.yaml --resume"

@@ -1,6 +1,5 @@
 """Check at the start that all nodes of a Ray cluster have the same code and see the same files as the driver."""
 
-import hashlib
 import os
 import socket
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import nmt
 from nmt.cluster.connection import Cluster, one_line
 from nmt.errors import NmtError
+from nmt.storage import checksums
 
 ANSWER_SECONDS = 60.0
 """Time in which every node must answer; its first process imports nmt."""
@@ -79,15 +79,11 @@ def _answer(ray: Any, reference: Any) -> str | None:
 
 def versions() -> dict[str, str]:
     """Return what the results depend on: the versions of nmt and its libraries, and a hash of nmt's code."""
-    code = hashlib.sha256()
-    top = Path(nmt.__file__).parent
-    for path in sorted(top.rglob("*.py")):
-        code.update(f"{path.relative_to(top).as_posix()}\n".encode() + path.read_bytes())
     found = {"nmt": nmt.__version__}
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
-    return found | {"nmt's code": code.hexdigest()[:12]}
+    return found | {"nmt's code": checksums.of_code()}
 
 
 def find_difference(question: Question) -> str | None:

@@ -99,3 +99,12 @@ def _find_change(path: Path, expected: str) -> str:
 
 def _checkpoint_of(path: Path) -> Path:
     return path.parent.parent if path.parent.name == "training" else path.parent
+
+
+def of_code() -> str:
+    """Return a short hash of the source files of this package, to compare installations."""
+    found = hashlib.sha256()
+    top = Path(__file__).parents[1]
+    for path in sorted(top.rglob("*.py")):
+        found.update(f"{path.relative_to(top).as_posix()}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:12]

@@ -65,6 +65,8 @@ def share_out(batch: Batch, ranks: int) -> list[Batch]:
     A batch has the longest sentences first. Of each group of `ranks` sentences every rank gets one, in the order of the
     ranks and in the opposite order alternately, so that no rank has the longest of each group.
     """
+    if ranks == 1:
+        return [batch]
     group, place = np.divmod(np.arange(batch.pairs), ranks)
     is_complete = (group + 1) * ranks <= batch.pairs
     owner = np.where((group % 2 == 1) & is_complete, ranks - 1 - place, place)

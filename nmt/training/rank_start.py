@@ -4,7 +4,6 @@ torchrun starts all ranks again after one has failed. The command is the same as
 the same job began is resumed from its last checkpoint.
 """
 
-import hashlib
 import logging
 import os
 import secrets
@@ -21,6 +20,7 @@ from nmt.config import Config
 from nmt.data.prepared_data import Prepared
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
+from nmt.storage import checksums
 from nmt.storage.atomic_files import convert_write_errors, write_atomically
 from nmt.storage.run_folder import Run
 from nmt.training.ranks import Ranks
@@ -43,20 +43,11 @@ def check_ranks(ranks: Ranks, config: Config) -> None:
         )
     facts: dict[str, Any] = {
         "the version of nmt": nmt.__version__,
-        "the code of nmt": _hash_of_code(),
+        "the code of nmt": checksums.of_code(),
         "the version of torch": str(torch.__version__),
     }
     facts |= dict(flatten("", config.model_dump(mode="json")))
     ranks.check_equal(facts)
-
-
-def _hash_of_code() -> str:
-    """Return a hash of the source files of this package."""
-    found = hashlib.sha256()
-    folder = Path(nmt.__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:12]
 
 
 def resumes_by_itself(ranks: Ranks, run: Run) -> bool:
