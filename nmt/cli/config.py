@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from nmt.cli import options
-from nmt.cli.strict_parsing import Group
+from nmt.cli.strict_parsing import HELP_OPTIONS, Group
 
 logger = logging.getLogger(__name__)
 _config_file = options.config_file()
 _overrides = options.overrides("--set training.max_steps=100")
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": list(HELP_OPTIONS)})
 def command() -> None:
     """Show, check or explain a configuration."""
     from nmt.storage.standard_streams import standard_output

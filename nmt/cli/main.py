@@ -11,7 +11,7 @@ import click
 
 from nmt import __version__
 from nmt.cli.stdio import discard_unwritten_output, prepare_streams
-from nmt.cli.strict_parsing import Group
+from nmt.cli.strict_parsing import HELP_OPTIONS, Group
 from nmt.errors import NmtError, Reported, is_out_of_memory, missing_package
 
 COMMANDS = {
@@ -56,7 +56,7 @@ class LazyGroup(Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": list(HELP_OPTIONS)})
 @click.version_option(__version__, prog_name="nmt")
 def cli() -> None:
     """Recurrent neural machine translation: from two aligned text files to a trained translator."""

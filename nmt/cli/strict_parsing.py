@@ -14,6 +14,8 @@ import click
 from nmt.cli import suggestions
 from nmt.cli.log_output import show_log
 
+HELP_OPTIONS = ("-h", "--help")
+
 
 class Occurrence(NamedTuple):
     """One occurrence of an option or of an argument on the command line."""
@@ -83,6 +85,10 @@ def _value(option: click.Option, attached: str | None, rest: deque[str]) -> str 
 
 class _Strict(click.Command):
     """The common part of `Command` and `Group`."""
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return the names of the option that prints the help, whatever the context; click keeps the first answer."""
+        return list(HELP_OPTIONS)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See `click.Command.parse_args`. Raise `click.UsageError` for what click would ignore or misread."""
