@@ -12,7 +12,7 @@ class Reported(NmtError):
     """An error that another process of the same training has reported: the command line prints nothing."""
 
 
-_INSTALL_SERVE = "pip install 'recurrent-nmt[serve]', or in nmt's repository: pip install '.[serve]'"
+_INSTALL_SERVE = "pip install '.[serve]', in nmt's repository"
 INSTALL_COMMANDS = {
     "torch": "pip install torch onnx matplotlib (all that training needs), or in nmt's repository: pip install .",
     "onnx": "pip install onnx",
@@ -23,9 +23,9 @@ INSTALL_COMMANDS = {
     "httptools": _INSTALL_SERVE,
     "uvloop": _INSTALL_SERVE,
     "python_multipart": _INSTALL_SERVE,
-    "ray": "pip install 'recurrent-nmt[ray]', or in nmt's repository: pip install '.[ray]'",
+    "ray": "pip install '.[ray]', in nmt's repository",
     "py3langid": "pip install py3langid",
-    "tensorboardX": "pip install 'recurrent-nmt[tensorboard]', or in nmt's repository: pip install '.[tensorboard]'",
+    "tensorboardX": "pip install tensorboardX",
     "prometheus_client": _INSTALL_SERVE,
     "fastapi_offline": _INSTALL_SERVE,
 }

@@ -4,6 +4,8 @@ Every rank takes the same decisions: what they depend on is exchanged first. Ran
 the ranks go through gloo, also if the gradients go through NCCL, so that no exchange waits for a GPU.
 """
 
+import atexit
+import faulthandler
 import os
 import secrets
 import socket
@@ -12,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -35,6 +38,8 @@ _CLAIM_SECONDS = 3.0
 """How long a rank that has lost another one waits for that one to report its error."""
 _ANSWER_SECONDS = 2.0
 """How long a rank waits for the store when it ends with an error."""
+_EXIT_SECONDS = 5.0
+"""How long a process whose network is cut may take to end."""
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -205,6 +210,8 @@ class Ranks:
         thread = threading.Thread(target=lambda: answers.append(self._claim(error)), daemon=True)
         thread.start()
         thread.join(_CLAIM_SECONDS + _ANSWER_SECONDS)
+        if not answers:
+            atexit.register(_end_soon)
         return not answers or answers[0]
 
     def _claim(self, error: BaseException) -> bool:
@@ -324,6 +331,11 @@ def _leave() -> None:
     if dist.is_initialized():
         with suppress(RuntimeError):
             dist.destroy_process_group()
+
+
+def _end_soon() -> None:
+    """End the process within seconds, although the store, closed at its end, waits for an answer for many minutes."""
+    faulthandler.dump_traceback_later(_EXIT_SECONDS, exit=True, file=Path(os.devnull).open("w"))
 
 
 def is_started_by_torchrun() -> bool:

@@ -18,11 +18,11 @@ OPERATORS = 10
 """Operators in the table."""
 
 
-def profile(config: Config, work: Path) -> dict[str, Any]:
+def profile(config: Config, work: Path, steps: int = STEPS) -> dict[str, Any]:
     """Return `measure` of a configuration whose text is prepared, in a child process."""
     path = work / "profile.yaml"
     path.write_text(schema.dump(config), encoding="utf-8")
-    request = {"config": str(path), "folder": str(work / "profile")}
+    request = {"config": str(path), "folder": str(work / "profile"), "steps": steps}
     found: dict[str, Any]
     found, _ = processes.call("profile", Path(sys.executable), "training_profile.measure", request, work)
     return found
@@ -68,8 +68,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     add_timer(torch.nn.utils, "get_total_norm", "clip, optimizer")
     add_timer(trainer.optimizer, "step", "clip, optimizer")
 
-    stream = trainer.batches.iterate_from(Position())
-    batches = [next(stream)[0] for _ in range(STEPS)]
+    stream, steps = trainer.batches.iterate_from(Position()), request["steps"]
+    batches = [next(stream)[0] for _ in range(steps)]
     for batch in batches:  # warm-up: every shape once
         trainer.step(batch)
     seconds.clear()
@@ -84,8 +84,8 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     costs = sorted(record.key_averages(), key=lambda event: -event.self_cpu_time_total)[:OPERATORS]
     return {
         "system": f"{config.name}, {arithmetic}",
-        "parts": {name: value / STEPS * 1e3 for name, value in parts.items()},
-        "operators": [[each.key, each.self_cpu_time_total / STEPS / 1e3, each.count / STEPS] for each in costs],
+        "parts": {name: value / steps * 1e3 for name, value in parts.items()},
+        "operators": [[each.key, each.self_cpu_time_total / steps / 1e3, each.count / steps] for each in costs],
     }
 
 

@@ -29,16 +29,22 @@ training: {max_steps: 100000, sentences_per_batch: 8, log_every: 5, validate_eve
 """
 CODE = """
 import os, signal, sys
-import torch, nmt.cli.train, nmt.training.session
+import torch, torch._dynamo, nmt.cli.train, nmt.training.session  # torch._dynamo: by torch.optim
 from nmt.__main__ import main
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
 for name in sys.argv[1:]:
-    if (child := os.fork()) == 0:  # a process for each run, without importing torch in each
+    if (child := os.fork()) == 0:  # a process for each run, without the imports, which take seconds
         for descriptor, output in ((1, "out"), (2, "err")):
             os.dup2(os.open(f"{name}.{output}", os.O_WRONLY | os.O_CREAT), descriptor)
         sys.argv = ["nmt", "train", "--config", "c.yaml", "--set", f"name={name}"]
-        main()
-        sys.exit()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)  # Python's own end copies and frees the memory of all imports, which takes a second
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
 """

@@ -110,7 +110,7 @@ def test_the_error_without_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ModuleNotFoundError) as raised, connected("", 1):
         pass
-    assert "pip install 'recurrent-nmt[ray]'" in (missing_package(raised.value) or "")
+    assert "pip install '.[ray]'" in (missing_package(raised.value) or "")
 
 
 class FakeRay:

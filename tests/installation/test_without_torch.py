@@ -195,8 +195,8 @@ def test_serving_says_what_to_install(tmp_path: Path, package: str) -> None:
     variables = environment_without(tmp_path, package)
     command = [sys.executable, "-m", "nmt", "serve", "--model", "run"]
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
-    message = f"this command needs {package}, which is not installed; install it: pip install 'recurrent-nmt[serve]', "
-    message += "or in nmt's repository: pip install '.[serve]'"
+    message = f"this command needs {package}, which is not installed; install it: "
+    message += "pip install '.[serve]', in nmt's repository"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"nmt: error: {message}\n")
 
 

@@ -259,7 +259,7 @@ def test_training_and_search_are_measured_on_synthetic_text(tmp_path: Path) -> N
 def test_every_part_of_a_training_step_is_timed(tmp_path: Path) -> None:
     config = small_config(tmp_path)
     preprocess(config, lambda line: None)
-    found = training_profile.profile(config, tmp_path)
+    found = training_profile.profile(config, tmp_path, steps=2)
     assert set(found["parts"]) == {
         "encoder", "decoder", "output, loss", "backward", "clip, optimizer", "rest", "together",
     }  # fmt: skip

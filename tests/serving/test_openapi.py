@@ -6,7 +6,7 @@ from toy_service import ToyServer, toy_model
 from nmt.serving.limits import Limits
 from scripts.verification import openapi_server
 
-REQUESTS = 100
+REQUESTS = 60
 
 
 def test_responses_are_those_of_the_openapi_document(bpe):

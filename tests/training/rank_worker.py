@@ -1,23 +1,28 @@
-"""A process that trains as one rank; it takes requests from stdin, so that several tests share its imports.
+"""Processes that train as ranks: copies of this one, which share its imports, one for each port on a line of stdin.
 
-A request is a line of JSON: the environment variables of torchrun, the configuration, and the name of a fault below.
+A copy connects to the port and takes requests. A request is a line of JSON: the environment variables of torchrun, the
+configuration, and the name of a fault below.
 """
 
 import json
 import os
+import signal
+import socket
 import sys
 import warnings
 
 import torch
+import torch._dynamo  # torch.optim imports it
 
 import nmt
 from nmt.errors import NmtError
-from nmt.training import trainer
+from nmt.training import ranks, trainer
 from nmt.training.stop import StopRequest
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 
 warnings.simplefilter("error")
+ranks._CLAIM_SECONDS = 0.5
 ORIGINAL = {(owner, name): getattr(owner, name) for owner, name in (
     (trainer, "likelihood_loss"), (Trainer, "step"), (Validator, "work"), (torch.Tensor, "backward"),
 )}  # fmt: skip
@@ -147,8 +152,19 @@ def answer(request):
     return {"step": run.step, "is_finished": run.is_finished, "reason": run.reason}
 
 
+def serve(port):
+    """Answer the requests that come from `port`, and end the process."""
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rw") as lines:
+        while line := lines.readline():
+            lines.write(json.dumps(answer(json.loads(line))) + "\n")
+            lines.flush()
+    os._exit(0)  # Python's own end takes a second
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for line in sys.stdin:
-        sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
-        sys.stdout.flush()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies
+    for number in sys.stdin:
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            serve(int(number))

@@ -28,27 +28,27 @@ class Pool:
     """Processes that train as ranks of one run, and are started once for all tests."""
 
     def __init__(self):
-        self._processes = []
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        self._server = socket.create_server(("127.0.0.1", 0))
+        command = [sys.executable, str(WORKER)]
+        self._original = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE)
+        self._ranks = []
 
     def start(self, count):
         """Have `count` processes that are alive."""
-        for each in [each for each in self._processes if each.poll() is not None]:
-            self._processes.remove(each)
-            self._close(each)
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-        while len(self._processes) < count:
-            command = [sys.executable, str(WORKER)]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            self._processes.append(subprocess.Popen(command, env=environment, text=True, **pipes))
+        while len(self._ranks) < count:
+            self._original.stdin.write(f"{self._server.getsockname()[1]}\n")
+            self._original.stdin.flush()
+            connection, _ = self._server.accept()
+            with connection:
+                self._ranks.append(connection.makefile("rw"))
 
     def close(self):
-        for each in self._processes:
-            self._close(each)
-
-    def _close(self, process):
-        process.stdin.close()
-        process.wait()
-        process.stdout.close()
+        for each in self._ranks:
+            each.close()
+        self._original.stdin.close()
+        self._original.wait()
+        self._server.close()
 
     def train(self, settings, size, faults=None, resume=False, **environment):
         """Train `settings` on `size` ranks, some with `faults` (by rank), and return the answer of each."""
@@ -56,7 +56,8 @@ class Pool:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         configs = settings if isinstance(settings, list) else [settings] * size
-        for rank, process in enumerate(self._processes[:size]):
+        ranks = self._ranks[:size]
+        for rank, lines in enumerate(ranks):
             values = {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
             values |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NMT_RANK_TIMEOUT": str(TIMEOUT)}
             request = {
@@ -66,9 +67,13 @@ class Pool:
                 "fault": (faults or {}).get(rank),
                 "resume": resume,
             }
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-        return [json.loads(process.stdout.readline() or "null") for process in self._processes[:size]]
+            lines.write(json.dumps(request) + "\n")
+            lines.flush()
+        answers = [json.loads(lines.readline() or "null") for lines in ranks]
+        for lines in [lines for lines, answer in zip(ranks, answers, strict=True) if answer is None]:
+            self._ranks.remove(lines)  # the process has ended
+            lines.close()
+        return answers
 
 
 @pytest.fixture(scope="module")

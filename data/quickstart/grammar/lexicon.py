@@ -349,19 +349,12 @@ FAULTS = ("expensive", "heavy", "big", "small", "old", "boring", "thick", "long"
 
 def nouns(*tags: str) -> list[Noun]:
     """Return the nouns with any of the tags, in the order of the table; a tag with a leading minus excludes nouns."""
-    wanted = [tag for tag in tags if not tag.startswith("-")]
-    barred = [tag[1:] for tag in tags if tag.startswith("-")]
-    return [
-        noun
-        for noun in NOUNS
-        if any(tag in noun.tags for tag in wanted) and not any(tag in noun.tags for tag in barred)
-    ]
+    wanted = {tag for tag in tags if not tag.startswith("-")}
+    barred = {tag[1:] for tag in tags if tag.startswith("-")}
+    return [noun for noun in NOUNS if noun.tags & wanted and not noun.tags & barred]
 
 
 def adjectives(noun: Noun) -> list[Adjective]:
     """Return the adjectives that can describe the noun, in the order of the table."""
-    return [
-        adjective
-        for adjective in ADJECTIVES
-        if adjective.tags & noun.tags and not any(f"-{tag}" in adjective.tags for tag in noun.tags)
-    ]
+    barred = {f"-{tag}" for tag in noun.tags}
+    return [each for each in ADJECTIVES if each.tags & noun.tags and not each.tags & barred]
