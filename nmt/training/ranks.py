@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -335,7 +334,7 @@ def _leave() -> None:
 
 def _end_soon() -> None:
     """End the process within seconds, although the store, closed at its end, waits for an answer for many minutes."""
-    faulthandler.dump_traceback_later(_EXIT_SECONDS, exit=True, file=Path(os.devnull).open("w"))
+    faulthandler.dump_traceback_later(_EXIT_SECONDS, exit=True, file=os.open(os.devnull, os.O_WRONLY))
 
 
 def is_started_by_torchrun() -> bool:
