@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -176,7 +177,7 @@ class Ranks:
             self._store.set(key, "done")
             return
         with _converting_errors():
-            while not self._store.check([key]):
+            while not _has(self._store, key):
                 time.sleep(_POLL_SECONDS)
             answer = self._store.get(key).decode()
         if answer != "done":
@@ -204,14 +205,10 @@ class Ranks:
         A rank that has only lost another one leaves the report to that one if it makes it within a few seconds. If the
         store does not answer, because the network is cut, each rank reports.
         """
-        answers: list[bool] = []
-        # A thread, because an operation on a store that cannot be reached blocks for minutes.
-        thread = threading.Thread(target=lambda: answers.append(self._claim(error)), daemon=True)
-        thread.start()
-        thread.join(_CLAIM_SECONDS + _ANSWER_SECONDS)
-        if not answers:
-            atexit.register(_end_soon)
-        return not answers or answers[0]
+        try:
+            return _answer_of(lambda: self._claim(error), _CLAIM_SECONDS + _ANSWER_SECONDS)
+        except TimeoutError:
+            return True
 
     def _claim(self, error: BaseException) -> bool:
         if self._store is None:
@@ -307,9 +304,9 @@ def _meet(store: "Store", rank: int, size: int) -> str:
     missing = set(range(1, size))
     while missing:
         for other in sorted(missing):
-            if store.check([f"nmt/hello-{other}"]):
+            if _has(store, f"nmt/hello-{other}"):
                 store.set(f"nmt/answer-{store.get(f'nmt/hello-{other}').decode()}", word)
-            if store.check([f"{word}/came-{other}"]):
+            if _has(store, f"{word}/came-{other}"):
                 missing.discard(other)
         if missing and time.monotonic() > end:
             raise TimeoutError(f"rank {', '.join(map(str, sorted(missing)))} did not come")
@@ -319,10 +316,39 @@ def _meet(store: "Store", rank: int, size: int) -> str:
 
 def _wait_for(store: "Store", key: str, end: float) -> None:
     """Wait until `store` has `key`. Raise OSError at `end`, a time of the monotonic clock."""
-    while not store.check([key]):
+    while not _has(store, key):
         if time.monotonic() > end:
             raise TimeoutError("rank 0 did not come")
         time.sleep(_POLL_SECONDS)
+
+
+def _has(store: "Store", key: str) -> bool:
+    """Return whether `store` has `key`. Raise TimeoutError if it does not answer, because the network is cut."""
+    return _answer_of(lambda: store.check([key]), _timeout().seconds)
+
+
+def _answer_of(function: Callable[[], Value], seconds: float) -> Value:
+    """Return the value of `function`, which uses the store. Raise TimeoutError after `seconds` without an answer.
+
+    It is called in a thread, because an operation on a store that cannot be reached blocks for many minutes.
+    """
+    answers: SimpleQueue[tuple[Value | None, RuntimeError | None]] = SimpleQueue()
+
+    def call() -> None:
+        try:
+            answers.put((function(), None))
+        except RuntimeError as error:
+            answers.put((None, error))
+
+    threading.Thread(target=call, daemon=True).start()
+    try:
+        value, error = answers.get(timeout=seconds)
+    except Empty:
+        atexit.register(_end_soon)
+        raise TimeoutError(f"no answer of the first rank for {seconds:.0f} s") from None
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]
 
 
 def _leave() -> None:
@@ -360,7 +386,7 @@ def _converting_errors() -> Iterator[None]:
     """Raise `RankLost` in place of an error of torch.distributed."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, TimeoutError) as error:
         raise RankLost(
             f"lost the connection to another rank ({_first_line(error)}); its own message says why, if it has one. "
             "Checkpoints are intact: start all ranks again with --resume"

@@ -85,9 +85,10 @@ class Trainings:
 
 
 def workers_of(parent: int) -> list[int]:
-    """Return the processes that torchrun has started."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True, check=False)
-    return [int(word) for word in found.stdout.split()]
+    """Return the processes that torchrun has started and that have not ended."""
+    command = ["ps", "-o", "pid=,state=", "--ppid", str(parent)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return [int(pid) for pid, state in zip(found[::2], found[1::2], strict=True) if state != "Z"]
 
 
 def kill_ranks(trainings: Trainings, kills: int) -> Outcome:
@@ -178,30 +179,36 @@ def cut_link(trainings: Trainings, cuts: int) -> Outcome:
         outcome.differences.append("the undisturbed run on two hosts failed")
         return outcome
     duration = time.monotonic() - started
-    name, is_done = "hosts-cut", False
-    outcome.runs = 1
-    while not is_done and not outcome.differences:
-        processes = start_on_two_hosts(trainings, name)
-        if outcome.disturbances < cuts:
-            seconds = trainings.draw.uniform(duration * 0.4, duration * 0.8)
-            if outcome.disturbances % 2:
-                wait_for_checkpoint(trainings.folder / "runs" / name, processes[0], seconds)
-            else:
-                time.sleep(seconds)
-            if all(process.poll() is None for process in processes):
-                set_link("down")
-                outcome.disturbances += 1
-                cut = time.monotonic()
-                _wait(processes, cut + MOST_SECONDS_TO_END, outcome)
-                outcome.slowest = max(outcome.slowest, time.monotonic() - cut)
-                set_link("up")
-                reporting.progress(f"{name}: cut {outcome.disturbances} of {cuts}")
-                continue
-        is_done = not any([*map(subprocess.Popen.wait, processes)])
-        if not is_done:
-            outcome.differences.append(f"{name}: failed without a cut")
-    outcome.differences += trainings.compare("hosts-whole", name)
+    while outcome.disturbances < cuts and not outcome.differences:
+        name = f"hosts-cut-{outcome.runs}"
+        outcome.runs += 1
+        while not outcome.differences and _is_cut(trainings, name, cuts, duration, outcome):
+            pass
+        outcome.differences += trainings.compare("hosts-whole", name)
     return outcome
+
+
+def _is_cut(trainings: Trainings, name: str, cuts: int, duration: float, outcome: Outcome) -> bool:
+    """Start or continue the run `name`, and return whether the link was cut before its end."""
+    processes = start_on_two_hosts(trainings, name)
+    if outcome.disturbances < cuts:
+        seconds = trainings.draw.uniform(duration * 0.4, duration * 0.8)
+        if outcome.disturbances % 2:
+            wait_for_checkpoint(trainings.folder / "runs" / name, processes[0], seconds)
+        else:
+            time.sleep(seconds)
+        if all(process.poll() is None for process in processes):
+            set_link("down")
+            outcome.disturbances += 1
+            cut = time.monotonic()
+            _wait(processes, cut + MOST_SECONDS_TO_END, outcome)
+            outcome.slowest = max(outcome.slowest, time.monotonic() - cut)
+            set_link("up")
+            reporting.progress(f"{name}: cut {outcome.disturbances} of {cuts}")
+            return True
+    if any([*map(subprocess.Popen.wait, processes)]):
+        outcome.differences.append(f"{name}: failed without a cut")
+    return False
 
 
 def _wait(processes: "list[subprocess.Popen[bytes]]", end: float, outcome: Outcome) -> None:
