@@ -6,13 +6,14 @@
 FOLDER contains train, valid and test with the suffixes .SOURCE.gz and .TARGET.gz (`--test NAME` if the test set has
 another name, `--valid NAME` likewise). The training pairs are drawn uniformly, the same ones for every candidate.
 FILE.yaml maps names of candidates to sections of a configuration; `epochs` in place of `training.max_steps` is
-converted with the number of pairs. Choose by the validation BLEU (greedy), which is printed first. `--score` translates
+converted with the number of pairs. The candidate `init`, which is always there, has what `nmt init` chooses. Choose by the validation BLEU (greedy), which is printed first. `--score` translates
 the test set with the candidates of `--only`; use it once, after the choice. `nmt compare` then tests their difference.
 Runs are in runs/; finished runs are not trained again, interrupted runs are resumed.
 """
 
 import argparse
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from typing import Any
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from nmt.corpora.settings import for_pairs
+from nmt.data.lines import read_lines
 from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.storage.history import read_history
@@ -29,6 +32,18 @@ from scripts.experiments.low_resource import draw_pairs
 
 CANDIDATES = ROOT / "scripts" / "experiments" / "settings_by_size.yaml"
 VALIDATIONS = 25
+INIT = "init"
+
+
+def init_settings(target: Path) -> dict[str, Any]:
+    """Return the sections `subword`, `model` and `training` that `nmt init` chooses for the training text `target`."""
+    lines = list(read_lines(target))
+    chosen = for_pairs(len(lines), statistics.median(map(len, lines)), has_spaces=True)
+    row, every = chosen.row, chosen.validate_every
+    model = row.model | {"embedding": row.model["embedding"] | {"tie": "all"}}
+    steps = {"max_steps": chosen.max_steps, "warmup_steps": chosen.warmup_steps}
+    training = row.training | {"optimizer": "adamw", "validate_every": every, "save_every": every} | steps
+    return {"subword": {"vocab_size": row.vocab_size}, "model": model, "training": training}
 
 
 def settings(values: dict[str, Any], pairs: int, options: argparse.Namespace, part: Path) -> dict[str, Any]:
@@ -60,6 +75,8 @@ def train(options: argparse.Namespace, name: str, values: dict[str, Any], pairs:
     part = Path("runs") / f"settings-text-{text}"
     if not (part / f"train.{options.target}").exists():
         draw_pairs(argparse.Namespace(**vars(options) | {"pairs": pairs}), part)
+    if name == INIT:
+        values = init_settings(part / f"train.{options.target}")
     path = Path("runs") / f"settings-{text}-{name}.yaml"
     config = settings(values, pairs, options, part) | {"name": f"settings-{text}-{name}"}
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
@@ -88,6 +105,7 @@ def run(options: argparse.Namespace) -> None:
     """Train the candidates, and score them if asked to."""
     reporting.check_json_path(options.json)
     candidates = yaml.safe_load(options.candidates.read_text(encoding="utf-8"))
+    candidates[INIT] = {}
     names = options.only or list(candidates)
     if unknown := [name for name in names if name not in candidates]:
         raise NmtError(f"--only {unknown[0]}: {options.candidates} has {', '.join(candidates)}")
