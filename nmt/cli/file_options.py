@@ -63,26 +63,37 @@ files = combine_options(
 
 def check(given: dict[str, Any]) -> None:
     """Raise `click.UsageError` if an option does not fit the translation of many files, or needs it."""
-    inputs = given["source"]
     needs_ray = [name for name in ("ray_cpus", "ray_gpus") if given[name] is not None and given["ray"] is None]
     check_usage(*((True, f"{flag(name)} needs --ray") for name in needs_ray))
     options.exclude(given, "ray", "shard")
     if given["output_folder"] is None:
-        values = " and ".join(f"'{path}'" for path in inputs)
-        needs = [name for name in ("part_lines", "ray", "shard") if given[name] is not None]
-        check_usage(
-            (
-                len(inputs) > 1,
-                f"--input may be given once, and has the values {values}; choose one, or translate all of them with "
-                "--output-folder FOLDER",
-            ),
-            *((True, f"{flag(name)} needs --output-folder FOLDER") for name in needs),
-            (
-                any(glob.has_magic(str(path)) and not path.exists() for path in inputs),
-                f"--input {values} is a pattern of files, which needs --output-folder FOLDER",
-            ),
-        )
-        return
+        _check_one_file(given)
+    else:
+        _check_many_files(given)
+
+
+def _check_one_file(given: dict[str, Any]) -> None:
+    """Raise `click.UsageError` if the options need --output-folder, which is missing."""
+    inputs = given["source"]
+    values = " and ".join(f"'{path}'" for path in inputs)
+    needs = [name for name in ("part_lines", "ray", "shard") if given[name] is not None]
+    check_usage(
+        (
+            len(inputs) > 1,
+            f"--input may be given once, and has the values {values}; choose one, or translate all of them with "
+            "--output-folder FOLDER",
+        ),
+        *((True, f"{flag(name)} needs --output-folder FOLDER") for name in needs),
+        (
+            any(glob.has_magic(str(path)) and not path.exists() for path in inputs),
+            f"--input {values} is a pattern of files, which needs --output-folder FOLDER",
+        ),
+    )
+
+
+def _check_many_files(given: dict[str, Any]) -> None:
+    """Raise `click.UsageError` if an option does not fit --output-folder."""
+    inputs = given["source"]
     check_usage(
         (not inputs, "--output-folder needs --input FILE, or a pattern in quotes: --input 'corpus/*.gz'"),
         ("-" in map(str, inputs), "--output-folder needs files as --input, not standard input"),

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -67,6 +68,36 @@ class _Running:
         return list(self.tasks) if self.loading is None else [self.loading]
 
 
+class _Tasks(Generic[Task]):
+    """The tasks that no actor has."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._rest = iter(tasks)
+        self._next = deque(islice(self._rest, 1))
+        """The next task, and before it those that are repeated; empty if there is none."""
+        self._attempts: Counter[Task] = Counter()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no tasks."""
+        return not self._next
+
+    def take(self) -> Task:
+        """Return a task and remove it."""
+        task = self._next.popleft()
+        if not self._next:
+            self._next.extend(islice(self._rest, 1))
+        return task
+
+    def repeat(self, lost: Iterable[Task]) -> None:
+        """Add tasks that were lost with their actors. Raise NmtError if one was lost too often."""
+        for task in lost:
+            self._attempts[task] += 1
+            if self._attempts[task] > RETRIES:
+                raise NmtError(f"a task failed {RETRIES + 1} times as its process was lost: {task}")
+            self._next.appendleft(task)
+
+
 class RayActors(Generic[Task, Result]):
     """Actors that are made by `make`, on all nodes that have room for one of this `size`; used in a `with` block."""
 
@@ -101,30 +132,26 @@ class RayActors(Generic[Task, Result]):
 
         Raise what the worker raises, and NmtError if a task fails `RETRIES` times because its process is lost.
         """
-        rest, repeated = iter(tasks), deque[Task]()
-        attempts: Counter[Task] = Counter()
-        is_exhausted = False
+        rest = _Tasks(tasks)
         while True:
-            waiting = [actor for actor in self._actors if actor.loading is None and len(actor.tasks) < _QUEUED]
-            for actor in sorted(waiting, key=lambda actor: len(actor.tasks)):
-                task = repeated.popleft() if repeated else next(rest, None)
-                is_exhausted = is_exhausted or (task is None and not repeated)
-                if task is not None:
-                    actor.tasks[actor.handle.do.remote(task)] = task
-            running = [reference for actor in self._actors for reference in actor.references()]
-            if is_exhausted and not repeated and not any(actor.tasks for actor in self._actors):
+            self._hand_out(rest)
+            if rest.is_empty and not any(actor.tasks for actor in self._actors):
                 return
-            if not is_exhausted or repeated:
+            if not rest.is_empty:
                 self._start(max(1, min(self._cluster.room, most)))
-            self._cluster.wait(running)
+            self._cluster.wait([reference for actor in self._actors for reference in actor.references()])
             for actor in list(self._actors):
                 results, lost = self._take_results(actor)
-                for task in lost:
-                    attempts[task] += 1
-                    if attempts[task] > RETRIES:
-                        raise NmtError(f"a task failed {RETRIES + 1} times as its process was lost: {task}")
-                repeated.extend(lost)
+                rest.repeat(lost)
                 yield from results
+
+    def _hand_out(self, rest: "_Tasks[Task]") -> None:
+        """Give a task to each actor that has too few, first to those that have none."""
+        waiting = [actor for actor in self._actors if actor.loading is None and len(actor.tasks) < _QUEUED]
+        for actor in sorted(waiting, key=lambda actor: len(actor.tasks)):
+            if not rest.is_empty:
+                task = rest.take()
+                actor.tasks[actor.handle.do.remote(task)] = task
 
     def _start(self, count: int) -> None:
         """Start actors until there are `count`."""
