@@ -6,9 +6,11 @@
 FOLDER contains train, valid and test with the suffixes .SOURCE.gz and .TARGET.gz (`--test NAME` if the test set has
 another name, `--valid NAME` likewise). The training pairs are drawn uniformly, the same ones for every candidate.
 FILE.yaml maps names of candidates to sections of a configuration; `epochs` in place of `training.max_steps` is
-converted with the number of pairs. The candidate `init`, which is always there, has what `nmt init` chooses. Choose by the validation BLEU (greedy), which is printed first. `--score` translates
-the test set with the candidates of `--only`; use it once, after the choice. `nmt compare` then tests their difference.
-Runs are in runs/; finished runs are not trained again, interrupted runs are resumed.
+converted with the number of pairs. The candidate `init`, which is always there, has what `nmt init` chooses.
+
+Choose by the validation BLEU (greedy), which is printed first. `--score` translates the test set with the candidates of
+`--only`; use it once, after the choice. `nmt compare` then tests their difference. Runs are in runs/; finished runs are
+not trained again, interrupted runs are resumed.
 """
 
 import argparse

@@ -29,7 +29,7 @@ training: {max_steps: 100000, sentences_per_batch: 8, log_every: 5, validate_eve
 """
 CODE = """
 import os, signal, sys
-import torch, torch._dynamo, nmt.cli.train, nmt.training.session  # torch._dynamo: by torch.optim
+import torch, nmt.cli.train, nmt.training.session
 from nmt.__main__ import main
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
 for name in sys.argv[1:]:
@@ -42,6 +42,8 @@ for name in sys.argv[1:]:
             main()
         except SystemExit as end:
             status = end.code
+        if "torch._dynamo" in sys.modules:  # takes 2 seconds to import, and is not used
+            status = 77
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)  # Python's own end copies and frees the memory of all imports, which takes a second

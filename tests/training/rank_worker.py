@@ -12,7 +12,6 @@ import sys
 import warnings
 
 import torch
-import torch._dynamo  # torch.optim imports it
 
 import nmt
 from nmt.errors import NmtError
