@@ -25,6 +25,9 @@ class _Adam(torch.optim.Adam):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         _without_compiler(torch.optim.Adam.add_param_group)(self, param_group)
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        _without_compiler(torch.optim.Adam.zero_grad)(self, set_to_none)
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         return _without_compiler(torch.optim.Adam.step)(self, closure)
