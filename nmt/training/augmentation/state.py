@@ -1,0 +1,126 @@
+"""The folder of an augmentation: which steps are finished, with what they return, in `manifest.json`.
+
+A step is finished when its result is in the manifest, which is written atomically after the step. An interrupted step
+is executed again; training, translation and preparation continue where they were. A second command with other options
+or other text is an error.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.decoding.resumable_output import differences
+from nmt.errors import NmtError
+from nmt.storage import checksums
+from nmt.storage.atomic_files import convert_write_errors, write_atomically
+from nmt.storage.json_text import dump_json, parse_json
+from nmt.storage.run_folder import Run
+
+MANIFEST = "manifest.json"
+REMEDY = "free disk space or choose a working directory that is writable, and run the same command again"
+_VERSION = 1
+
+logger = logging.getLogger(__name__)
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of the work that is executed once."""
+
+    name: str
+    """Its name in the manifest."""
+    about: str
+    """What it does, for the user."""
+    action: Callable[[], Result]
+    """Does it, and returns what later steps need to know, as JSON values."""
+    is_begun: Callable[[], bool] = lambda: False
+    """Whether an interrupted process has left a part of the result."""
+
+
+class State:
+    """The results of the finished steps."""
+
+    def __init__(self, folder: Path, identity: Result) -> None:
+        """Read the manifest of `folder`. Raise `NmtError` if it was made with another `identity`.
+
+        The identity is the command, its options, and the text that it reads (`inputs_of`), as JSON values.
+        """
+        self.folder, self._identity = folder, parse_json(dump_json(identity))
+        self.results: dict[str, Result] = {}
+        """The result of each finished step by its name."""
+        stored = _read(folder)
+        if stored is None:
+            return
+        if changes := differences(stored["identity"], self._identity):
+            raise NmtError(
+                f"{folder / MANIFEST} was made with {'; '.join(changes)}: give the same, choose another --name, or "
+                f"remove {folder} to start over"
+            )
+        self.results = stored["results"]
+
+    def execute(self, steps: Sequence[Step]) -> None:
+        """Execute the steps that are not finished, in their order. Raise `NmtError` if another process does."""
+        with convert_write_errors(self.folder, REMEDY):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with Run(self.folder).lock(REMEDY):
+            stored = _read(self.folder)  # another process may have finished steps before this one had the lock
+            self.results = self.results if stored is None else stored["results"]
+            self._save()
+            for number, step in enumerate(steps, 1):
+                if step.name not in self.results:
+                    logger.info(f"step {number} of {len(steps)}: {step.about}")
+                    self.results[step.name] = step.action()
+                    self._save()
+
+    def describe(self, steps: Iterable[Step]) -> list[tuple[str, str]]:
+        """Return what each step does, and whether it is finished, begun or to do."""
+        return [
+            (step.about, "finished" if step.name in self.results else "begun" if step.is_begun() else "to do")
+            for step in steps
+        ]
+
+    def _save(self) -> None:
+        values = {"version": _VERSION, "identity": self._identity, "results": self.results}
+        write_atomically(self.folder / MANIFEST, dump_json(values, indent=1, ensure_ascii=False) + "\n", REMEDY)
+
+
+def inputs_of(paths: Iterable[Path]) -> dict[str, Result]:
+    """Return the size and the checksum of each file. Raise `NmtError` if one cannot be read."""
+    found: dict[str, Result] = {}
+    for path in paths:
+        with _convert_read_errors(path):
+            found[str(path)] = {"bytes": path.stat().st_size, "SHA-256": checksums.digest(path)}
+    return found
+
+
+@contextmanager
+def _convert_read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise NmtError(f"{path}: no such file in {Path.cwd()}") from None
+    except OSError as error:
+        raise NmtError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _read(folder: Path) -> Mapping[str, Any] | None:
+    """Return the content of the manifest; None if the folder is new."""
+    path = folder / MANIFEST
+    try:
+        values = parse_json(path.read_text(encoding="utf-8"))
+        if values["version"] != _VERSION:
+            raise NmtError(f"{path}: written by another version of nmt; remove {folder} to start over")
+        if not all(isinstance(values[key], dict) for key in ("identity", "results")):
+            raise ValueError
+    except FileNotFoundError:
+        if folder.exists() and (not folder.is_dir() or any(one.name[0] != "." for one in folder.iterdir())):
+            raise NmtError(f"{folder}: exists and has no {MANIFEST}; choose another --name") from None
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NmtError(f"{path}: damaged; remove {folder} to start over") from None
+    found: Mapping[str, Any] = values
+    return found
