@@ -63,7 +63,7 @@ def command(**given: Any) -> None:
         seeds=given["seeds"] or (1,),
         search=augment_options.search_fields(given),
         tag=given["synthetic_tag"],
-        limits=Limits(given["min_score"], given["max_ratio"]),
+        limits=Limits(given["min_score"], given["max_ratio"] or 0.0),
         trains=not given["no_train"],
         command=shlex.join(again),
     )

@@ -20,7 +20,7 @@ shared = combine_options(
         help="Drop hypotheses whose mean log-probability per token is lower, e.g. -1.5.",
     ),
     click.option(
-        "--max-ratio", type=Finite(1), default=0.0, metavar="R",
+        "--max-ratio", type=Finite(1), metavar="R",
         help="Drop pairs whose longer side has more than R times the characters of the shorter one.",
     ),
     click.option("--no-train", is_flag=True, help="Write the configuration, but do not train its model."),

@@ -1,8 +1,9 @@
-"""Tables of `nmt augment` and `nmt distill`: the steps, and what became of the hypotheses."""
+"""Tables of `nmt augment` and `nmt distill`: the steps, what became of the hypotheses, and the models."""
 
 from collections.abc import Mapping, Sequence
 
 from nmt.corpora.synthetic_pairs import REASONS, PairCounts
+from nmt.evaluation.systems import System
 from nmt.reports.table import table
 
 
@@ -27,3 +28,19 @@ def pair_table(counts: Mapping[str, PairCounts]) -> str:
         for name, each in shown.items()
     ]
     return table([head, *rows], right=frozenset(range(1, len(head))))
+
+
+def system_table(systems: Sequence[System]) -> str:
+    """Return a table of models with their size, the time to translate the test sets, and BLEU, and its signature."""
+    sets = list(systems[0].bleu)
+    head = ("model", "parameters", "seconds", *(f"BLEU {name}" for name in sets))
+    rows = [
+        (
+            system.name,
+            "unknown" if system.parameters is None else f"{system.parameters:,}",
+            f"{system.seconds:.2f}",
+            *(f"{system.bleu[name]:.2f}" for name in sets),
+        )
+        for system in systems
+    ]
+    return f"{table([head, *rows], right=frozenset(range(1, len(head))))}\n\nBLEU  {systems[0].signature}"

@@ -12,18 +12,15 @@ data/NAME/subword/         the subword model of the final model, if the command 
 data/NAME/NAME.yaml        the configuration of the final model
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, load
 from nmt.config.model_settings import ModelSettings
-from nmt.config.schema import NAME
 from nmt.corpora.synthetic_pairs import KnownPairs, Limits, PairCounts, Side
-from nmt.data.corpus import corpus_paths
 from nmt.data.subword import Vocabularies
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
@@ -36,19 +33,20 @@ from nmt.training.augmentation.models import (
     Train,
     Translator,
     check_languages,
+    check_name,
     check_one_direction,
     find_unchanged,
     identity,
     is_training_begun,
     train_once,
 )
-from nmt.training.augmentation.state import REMEDY, Result, State, Step, inputs_of
-from nmt.training.augmentation.texts import SIDES, Text, monolingual_texts, training_texts, write_texts
+from nmt.training.augmentation.state import REMEDY, Result, State, Step, identity_of, shared_options
+from nmt.training.augmentation.texts import Text, monolingual_texts, training_texts, write_texts
 from nmt.training.augmentation.translation import Translations, is_begun
 
 FOLDER = Path("data")
 DIRECTIONS: dict[Side, str] = {"target": "forward", "source": "backward"}
-"""The direction of the models that write a side."""
+"""The direction of the models that write a side, in the order in which they are trained."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,7 @@ class Augmenter:
         self.request, self.config = request, load(request.config_file, request.overrides)
         check_one_direction(self.config, request.config_file)
         self.name = request.name or f"{self.config.name}-augmented"
-        if not re.fullmatch(NAME, self.name):
-            raise NmtError(f"--name {self.name}: a name consists of letters, digits, '_', '-' and '.'")
+        check_name(self.name)
         SearchOptions.of(ModelSettings.of(self.config)).changed(**request.search)
         if request.tag is not None:
             configurations.check_tag(self.config, request.tag)
@@ -138,7 +135,7 @@ class Augmenter:
     @cached_property
     def _translators(self) -> dict[Side, list[Translator]]:
         """The models that write each side."""
-        return {side: self._models_for(side) if self._texts[side] else [] for side in SIDES}
+        return {side: self._models_for(side) if self._texts[side] else [] for side in DIRECTIONS}
 
     def _models_for(self, side: Side) -> list[Translator]:
         """Return the models that write a side: those of the user, or those to train."""
@@ -164,7 +161,7 @@ class Augmenter:
         """Raise `NmtError` for options that have no effect, and for models of the wrong direction."""
         request, data = self.request, self.config.data
         languages = data.source_language, data.target_language
-        for side in SIDES:
+        for side in DIRECTIONS:
             given, option = self._given(side), f"--{DIRECTIONS[side]}"
             if given and not self._texts[side]:
                 raise NmtError(f"{option}: no text is translated in this direction; leave it out, or add --diversify")
@@ -177,17 +174,22 @@ class Augmenter:
             raise NmtError(f"--name {self.name}: this is the run of a model that translates; choose another name")
 
     def _identity(self) -> Result:
+        """Return what the result depends on, as JSON values; options as they are written on the command line."""
         request = self.request
-        options = asdict(request)
-        for key in ("config_file", "overrides", "trains", "command", "name"):
-            del options[key]
-        for key, value in options.items():
-            options[key] = [str(each) for each in value] if isinstance(value, tuple) else value
-        files = [path for corpus in self.config.data.train for path in corpus_paths(corpus)]
-        files += [*request.monolingual_source, *request.monolingual_target]
-        config = self.config.model_dump(mode="json")
-        del config["data"]["workers"]  # changes no result
-        return {"command": "nmt augment", "options": options, "config": config, "inputs": inputs_of(files)}
+        options = {
+            "--final-set": request.final_overrides,
+            "--forward": list(map(str, request.forward)),
+            "--backward": list(map(str, request.backward)),
+            "--model-seed": request.seeds,
+            "--monolingual-source": list(map(str, request.monolingual_source)),
+            "--monolingual-target": list(map(str, request.monolingual_target)),
+            "--diversify": request.diversifies,
+            "--tag": request.tag,
+            "--weight": request.weight,
+            **shared_options(request.checkpoint, request.limits, request.search),
+        }
+        files = [*request.monolingual_source, *request.monolingual_target]
+        return {"command": "nmt augment", "options": options, **identity_of(self.config, files)}
 
     def _all(self) -> Iterator[tuple[Side, Translator]]:
         for side, translators in self._translators.items():

@@ -1,6 +1,5 @@
 """The configurations of an augmentation: of the models that it trains, and the commented file of the final one."""
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from nmt.data.lines import normalize
 from nmt.data.subword import Vocabularies
 from nmt.errors import NmtError
 
-_WIDTH = 120
 Values = dict[str, Any]
 
 
@@ -122,7 +120,7 @@ def as_yaml(config: Config, corpora: Sequence[CorpusEntry], head: Iterable[str])
     """Return the text of a configuration: the lines `head` as comments, and a comment for each corpus."""
     values = values_of(config)
     comments = [entry.comment for entry in corpora]
-    lines = [line for text in head for line in textwrap.wrap(f"# {text}", _WIDTH, subsequent_indent="# ")]
+    lines = [f"# {text}" for text in head]
     for key, section in values.items():
         if key != "data":
             lines += _block({key: section})

@@ -6,10 +6,12 @@ FOLDER/forward-1.train-1.source, .target    what remains of the hypotheses of fo
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from nmt.config import Data
 from nmt.corpora.synthetic_pairs import Hypothesis, KnownPairs, Limits, PairCounts, Side, make_pairs
+from nmt.data.corpus import align_lines, check_aligned
 from nmt.data.lines import normalize, read_lines
 from nmt.decoding.output_formats import parse_scored
 from nmt.errors import NmtError
@@ -61,8 +63,8 @@ class CorpusMaker:
     def originals(self, texts: Iterable[Text]) -> Iterator[tuple[str, str]]:
         """Yield the normalised pairs of training corpora."""
         for text in texts:
-            sides = (self._lines(text.path(self._texts, side)) for side in SIDES)
-            yield from zip(*sides, strict=True)
+            source, target = (text.path(self._texts, side) for side in SIDES)
+            yield from align_lines(self._lines(source), self._lines(target), str(source), str(target))
 
     def make(self, translated: Iterable[Translated], known: KnownPairs | None) -> Result:
         """Write the corpora into a new folder; return the counts of each as JSON values."""
@@ -80,15 +82,20 @@ class CorpusMaker:
 
     def _read(self, each: Translated) -> Iterator[tuple[str, Sequence[Hypothesis]]]:
         """Yield each line of a text with its hypotheses, all normalised."""
-        path = each.hypotheses(self._hypotheses)
-        lines = self._lines(each.text.path(self._texts, each.original))
+        path, original = each.hypotheses(self._hypotheses), each.text.path(self._texts, each.original)
         scored = map(_hypotheses_of(path, self._data), read_lines(path))
-        if self._choose is None:
-            yield from zip(lines, scored, strict=True)
-            return
-        references = self._lines(each.text.path(self._texts, each.synthetic))
-        for line, hypotheses, reference in zip(lines, scored, references, strict=True):
-            yield line, self._choose(hypotheses, reference)
+        counts = [0, 0]
+        references = self._references(each)
+        for line, hypotheses, reference in zip_longest(self._lines(original), scored, references):
+            counts[0] += line is not None
+            counts[1] += hypotheses is not None
+            if counts[0] == counts[1]:
+                yield line, hypotheses if self._choose is None else self._choose(hypotheses, reference)
+        check_aligned(str(original), counts[0], str(path), counts[1])
+
+    def _references(self, each: Translated) -> Iterator[str]:
+        """Return the reference translations of a text if hypotheses are chosen by them."""
+        return iter(()) if self._choose is None else self._lines(each.text.path(self._texts, each.synthetic))
 
     def _lines(self, path: Path) -> Iterator[str]:
         return (normalize(line, self._data) for line in read_lines(path))

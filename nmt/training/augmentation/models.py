@@ -1,11 +1,13 @@
 """The models that translate: train those of the command, and identify all of them by their weights."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config import Config, load_run_config
 from nmt.config.model_settings import TextSettings
+from nmt.config.schema import NAME
 from nmt.data.language_names import parse_code
 from nmt.decoding.loading import Checkpoint, find_checkpoints
 from nmt.decoding.resumable_output import differences
@@ -67,6 +69,12 @@ def find_unchanged(translator: Translator, checkpoint: str | None, recorded: Res
             f"({'; '.join(changes)}); put the run back, or start over with another --name"
         )
     return found
+
+
+def check_name(name: str) -> None:
+    """Raise `NmtError` if a run cannot have this name."""
+    if not re.fullmatch(NAME, name):
+        raise NmtError(f"--name {name}: a name consists of letters, digits, '_', '-' and '.'")
 
 
 def check_one_direction(config: Config, where: Path) -> None:

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.config import Config
+from nmt.corpora.synthetic_pairs import Limits
+from nmt.data.corpus import corpus_paths
 from nmt.decoding.resumable_output import differences
 from nmt.errors import NmtError
 from nmt.storage import checksums
@@ -47,7 +50,8 @@ class State:
     def __init__(self, folder: Path, identity: Result) -> None:
         """Read the manifest of `folder`. Raise `NmtError` if it was made with another `identity`.
 
-        The identity is the command, its options, and the text that it reads (`inputs_of`), as JSON values.
+        The identity is the command, its options and configuration, and the text that it reads (`identity_of`), as JSON
+        values.
         """
         self.folder, self._identity = folder, parse_json(dump_json(identity))
         self.results: dict[str, Result] = {}
@@ -55,7 +59,7 @@ class State:
         stored = _read(folder)
         if stored is None:
             return
-        if changes := differences(stored["identity"], self._identity):
+        if changes := _changes(stored["identity"], self._identity):
             raise NmtError(
                 f"{folder / MANIFEST} was made with {'; '.join(changes)}: give the same, choose another --name, or "
                 f"remove {folder} to start over"
@@ -88,13 +92,38 @@ class State:
         write_atomically(self.folder / MANIFEST, dump_json(values, indent=1, ensure_ascii=False) + "\n", REMEDY)
 
 
-def inputs_of(paths: Iterable[Path]) -> dict[str, Result]:
-    """Return the size and the checksum of each file. Raise `NmtError` if one cannot be read."""
-    found: dict[str, Result] = {}
-    for path in paths:
+def shared_options(checkpoint: str | None, limits: Limits, search: Mapping[str, Any]) -> Result:
+    """Return the options that both commands have, as they are written on the command line."""
+    return {
+        "--checkpoint": checkpoint,
+        "--min-score": limits.min_score,
+        "--max-ratio": limits.max_ratio or None,
+        **{f"--{name.replace('_', '-')}": value for name, value in search.items()},
+    }
+
+
+def identity_of(config: Config, more_files: Iterable[Path] = ()) -> Result:
+    """Return a configuration, and the size and the checksum of each file that is read, as JSON values.
+
+    Raise `NmtError` if a file cannot be read.
+    """
+    values = config.model_dump(mode="json")
+    del values["data"]["workers"]  # changes no result
+    inputs: dict[str, Result] = {}
+    for path in (*(path for corpus in config.data.train for path in corpus_paths(corpus)), *more_files):
         with _convert_read_errors(path):
-            found[str(path)] = {"bytes": path.stat().st_size, "SHA-256": checksums.digest(path)}
-    return found
+            inputs[str(path)] = {"bytes": path.stat().st_size, "SHA-256": checksums.digest(path)}
+    return {"config": values, "inputs": inputs}
+
+
+def _changes(before: Result, now: Result) -> list[str]:
+    """Return the differences between two identities: those of options and keys, and the files with other text."""
+    known = {key: value for key, value in before.items() if key != "inputs"}
+    found = differences(known, {key: value for key, value in now.items() if key != "inputs"})
+    if found:
+        return found
+    old, new = before.get("inputs", {}), now["inputs"]
+    return [f"other text in {path}" for path in {**old, **new} if old.get(path) != new.get(path)]
 
 
 @contextmanager

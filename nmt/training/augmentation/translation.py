@@ -33,7 +33,11 @@ class Translations:
             search = SearchOptions.of(*settings).changed(**self._search)
             search.check_source_length(settings)
             job = TranslationJob(
-                source=source, output=output, output_format="scored", resume=True, resume_command=self._command
+                source=source,
+                output=output,
+                output_format="scored",
+                resume=is_begun(output),
+                resume_command=self._command,
             )
             translate_lines(self._load(models, search), search, job)
         return {"bytes": output.stat().st_size}
