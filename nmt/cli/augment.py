@@ -49,11 +49,11 @@ def command(**given: Any) -> None:
 
     The same command continues after any interruption. Results are in data/NAME; prints what became of the translations.
     """
-    from nmt.cli.training_display import log_result, train_to_the_end
+    from nmt.cli.training_display import estimate, log_result, train_to_the_end
     from nmt.config import load
     from nmt.corpora.synthetic_pairs import Limits
     from nmt.reports.augmentation_tables import pair_table, step_table
-    from nmt.training.augmentation.augment import AugmentRequest, augment, planned_steps
+    from nmt.training.augmentation.augment import AugmentRequest, augment, plan
 
     again = ["nmt", "augment", *options.written(click.get_current_context())]
     request = AugmentRequest(
@@ -68,7 +68,11 @@ def command(**given: Any) -> None:
         command=shlex.join(again),
     )
     if given["is_dry_run"]:
-        click.echo(step_table(planned_steps(request)))
+        planned = plan(request)
+        click.echo(step_table(planned.steps))
+        if planned.to_train:
+            click.echo(f"\nmodels to train before the final one: {len(planned.to_train)}; each costs as much as")
+            click.echo(estimate(planned.to_train[0]))
         return
     made = augment(request, train_to_the_end(again))
     if made.run is not None:

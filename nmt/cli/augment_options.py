@@ -25,7 +25,8 @@ shared = combine_options(
     ),
     click.option("--no-train", is_flag=True, help="Write the configuration, but do not train its model."),
     click.option(
-        "--dry-run", "is_dry_run", is_flag=True, help="Print the steps and which of them are finished; do nothing."
+        "--dry-run", "is_dry_run", is_flag=True,
+        help="Print the steps and which of them are finished. nmt augment also prints the cost of a training.",
     ),
     search_flags.search,
     search_flags.sampling,
@@ -40,4 +41,4 @@ def search_fields(given: dict[str, Any]) -> dict[str, Any]:
     search_flags.check(given)
     method = "greedy" if given["greedy"] else "sample" if given["sample"] else None
     values = {name: given.get(name) for name in sorted(FIELDS)} | {"method": method}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None and (name, value) != ("n_best", 1)}

@@ -60,6 +60,16 @@ class TrainingDisplay:
                 logger.info(line)
 
 
+def estimate(config: Config) -> str:
+    """Return what the training of a configuration, or the rest of it, costs; show how that is found."""
+    import nmt
+
+    with TrainingDisplay(config, is_dry_run=True) as display:
+        resume = Run(config.run).can_resume
+        cost = nmt.estimate_cost(config, resume=resume, on_event=display.show, on_progress=display.bars.show)
+    return f"{config.name}:\n{cost}"
+
+
 def train_to_the_end(command: Sequence[str]) -> Callable[[Config, bool], None]:
     """Return a function that trains a configuration, or resumes its run, and shows it.
 

@@ -200,6 +200,12 @@ class Augmenter:
         """Return the models that the command trains."""
         return [translator for _, translator in self._all() if translator.config is not None]
 
+    def untrained(self) -> list[Config]:
+        """Return the configurations of the models that are still to be trained, without the final one."""
+        results = self.state.results
+        configs = [one.config for one in self._trained() if f"model {one.name}" not in results]
+        return [config for config in configs if config is not None and not Run(config.run).finished.exists()]
+
     def _translated(self) -> Iterator[Translated]:
         for side, translator in self._all():
             for text in self._texts[side]:
@@ -310,11 +316,22 @@ def augment(request: AugmentRequest, train: Train) -> Augmentation:
     return Augmentation(augmenter.config_file, run, counts)
 
 
-def planned_steps(request: AugmentRequest) -> list[tuple[str, str]]:
-    """Return what `augment` does for a request, and whether each step is finished, begun or to do."""
+@dataclass(frozen=True)
+class Plan:
+    """What `augment` would do."""
+
+    steps: list[tuple[str, str]]
+    """What each step does, and whether it is finished, begun or to do."""
+    to_train: list[Config]
+    """The configurations of the models that translate and are still to be trained."""
+
+
+def plan(request: AugmentRequest) -> Plan:
+    """Return what `augment` would do for a request. Nothing is written."""
 
     def train(config: Config, resume: bool) -> None:
         raise AssertionError("a plan trains nothing")
 
     augmenter = Augmenter(request)
-    return augmenter.state.describe(augmenter.steps(train))
+    steps = augmenter.state.describe(augmenter.steps(train))
+    return Plan(steps, augmenter.untrained())

@@ -88,6 +88,19 @@ class Distillation:
     """Teachers and student, if it was trained."""
 
 
+def closest_by_bleu(language: str) -> Choose:
+    """Return the function that chooses the hypothesis with the highest sentence BLEU; `language` is the target's."""
+    metric = build("bleu", Scoring(tokenize=default_tokenizer(language)), for_sentences=True)
+
+    def score(text: str, reference: str) -> float:
+        return float(metric.sentence_score(text, [reference]).score)
+
+    def choose(hypotheses: Sequence[Hypothesis], reference: str) -> Sequence[Hypothesis]:
+        return [closest(hypotheses, reference, score)] if hypotheses else []
+
+    return choose
+
+
 class Distiller:
     """The steps of one request."""
 
@@ -106,7 +119,7 @@ class Distiller:
         self.state = State(self.folder, self._identity())
         self._texts = training_texts(self.config)
         self._teachers = Translator("teachers", request.teachers)
-        choose = self._closest() if request.interpolates else None
+        choose = closest_by_bleu(data.target_language) if request.interpolates else None
         limits = Limits(request.limits.min_score, request.limits.max_ratio, keeps_copies=True)
         self._maker = CorpusMaker(self.folder, data, limits, choose)
         self._translations = Translations(search, request.command)
@@ -120,19 +133,6 @@ class Distiller:
                 raise NmtError("--interpolate chooses among several hypotheses: add --n-best N, or use a beam")
             fields["n_best"] = search.num_hypotheses
         return fields
-
-    def _closest(self) -> Choose:
-        """Return the function that chooses the hypothesis with the highest sentence BLEU."""
-        scoring = Scoring(tokenize=default_tokenizer(self.config.data.target_language))
-        metric = build("bleu", scoring, for_sentences=True)
-
-        def score(text: str, reference: str) -> float:
-            return float(metric.sentence_score(text, [reference]).score)
-
-        def choose(hypotheses: Sequence[Hypothesis], reference: str) -> Sequence[Hypothesis]:
-            return [closest(hypotheses, reference, score)] if hypotheses else []
-
-        return choose
 
     def _identity(self) -> Result:
         """Return what the result depends on, as JSON values; options as they are written on the command line."""

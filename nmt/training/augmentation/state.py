@@ -120,10 +120,8 @@ def _changes(before: Result, now: Result) -> list[str]:
     """Return the differences between two identities: those of options and keys, and the files with other text."""
     known = {key: value for key, value in before.items() if key != "inputs"}
     found = differences(known, {key: value for key, value in now.items() if key != "inputs"})
-    if found:
-        return found
     old, new = before.get("inputs", {}), now["inputs"]
-    return [f"other text in {path}" for path in {**old, **new} if old.get(path) != new.get(path)]
+    return found or [f"other text in {path}" for path in {**old, **new} if old.get(path) != new.get(path)]
 
 
 @contextmanager
