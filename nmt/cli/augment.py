@@ -55,12 +55,13 @@ def command(**given: Any) -> None:
     from nmt.reports.augmentation_tables import pair_table, step_table
     from nmt.training.augmentation.augment import AugmentRequest, augment, plan
 
+    augment_options.check_one_process("nmt augment")
     again = ["nmt", "augment", *options.written(click.get_current_context())]
     request = AugmentRequest(
         config_file=given["path"],
         **{key: given[key] for key in ("overrides", "final_overrides", "name", "forward", "backward", "checkpoint")},
         **{key: given[key] for key in ("monolingual_source", "monolingual_target", "diversifies", "weight")},
-        seeds=given["seeds"] or (1,),
+        seeds=given["seeds"],
         search=augment_options.search_fields(given),
         tag=given["synthetic_tag"],
         limits=Limits(given["min_score"], given["max_ratio"] or 0.0),

@@ -33,6 +33,17 @@ shared = combine_options(
 )  # fmt: skip
 
 
+def check_one_process(command: str) -> None:
+    """Raise `click.UsageError` if torchrun has started this process as one of several."""
+    from nmt.training.ranks import is_started_by_torchrun
+
+    if is_started_by_torchrun():
+        raise click.UsageError(
+            f"{command} trains in one process: start it without torchrun; its last model can be trained in several, "
+            "with --no-train and torchrun -m nmt train --config data/NAME/NAME.yaml"
+        )
+
+
 def search_fields(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of `SearchOptions` that the command line gives, for the models that translate.
 

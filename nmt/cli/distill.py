@@ -42,6 +42,7 @@ def command(**given: Any) -> None:
     from nmt.reports.augmentation_tables import pair_table, step_table, system_table
     from nmt.training.augmentation.distill import DistillRequest, distill, planned_steps
 
+    augment_options.check_one_process("nmt distill")
     again = ["nmt", "distill", *options.written(click.get_current_context())]
     request = DistillRequest(
         config_file=given["path"],

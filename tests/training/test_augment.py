@@ -171,6 +171,14 @@ def test_changed_text_and_changed_models_are_errors(printed, tmp_path, monkeypat
         (["--n-best", "9"], "n_best 9 needs beam_size of at least 9"),
         (["--name", "tiny-seed1"], "this is the run of a model that translates"),
         (["--name", "a b"], "a name consists of"),
+        (["--model-seed", "2", "--model-seed", "2"], "give each seed once"),
+        (
+            ["--model-seed", "2", "--forward", "runs/tiny-seed1", "--backward", "runs/tiny-backward-seed1"],
+            "leave it out",
+        ),
+        (["--final-set", "training.max_step=2"], "unknown key 'max_step'; did you mean 'max_steps'"),
+        (["--final-set", "name=x"], "name the final run with --name"),
+        (["--backward", "runs/tiny-backward-seed1", "--n-best", "6"], "n_best 6 needs beam_size of at least 6"),
     ],
 )
 def test_errors_before_anything_is_written(printed, options, message):

@@ -64,8 +64,8 @@ class AugmentRequest:
     """Runs that translate from source to target; empty to train them."""
     backward: tuple[Path, ...] = ()
     """Runs of the opposite direction, likewise."""
-    seeds: tuple[int, ...] = (1,)
-    """The seeds of the models to train, one model of each direction for each seed."""
+    seeds: tuple[int, ...] = ()
+    """The seeds of the models to train, one model of each direction for each seed; empty for seed 1."""
     checkpoint: str | None = None
     """The checkpoint that translates; None is the best one."""
     monolingual_source: tuple[Path, ...] = ()
@@ -108,6 +108,7 @@ class Augmenter:
         check_one_direction(self.config, request.config_file)
         self.name = request.name or f"{self.config.name}-augmented"
         check_name(self.name)
+        configurations.check_overrides(self.config, self.name, request.final_overrides)
         SearchOptions.of(ModelSettings.of(self.config)).changed(**request.search)
         if request.tag is not None:
             configurations.check_tag(self.config, request.tag)
@@ -150,7 +151,7 @@ class Augmenter:
             name = config.name if request.tag is None else self.name
             make = configurations.forward if side == "target" else configurations.backward
             prepared = Path("prepared") / f"{name}-{direction}"
-        configs = [make(config, seed, request.tag, prepared) for seed in request.seeds]
+        configs = [make(config, seed, request.tag, prepared) for seed in request.seeds or (1,)]
         return [Translator(f"{direction}-{number}", (one.run,), one) for number, one in enumerate(configs, 1)]
 
     def _given(self, side: Side) -> tuple[Path, ...]:
@@ -166,7 +167,12 @@ class Augmenter:
             if given and not self._texts[side]:
                 raise NmtError(f"{option}: no text is translated in this direction; leave it out, or add --diversify")
             if given:
-                check_languages(given, languages if side == "target" else languages[::-1], option)
+                for model in check_languages(given, languages if side == "target" else languages[::-1], option):
+                    SearchOptions.of(model.settings).changed(**request.search).check_source_length([model.settings])
+        if request.seeds and not self._trained():
+            raise NmtError("--model-seed: all models that translate are given; leave it out")
+        if len(set(request.seeds)) < len(request.seeds):
+            raise NmtError("--model-seed: two models with the same seed are the same; give each seed once")
         if request.tag is not None and not self._texts["source"]:
             raise NmtError("--tag: no source is synthetic, because only source text is translated; leave it out")
         reserved = {translator.runs[0] for translator in self._trained()}
@@ -180,7 +186,7 @@ class Augmenter:
             "--final-set": request.final_overrides,
             "--forward": list(map(str, request.forward)),
             "--backward": list(map(str, request.backward)),
-            "--model-seed": request.seeds,
+            "--model-seed": request.seeds or (1,),
             "--monolingual-source": list(map(str, request.monolingual_source)),
             "--monolingual-target": list(map(str, request.monolingual_target)),
             "--diversify": request.diversifies,

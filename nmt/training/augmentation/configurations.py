@@ -66,6 +66,14 @@ def with_symbol(values: Values, tag: str | None) -> Values:
     return values
 
 
+def check_overrides(config: Config, name: str, overrides: Sequence[str]) -> None:
+    """Raise `NmtError` if the overrides of the final model are wrong, which would else show after hours of training."""
+    if any(text.partition("=")[0] == "name" for text in overrides):
+        raise NmtError("--final-set name=…: name the final run with --name")
+    entries = [CorpusEntry(corpus, "") for corpus in values_of(config)["data"]["train"]]
+    final(config, name, entries, overrides, None)
+
+
 def check_tag(config: Config, tag: str) -> None:
     """Raise `NmtError` if a tag cannot be a symbol of the final model."""
     if not tag or any(character.isspace() for character in tag):
@@ -120,6 +128,8 @@ def as_yaml(config: Config, corpora: Sequence[CorpusEntry], head: Iterable[str])
     """Return the text of a configuration: the lines `head` as comments, and a comment for each corpus."""
     values = values_of(config)
     comments = [entry.comment for entry in corpora]
+    if len(comments) != len(values["data"]["train"]):  # an override replaced the corpora
+        return schema.dump(config)
     lines = [f"# {text}" for text in head]
     for key, section in values.items():
         if key != "data":

@@ -110,6 +110,7 @@ class Distiller:
         check_one_direction(self.config, request.config_file)
         self.name = request.name or f"{self.config.name}-distilled"
         check_name(self.name)
+        configurations.check_overrides(self.config, self.name, request.final_overrides)
         data = self.config.data
         teachers = check_languages(request.teachers, (data.source_language, data.target_language), "--teacher")
         if any(teacher.run.folder.resolve() == (RUNS / self.name).resolve() for teacher in teachers):

@@ -13,7 +13,7 @@ from nmt.decoding.loading import Checkpoint, find_checkpoints
 from nmt.decoding.resumable_output import differences
 from nmt.errors import NmtError
 from nmt.storage.run_folder import RENAME_REMEDY, Run
-from nmt.training.augmentation.state import Result
+from nmt.training.augmentation.state import Result, identity_of_config
 
 Train = Callable[[Config, bool], None]
 """Trains a configuration to the end; the second argument is whether to resume its run. If training is stopped, it does
@@ -44,12 +44,10 @@ def train_once(config: Config, train: Train) -> None:
     Raise `NmtError` if there is a run of this name with other settings.
     """
     run = Run(config.run)
-    if run.can_resume or run.finished.exists():
-        stored = load_run_config(run)
-        if changes := differences(stored.model_dump(mode="json"), config.model_dump(mode="json")):
-            raise NmtError(
-                f"{run.folder}: a run with other settings ({'; '.join(changes)}); remove it, or {RENAME_REMEDY}"
-            )
+    exists = run.can_resume or run.finished.exists()
+    stored = load_run_config(run) if exists else config
+    if changes := differences(identity_of_config(stored), identity_of_config(config)):
+        raise NmtError(f"{run.folder}: a run with other settings ({'; '.join(changes)}); remove it, or {RENAME_REMEDY}")
     if not run.finished.exists():
         train(config, run.can_resume)
 

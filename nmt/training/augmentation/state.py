@@ -56,23 +56,14 @@ class State:
         self.folder, self._identity = folder, parse_json(dump_json(identity))
         self.results: dict[str, Result] = {}
         """The result of each finished step by its name."""
-        stored = _read(folder)
-        if stored is None:
-            return
-        if changes := _changes(stored["identity"], self._identity):
-            raise NmtError(
-                f"{folder / MANIFEST} was made with {'; '.join(changes)}: give the same, choose another --name, or "
-                f"remove {folder} to start over"
-            )
-        self.results = stored["results"]
+        self._read()
 
     def execute(self, steps: Sequence[Step]) -> None:
         """Execute the steps that are not finished, in their order. Raise `NmtError` if another process does."""
         with convert_write_errors(self.folder, REMEDY):
             self.folder.mkdir(parents=True, exist_ok=True)
         with Run(self.folder).lock(REMEDY):
-            stored = _read(self.folder)  # another process may have finished steps before this one had the lock
-            self.results = self.results if stored is None else stored["results"]
+            self._read()  # another process may have finished steps before this one had the lock
             self._save()
             for number, step in enumerate(steps, 1):
                 if step.name not in self.results:
@@ -86,6 +77,18 @@ class State:
             (step.about, "finished" if step.name in self.results else "begun" if step.is_begun() else "to do")
             for step in steps
         ]
+
+    def _read(self) -> None:
+        """Read the results of finished steps. Raise `NmtError` if they have another identity."""
+        stored = _read(self.folder)
+        if stored is None:
+            return
+        if changes := _changes(stored["identity"], self._identity):
+            raise NmtError(
+                f"{self.folder / MANIFEST} was made with {'; '.join(changes)}: give the same, choose another --name, "
+                f"or remove {self.folder} to start over"
+            )
+        self.results = stored["results"]
 
     def _save(self) -> None:
         values = {"version": _VERSION, "identity": self._identity, "results": self.results}
@@ -107,13 +110,18 @@ def identity_of(config: Config, more_files: Iterable[Path] = ()) -> Result:
 
     Raise `NmtError` if a file cannot be read.
     """
-    values = config.model_dump(mode="json")
-    del values["data"]["workers"]  # changes no result
     inputs: dict[str, Result] = {}
     for path in (*(path for corpus in config.data.train for path in corpus_paths(corpus)), *more_files):
         with _convert_read_errors(path):
             inputs[str(path)] = {"bytes": path.stat().st_size, "SHA-256": checksums.digest(path)}
-    return {"config": values, "inputs": inputs}
+    return {"config": identity_of_config(config), "inputs": inputs}
+
+
+def identity_of_config(config: Config) -> Result:
+    """Return the keys of a configuration that a model depends on, as JSON values."""
+    values = config.model_dump(mode="json")
+    del values["data"]["workers"]
+    return values
 
 
 def _changes(before: Result, now: Result) -> list[str]:
