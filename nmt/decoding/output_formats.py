@@ -43,6 +43,17 @@ def render_alignments(translation: Translation, output_format: Format, n_best: i
     return "".join(to_pharaoh(target.alignment or ()) + "\n" for target in targets)
 
 
+def parse_scored(line: str) -> list[tuple[str, float]]:
+    """Return the hypotheses in a line of the format `scored`, the best first, each with its score.
+
+    The score is the mean log-probability of its tokens, EOS included, in nats. Raise `ValueError` for other lines.
+    """
+    try:
+        return [(str(text), float(score)) for text, score in parse_json(line)]
+    except TypeError:
+        raise ValueError("not a list of hypotheses with scores") from None
+
+
 def _targets(translation: Translation, output_format: Format, n_best: int) -> Sequence[Target]:
     """Return the translations of a line; for text always `n_best`, with empty ones at the end."""
     missing = n_best - len(translation.targets) if output_format == "text" else 0
@@ -61,17 +72,6 @@ def _to_json(translation: Translation) -> str:
     ]
     values = {**translation.other_keys, "source": translation.source, "hypotheses": hypotheses}
     return _escape(dump_json(values, ensure_ascii=False))
-
-
-def parse_scored(line: str) -> list[tuple[str, float]]:
-    """Return the hypotheses in a line of the format `scored`, the best first, each with its score.
-
-    The score is the mean log-probability of its tokens, EOS included, in nats. Raise `ValueError` for other lines.
-    """
-    try:
-        return [(str(text), float(score)) for text, score in parse_json(line)]
-    except TypeError:
-        raise ValueError("not a list of hypotheses with scores") from None
 
 
 def _scored(target: Target) -> tuple[str, float]:

@@ -11,6 +11,7 @@ from nmt.errors import NmtError
 from nmt.training.augmentation import configurations
 from nmt.training.augmentation.configurations import CorpusEntry
 from nmt.training.augmentation.models import check_one_direction
+from nmt.training.augmentation.texts import monolingual_texts, training_texts, write_texts
 
 
 def parsed(**sections):
@@ -111,3 +112,22 @@ def test_a_model_of_several_directions_is_rejected() -> None:
     for settings, message in ((tagged, "has tags"), (two, "has corpora of several languages")):
         with pytest.raises(NmtError, match=rf"c.yaml: {message}.*one direction"):
             check_one_direction(settings, Path("c.yaml"))
+
+
+def test_lines_that_training_would_drop_are_not_translated(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.tsv").write_text("A\t1\ta\nA\t2\t\nb\t3\tb\nlonger\t4\tc\nX\t5\tx  y\n")
+    Path("mono").write_bytes(b"a\n\nlonger\nA  b\nbad \xff\n")
+    filters = {"copies": True, "max_characters": 5}
+    settings = parsed(data={"train": {"tsv": "a.tsv", "source_column": 3, "target_column": 1}, "filters": filters})
+    texts = [*training_texts(settings), *monolingual_texts("target", [Path("mono")])]
+    found = write_texts(texts, settings.data, Path("text"))
+    assert found == {
+        "train-1": {"lines": 2, "left_out": 3},
+        "monolingual-target-1": {"lines": 2, "left_out": 3},
+    }
+    names = ("train-1.source", "train-1.target", "monolingual-target-1.target")
+    assert [Path("text", name).read_text() for name in names] == ["a\nx  y\n", "A\nX\n", "a\nA  b\n"]
+    Path("mono").write_text("\n")
+    with pytest.raises(NmtError, match=r"mono: no line passes data.filters; there is nothing to translate"):
+        write_texts(texts, settings.data, Path("text"))
