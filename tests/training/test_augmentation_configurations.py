@@ -60,6 +60,11 @@ def test_the_backward_model_has_every_setting_of_a_side_swapped() -> None:
     assert Config.model_validate(again) == before
 
 
+@pytest.mark.parametrize(("joint", "expected"), [(True, Path("sub")), (False, None)])
+def test_the_backward_model_reuses_only_a_joint_subword_model(joint, expected) -> None:
+    assert backward(parsed(subword={"joint": joint, "reuse": "sub"})).subword.reuse == expected
+
+
 def test_weights_of_the_forward_direction_do_not_start_the_backward_model() -> None:
     settings = parsed(training={"init_from": "runs/old", "max_steps": 3})
     assert backward(settings).training.init_from is None

@@ -109,7 +109,6 @@ class Augmenter:
         self.name = request.name or f"{self.config.name}-augmented"
         check_name(self.name)
         configurations.check_overrides(self.config, self.name, request.final_overrides)
-        SearchOptions.of(ModelSettings.of(self.config)).changed(**request.search)
         if request.tag is not None:
             configurations.check_tag(self.config, request.tag)
         self.folder = FOLDER / self.name
@@ -169,7 +168,9 @@ class Augmenter:
             if given:
                 for model in check_languages(given, languages if side == "target" else languages[::-1], option):
                     SearchOptions.of(model.settings).changed(**request.search).check_source_length([model.settings])
-        if request.seeds and not self._trained():
+        if self._trained():
+            SearchOptions.of(ModelSettings.of(self.config)).changed(**request.search)
+        elif request.seeds:
             raise NmtError("--model-seed: all models that translate are given; leave it out")
         if len(set(request.seeds)) < len(request.seeds):
             raise NmtError("--model-seed: two models with the same seed are the same; give each seed once")

@@ -54,6 +54,8 @@ def backward(config: Config, seed: int, tag: str | None, prepared: Path) -> Conf
         _swap(section, key.format("source"), key.format("target"))
     data["prepared"] = str(prepared)
     values.get("training", {}).pop("init_from", None)  # weights of the other direction
+    if not config.subword.joint:
+        subword.pop("reuse", None)  # the folder has the models of the other sides
     return _parse(with_symbol(values, tag))
 
 
