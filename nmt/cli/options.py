@@ -84,6 +84,22 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def written(context: click.Context) -> list[str]:
+    """Return the options of the command line, as a command that is to be repeated has them."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        value: Any = context.params.get(parameter.name or "")
+        source = context.get_parameter_source(parameter.name or "")
+        if not isinstance(parameter, click.Option) or source != click.core.ParameterSource.COMMANDLINE:
+            continue
+        if parameter.is_flag:
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+            continue
+        for each in value if parameter.multiple else [value]:
+            words += [parameter.opts[0], str(each)]
+    return words
+
+
 def exclude(given: dict[str, Any], one: str, other: str) -> None:
     """Raise `click.UsageError` if both of two options are given that exclude each other."""
     if given.get(one) not in (None, False) and given.get(other) not in (None, False):

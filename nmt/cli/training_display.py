@@ -3,7 +3,7 @@
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
@@ -58,6 +58,39 @@ class TrainingDisplay:
         if not is_in_bar and not isinstance(event, CheckpointSaved):
             for line in str(event).split("\n"):
                 logger.info(line)
+
+
+def estimate(config: Config) -> str:
+    """Return what the training of a configuration, or the rest of it, costs; show how that is found."""
+    import nmt
+
+    with TrainingDisplay(config, is_dry_run=True) as display:
+        resume = Run(config.run).can_resume
+        cost = nmt.estimate_cost(config, resume=resume, on_event=display.show, on_progress=display.bars.show)
+    return f"{config.name}:\n{cost}"
+
+
+def train_to_the_end(command: Sequence[str]) -> Callable[[Config, bool], None]:
+    """Return a function that trains a configuration, or resumes its run, and shows it.
+
+    If a signal stops training, the function prints `command`, which continues, and exits.
+    """
+
+    def train(config: Config, resume: bool) -> None:
+        import nmt
+
+        with TrainingDisplay(config) as display:
+            run = nmt.train(
+                config,
+                resume=resume,
+                on_event=display.show,
+                on_progress=display.bars.show,
+                stop=display.signals.request,
+            )
+        if not run.is_finished:
+            exit_to_resume(command, display.signals.number)
+
+    return train
 
 
 def exit_to_resume(command: Sequence[str], signal: int | None, is_silent: bool = False) -> NoReturn:

@@ -173,16 +173,6 @@ def _check(given: dict[str, Any]) -> None:
 
 def _resume_command(context: click.Context) -> str:
     """Return the command that resumes this translation if it is interrupted."""
-    words = ["nmt", "translate"]
-    for parameter in context.command.params:
-        value: Any = context.params.get(parameter.name or "")
-        source = context.get_parameter_source(parameter.name or "")
-        if not isinstance(parameter, click.Option) or source != click.core.ParameterSource.COMMANDLINE:
-            continue
-        if parameter.is_flag:
-            words.append((parameter.opts if value else parameter.secondary_opts)[0])
-            continue
-        for each in value if parameter.multiple else [value]:
-            words += [parameter.opts[0], str(each)]
+    words = ["nmt", "translate", *options.written(context)]
     words += [] if context.params["resume"] else ["--resume"]
     return shlex.join(words) + ("" if context.params["source"] else " < INPUT")

@@ -1,4 +1,4 @@
-"""Format translations as text, Moses n-best lists or JSON lines, and alignments in Pharaoh format."""
+"""Format translations as text, Moses n-best lists, JSON lines or scored lists, and alignments in Pharaoh format."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +7,11 @@ from typing import Literal
 from nmt.decoding.input_formats import SEPARATOR, escape
 from nmt.decoding.translation import EMPTY_TARGET, Target, Translation
 from nmt.decoding.word_alignment import to_pharaoh
-from nmt.storage.json_text import dump_json
+from nmt.storage.json_text import dump_json, parse_json
 
-Format = Literal["text", "moses", "json"]
+Format = Literal["text", "moses", "json", "scored"]
+"""`scored` is the format in which `nmt augment` and `nmt distill` keep hypotheses, see `parse_scored`."""
+_SCORE_DIGITS = 4
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -18,9 +20,11 @@ def render(translation: Translation, output_format: Format, n_best: int, with_al
 
     text: `n_best` lines, which are empty if fewer translations were found. moses: for each translation
     ``number ||| text ||| F0= -0.78 ||| -0.13``, with the log-probability as a feature and the score that the search
-    ranks by. json: one object, with the other keys of the input object. `with_alignment` appends ``||| 0-0 1-2`` to
-    each line of text or moses; json always contains the alignment.
+    ranks by. json: one object, with the other keys of the input object. scored: one list, see `parse_scored`.
+    `with_alignment` appends ``||| 0-0 1-2`` to each line of text or moses; json always contains the alignment.
     """
+    if output_format == "scored":
+        return _escape(dump_json([_scored(target) for target in translation.targets], ensure_ascii=False)) + "\n"
     if output_format == "json":
         return _to_json(translation) + "\n"
     lines = []
@@ -37,6 +41,17 @@ def render_alignments(translation: Translation, output_format: Format, n_best: i
     """Return a Pharaoh line for each translation that `render` prints."""
     targets = _targets(translation, output_format, n_best)
     return "".join(to_pharaoh(target.alignment or ()) + "\n" for target in targets)
+
+
+def parse_scored(line: str) -> list[tuple[str, float]]:
+    """Return the hypotheses in a line of the format `scored`, the best first, each with its score.
+
+    The score is the mean log-probability of its tokens, EOS included, in nats. Raise `ValueError` for other lines.
+    """
+    try:
+        return [(str(text), float(score)) for text, score in parse_json(line)]
+    except TypeError:
+        raise ValueError("not a list of hypotheses with scores") from None
 
 
 def _targets(translation: Translation, output_format: Format, n_best: int) -> Sequence[Target]:
@@ -56,5 +71,13 @@ def _to_json(translation: Translation) -> str:
         for target in translation.targets
     ]
     values = {**translation.other_keys, "source": translation.source, "hypotheses": hypotheses}
-    text = dump_json(values, ensure_ascii=False)
+    return _escape(dump_json(values, ensure_ascii=False))
+
+
+def _scored(target: Target) -> tuple[str, float]:
+    return target.text, round(target.log_prob / max(1, len(target.token_log_probs)), _SCORE_DIGITS)
+
+
+def _escape(text: str) -> str:
+    """Return a JSON text with escapes for the characters that some programs take for line breaks."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

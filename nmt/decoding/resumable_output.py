@@ -302,7 +302,7 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
 def _short(value: Any) -> str:
     """Return a value as it appears in a message, a list without brackets."""
     if isinstance(value, list):
-        return " + ".join(map(_short, value))
+        return " + ".join(map(_short, value)) or "none"
     return "none" if value is None else str(value)
 
 

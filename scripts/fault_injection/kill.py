@@ -7,7 +7,8 @@ Every kind of training runs once without interruption. Then it runs repeatedly a
 over its duration, including the preparation of data and the report. It continues with --resume as soon as there is a
 checkpoint. Final weights, optimizer state, log and best checkpoint must be bit-identical. `nmt preprocess` and
 `nmt translate --output --resume`, `nmt export` and the first translation with a run, which keeps graphs beside its
-checkpoint, are killed in the same way; what they write must be complete or absent.
+checkpoint, are killed in the same way; what they write must be complete or absent. The corpora and the three models of
+`nmt augment` must be bit-identical.
 
 After SIGINT and SIGTERM nmt saves its state. It must end within 10 seconds, with the documented status and without a
 traceback.
@@ -35,7 +36,7 @@ from nmt.errors import NmtError
 from nmt.reports.table import table
 from nmt.storage.run_folder import Run, read_log
 from scripts import ROOT, commands, reporting
-from scripts.fault_injection.small_run import CONFIG, train_arguments
+from scripts.fault_injection.small_run import CONFIG, SMALL, train_arguments
 
 TRAININGS: dict[str, dict[str, Any]] = {
     "bf16": {"training.precision": "bf16"},
@@ -68,7 +69,16 @@ TRAININGS: dict[str, dict[str, Any]] = {
 }
 PREPROCESS, TRANSLATE = "preprocess", "translate --output"
 EXPORT, GRAPHS = "export", "graphs of a checkpoint"
-KINDS = [*TRAININGS, PREPROCESS, TRANSLATE, EXPORT, GRAPHS]
+AUGMENT = "augment"
+KINDS = [*TRAININGS, PREPROCESS, TRANSLATE, EXPORT, GRAPHS, AUGMENT]
+AUGMENTATION = {
+    "data.train.source": "data/quickstart/valid.en",
+    "data.train.target": "data/quickstart/valid.de",
+    "training.max_steps": 40,
+    "training.validate_every": 20,
+    "decoding.window": 50,
+}
+"""What differs from `SMALL` in `nmt augment`: few steps, and many places where a translation continues."""
 LINES = 8000
 """Lines to translate."""
 SIGNALS = {"KILL": {-9}, "INT": {130, -2}, "TERM": {143, -15}}
@@ -108,7 +118,9 @@ class Target:
         """Start the work, or continue it after a kill."""
         with (self.folder / f"{name}.log").open("ab") as log:
             line, environment = [*commands.NMT, *self.arguments(name)], commands.ENVIRONMENT
-            return subprocess.Popen(line, cwd=self.folder, stderr=log, env=environment, start_new_session=True)
+            return subprocess.Popen(
+                line, cwd=self.folder, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
 
     def run_uninterrupted(self, name: str) -> float:
         """Run the work to its end and return the seconds that it takes."""
@@ -164,6 +176,8 @@ def ended_in_python_start(log: Path) -> bool:
 def prepare_target(kind: str, folder: Path) -> Target:
     """Return the work of this kind; create `folder` with the files that it needs."""
     (folder / "runs").mkdir(parents=True)
+    if kind == AUGMENT:
+        return prepare_augmentation(folder)
     (folder / "data").symlink_to(ROOT / "data")
     if kind == PREPROCESS:
         return Target(
@@ -209,6 +223,28 @@ def prepare_graphs(folder: Path) -> Target:
         return [*file_differences(folder, *names), *left, *file_differences(folder, f"{one}.txt", f"{other}.txt")]
 
     return Target(folder, translate, compare)
+
+
+def prepare_augmentation(folder: Path) -> Target:
+    """Return an augmentation, which trains two models, translates with both, and trains a third one."""
+    (folder / "data").mkdir()
+    (folder / "data" / "quickstart").symlink_to(ROOT / "data" / "quickstart")
+    values = {key: value for key, value in {**SMALL, **AUGMENTATION}.items() if key != "data.prepared"}
+
+    def augment(name: str) -> list[str]:
+        settings = (f"--set={key}={value}" for key, value in {**values, "name": name}.items())
+        return ["augment", "--config", CONFIG, *settings, "--n-best", "2"]
+
+    def compare(one: str, other: str) -> list[str]:
+        found = []
+        for part in ("text", "hypotheses", "corpora", "subword"):
+            found += file_differences(folder, *(f"data/{name}-augmented/{part}" for name in (one, other)))
+        for part in ("seed1", "backward-seed1", "augmented"):
+            runs = (Run(folder / "runs" / f"{name}-{part}") for name in (one, other))
+            found += [f"{part}: {line}" for line in run_differences(*runs)]
+        return found
+
+    return Target(folder, augment, compare)
 
 
 def file_differences(folder: Path, one: str, other: str) -> list[str]:

@@ -11,7 +11,7 @@ from text_files import write_lines
 from nmt.cli.main import cli
 from scripts import ROOT, commands
 from scripts.documentation import run_systems
-from scripts.experiments import compare_seeds, diversify
+from scripts.experiments import compare_seeds
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def commands_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def nmt(*arguments: str) -> str:
         return CliRunner().invoke(cli, arguments, catch_exceptions=False, standalone_mode=False).stdout
 
-    for module in (commands, compare_seeds, diversify, run_systems):
+    for module in (commands, compare_seeds, run_systems):
         monkeypatch.setattr(module, "nmt", nmt)
 
 
