@@ -19,6 +19,7 @@ COMMANDS = {
     "preprocess": "Clean the text, learn subwords, store token ids.",
     "train": "Train a model; prepare the data first if necessary.",
     "tune": "Adapt a trained model to text of a new domain.",
+    "average": "Save the mean of checkpoints of a run as a new checkpoint.",
     "translate": "Translate stdin or a file, one line out for each line in.",
     "shards": "List, check and join the parts of many translated files.",
     "evaluate": "Translate a test set and score it.",

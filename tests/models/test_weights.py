@@ -10,7 +10,7 @@ from torch import nn
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.models.weights import load_model, load_weights, save_weights
+from nmt.models.weights import load_mean, load_model, load_weights, save_weights
 from nmt.storage.checkpoint_meta import load_meta
 
 
@@ -127,3 +127,16 @@ def test_the_message_names_a_damaged_meta_json(tmp_path, text):
     (tmp_path / "meta.json").write_text(text)
     with pytest.raises(NmtError, match=r"meta\.json"):
         load_meta(tmp_path)
+
+
+def test_the_mean_of_files_is_loaded_and_a_misfit_changes_nothing(tmp_path):
+    paths = [tmp_path / f"{number}.safetensors" for number in (1, 2, 6)]
+    for path, number in zip(paths, (1.0, 2.0, 6.0), strict=True):
+        save_file({"weight": torch.tensor([[number, 2.0]])}, path)
+    layer = nn.Linear(2, 1, bias=False)
+    load_mean(layer, paths)
+    assert layer.weight.tolist() == [[3.0, 2.0]]
+    save_file({"weight": torch.ones(1, 3)}, paths[2])
+    with pytest.raises(NmtError, match=r"6\.safetensors: .* shape \(1, 3\), not \(1, 2\)"):
+        load_mean(layer, paths)
+    assert layer.weight.tolist() == [[3.0, 2.0]]
