@@ -73,6 +73,9 @@ class Score:
     """0 to 100; higher is better, except for TER, where lower is better and which may exceed 100."""
     signature: str
     """sacreBLEU's signature, from which others can reproduce the score."""
+    length_ratio: float | None = None
+    """Only BLEU has it: tokens of the hypotheses / tokens of the references, as its tokeniser counts them. Of several
+    references of a sentence, that of the closest length counts."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +186,11 @@ def corpus_scores(
     _check_lengths(hypotheses, references)
     hypotheses, *references = map(trimmed, (hypotheses, *references))
     scores = []
-    for name in metrics:
-        metric = build(name, scoring)
+    for metric_name in metrics:
+        metric = build(metric_name, scoring)
         result = metric.corpus_score(hypotheses, references)
-        scores.append(Score(result.name, float(result.score), metric.get_signature().format()))
+        ratio = float(result.ratio) if metric_name == "bleu" else None
+        scores.append(Score(result.name, float(result.score), metric.get_signature().format(), ratio))
     return scores
 
 

@@ -21,6 +21,7 @@ them, the graphs (`nmt.runtime.graph_files`), and no checkpoints.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from nmt.storage.locks import try_lock_file
 RUNS = Path("runs")
 GRAPHS = "graphs.json"
 """The file that describes the graphs of an exported folder."""
+CHECKPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+"""Names that the folder of a checkpoint may have."""
 NO_RUN_REMEDY = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
 RENAME_REMEDY = "choose another name (--set name=NAME)"
 

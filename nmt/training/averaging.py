@@ -15,14 +15,13 @@ from nmt.models.seq2seq import Seq2Seq
 from nmt.models.weights import load_mean, load_model, load_weights
 from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.history import rank
-from nmt.storage.run_folder import Run
+from nmt.storage.run_folder import CHECKPOINT_NAME, Run
 from nmt.training import checkpoint
 from nmt.training.run_data import prepare_data
 from nmt.training.torch_state import training_state
 from nmt.training.validation import Validator
 
 logger = logging.getLogger(__name__)
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _TAKEN = re.compile(r"best|last|step-.*", re.IGNORECASE)  # some file systems ignore case
 LOCK_REMEDY = "the mean is written into the run: make its folder writable"
 
@@ -73,7 +72,7 @@ def average_checkpoints(request: AveragingRequest) -> list[CheckpointScore]:
 
 def _check_name(run: Run, name: str) -> None:
     """Raise `NmtError` if a checkpoint cannot get this name."""
-    if not _NAME.fullmatch(name):
+    if not CHECKPOINT_NAME.fullmatch(name):
         raise NmtError(
             f"--name {name}: use letters, digits and . _ - (the first and the last a letter or a digit), at most 100"
         )
