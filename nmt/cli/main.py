@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "Translate a test set and score it.",
     "score": "Score finished translations with BLEU, chrF and TER.",
     "logprob": "Compute the log-probability of given translations.",
+    "rerank": "Choose the best of n-best lists with further models.",
     "serve": "Translate over HTTP, for programs and on a web page.",
     "export": "Write a model to a folder that translates without torch.",
     "runs": "List all runs: state, scores, size, age.",

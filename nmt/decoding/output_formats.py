@@ -1,8 +1,8 @@
 """Format translations as text, Moses n-best lists or JSON lines, and alignments in Pharaoh format."""
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from nmt.decoding.input_formats import SEPARATOR, escape
 from nmt.decoding.translation import EMPTY_TARGET, Target, Translation
@@ -55,6 +55,10 @@ def _to_json(translation: Translation) -> str:
         }
         for target in translation.targets
     ]
-    values = {**translation.other_keys, "source": translation.source, "hypotheses": hypotheses}
+    return to_json_line({**translation.other_keys, "source": translation.source, "hypotheses": hypotheses})
+
+
+def to_json_line(values: Mapping[str, Any]) -> str:
+    """Return a JSON object as one printable line."""
     text = dump_json(values, ensure_ascii=False)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -216,6 +216,23 @@ def sentence_scores(
     return found
 
 
+def bleu_statistics(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], scoring: Scoring = DEFAULTS
+) -> list[list[int]]:
+    """Return sacreBLEU's statistics of each hypothesis, of which the sums over sentences give the BLEU of a corpus.
+
+    They are the correct n-grams of each order, all n-grams of each order, and the lengths of the hypothesis and of the
+    reference; arguments as in `corpus_scores`.
+    """
+    hypotheses, *references = map(trimmed, (hypotheses, *references))
+    metric = build("bleu", scoring, for_sentences=True)
+    found = []
+    for hypothesis, *truths in zip(hypotheses, *references, strict=True):
+        result = metric.sentence_score(hypothesis, truths)
+        found.append([*result.counts, *result.totals, result.sys_len, result.ref_len])
+    return found
+
+
 def trimmed(lines: Sequence[str]) -> list[str]:
     """Return `lines` without trailing white space, which the sacrebleu command also strips."""
     return [line.rstrip() for line in lines]
