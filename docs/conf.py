@@ -32,6 +32,7 @@ NAVIGATION = {
         "guides/low-resource",
         "guides/fine-tuning",
         "tuning",
+        "after-training",
         "guides/several-languages",
         "deployment",
         "serving",
