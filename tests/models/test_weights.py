@@ -140,3 +140,16 @@ def test_the_mean_of_files_is_loaded_and_a_misfit_changes_nothing(tmp_path):
     with pytest.raises(NmtError, match=r"6\.safetensors: .* shape \(1, 3\), not \(1, 2\)"):
         load_mean(layer, paths)
     assert layer.weight.tolist() == [[3.0, 2.0]]
+
+
+def test_the_mean_of_a_network_with_tied_weights(tmp_path):
+    one, other, mean = (build(tie="all") for _ in range(3))
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight += 2.0
+    for number, model in enumerate((one, other)):
+        save_weights(model, tmp_path / f"{number}.safetensors")
+    load_mean(mean, [tmp_path / "0.safetensors", tmp_path / "1.safetensors"])
+    first, second = one.state_dict(), other.state_dict()
+    for name, weight in mean.state_dict().items():
+        assert torch.allclose(weight, (first[name] + second[name]) / 2, atol=1e-6)
