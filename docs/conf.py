@@ -33,6 +33,7 @@ NAVIGATION = {
         "guides/fine-tuning",
         "tuning",
         "augmentation",
+        "after-training",
         "guides/several-languages",
         "deployment",
         "serving",

@@ -12,7 +12,7 @@ from nmt.cli.strict_parsing import Command, check_usage
 
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, required=True, type=FILE, metavar="RUN RUN...")
-@click.option("--checkpoint", help="best, last, averaged or step-N of each run; default best.")
+@click.option("--checkpoint", help="best, last, step-N, averaged or another mean, of each run; default best.")
 @click.option("--split", help="valid, or a name in data.test; default test.")
 @click.option("--source", "-s", type=FILE, help="Compare on this file instead of a split.")
 @click.option(

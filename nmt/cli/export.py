@@ -12,7 +12,7 @@ from nmt.cli.strict_parsing import Command
 
 @click.command(cls=Command)
 @click.argument("run", required=False, type=FILE)
-@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@click.option("--checkpoint", help="best, last, step-N, averaged or another mean; default best.")
 @click.option(
     "--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True,
     help="Precision of matrix products; int8 is faster and smaller.",

@@ -69,7 +69,7 @@ model = combine_options(
         help="Run folder, a checkpoint folder inside one, or an exported folder; several form an ensemble. Default: "
         "$NMT_MODEL, else the newest finished run in runs/.",
     ),
-    click.option("--checkpoint", help="best, last, averaged or step-N; default best."),
+    click.option("--checkpoint", help="best, last, step-N, averaged or another mean; default best."),
 )  # fmt: skip
 
 tag = click.option(

@@ -17,10 +17,10 @@ from nmt.errors import NmtError
 
 def _option(name: str, *short: str, **attributes: Any) -> Callable[[Command], Command]:
     """Return the decorator that adds the option for a field of `SearchOptions`, which validates the value."""
-    return click.option(flag(name), *short, type=_type_of(name), **attributes)
+    return click.option(flag(name), *short, type=type_of(name), **attributes)
 
 
-def _type_of(name: str) -> "click.ParamType[Any]":
+def type_of(name: str) -> "click.ParamType[Any]":
     """Return the click type for the annotation and the constraints of a field."""
     (kind, *_), choices, bounds = constraints_of(name)
     if choices:

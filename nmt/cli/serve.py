@@ -16,7 +16,7 @@ from nmt.cli.strict_parsing import Command
     help="Run folder, checkpoint folder inside one, or exported folder; repeat it to serve several models. Default: "
     "$NMT_MODEL, else the newest finished run in runs/.",
 )  # fmt: skip
-@click.option("--checkpoint", help="best, last, averaged or step-N; default best.")
+@click.option("--checkpoint", help="best, last, step-N, averaged or another mean; default best.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="Port; 0 takes a free one."

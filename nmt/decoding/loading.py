@@ -39,7 +39,7 @@ class Checkpoint:
 
     run: Run
     which: str
-    """The requested name: best, last, averaged or step-N."""
+    """The requested name: best, last, step-N or that of a mean."""
     folder: Path
     """The folder that had this name when it was looked up."""
 
@@ -64,7 +64,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """The name of the checkpoint: step-N or averaged."""
+        """The name of the checkpoint: step-N or that of a mean."""
         if self.run.is_exported:
             return read_description(self.folder, EXPORT_REMEDY).checkpoint
         return self.folder.name
@@ -116,8 +116,8 @@ def load(
     """Load a trained model, ready to translate: a run folder, a checkpoint folder inside one, or an exported folder.
 
     Several models form an ensemble, which averages their probabilities. `checkpoint` is best (the default), last,
-    averaged or step-N. `engine` is onnx (ONNX Runtime, on the CPU) or torch; auto is torch if there is a GPU, else
-    onnx. `precision` auto is int8 on a CPU, and bf16 on a GPU that supports it.
+    step-N, averaged or another name of a mean. `engine` is onnx (ONNX Runtime, on the CPU) or torch; auto is torch if
+    there is a GPU, else onnx. `precision` auto is int8 on a CPU, and bf16 on a GPU that supports it.
 
     Raise `NmtError` if there is no such model, if it is damaged, or if a package that it needs is not installed.
     """
@@ -129,9 +129,9 @@ def load(
 def find_checkpoints(models: Sequence[Path], which: str | None) -> list[Checkpoint]:
     """Return the checkpoint of each of `models`, or of the run that `find_run` chooses if `models` is empty.
 
-    A model is a run folder, a checkpoint folder inside one, or an exported folder. `which` (best, last, averaged,
-    step-N) overrides the checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint, or if an
-    exported folder is damaged.
+    A model is a run folder, a checkpoint folder inside one, or an exported folder. `which` (best, last, step-N,
+    the name of a mean) overrides the checkpoint. Raise `NmtError` that names the folder if there is no such checkpoint,
+    or if an exported folder is damaged.
     """
     found = []
     requested: Sequence[Path | None] = models or [None]

@@ -1,8 +1,8 @@
 """Format translations as text, Moses n-best lists, JSON lines or scored lists, and alignments in Pharaoh format."""
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from nmt.decoding.input_formats import SEPARATOR, escape
 from nmt.decoding.translation import EMPTY_TARGET, Target, Translation
@@ -24,7 +24,7 @@ def render(translation: Translation, output_format: Format, n_best: int, with_al
     `with_alignment` appends ``||| 0-0 1-2`` to each line of text or moses; json always contains the alignment.
     """
     if output_format == "scored":
-        return _escape(dump_json([_scored(target) for target in translation.targets], ensure_ascii=False)) + "\n"
+        return to_json_line([_scored(target) for target in translation.targets]) + "\n"
     if output_format == "json":
         return _to_json(translation) + "\n"
     lines = []
@@ -70,14 +70,14 @@ def _to_json(translation: Translation) -> str:
         }
         for target in translation.targets
     ]
-    values = {**translation.other_keys, "source": translation.source, "hypotheses": hypotheses}
-    return _escape(dump_json(values, ensure_ascii=False))
+    return to_json_line({**translation.other_keys, "source": translation.source, "hypotheses": hypotheses})
 
 
 def _scored(target: Target) -> tuple[str, float]:
     return target.text, round(target.log_prob / max(1, len(target.token_log_probs)), _SCORE_DIGITS)
 
 
-def _escape(text: str) -> str:
-    """Return a JSON text with escapes for the characters that some programs take for line breaks."""
+def to_json_line(values: Mapping[str, Any] | Sequence[Any]) -> str:
+    """Return a JSON object or list as one printable line."""
+    text = dump_json(values, ensure_ascii=False)
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -73,6 +73,9 @@ class Score:
     """0 to 100; higher is better, except for TER, where lower is better and which may exceed 100."""
     signature: str
     """sacreBLEU's signature, from which others can reproduce the score."""
+    length_ratio: float | None = None
+    """Only BLEU has it: tokens of the hypotheses / tokens of the references, as its tokeniser counts them. Of several
+    references of a sentence, that of the closest length counts."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +186,11 @@ def corpus_scores(
     _check_lengths(hypotheses, references)
     hypotheses, *references = map(trimmed, (hypotheses, *references))
     scores = []
-    for name in metrics:
-        metric = build(name, scoring)
+    for metric_name in metrics:
+        metric = build(metric_name, scoring)
         result = metric.corpus_score(hypotheses, references)
-        scores.append(Score(result.name, float(result.score), metric.get_signature().format()))
+        ratio = float(result.ratio) if metric_name == "bleu" else None
+        scores.append(Score(result.name, float(result.score), metric.get_signature().format(), ratio))
     return scores
 
 
@@ -209,6 +213,23 @@ def sentence_scores(
         ]
         values = tuple(float(result.score) for result in results)
         found.append(SentenceScores(results[0].name, values, metric.get_signature().format()))
+    return found
+
+
+def bleu_statistics(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], scoring: Scoring = DEFAULTS
+) -> list[list[int]]:
+    """Return sacreBLEU's statistics of each hypothesis, of which the sums over sentences give the BLEU of a corpus.
+
+    They are the correct n-grams of each order, all n-grams of each order, and the lengths of the hypothesis and of the
+    reference; arguments as in `corpus_scores`.
+    """
+    hypotheses, *references = map(trimmed, (hypotheses, *references))
+    metric = build("bleu", scoring, for_sentences=True)
+    found = []
+    for hypothesis, *truths in zip(hypotheses, *references, strict=True):
+        result = metric.sentence_score(hypothesis, truths)
+        found.append([*result.counts, *result.totals, result.sys_len, result.ref_len])
     return found
 
 

@@ -82,6 +82,11 @@ class Evaluation:
     """Number of generated subword tokens, EOS included."""
 
     @property
+    def length_ratio(self) -> float | None:
+        """As in `Score`; None if BLEU is not among the scores."""
+        return next((score.length_ratio for score in self.scores if score.length_ratio is not None), None)
+
+    @property
     def perplexity(self) -> float | None:
         """The exponential of the loss; not finite if the loss is not."""
         if self.loss is None or not math.isfinite(self.loss):
@@ -181,19 +186,25 @@ def evaluate(
         total -= math.fsum(values)
         count += len(values)
     warnings = InputWarnings(InvalidLines(split.name), typical_length)
-    start = time.perf_counter()
-    hypotheses, tokens = [], 0
-    with Progress(lambda lines: lines / len(is_whole), split.name) as progress:
-        search = options.changed(tag=split.tag)
-        for result in translator.translate(split.source, options=search, on_batch=progress.advance):
-            hypotheses.append(result.targets[0].text)
-            tokens += len(result.targets[0].token_log_probs)
-            warnings.check(result.number, sizes[result.number])
-    seconds = time.perf_counter() - start
+    for number, size in enumerate(sizes):
+        warnings.check(number, size)
+    hypotheses, tokens, seconds = translate_split(translator, options, split)
     warnings.finish()
     scores = corpus_scores(hypotheses, split.references, scoring=scoring)
     loss = total / max(1, count) if any(is_whole) or not left_out else None
     return Evaluation(split, tuple(hypotheses), loss, count, left_out, tuple(scores), seconds, tokens)
+
+
+def translate_split(translator: "Translator", options: SearchOptions, split: Split) -> tuple[list[str], int, float]:
+    """Return the best translation of each line of a split, the number of generated tokens, and the seconds it took."""
+    start = time.perf_counter()
+    hypotheses, tokens = [], 0
+    with Progress(lambda lines: lines / len(split.source), split.name) as progress:
+        search = options.changed(tag=split.tag)
+        for result in translator.translate(split.source, options=search, on_batch=progress.advance):
+            hypotheses.append(result.targets[0].text)
+            tokens += len(result.targets[0].token_log_probs)
+    return hypotheses, tokens, time.perf_counter() - start
 
 
 def as_dict(
@@ -222,6 +233,7 @@ def as_dict(
         "target_tokens": evaluation.target_tokens,
         "left_out_of_loss": evaluation.left_out,
         "scores": [{"name": s.name, "score": s.value, "signature": s.signature} for s in evaluation.scores],
+        "length_ratio": evaluation.length_ratio,
         "seconds": evaluation.seconds,
         "sentences_per_second": len(split.source) / evaluation.seconds,
         "target_tokens_per_second": evaluation.translated_tokens / evaluation.seconds,

@@ -4,11 +4,12 @@ safetensors has functions for whole networks, but these reject weights that shar
 a recurrent layer do for cuDNN on a GPU.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -31,6 +32,24 @@ def load_weights(model: nn.Module, path: Path) -> None:
     changed.
     """
     _copy_weights(load_tensors(path), model, path)
+
+
+@torch.no_grad()
+def load_mean(model: nn.Module, paths: Sequence[Path]) -> None:
+    """Copy the mean of the weights in several safetensors files into `model`.
+
+    The sums are in float64. The weights are read one after another, so that besides `model` only one of them is in
+    memory. Raise `NmtError` as `load_weights` does; then `model` is not changed.
+    """
+    for path in paths:
+        _match(load_tensors(path), model, path)
+    for names, weight in _unique_weights(model):
+        total = torch.zeros(weight.shape, dtype=torch.float64)
+        for path in paths:
+            with safe_open(path, framework="pt") as file:
+                stored = set(file.keys())
+                total += file.get_tensor(next(name for name in names if name in stored))
+        weight.copy_(total.div_(len(paths)))
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ def evaluation_table(results: Sequence[dict[str, Any]]) -> str:
     """Return a table of the `results` of several splits with the same model and options."""
     first = results[0]
     head = ("split", "sentences", "loss", "perplexity", *(score["name"] for score in first["scores"]))
-    head += ("sentences/s", "target tokens/s")
+    head += ("length ratio", "sentences/s", "target tokens/s")
     rows = [
         (
             result["split"],
@@ -18,6 +18,7 @@ def evaluation_table(results: Sequence[dict[str, Any]]) -> str:
             "none" if result["loss"] is None else f"{result['loss']:.4f}",
             "none" if result["loss"] is None else f"{result['perplexity']:.2f}",
             *(f"{score['score']:.2f}" for score in result["scores"]),
+            "none" if result["length_ratio"] is None else f"{result['length_ratio']:.3f}",
             f"{result['sentences_per_second']:,.1f}",
             f"{result['target_tokens_per_second']:,.0f}",
         )
@@ -25,14 +26,14 @@ def evaluation_table(results: Sequence[dict[str, Any]]) -> str:
     ]
     notes = [
         ("model", " + ".join(first["models"])),
-        ("search", f"{_search_text(first['search'])}, {first['arithmetic']}"),
+        ("search", f"{search_text(first['search'])}, {first['arithmetic']}"),
         *((score["name"], score["signature"]) for score in first["scores"]),
         *(("saved in", result["hypotheses"]) for result in results if result["hypotheses"]),
     ]
     return f"{table([head, *rows], right=frozenset(range(1, len(head))))}\n\n{table(notes)}"
 
 
-def _search_text(search: dict[str, Any]) -> str:
+def search_text(search: dict[str, Any]) -> str:
     """Return the search options, leaving out those that are off."""
     parts = [
         "greedy" if search["method"] == "greedy" else f"beam {search['beam_size']}",

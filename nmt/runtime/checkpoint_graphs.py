@@ -8,6 +8,7 @@ import contextlib
 import importlib.util
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from nmt.runtime.graph_files import (
     read_description,
 )
 from nmt.storage import checksums
+from nmt.storage.atomic_files import write_atomically
 from nmt.storage.atomic_folder import build_folder
 from nmt.storage.run_folder import Run
 
@@ -71,6 +73,21 @@ def read_settings(run: Run, folder: Path) -> ModelSettings:
                 if found.config == checksums.digest(run.config_file):
                     return ModelSettings.from_json(found.settings)
     return ModelSettings.of(_load_config(run))
+
+
+def update_settings(run: Run, before: str) -> None:
+    """Update the settings beside the graphs of a run whose config.yaml had the checksum `before`.
+
+    The caller has changed the file, but nothing that the graphs depend on. Settings that cannot be written are ignored:
+    `read_settings` then reads the config.
+    """
+    config, digest = _load_config(run), checksums.digest(run.config_file)
+    for path in run.checkpoints.glob(f"*/graphs-*/{NAME}"):
+        with contextlib.suppress(NmtError):
+            old = read_description(path.parent, "")
+            if old.config == before:
+                new = replace(old, config=digest, settings=ModelSettings.of(config).to_json())
+                write_atomically(path, new.to_text(), "")
 
 
 def make_graphs_of_best(run: Run) -> None:

@@ -19,7 +19,7 @@ from nmt.errors import NmtError
 from nmt.runtime.graph_check import check_graph
 from nmt.storage import checksums
 from nmt.storage.json_text import parse_json
-from nmt.storage.run_folder import GRAPHS
+from nmt.storage.run_folder import CHECKPOINT_NAME, GRAPHS
 
 FORMAT = 1
 """Version of the files, and of the inputs and outputs of the graphs. Other formats are refused."""
@@ -33,7 +33,6 @@ TEXT_SUFFIXES = {".json", ".yaml"}
 MAX_TEXT_BYTES = 1 << 20
 """Largest size of a JSON or YAML file."""
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
-_CHECKPOINT = re.compile(r"step-\d{1,18}|averaged")
 
 
 class NoGraphsError(NmtError):
@@ -62,7 +61,7 @@ class Description:
     run: str
     """Name of the run."""
     checkpoint: str
-    """Name of the checkpoint, step-N or averaged."""
+    """Name of the checkpoint: step-N, averaged or another name of a mean."""
     weights: str
     """SHA-256 of its weights."""
     config: str
@@ -77,6 +76,12 @@ class Description:
     exporter: int = EXPORTER
     files: Mapping[str, File] = dataclasses.field(default_factory=dict)
     """The files of the folder by their names, with / between folder and file."""
+
+    def to_text(self) -> str:
+        """Return the content of `graphs.json`."""
+        files = {name: {"bytes": file.size, "sha256": file.sha256} for name, file in self.files.items()}
+        described = {"format": FORMAT, "nmt": nmt.__version__, **dataclasses.asdict(self), "files": files}
+        return json.dumps(described, indent=1) + "\n"
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,10 @@ class Graphs:
         (folder / DECODER).write_bytes(self.decoder)
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
         files = {
-            path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": checksums.digest(path)}
-            for path in paths
+            path.relative_to(folder).as_posix(): File(path.stat().st_size, checksums.digest(path)) for path in paths
         }
-        found = dataclasses.asdict(self.description)
-        described = {"format": FORMAT, "nmt": nmt.__version__, **found, "files": files}
-        (folder / NAME).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        described = dataclasses.replace(self.description, files=files)
+        (folder / NAME).write_text(described.to_text(), encoding="utf-8")
 
 
 def load_graphs(folder: Path, remedy: str) -> Graphs:
@@ -202,7 +205,7 @@ def _description(found: Mapping[str, Any]) -> Description:
             raise ValueError
         files[name] = File(file["bytes"], file["sha256"])
     sizes, digests = ("source_size", "target_size", "exporter"), ("weights", "config", "vocabularies")
-    if found["precision"] not in ("fp32", "int8") or not _CHECKPOINT.fullmatch(found["checkpoint"]):
+    if found["precision"] not in ("fp32", "int8") or not CHECKPOINT_NAME.fullmatch(found["checkpoint"]):
         raise ValueError
     if not all(_is_size(found[key]) for key in sizes) or not all(_HEXADECIMAL.fullmatch(found[key]) for key in digests):
         raise ValueError

@@ -5,6 +5,8 @@ runs/NAME/config.yaml              resolved configuration
           lexicon.safetensors      likely target tokens of each source token
           lengths.json             lengths of the training sources
           checkpoints/step-N/      model.safetensors, meta.json, training/
+          checkpoints/averaged/    the mean of several checkpoints, which training or `nmt average` writes under this
+                                   or another name: as step-N/, without training/
           checkpoints/best, last   text files with the name of a checkpoint
           corpus.json              facts about the text: lengths, subwords, overlap
           log.jsonl                one JSON object per line
@@ -19,6 +21,7 @@ them, the graphs (`nmt.runtime.graph_files`), and no checkpoints.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +36,8 @@ from nmt.storage.locks import try_lock_file
 RUNS = Path("runs")
 GRAPHS = "graphs.json"
 """The file that describes the graphs of an exported folder."""
+CHECKPOINT_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+"""Names that the folder of a checkpoint may have."""
 NO_RUN_REMEDY = "train one with 'nmt train --config CONFIG', or name one with --model or $NMT_MODEL"
 RENAME_REMEDY = "choose another name (--set name=NAME)"
 
@@ -114,7 +119,7 @@ class Run:
         return "no checkpoint has been saved yet: free disk space, or repair the folder, and run the command again"
 
     def checkpoint(self, which: str = "best") -> Path:
-        """Return the folder of checkpoint `which`: best, last, averaged or step-N.
+        """Return the folder of checkpoint `which`: best, last, step-N, averaged or another name of a mean.
 
         `best` and `last` are files with the name of a checkpoint. If training has just removed that checkpoint, the
         file is read again. If there is no such checkpoint, raise an `NmtError` that lists the existing ones. An
@@ -135,10 +140,22 @@ class Run:
         raise NmtError(f"{self.folder}: no checkpoint '{which}'; there are: {', '.join(self.names()) or 'none yet'}")
 
     def names(self) -> list[str]:
-        """Return the names of the checkpoints, oldest first."""
+        """Return the names of the checkpoints: those of training, oldest first, then means of several by name."""
+        return self.step_names() + self.mean_names()
+
+    def step_names(self) -> list[str]:
+        """Return the names of the checkpoints of training, step-N, oldest first."""
         steps = [path.name for path in self.checkpoints.glob("step-*") if path.name[5:].isdecimal()]
-        averaged = ["averaged"] if (self.checkpoints / "averaged").is_dir() else []
-        return sorted(steps, key=lambda name: int(name[5:])) + averaged
+        return sorted(steps, key=lambda name: int(name[5:]))
+
+    def trained_names(self) -> list[str]:
+        """Return the names of the checkpoints of training after at least one step, oldest first."""
+        return [name for name in self.step_names() if name != "step-0"]
+
+    def mean_names(self) -> list[str]:
+        """Return the names of the means of checkpoints: `averaged`, and those that `nmt average` wrote."""
+        folders = [path.parent.name for path in self.checkpoints.glob("*/meta.json")]
+        return sorted(name for name in folders if not name.startswith((".", "step-")))
 
     def _resolve(self, which: str) -> str:
         """Return the name of the checkpoint that `best` or `last` refers to; other names are returned unchanged."""

@@ -192,7 +192,7 @@ def point(run: Run, pointer: str, name: str) -> None:
 
 def rewind(run: Run, start: Path, best_step: int | None) -> None:
     """Remove checkpoints after `start` and unfinished writes; point `last` at `start` and `best` at `best_step`."""
-    names = [name for name in run.names() if name == "averaged" or int(name[5:]) <= int(start.name[5:])]
+    names = [name for name in run.step_names() if int(name[5:]) <= int(start.name[5:])]
     best = f"step-{best_step}"  # "step-None" is the name of no checkpoint
     point(run, "last", start.name)
     point(run, "best", best if best in names else start.name)

@@ -1,7 +1,7 @@
-"""Adam and AdamW, gradient clipping, the moving average of the weights (EMA), and the mean of several checkpoints."""
+"""Adam and AdamW, gradient clipping, and the moving average of the weights (EMA)."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -77,14 +77,3 @@ def update_moving_average(averaged: nn.Module, model: nn.Module, decay: float, s
     with torch.no_grad():
         old, new = ([weight.data for weight in network.parameters()] for network in (averaged, model))
         torch._foreach_lerp_(old, new, 1.0 - decay)
-
-
-def mean_weights(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the mean of several sets of weights of one network."""
-    total: dict[str, Tensor] = {}
-    count = 0
-    for state in states:
-        count += 1
-        for name, weight in state.items():
-            total[name] = total[name] + weight.double() if name in total else weight.double()
-    return {name: (weight / count).float() for name, weight in total.items()}

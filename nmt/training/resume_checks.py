@@ -1,6 +1,7 @@
 """Check that a run can be resumed: the network, the seed, the text and the subword model must be the same.
 
-The files of the text may have moved. Corpus weights and languages, dropout and the section `training` may change.
+The files of the text may have moved. Corpus weights and languages, dropout and the sections `training` and `decoding`
+may change.
 """
 
 import json
@@ -21,7 +22,7 @@ from nmt.training import checkpoint
 
 logger = logging.getLogger(__name__)
 MAY_CHANGE = re.compile(
-    r"training\.|model\.dropout\."
+    r"training\.|decoding\.|model\.dropout\."
     r"|data\.(train\.\d+|valid|more_valid\..+)\.(source|target|tsv|weight|source_language|target_language)$"
 )
 """Keys whose change is logged."""

@@ -15,7 +15,7 @@ from nmt.data import source_lengths
 from nmt.data.corpus_facts import corpus_facts
 from nmt.data.lexicon_learning import learn_lexicon
 from nmt.data.prepared_data import Prepared
-from nmt.data.preprocess import OnProgress, ignore_progress, preprocess
+from nmt.data.preprocess import OnProgress, ignore_progress
 from nmt.data.subword import has_seeded_samples
 from nmt.errors import NmtError
 from nmt.kernels.device import check_trainable, choose_device, choose_training_arithmetic
@@ -28,7 +28,7 @@ from nmt.training.checkpoint import read_progress
 from nmt.training.cost import SHORT_RUN, estimate, logged_times
 from nmt.training.events import CostEstimated, TrainingEnded, TrainingEvent, TrainingStarted
 from nmt.training.initialization import check_initialization, initialize_weights
-from nmt.training.preflight import check_texts, missing_files, working_directory
+from nmt.training.preflight import check_texts
 from nmt.training.rank_start import (
     check_ranks,
     check_shared_folder,
@@ -39,7 +39,7 @@ from nmt.training.rank_start import (
 )
 from nmt.training.ranks import Ranks, joined, local_rank
 from nmt.training.report_refresh import ReportRefresh
-from nmt.training.resume_checks import check_data
+from nmt.training.run_data import prepare_data
 from nmt.training.stop import Stopped, StopRequest
 from nmt.training.torch_state import training_state
 from nmt.training.trained_run import TrainedRun
@@ -98,7 +98,7 @@ def train(
         ranks.on_first(lambda: _check_and_lock(stack, run, config, resume, checkpoint))
         check_shared_folder(ranks, run.folder)
         start = find_start(ranks, run, config, checkpoint or "last") if resume else None
-        prepared = prepare_on_first(ranks, config, lambda: _prepare_data(run, config, start, on_progress))
+        prepared = prepare_on_first(ranks, config, lambda: prepare_data(run, config, start, on_progress))
         device = choose_device(config.training.device, local_rank())
         ranks.connect(device)
         with training_state(device, config.training.threads):
@@ -163,7 +163,7 @@ def estimate_cost(
         ranks.on_first(lambda: _check_start(run, config, resume))
         with run.lock(FOLDER_REMEDY) if resume and ranks.is_first else nullcontext():
             start = find_start(ranks, run, config, "last") if resume else None
-            prepared = prepare_on_first(ranks, config, lambda: _prepare_data(run, config, start, on_progress))
+            prepared = prepare_on_first(ranks, config, lambda: prepare_data(run, config, start, on_progress))
             device = choose_device(config.training.device, local_rank())
             ranks.connect(device)
             with training_state(device, config.training.threads):
@@ -255,25 +255,6 @@ def _check_run_state(run: Run, resume: bool) -> None:
         )
     if resume and not run.can_resume:
         raise NmtError(f"{run.folder}: nothing to resume; run without --resume to start")
-
-
-def _prepare_data(run: Run, config: Config, start: Path | None, on_progress: OnProgress) -> Prepared:
-    """Return the data of a new run, or the data that the checkpoint `start` was trained on.
-
-    In the second case, the corpora are read only if the data must be prepared.
-    """
-    if start is None:
-        return preprocess(config, on_progress=on_progress)
-    if faults := [fault for fault in missing_files(config) if fault.startswith("data.test.")]:
-        logger.warning("\n".join(["nmt evaluate will miss:", *faults, working_directory()]))
-    if config.subword.reuse is not None:  # use the copies in the run, because the original may have been deleted
-        config = config.model_copy(update={"subword": config.subword.model_copy(update={"reuse": run.folder})})
-    if (config.prepared / "prepared.json").is_file():
-        prepared = Prepared.open(config.prepared, [corpus.weight for corpus in config.data.train])
-    else:
-        prepared = preprocess(config, on_progress=on_progress)
-    check_data(run, config, prepared, start)
-    return prepared
 
 
 def _build_trainer(

@@ -26,7 +26,7 @@ from nmt.kernels.allocator import RETURN_EVERY, return_freed_memory
 from nmt.kernels.device import autocast, copy_network, set_cudnn_precision, sum_dtype
 from nmt.kernels.out_of_memory import OutOfMemory
 from nmt.models.seq2seq import Seq2Seq
-from nmt.models.weights import load_tensors
+from nmt.models.weights import load_mean
 from nmt.randomness import derive_seed
 from nmt.storage.checkpoint_meta import load_meta
 from nmt.storage.run_folder import Run
@@ -40,7 +40,7 @@ from nmt.training.learning_rate import learning_rate
 from nmt.training.microbatches import increase_count, share_out
 from nmt.training.minimum_risk import risk_loss
 from nmt.training.objective import Loss, likelihood_loss
-from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
+from nmt.training.optimizer import build_optimizer, clipped_step, update_moving_average
 from nmt.training.ranks import ALONE, Ranks
 from nmt.training.restored_state import restored
 from nmt.training.step_inputs import StepInput, StepInputs
@@ -339,7 +339,7 @@ class Trainer:
         if progress.best_step in (None, progress.step):
             checkpoint.point(self.run, "best", name)
         interim |= set() if is_due else {name}
-        kept = [other for other in self._trained_checkpoints() if other not in interim]
+        kept = [other for other in self.run.trained_names() if other not in interim]
         checkpoint.prune(self.run, [best, name, *kept[-self.settings.keep_last :]])
         return self.run.checkpoints / name
 
@@ -367,16 +367,11 @@ class Trainer:
         saved = f"step {step:,} is saved: resume with --resume" if self.run.can_resume else "no checkpoint is saved yet"
         raise OutOfMemory(f"{message}; {saved}") from None
 
-    def _trained_checkpoints(self) -> list[str]:
-        """Return the names of the checkpoints after at least one step, oldest first."""
-        return [name for name in self.run.names() if name not in ("averaged", "step-0")]
-
     def _average_last(self, log: TrainingLog) -> None:
         """Average the last checkpoints, and validate and save the mean as checkpoint `averaged`."""
-        names = self.ranks.from_first(self._trained_checkpoints()[-self.settings.average_last :])
-        mean = mean_weights(load_tensors(self.run.checkpoints / name / "model.safetensors") for name in names)
+        names = self.ranks.from_first(self.run.trained_names()[-self.settings.average_last :])
         averaged = copy_network(self.weights_to_use)
-        averaged.load_state_dict(mean, strict=False)  # a tied weight is stored once
+        load_mean(averaged, [self.run.checkpoints / name / "model.safetensors" for name in names])
         result = self.validate(averaged)
         if self.ranks.is_first:
             checkpoint.save_weights_only(self.run, "averaged", {**self._meta(), "average_of": names}, averaged)

@@ -164,7 +164,7 @@ def test_help_is_shown_despite_mistakes() -> None:
         ("tranlsate", "did you mean 'nmt translate'?"),
         ("build_vocab", "did you mean 'nmt preprocess'?"),
         ("help", "did you mean 'nmt --help'?"),
-        ("zzz", "there are: init, preprocess, train, tune, augment, distill, translate"),
+        ("zzz", "there are: init, preprocess, train, tune, augment, distill, average, translate"),
         ("config chek", "did you mean 'nmt config check'?"),
     ],
 )

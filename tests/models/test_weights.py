@@ -10,7 +10,7 @@ from torch import nn
 
 from nmt import config
 from nmt.errors import NmtError
-from nmt.models.weights import load_model, load_weights, save_weights
+from nmt.models.weights import load_mean, load_model, load_weights, save_weights
 from nmt.storage.checkpoint_meta import load_meta
 
 
@@ -127,3 +127,29 @@ def test_the_message_names_a_damaged_meta_json(tmp_path, text):
     (tmp_path / "meta.json").write_text(text)
     with pytest.raises(NmtError, match=r"meta\.json"):
         load_meta(tmp_path)
+
+
+def test_the_mean_of_files_is_loaded_and_a_misfit_changes_nothing(tmp_path):
+    paths = [tmp_path / f"{number}.safetensors" for number in (1, 2, 6)]
+    for path, number in zip(paths, (1.0, 2.0, 6.0), strict=True):
+        save_file({"weight": torch.tensor([[number, 2.0]])}, path)
+    layer = nn.Linear(2, 1, bias=False)
+    load_mean(layer, paths)
+    assert layer.weight.tolist() == [[3.0, 2.0]]
+    save_file({"weight": torch.ones(1, 3)}, paths[2])
+    with pytest.raises(NmtError, match=r"6\.safetensors: .* shape \(1, 3\), not \(1, 2\)"):
+        load_mean(layer, paths)
+    assert layer.weight.tolist() == [[3.0, 2.0]]
+
+
+def test_the_mean_of_a_network_with_tied_weights(tmp_path):
+    one, other, mean = (build(tie="all") for _ in range(3))
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight += 2.0
+    for number, model in enumerate((one, other)):
+        save_weights(model, tmp_path / f"{number}.safetensors")
+    load_mean(mean, [tmp_path / "0.safetensors", tmp_path / "1.safetensors"])
+    first, second = one.state_dict(), other.state_dict()
+    for name, weight in mean.state_dict().items():
+        assert torch.allclose(weight, (first[name] + second[name]) / 2, atol=1e-6)

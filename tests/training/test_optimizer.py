@@ -9,7 +9,7 @@ from torch import nn
 from nmt.config import Training
 from nmt.models.recurrent_layer import RecurrentLayer
 from nmt.training.learning_rate import learning_rate
-from nmt.training.optimizer import build_optimizer, clipped_step, mean_weights, update_moving_average
+from nmt.training.optimizer import build_optimizer, clipped_step, update_moving_average
 
 COMMON = {"learning_rate": 1.0, "warmup_steps": 10, "max_steps": 110}
 
@@ -76,8 +76,3 @@ def test_moving_average_follows_the_weights():
     assert float(averaged.weight.detach()) == pytest.approx(0.9)
     update_moving_average(averaged, model, 0.5, step=1000)
     assert float(averaged.weight.detach()) == pytest.approx(0.95)
-
-
-def test_mean_of_weights():
-    mean = mean_weights({"w": torch.tensor([float(i), 2.0])} for i in (1, 2, 6))
-    assert mean["w"].tolist() == [3.0, 2.0]

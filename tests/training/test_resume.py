@@ -140,7 +140,7 @@ def test_a_run_that_has_run_out_of_patience_is_not_continued(corpus_folder, monk
     validate_as(monkeypatch, dict.fromkeys(range(100), (2.0, 1.0)))
     whole = train(tiny("whole", **settings))
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(trainer, "mean_weights", kill)
+        patch.setattr(trainer, "load_mean", kill)
         train(tiny("parts", **settings))
     parts = train(tiny("parts", **settings), resume=True)
     assert untimed(whole.log) == untimed(parts.log) and whole.names() == parts.names()
