@@ -95,7 +95,7 @@ def measure_round(config: schema.Config, folder: Path, ranks: int) -> dict[str, 
 
 def train_and_measure_waits(path: Path) -> None:
     """Train as one of the ranks, and write down how much of the time it waited for the others."""
-    import nmt
+    from nmt.__main__ import main as nmt
     from nmt.training.ranks import Ranks
     from nmt.training.trainer import Trainer
 
@@ -116,7 +116,8 @@ def train_and_measure_waits(path: Path) -> None:
     timed(Trainer, "train", "training")
     timed(Ranks, "wait", "waiting")
     timed(Ranks, "max", "waiting")
-    nmt.train(path)
+    sys.argv = ["nmt", "train", "--config", str(path)]
+    nmt()  # not nmt.train, which leaves the allocator of the process as it is
     found = Path(os.environ[WAITS]) / f"waits-{os.environ['RANK']}.json"
     found.write_text(json.dumps(seconds), encoding="utf-8")
 
