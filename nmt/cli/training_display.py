@@ -70,13 +70,13 @@ def estimate(config: Config) -> str:
     return f"{config.name}:\n{cost}"
 
 
-def train_to_the_end(command: Sequence[str]) -> Callable[[Config, bool], None]:
+def train_to_the_end(command: Sequence[str]) -> Callable[[Config, bool], Run]:
     """Return a function that trains a configuration, or resumes its run, and shows it.
 
     If a signal stops training, the function prints `command`, which continues, and exits.
     """
 
-    def train(config: Config, resume: bool) -> None:
+    def train(config: Config, resume: bool) -> Run:
         import nmt
 
         with TrainingDisplay(config) as display:
@@ -89,6 +89,7 @@ def train_to_the_end(command: Sequence[str]) -> Callable[[Config, bool], None]:
             )
         if not run.is_finished:
             exit_to_resume(command, display.signals.number)
+        return run
 
     return train
 

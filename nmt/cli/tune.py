@@ -61,8 +61,7 @@ def command(
             "nmt tune trains in one process: start it without torchrun; its run can be resumed in several, "
             "with torchrun -m nmt train --config runs/NAME/config.yaml --resume"
         )
-    import nmt
-    from nmt.cli.training_display import TrainingDisplay, exit_to_resume, log_result
+    from nmt.cli.training_display import log_result, train_to_the_end
     from nmt.evaluation.before_and_after import compare_with_initial_model
     from nmt.reports.before_and_after_table import before_and_after_table
     from nmt.training.tuning import TuningRequest, config_to_resume, tuned_config
@@ -72,19 +71,8 @@ def command(
         not start["keep_vocabulary"], start["new_subwords"] or 0, overrides,
     )  # fmt: skip
     config = config_to_resume(request) if resume else tuned_config(request)
-    with TrainingDisplay(config) as display:
-        run = nmt.train(
-            config,
-            resume=resume,
-            on_event=display.show,
-            on_progress=display.bars.show,
-            stop=display.signals.request,
-        )
-    if not run.is_finished:
-        more = [word for override in overrides for word in ("--set", override)] + (
-            ["--steps", str(steps)] if steps else []
-        )
-        again = ["nmt", "tune", str(model), *map(str, pairs), *(["--name", name] if name else []), *more, "--resume"]
-        exit_to_resume(again, display.signals.number)
+    more = [word for override in overrides for word in ("--set", override)] + (["--steps", str(steps)] if steps else [])
+    again = ["nmt", "tune", str(model), *map(str, pairs), *(["--name", name] if name else []), *more, "--resume"]
+    run = train_to_the_end(again)(config, resume)
     log_result(config)
     click.echo(before_and_after_table(compare_with_initial_model(run, config)))

@@ -3,28 +3,20 @@
 Data diversification (Nguyen et al. 2020): models of both directions translate the training text. Back-translation
 (Sennrich et al. 2016): a backward model translates text of the target language. Self-training: a forward model
 translates text of the source language. Tagged back-translation (Caswell et al. 2019): a token marks synthetic sources.
-
-data/NAME/manifest.json    options, inputs, and the results of finished steps
-data/NAME/text/            what is translated (`texts`)
-data/NAME/hypotheses/      its translations, with scores (`translation`)
-data/NAME/corpora/         the synthetic pairs (`corpora`)
-data/NAME/subword/         the subword model of the final model, if the command has trained one
-data/NAME/NAME.yaml        the configuration of the final model
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, load
+from nmt.config import Config
 from nmt.config.model_settings import ModelSettings
-from nmt.corpora.synthetic_pairs import KnownPairs, Limits, PairCounts, Side
+from nmt.corpora.synthetic_pairs import KnownPairs, PairCounts, Side
 from nmt.data.subword import Vocabularies
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
-from nmt.storage.atomic_files import write_atomically
 from nmt.storage.run_folder import RUNS, Run
 from nmt.training.augmentation import configurations
 from nmt.training.augmentation.configurations import CorpusEntry
@@ -33,58 +25,39 @@ from nmt.training.augmentation.models import (
     Train,
     Translator,
     check_languages,
-    check_name,
-    check_one_direction,
-    find_unchanged,
     identity,
     is_training_begun,
     train_once,
 )
-from nmt.training.augmentation.state import REMEDY, Result, State, Step, identity_of, shared_options
+from nmt.training.augmentation.recipe import Recipe, Request
+from nmt.training.augmentation.state import Result, State, Step, identity_of, shared_options
 from nmt.training.augmentation.texts import Text, monolingual_texts, training_texts, write_texts
-from nmt.training.augmentation.translation import Translations, is_begun
+from nmt.training.augmentation.translation import Translations
 
-FOLDER = Path("data")
 DIRECTIONS: dict[Side, str] = {"target": "forward", "source": "backward"}
 """The direction of the models that write a side, in the order in which they are trained."""
 
 
-@dataclass(frozen=True)
-class AugmentRequest:
+@dataclass(frozen=True, kw_only=True)
+class AugmentRequest(Request):
     """What the user asked for."""
 
-    config_file: Path
-    overrides: tuple[str, ...] = ()
-    """Values section.key=value for every model."""
-    final_overrides: tuple[str, ...] = ()
-    """Values for the final model only."""
-    name: str = ""
-    """Name of the final run; default NAME-augmented."""
     forward: tuple[Path, ...] = ()
     """Runs that translate from source to target; empty to train them."""
     backward: tuple[Path, ...] = ()
     """Runs of the opposite direction, likewise."""
     seeds: tuple[int, ...] = ()
     """The seeds of the models to train, one model of each direction for each seed; empty for seed 1."""
-    checkpoint: str | None = None
-    """The checkpoint that translates; None is the best one."""
     monolingual_source: tuple[Path, ...] = ()
     """Files of text in the source language."""
     monolingual_target: tuple[Path, ...] = ()
     """Files of text in the target language."""
     diversifies: bool = False
     """Translate the training text also if there is monolingual text."""
-    search: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `SearchOptions` that differ from the configuration of the model that translates."""
     tag: str | None = None
     """Token before each synthetic source."""
-    limits: Limits = field(default_factory=Limits)
     weight: float = 1.0
     """Factor of the weights of the synthetic corpora."""
-    trains: bool = True
-    """Whether to train the final model."""
-    command: str = "the same command"
-    """The command that continues after an interruption."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +72,16 @@ class Augmentation:
     """What became of the hypotheses, for each synthetic corpus."""
 
 
-class Augmenter:
+class Augmenter(Recipe):
     """The steps of one request."""
+
+    request: AugmentRequest
 
     def __init__(self, request: AugmentRequest) -> None:
         """Check the request. Raise `NmtError` before anything is written."""
-        self.request, self.config = request, load(request.config_file, request.overrides)
-        check_one_direction(self.config, request.config_file)
-        self.name = request.name or f"{self.config.name}-augmented"
-        check_name(self.name)
-        configurations.check_overrides(self.config, self.name, request.final_overrides)
+        super().__init__(request, "augmented")
         if request.tag is not None:
             configurations.check_tag(self.config, request.tag)
-        self.folder = FOLDER / self.name
         self._check_options()
         self.state = State(self.folder, self._identity())
         self._maker = CorpusMaker(self.folder, self.config.data, request.limits)
@@ -226,23 +196,8 @@ class Augmenter:
             take = partial(self._take, translator, train)
             found.append(Step(f"model {translator.name}", about, take, partial(is_training_begun, translator)))
             for text in self._texts[side]:
-                each = Translated(translator.name, text, side)
-                source, output = self._files(each)
-                about = f"translate {source} with {translator.runs[0]}"
-                translate = partial(self._translate, translator, each)
-                found.append(Step(f"translate {each.name}", about, translate, partial(is_begun, output)))
-        found.append(Step("pairs", f"write the pairs to {self._maker.folder}", self._make_pairs))
-        found.append(Step("config", f"write {self.config_file}", self._write_config))
-        if self.request.trains:
-            run = Run(RUNS / self.name)
-            about = f"train {run.folder}"
-            found.append(Step("final", about, lambda: self._train_final(train), lambda: run.can_resume))
-        return found
-
-    @property
-    def config_file(self) -> Path:
-        """The configuration of the final model."""
-        return self.folder / f"{self.name}.yaml"
+                found.append(self._translation_step(translator, Translated(translator.name, text, side)))
+        return found + self._last_steps(train)
 
     def _write_texts(self) -> Result:
         texts = {text.name: text for side in self._texts.values() for text in side}
@@ -263,15 +218,6 @@ class Augmenter:
         is_reversed = translator.name.startswith("backward") and not own.is_joint
         (Vocabularies(own.target, own.source) if is_reversed else own).copy_to(self.folder / "subword")
 
-    def _translate(self, translator: Translator, each: Translated) -> Result:
-        recorded = self.state.results[f"model {translator.name}"]
-        models = find_unchanged(translator, self.request.checkpoint, recorded)
-        return self._translations.translate(models, *self._files(each))
-
-    def _files(self, each: Translated) -> tuple[Path, Path]:
-        """Return the file to translate and the file of the hypotheses."""
-        return each.text.path(self.folder / "text", each.original), each.hypotheses(self.folder / "hypotheses")
-
     def _make_pairs(self) -> Result:
         return self._maker.make(self._translated(), KnownPairs(self._maker.originals(self._training)))
 
@@ -279,17 +225,10 @@ class Augmenter:
         entries = configurations.original_entries(self.config, self.state.results["text"])
         entries += [entry for each in self._translated() if (entry := self._entry(each)) is not None]
         subword = self.folder / "subword" if self._trained() and self.config.subword.reuse is None else None
-        arguments = (self.name, entries, self.request.final_overrides, subword, self.request.tag)
-        config = configurations.final(self.config, *arguments)
-        head = [
-            f"Written by: {self.request.command}",
-            f"Train: nmt train --config {self.config_file}",
-            "'weight' is the number of passes over a corpus in one epoch.",
-        ]
+        head = ["'weight' is the number of passes over a corpus in one epoch."]
         if subword is not None:
             head.append("The subword model is that of the first model that was trained, learned on the original text.")
-        write_atomically(self.config_file, configurations.as_yaml(config, entries, head), REMEDY)
-        return {"file": str(self.config_file)}
+        return self._save_config(entries, subword, head, self.request.tag)
 
     def _entry(self, each: Translated) -> CorpusEntry | None:
         """Return the corpus of a translation in the final configuration; None if nothing of it remains."""
@@ -304,11 +243,6 @@ class Augmenter:
         runs = {translator.name: translator.runs[0] for _, translator in self._all()}
         return CorpusEntry(values, f"{kept:,} pairs: the {each.synthetic} was written by {runs[each.translator]}")
 
-    def _train_final(self, train: Train) -> Result:
-        config = load(self.config_file)
-        train_once(config, train)
-        return {"run": str(config.run)}
-
 
 def augment(request: AugmentRequest, train: Train) -> Augmentation:
     """Execute the steps of a request that are not finished, and return the result.
@@ -319,7 +253,7 @@ def augment(request: AugmentRequest, train: Train) -> Augmentation:
     augmenter = Augmenter(request)
     augmenter.state.execute(augmenter.steps(train))
     counts = {name: PairCounts(**values) for name, values in augmenter.state.results["pairs"].items()}
-    run = Run(RUNS / augmenter.name) if request.trains else None
+    run = augmenter.final_run if request.trains else None
     return Augmentation(augmenter.config_file, run, counts)
 
 

@@ -3,17 +3,14 @@
 Sequence-level knowledge distillation (Kim & Rush 2016, section 3.2): the teachers, one model or an ensemble, translate
 the training sources, and the student learns these translations. Sequence-level interpolation (section 3.3): of an
 n-best list the student learns the hypothesis that is closest to the reference, by sentence BLEU.
-
-data/NAME/ has the same files as in `augment`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, load
+from nmt.config import Config
 from nmt.config.model_settings import ModelSettings
 from nmt.corpora.synthetic_pairs import Hypothesis, Limits, PairCounts, closest
 from nmt.data.subword import Vocabularies
@@ -22,56 +19,34 @@ from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Scoring, build, default_tokenizer
 from nmt.evaluation.systems import System, measure_system
-from nmt.storage.atomic_files import write_atomically
 from nmt.storage.run_folder import RUNS, Run
 from nmt.training.augmentation import configurations
-from nmt.training.augmentation.augment import FOLDER
 from nmt.training.augmentation.configurations import CorpusEntry
 from nmt.training.augmentation.corpora import Choose, CorpusMaker, Translated
 from nmt.training.augmentation.models import (
     Train,
     Translator,
     check_languages,
-    check_name,
-    check_one_direction,
-    find_unchanged,
     identity,
-    train_once,
 )
-from nmt.training.augmentation.state import REMEDY, Result, State, Step, identity_of, shared_options
+from nmt.training.augmentation.recipe import Recipe, Request
+from nmt.training.augmentation.state import Result, State, Step, identity_of, shared_options
 from nmt.training.augmentation.texts import training_texts, write_texts
-from nmt.training.augmentation.translation import Translations, is_begun
+from nmt.training.augmentation.translation import Translations
 
 
-@dataclass(frozen=True)
-class DistillRequest:
-    """What the user asked for."""
+@dataclass(frozen=True, kw_only=True)
+class DistillRequest(Request):
+    """What the user asked for; the final model is the student."""
 
-    config_file: Path
-    """The configuration of the student."""
     teachers: tuple[Path, ...]
     """Runs; several translate together, as an ensemble."""
-    overrides: tuple[str, ...] = ()
-    """Values section.key=value of the student."""
-    final_overrides: tuple[str, ...] = ()
-    """Values that are applied to the written configuration."""
-    name: str = ""
-    """Name of the student's run; default NAME-distilled."""
-    checkpoint: str | None = None
-    """The checkpoint of the teachers; None is the best one."""
     interpolates: bool = False
     """Train on the hypothesis that is closest to the reference, of `n_best` (default: of the beam)."""
     original_weight: float | None = None
     """Factor of the weights of the original pairs; None trains without them."""
     reuses_subword: bool = False
     """Use the subword model of the teachers."""
-    search: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `SearchOptions` that differ from the teachers' configuration."""
-    limits: Limits = field(default_factory=Limits)
-    trains: bool = True
-    """Whether to train the student."""
-    command: str = "the same command"
-    """The command that continues after an interruption."""
 
 
 @dataclass(frozen=True)
@@ -101,22 +76,19 @@ def closest_by_bleu(language: str) -> Choose:
     return choose
 
 
-class Distiller:
+class Distiller(Recipe):
     """The steps of one request."""
+
+    request: DistillRequest
 
     def __init__(self, request: DistillRequest) -> None:
         """Check the request. Raise `NmtError` before anything is written."""
-        self.request, self.config = request, load(request.config_file, request.overrides)
-        check_one_direction(self.config, request.config_file)
-        self.name = request.name or f"{self.config.name}-distilled"
-        check_name(self.name)
-        configurations.check_overrides(self.config, self.name, request.final_overrides)
+        super().__init__(request, "distilled")
         data = self.config.data
         teachers = check_languages(request.teachers, (data.source_language, data.target_language), "--teacher")
         if any(teacher.run.folder.resolve() == (RUNS / self.name).resolve() for teacher in teachers):
             raise NmtError(f"--name {self.name}: this is the run of a teacher; choose another name")
         search = self._search([teacher.settings for teacher in teachers])
-        self.folder = FOLDER / self.name
         self.state = State(self.folder, self._identity())
         self._texts = training_texts(self.config)
         self._teachers = Translator("teachers", request.teachers)
@@ -148,11 +120,6 @@ class Distiller:
         }
         return {"command": "nmt distill", "options": options, **identity_of(self.config)}
 
-    @property
-    def config_file(self) -> Path:
-        """The configuration of the student."""
-        return self.folder / f"{self.name}.yaml"
-
     def steps(self, train: Train) -> list[Step]:
         """Return the steps, the first ones first; `train` trains a model."""
         names = " + ".join(map(str, self.request.teachers))
@@ -160,27 +127,14 @@ class Distiller:
             Step("model teachers", f"load {names}", self._take_teachers),
             Step("text", "copy the training text", self._write_texts),
         ]
-        for each in self._translated():
-            source, output = self._files(each)
-            translate = partial(self._translate, each)
-            found.append(
-                Step(f"translate {each.name}", f"translate {source} with {names}", translate, partial(is_begun, output))
-            )
-        found.append(Step("pairs", f"write the pairs to {self._maker.folder}", self._make_pairs))
-        found.append(Step("config", f"write {self.config_file}", self._write_config))
+        found += [self._translation_step(self._teachers, each) for each in self._translated()]
+        found += self._last_steps(train)
         if self.request.trains:
-            run = Run(RUNS / self.name)
-            action = partial(self._train_student, train)
-            found.append(Step("final", f"train {run.folder}", action, lambda: run.can_resume))
             found.append(Step("systems", "translate the test sets with all models", self._compare))
         return found
 
     def _translated(self) -> list[Translated]:
         return [Translated("teachers", text, "target") for text in self._texts]
-
-    def _files(self, each: Translated) -> tuple[Path, Path]:
-        """Return the file to translate and the file of the hypotheses."""
-        return each.text.path(self.folder / "text", "source"), each.hypotheses(self.folder / "hypotheses")
 
     def _take_teachers(self) -> Result:
         """Load the teachers, to know that they fit together, and record their weights."""
@@ -194,10 +148,6 @@ class Distiller:
     def _write_texts(self) -> Result:
         return write_texts(self._texts, self.config.data, self.folder / "text")
 
-    def _translate(self, each: Translated) -> Result:
-        models = find_unchanged(self._teachers, self.request.checkpoint, self.state.results["model teachers"])
-        return self._translations.translate(models, *self._files(each))
-
     def _make_pairs(self) -> Result:
         return self._maker.make(self._translated(), None)
 
@@ -208,12 +158,8 @@ class Distiller:
             counts = self.state.results["text"]
             entries += configurations.original_entries(self.config, counts, request.original_weight)
         subword = self.folder / "subword" if request.reuses_subword else None
-        config = configurations.final(self.config, self.name, entries, request.final_overrides, subword)
-        head = [f"Written by: {request.command}", f"Train: nmt train --config {self.config_file}"]
-        if subword is not None:
-            head.append("The subword model is that of the teachers.")
-        write_atomically(self.config_file, configurations.as_yaml(config, entries, head), REMEDY)
-        return {"file": str(self.config_file)}
+        head = [] if subword is None else ["The subword model is that of the teachers."]
+        return self._save_config(entries, subword, head)
 
     def _entry(self, each: Translated) -> CorpusEntry | None:
         """Return the corpus of a translation in the student's configuration; None if nothing of it remains."""
@@ -225,17 +171,12 @@ class Distiller:
         names = " + ".join(map(str, self.request.teachers))
         return CorpusEntry(values, f"{kept:,} pairs: the target was written by {names}{which}") if kept else None
 
-    def _train_student(self, train: Train) -> Result:
-        config = load(self.config_file)
-        train_once(config, train)
-        return {"run": str(config.run)}
-
     def _compare(self) -> Result:
         teachers = self.request.teachers
         systems: dict[str, tuple[Path, ...]] = {str(teacher): (teacher,) for teacher in teachers}
         if len(teachers) > 1:
             systems["all teachers, as an ensemble"] = teachers
-        student = (RUNS / self.name,)
+        student = (self.final_run.folder,)
         systems[f"{student[0]} (student)"] = student
         found = [
             measure_system(
@@ -263,7 +204,7 @@ def distill(request: DistillRequest, train: Train) -> Distillation:
     if not request.trains:
         return Distillation(distiller.config_file, None, counts, [])
     systems = [System(**values) for values in results["systems"]["systems"]]
-    return Distillation(distiller.config_file, Run(RUNS / distiller.name), counts, systems)
+    return Distillation(distiller.config_file, distiller.final_run, counts, systems)
 
 
 def planned_steps(request: DistillRequest) -> list[tuple[str, str]]:

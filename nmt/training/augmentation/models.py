@@ -15,7 +15,7 @@ from nmt.errors import NmtError
 from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training.augmentation.state import Result, identity_of_config
 
-Train = Callable[[Config, bool], None]
+Train = Callable[[Config, bool], object]
 """Trains a configuration to the end; the second argument is whether to resume its run. If training is stopped, it does
 not return."""
 UNNAMED = ("src", "tgt")
