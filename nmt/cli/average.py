@@ -11,10 +11,12 @@ from nmt.cli.strict_parsing import Command, check_usage
 
 def _parse_steps(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
     """Return the numbers in a list such as 1000,2000. Raise `click.BadParameter` if there are not at least two."""
-    parts = [] if value is None else [part.strip().removeprefix("step-") for part in value.split(",")]
+    if value is None:
+        return ()
+    parts = [part.strip().removeprefix("step-") for part in value.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise click.BadParameter(f"{value!r}: write the steps with commas, such as 1000,2000", ctx, param)
-    if value is not None and len(set(map(int, parts))) < 2:
+    if len(set(map(int, parts))) < 2:
         raise click.BadParameter(f"{value!r}: a mean needs at least two different checkpoints", ctx, param)
     return tuple(map(int, parts))
 

@@ -94,7 +94,8 @@ def command(**given: Any) -> None:
     from nmt.reports.rerank_table import rerank_table
 
     scoring = Scoring(tokenize=given["tokenize"] or default_tokenizer_of(features))
-    tuned = tune(job, given["references"], scoring, 1 if given["seed"] is None else given["seed"], given["weights"])
+    seed = 1 if given["seed"] is None else given["seed"]
+    tuned = tune(job, given["references"], scoring, seed, given["weights"])
     rows = [(*feature, weight) for feature, weight in zip(tuned.weights.features, tuned.weights.values, strict=True)]
     shown = [(name, weight, model) for name, model, _, weight in rows]
     click.echo(rerank_table(shown, tuned.bleu_before, tuned.bleu, tuned.signature))

@@ -74,7 +74,7 @@ class _Tasks(Generic[Task]):
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._rest = iter(tasks)
         self._next = deque(islice(self._rest, 1))
-        """The next task, and before it those that are repeated; empty if there is none."""
+        """Lost tasks to repeat, then one task of `_rest`; empty if no task is left."""
         self._attempts: Counter[Task] = Counter()
 
     @property

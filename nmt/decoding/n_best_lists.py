@@ -40,7 +40,7 @@ class NBestList:
 
 
 def read_lists(lines: Iterable[str], name: str) -> Iterator[NBestList]:
-    """Yield the n-best lists in the lines of the file `name`. Raise `NmtError` that names a line that is none."""
+    """Yield the n-best list of each line of the file `name`. Raise `NmtError` for a line that has none."""
     for number, line in enumerate(lines, 1):
         place = f"{name}, line {number:,}"
         try:

@@ -6,8 +6,7 @@ or other text is an error.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from nmt.config import Config
 from nmt.corpora.synthetic_pairs import Limits
 from nmt.data.corpus import corpus_paths
+from nmt.data.lines import convert_read_errors
 from nmt.decoding.resumable_output import differences
 from nmt.errors import NmtError
 from nmt.storage import checksums
@@ -112,7 +112,9 @@ def identity_of(config: Config, more_files: Iterable[Path] = ()) -> Result:
     """
     inputs: dict[str, Result] = {}
     for path in (*(path for corpus in config.data.train for path in corpus_paths(corpus)), *more_files):
-        with _convert_read_errors(path):
+        with convert_read_errors(path):
+            if not path.exists():
+                raise NmtError(f"{path}: no such file in {Path.cwd()}")
             inputs[str(path)] = {"bytes": path.stat().st_size, "SHA-256": checksums.digest(path)}
     return {"config": identity_of_config(config), "inputs": inputs}
 
@@ -130,16 +132,6 @@ def _changes(before: Result, now: Result) -> list[str]:
     found = differences(known, {key: value for key, value in now.items() if key != "inputs"})
     old, new = before.get("inputs", {}), now["inputs"]
     return found or [f"other text in {path}" for path in {**old, **new} if old.get(path) != new.get(path)]
-
-
-@contextmanager
-def _convert_read_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise NmtError(f"{path}: no such file in {Path.cwd()}") from None
-    except OSError as error:
-        raise NmtError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _read(folder: Path) -> Mapping[str, Any] | None:
