@@ -10,7 +10,10 @@ from nmt.storage.history import History, is_number
 from nmt.storage.json_text import dump_json
 
 COLUMNS = {
-    "train": ("loss", "smoothed_loss", "learning_rate", "gradient_norm", "tokens", "skipped", "tokens_per_second"),
+    "train": (
+        *("loss", "smoothed_loss", "accuracy", "learning_rate", "gradient_norm"),
+        *("tokens", "skipped", "tokens_per_second"),
+    ),
     "valid": ("loss", "perplexity", "bleu"),
 }
 """The values of each event, as in log.jsonl."""

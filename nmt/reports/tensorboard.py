@@ -16,7 +16,7 @@ from nmt.storage.history import History, is_number, read_history
 from nmt.storage.run_folder import Run
 
 SCALARS = {
-    "train": ("loss", "smoothed_loss", "learning_rate", "gradient_norm", "tokens_per_second"),
+    "train": ("loss", "smoothed_loss", "accuracy", "learning_rate", "gradient_norm", "tokens_per_second"),
     "valid": ("loss", "perplexity", "bleu"),
 }
 """The values of each event of the log; their names in TensorBoard are such as train/loss."""

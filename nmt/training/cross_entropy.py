@@ -31,8 +31,10 @@ Smaller caches are no replacement (see `nmt.kernels.row_counts`), and without pa
 
 def output_cross_entropy(
     output: nn.Linear, readouts: list[Tensor], target: Tensor, smoothing: float, r_drop: float
-) -> tuple[Tensor, Tensor]:
-    """Return loss and NLL of `target` (N,) in nats, summed over tokens and averaged over the passes `readouts` (N, R).
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return loss and NLL of `target` (N,) in nats, and how many of its tokens are the most probable ones.
+
+    All three are summed over tokens and averaged over the passes `readouts`, (N, R) each.
 
     With e = `smoothing`, p = softmax(W h + b) for a readout h, and the correct token y, the loss of a token is
 
@@ -40,12 +42,12 @@ def output_cross_entropy(
 
     the cross-entropy of p and the smoothed target q = (1 - e) onehot(y) + e / V (Szegedy 2016, section 7). Two passes
     with distributions p and p' add `r_drop` / 4 (KL(p || p') + KL(p' || p)), so that the sum is half the loss of R-Drop
-    (Liang 2021, eq. 4). The NLL has no label smoothing and no gradient.
+    (Liang 2021, eq. 4). The NLL has no label smoothing. Only the loss has a gradient.
     """
     kind = target.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else output.weight.dtype
     with torch.autocast(kind, enabled=False):
-        loss, nll = _OutputCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        loss, nll, correct = _OutputCrossEntropy.apply(  # type: ignore[no-untyped-call]
             torch.stack(readouts, 1),
             output.weight,
             output.bias,
@@ -55,7 +57,7 @@ def output_cross_entropy(
             dtype,
             torch.is_grad_enabled(),  # always False within `forward`
         )
-    return loss, nll
+    return loss, nll, correct
 
 
 def token_log_probs(output: nn.Linear, readout: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,11 +102,11 @@ class _OutputCrossEntropy(torch.autograd.Function):
         r_drop: float,
         dtype: torch.dtype,
         needs_gradient: bool,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         vocabulary, passes = len(weight), readout.shape[1]
         x, w, b = readout.flatten(0, 1).to(dtype), weight.to(dtype), bias.to(dtype)  # x: (N P, R)
         expected = target.unsqueeze(1).expand(-1, passes).reshape(-1, 1)  # (N P, 1)
-        sums = torch.zeros(3, device=x.device, dtype=torch.promote_types(dtype, torch.float32))
+        sums = torch.zeros(4, device=x.device, dtype=torch.promote_types(dtype, torch.float32))
         x_gradients = []
         w_gradient = torch.zeros_like(weight) if needs_gradient else None
         b_gradient = torch.zeros_like(bias) if needs_gradient else None
@@ -124,9 +126,9 @@ class _OutputCrossEntropy(torch.autograd.Function):
         if w_gradient is not None and b_gradient is not None:
             x_gradient = torch.cat(x_gradients).to(readout.dtype).view_as(readout)
             ctx.save_for_backward(x_gradient / passes, w_gradient / passes, b_gradient / passes)
-        nll, uniform, divergence = (sums / passes).unbind()
-        ctx.mark_non_differentiable(nll)
-        return (1 - smoothing) * nll + smoothing * uniform + divergence, nll
+        nll, uniform, divergence, correct = (sums / passes).unbind()
+        ctx.mark_non_differentiable(nll, correct)
+        return (1 - smoothing) * nll + smoothing * uniform + divergence, nll, correct
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -137,7 +139,7 @@ class _OutputCrossEntropy(torch.autograd.Function):
 
 
 def _loss_terms(logits: Tensor, expected: Tensor, smoothing: float, r_drop: float, b_gradient: Tensor | None) -> Tensor:
-    """Return the sums (3,) over tokens of -log p_y, of -1/V sum_v log p_v, and of the R-Drop term.
+    """Return the sums (4,) over tokens of -log p_y, of -1/V sum_v log p_v, of the R-Drop term, and of [p_y = max_v p_v].
 
     `expected` (n, 1) is y. If `b_gradient` (V,) is given, write the gradient of `logits` (n, V) over them and add it to
     `b_gradient`.
@@ -147,10 +149,11 @@ def _loss_terms(logits: Tensor, expected: Tensor, smoothing: float, r_drop: floa
     sums = []
     for part, tokens in zip(torch.split(logits, rows), torch.split(expected, rows), strict=True):
         log_probs = torch.log_softmax(part, dim=-1, dtype=torch.promote_types(part.dtype, torch.float32))
-        nll = -log_probs.gather(1, tokens).sum()
+        log_prob = log_probs.gather(1, tokens)
+        nll, correct = -log_prob.sum(), (log_prob >= log_probs.amax(1, keepdim=True)).sum()
         uniform = -log_probs.sum() / vocabulary if smoothing else nll
         r_drop_gradient, divergence = _kl_divergence(log_probs, r_drop) if r_drop else (None, torch.zeros_like(nll))
-        sums.append(torch.stack([nll, uniform, divergence]))
+        sums.append(torch.stack([nll, uniform, divergence, correct.to(nll.dtype)]))
         if b_gradient is None:
             continue
         gradient = log_probs.exp_()  # in place: p

@@ -143,6 +143,8 @@ class StepLogged:
     """Negative log-likelihood of the training pairs, without label smoothing."""
     smoothed_loss: float
     """What training minimises: with label smoothing and all additional losses."""
+    accuracy: float | None
+    """Share of the target tokens that are the most probable ones, with dropout; None if it is not computed."""
     learning_rate: float
     """Learning rate of the last step."""
     gradient_norm: float

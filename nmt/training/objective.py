@@ -3,6 +3,7 @@
 Axes: B sentences, S source tokens, T target tokens, N real target tokens (no padding).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,8 @@ class Loss:
     """What training minimises, a scalar with gradient: nats summed over real target tokens, or risk over sentences."""
     nll: Tensor
     """Negative log-likelihood of the real target tokens in nats, without label smoothing or gradient."""
+    correct: Tensor | float = math.nan
+    """Real target tokens that are the most probable ones; NaN with a copy gate and for minimum-risk training."""
 
 
 def likelihood_loss(model: Seq2Seq, batch: DeviceBatch, settings: Training, step: int) -> Loss:
@@ -37,7 +40,7 @@ def likelihood_loss(model: Seq2Seq, batch: DeviceBatch, settings: Training, step
     loss = cross_entropy(model, unrolled, batch, settings.label_smoothing, settings.r_drop)
     if settings.coverage_loss and model.has_coverage and step > settings.coverage_after * settings.max_steps:
         coverage = torch.stack([coverage_loss(one.alignment, batch) for one in unrolled]).mean()
-        loss = Loss(loss.minimised + settings.coverage_loss * coverage, loss.nll)
+        loss = Loss(loss.minimised + settings.coverage_loss * coverage, loss.nll, loss.correct)
     return loss
 
 

@@ -15,8 +15,8 @@ from nmt.training.events import StepLogged
 logger = logging.getLogger(__name__)
 MOST_SKIPPED = 20
 """Steps in a row without a finite gradient after which training ends with an error."""
-SUMS = 5
-"""Minimised loss, NLL, gradient norm, target tokens and number of the steps that were not skipped."""
+SUMS = 6
+"""Minimised loss, NLL, correct tokens, gradient norm, target tokens and number of the steps that were not skipped."""
 
 
 class StepStatistics:
@@ -53,7 +53,7 @@ class StepStatistics:
     def add(self, losses: torch.Tensor, norm: torch.Tensor, tokens: int) -> bool:
         """Add a step and return whether to take it.
 
-        `losses` (2,) are minimised loss and NLL, summed over `tokens`; `norm` is the gradient norm. On the CPU a step
+        `losses` (3,) are minimised loss, NLL and correct tokens, summed over `tokens`; `norm` is the gradient norm. On the CPU a step
         whose gradient is not finite is not taken, and `NmtError` is raised after too many of them.
         """
         counts = losses.new_full((1,), tokens), losses.new_ones(1)
@@ -70,7 +70,7 @@ class StepStatistics:
         """Return the means over the steps since the last call, None if all were skipped. Start the next interval."""
         progress, now = self._progress, time.monotonic()
         tokens, steps = progress.tokens_since_log, progress.steps_since_log
-        minimised, nll, norm, taken_tokens, taken = self.sums()
+        minimised, nll, correct, norm, taken_tokens, taken = self.sums()
         self._sums.zero_()
         progress.tokens_since_log = progress.steps_since_log = 0
         elapsed = max(1e-9, now - self._start)
@@ -97,6 +97,7 @@ class StepStatistics:
             epoch=progress.position.epoch,
             loss=nll / taken_tokens,
             smoothed_loss=minimised / taken_tokens,
+            accuracy=None if math.isnan(correct) else correct / taken_tokens,
             learning_rate=learning_rate,
             gradient_norm=norm / taken,
             tokens=tokens,

@@ -245,7 +245,7 @@ class Trainer:
             group["lr"] = learning_rate(step, settings, progress.plateaus)
         divisor = batch.tokens if score is None else batch.pairs
         while True:
-            losses = torch.zeros(2, dtype=sum_dtype(self.device), device=self.device)
+            losses = torch.zeros(3, dtype=sum_dtype(self.device), device=self.device)
             part: StepInput | None = None
             loss: Loss | None = None
             try:
@@ -259,7 +259,9 @@ class Trainer:
                                 target, seed = self.vocabularies.target, part.seed
                                 loss = risk_loss(self.model, part.searched, part.batch, settings, target, score, seed)
                         self._scaler.scale(loss.minimised / divisor).backward()  # type: ignore[no-untyped-call]
-                        losses += torch.stack([loss.minimised.detach() / divisor * batch.tokens, loss.nll])
+                        losses[0] += loss.minimised.detach() / divisor * batch.tokens
+                        losses[1] += loss.nll
+                        losses[2] += loss.correct
                 break
             except (MemoryError, RuntimeError) as error:
                 part = loss = None
@@ -271,7 +273,7 @@ class Trainer:
         self._apply_gradients(step, losses, batch.tokens)
 
     def _apply_gradients(self, step: int, losses: torch.Tensor, tokens: int) -> None:
-        """Update the weights and the progress; `losses` (2,) are minimised loss and NLL summed over `tokens`."""
+        """Update the weights and the progress; `losses` (3,) are the sums of `Loss` over `tokens`."""
         self._scaler.unscale_(self.optimizer)
         gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)

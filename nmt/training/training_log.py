@@ -38,6 +38,7 @@ def log_entry(event: TrainingEvent) -> dict[str, Any] | None:
                 "epoch": event.epoch,
                 "loss": event.loss,
                 "smoothed_loss": event.smoothed_loss,
+                **({} if event.accuracy is None else {"accuracy": event.accuracy}),
                 "learning_rate": event.learning_rate,
                 "gradient_norm": event.gradient_norm,
                 "tokens": event.tokens,

@@ -21,7 +21,7 @@ from nmt.training.stop import Stopped
 
 CONFIG = parse({"name": "x", "data": {"train": {"tsv": "a.tsv"}, "valid": {"tsv": "a.tsv"}}}, "test")
 STARTED = TrainingStarted(Path("runs/x"), 2, 5, True, 1234, "cpu", "fp32", 1, "2.6", 10, 0, 70, 80, 1)
-STEP = StepLogged(3, 5, 0, 1.5, 1.6, 1e-3, 2.0, 100, 0, 1000.0, 3.0, 7.0)
+STEP = StepLogged(3, 5, 0, 1.5, 1.6, 0.5, 1e-3, 2.0, 100, 0, 1000.0, 3.0, 7.0)
 SAVED = CheckpointSaved(3, Path("runs/x/checkpoints/step-3"), True)
 
 

@@ -69,6 +69,9 @@ def test_minimum_risk_training_starts_with_a_trained_model(corpus_folder):
     assert abs(after - before) < 0.5
     risks = logged(second, "train", "smoothed_loss")  # expected 1 - BLEU of a sentence
     assert len(risks) == 4 and all(0 < value <= 1 + 1e-6 for value in risks)
+    assert all(0 < value < 1 for value in logged(first, "train", "accuracy"))
+    with pytest.raises(KeyError, match="accuracy"):
+        logged(second, "train", "accuracy")
 
 
 def test_subword_models_to_reuse_must_exist(corpus_folder):

@@ -31,11 +31,12 @@ def test_cross_entropy_equals_torch(smoothing):
     output = layer(5, 11)
     readout, target = torch.randn(70, 5, requires_grad=True), torch.randint(0, 11, (70,))
     weights = [readout, output.weight, output.bias]
-    loss, nll = output_cross_entropy(output, [readout], target, smoothing, 0.0)
+    loss, nll, correct = output_cross_entropy(output, [readout], target, smoothing, 0.0)
     gradients = torch.autograd.grad(3.0 * loss, weights)
     expected = F.cross_entropy(output(readout), target, label_smoothing=smoothing, reduction="sum")
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(nll, F.cross_entropy(output(readout), target, reduction="sum"))
+    assert 0 < correct == (output(readout).argmax(1) == target).sum()
     torch.testing.assert_close(gradients, torch.autograd.grad(3.0 * expected, weights))
 
 
@@ -46,7 +47,7 @@ def test_r_drop_equals_its_formula(smoothing):
     output = layer(5, 11)
     one, two, target = torch.randn(70, 5), torch.randn(70, 5), torch.randint(0, 11, (70,))
     weights = [one.requires_grad_(), two.requires_grad_(), output.weight, output.bias]
-    loss, nll = output_cross_entropy(output, [one, two], target, smoothing, 5.0)
+    loss, nll, correct = output_cross_entropy(output, [one, two], target, smoothing, 5.0)
     gradients = torch.autograd.grad(loss, weights)
     p, q = output(one).log_softmax(-1), output(two).log_softmax(-1)
     losses = [F.cross_entropy(x, target, label_smoothing=smoothing, reduction="sum") for x in (p, q)]
@@ -57,6 +58,7 @@ def test_r_drop_equals_its_formula(smoothing):
         nll, (F.nll_loss(p, target, reduction="sum") + F.nll_loss(q, target, reduction="sum")) / 2
     )
     torch.testing.assert_close(gradients, torch.autograd.grad(expected, weights))
+    assert 2 * correct == sum((x.argmax(1) == target).sum() for x in (p, q))
 
 
 def test_log_probabilities_of_tokens_equal_torch(monkeypatch):
@@ -75,15 +77,15 @@ def test_log_probabilities_of_tokens_equal_torch(monkeypatch):
 
 def test_the_loss_in_bfloat16_is_close_to_float32():
     output, readout, target = layer(32, 50), torch.randn(24, 32), torch.randint(0, 50, (24,))
-    exact, _ = output_cross_entropy(output, [readout], target, 0.1, 0.0)
+    exact, *_ = output_cross_entropy(output, [readout], target, 0.1, 0.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        low, _ = output_cross_entropy(output, [readout], target, 0.1, 0.0)
+        low, *_ = output_cross_entropy(output, [readout], target, 0.1, 0.0)
     torch.testing.assert_close(low, exact, rtol=5e-3, atol=0)
 
 
 def test_without_gradients_the_loss_has_none():
     with torch.no_grad():
-        loss, _ = output_cross_entropy(layer(5, 11), [torch.randn(2, 5)], torch.tensor([1, 2]), 0.0, 0.0)
+        loss, *_ = output_cross_entropy(layer(5, 11), [torch.randn(2, 5)], torch.tensor([1, 2]), 0.0, 0.0)
     assert not loss.requires_grad
 
 

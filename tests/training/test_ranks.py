@@ -119,7 +119,7 @@ def run_of(config):
 
 def check_same_result(one, several):
     """Check that two runs have the same losses, validations and weights up to rounding."""
-    for key in ("loss", "smoothed_loss", "gradient_norm"):
+    for key in ("loss", "smoothed_loss", "accuracy", "gradient_norm"):
         np.testing.assert_allclose(logged(one, "train", key), logged(several, "train", key), rtol=1e-5)
     assert logged(one, "train", "tokens") == logged(several, "train", "tokens")
     np.testing.assert_allclose(logged(one, "valid", "loss"), logged(several, "valid", "loss"), rtol=1e-5)
