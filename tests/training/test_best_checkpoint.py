@@ -189,7 +189,7 @@ def test_a_validation_that_is_not_a_number_leaves_valid_json(corpus_folder, monk
     write_report(run.folder)
     assert read_history(run.folder).best("loss", highest=False) == (8, 2.0)
     # Sums that are not numbers are read back, too.
-    rewrite_state(run, "step-12", sums=[None, 1.0, 1.0, 1.0, 1.0], since=[1, 1])
+    rewrite_state(run, "step-12", sums=[None, 1.0, 1.0, 1.0, 1.0, 1.0], since=[1, 1])
     train(tiny(max_steps=16, metric="loss", patience=9), resume=True)
     assert logged(run, "train", "smoothed_loss")[-1] is None
 

@@ -55,7 +55,7 @@ def test_the_event_files_have_the_values_of_the_log(corpus_folder, monkeypatch):
     train(settings, resume=True, checkpoint="step-6")  # the log of step 6 was written before
     run = train(tiny(tensorboard=True, log_every=2, max_steps=14), resume=True)
     assert shown(run.folder / "tensorboard") == logged(run)
-    assert len(event_files(run.folder / "tensorboard")) == 3 and len(logged(run)) == 7 * 5 + 4 * 3
+    assert len(event_files(run.folder / "tensorboard")) == 3 and len(logged(run)) == 7 * 6 + 4 * 3
 
 
 def test_files_of_a_start_without_checkpoint_are_removed_and_a_log_is_exported(corpus_folder):

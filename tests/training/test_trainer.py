@@ -134,7 +134,7 @@ def test_steps_that_a_gpu_skips_are_counted_over_lines_of_the_log(tmp_path):
     with pytest.raises(NmtError, match="no finite gradient in 20 steps, up to step 20"):
         while progress.step < 30:
             for _ in range(5):
-                assert statistics.add(torch.zeros(2, dtype=torch.float64), torch.tensor(torch.nan), 100)
+                assert statistics.add(torch.zeros(3, dtype=torch.float64), torch.tensor(torch.nan), 100)
                 progress.step += 1
             statistics.finish_interval(0.1, 30)
 
