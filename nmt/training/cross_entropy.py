@@ -139,7 +139,7 @@ class _OutputCrossEntropy(torch.autograd.Function):
 
 
 def _loss_terms(logits: Tensor, expected: Tensor, smoothing: float, r_drop: float, b_gradient: Tensor | None) -> Tensor:
-    """Return the sums (4,) over tokens of -log p_y, of -1/V sum_v log p_v, of the R-Drop term, and of [p_y = max_v p_v].
+    """Return the sums (4,) over tokens of -log p_y, -1/V sum_v log p_v, the R-Drop term, and 1 if p_y = max_v p_v.
 
     `expected` (n, 1) is y. If `b_gradient` (V,) is given, write the gradient of `logits` (n, V) over them and add it to
     `b_gradient`.

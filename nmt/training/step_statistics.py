@@ -53,8 +53,8 @@ class StepStatistics:
     def add(self, losses: torch.Tensor, norm: torch.Tensor, tokens: int) -> bool:
         """Add a step and return whether to take it.
 
-        `losses` (3,) are minimised loss, NLL and correct tokens, summed over `tokens`; `norm` is the gradient norm. On the CPU a step
-        whose gradient is not finite is not taken, and `NmtError` is raised after too many of them.
+        `losses` (3,) are minimised loss, NLL and correct tokens, summed over `tokens`; `norm` is the gradient norm. On
+        the CPU a step whose gradient is not finite is not taken, and `NmtError` is raised after too many of them.
         """
         counts = losses.new_full((1,), tokens), losses.new_ones(1)
         self._sums += torch.cat([losses, norm.to(losses.dtype).view(1), *counts]).where(norm.isfinite(), 0.0)
