@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Attention as AttentionConfig
+from nmt.kernels.additive_energy import additive_energy
 from nmt.kernels.batched_products import batched_matmul, cast_for_batched_matmul
 from nmt.kernels.deferred_gradients import dot_products, weighted_sum
 from nmt.models.linear import Linear, LoopLinear
@@ -73,6 +74,8 @@ class Additive(nn.Module):
         if self.covered is not None:
             assert coverage is not None
             hidden = hidden + self.covered(coverage.unsqueeze(3).to(hidden.dtype))
+        if torch.is_grad_enabled():
+            return additive_energy(hidden, self.energy.weight)  # (B, T, S)
         scores: Tensor = self.energy(hidden.tanh()).squeeze(-1)  # (B, T, S)
         return scores
 

@@ -4,6 +4,7 @@ Axes: N rows, I input width, J width of the input columns in use, D width, G gat
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.kernels.deferred_gradients import linear_function
+from nmt.kernels.gate_norm import gate_norm
+from nmt.kernels.gru_cell import gru_cell
 from nmt.kernels.lstm_cell import fast_tanh, lstm_cell
 
 CellState: TypeAlias = tuple[Tensor, ...]
@@ -23,6 +26,11 @@ At first the gates of an LSTM are half open, and pass about a quarter of the inp
 would get hardly any signal, and would learn alignments late. With this gain the signal is as strong as with the uniform
 initialisation in [-0.08, 0.08] or [-0.1, 0.1] of the papers.
 """
+
+
+LoopStep: TypeAlias = Callable[[list[Tensor], Tensor | None, CellState], CellState]
+"""A step of a cell in a loop over time. Takes parts of the input of the cell, whose concatenation is (N, J), the
+contribution of the other columns to the gate inputs (`Cell.project_input`), and the state; returns the next state."""
 
 
 class GateProduct(NamedTuple):
@@ -45,7 +53,7 @@ class GateNorm(nn.Module):
     def forward(self, products: Tensor) -> Tensor:
         """Return `products` (N, G) with mean 0 and variance 1 in each gate, times the gain."""
         parts = products.unflatten(-1, (self.gates, -1))  # type: ignore[no-untyped-call]  # (N, 4, D), or (N, 1, D)
-        return F.layer_norm(parts, parts.shape[-1:]).flatten(-2) * self.gain  # (N, G)
+        return gate_norm(parts).flatten(-2) * self.gain  # (N, G)
 
 
 class Cell(nn.Module):
@@ -124,9 +132,52 @@ class Cell(nn.Module):
             return GateProduct(linear_function(weight, bias), None)
         return GateProduct(linear_function(weight, None), bias)
 
-    def step_product(self) -> GateProduct:
-        """Return the product for a single step: that of `set_product`, if it was called."""
-        return self.gate_product() if self.product is None else GateProduct(self.product, self.norm_bias)
+    def single_step(self, inputs: list[Tensor], state: CellState) -> CellState:
+        """Return the next state from `state` and the concatenation of `inputs`, (N, I), with weights of `set_product`.
+
+        Without them, the weights are prepared for this step alone.
+        """
+        product = self.gate_product() if self.product is None else GateProduct(self.product, self.norm_bias)
+        return self._step(product, inputs, None, state)
+
+    def loop_step(self, first_column: int = 0) -> LoopStep:
+        """Return the step for a loop; of W only the columns from `first_column` on are used.
+
+        In a GRU the products W x and U h are separate: [W U] would have a quarter of zeros.
+        """
+        if self.cell != "gru":
+            return partial(self._step, self.gate_product(first_column))
+        input_weight, state_weight, input_bias, state_bias = self.dropped_weights()
+        gates, columns = 2 * self.size, input_weight[:, first_column:]
+        bias = torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])  # (4D,)
+        input_product = None
+        if columns.shape[1]:
+            input_product = linear_function(columns, None)
+        else:
+            bias = bias + columns.sum()  # zero; it gives this empty weight a gradient like that of all others
+        return partial(self._gru_step, input_product, linear_function(state_weight, None), bias)
+
+    def _step(
+        self, product: GateProduct, inputs: list[Tensor], projected: Tensor | None, state: CellState
+    ) -> CellState:
+        parts = [*inputs, state[0]]
+        gates = product.function(torch.cat([part.to(parts[0].dtype) for part in parts], dim=-1))  # (N, G)
+        return self.update(gates if projected is None else gates + projected, product.norm_bias, state)
+
+    def _gru_step(
+        self,
+        input_product: Callable[[Tensor], Tensor] | None,
+        state_product: Callable[[Tensor], Tensor],
+        bias: Tensor,
+        inputs: list[Tensor],
+        projected: Tensor | None,
+        state: CellState,
+    ) -> CellState:
+        product = None
+        if input_product is not None and inputs:
+            product = input_product(inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1))  # (N, 3D)
+        gain = None if self.norm is None else self.norm.gain
+        return (gru_cell((product, projected), state_product(state[0]), state[0], bias, gain),)
 
     def set_product(self, product: Callable[[Tensor, Tensor], nn.Module]) -> None:
         """Use the module `product(weight, bias)` for single steps in search; weight (G, I + D), bias (G,)."""
@@ -136,9 +187,8 @@ class Cell(nn.Module):
         self.product = product(weight, bias)
 
     def project_input(self, x: Tensor) -> Tensor:
-        """Return W x, (..., G), for the first columns of the input, `x` (..., J)."""
-        product = F.linear(x, self.weights[0][:, : x.shape[-1]])  # (..., G), or (..., 3D) for a GRU
-        return F.pad(product, (0, self.size)) if self.cell == "gru" else product
+        """Return W x, (..., G), or (..., 3D) for a GRU, for the first columns of the input, `x` (..., J)."""
+        return F.linear(x, self.weights[0][:, : x.shape[-1]])
 
     def update(self, gates: Tensor, norm_bias: Tensor | None, state: CellState) -> CellState:
         """Return the next state from the gate inputs `gates` (N, G), before normalisation, and `state`."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nmt.kernels.deferred_gradients import deferred_gradients
 from nmt.kernels.fused_rnn import FUSED_KERNELS, fused_dtype, mark_padding
-from nmt.models.cells import Cell, CellState, GateProduct
+from nmt.models.cells import Cell, CellState, LoopStep
 
 LAYER_MODULES: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 """torch's modules that hold the weights of a fused layer."""
@@ -77,40 +77,37 @@ class RecurrentLayer(Cell):
         else:
             states = []
             with deferred_gradients():
-                products = self.gate_products(x.shape[-1])
+                steps = self.loop_steps(x.shape[-1])
                 for projected in self.project_input(x).unbind(1):  # (B, G)
-                    state = self.step([], state, products, projected)
+                    state = self.step([], state, steps, projected)
                     states.append(state if with_cells else state[:1])
             # (B, T, D) each
             output, *others = (torch.stack(each, dim=1).to(x.dtype) for each in zip(*states, strict=True))
             cells = [] if lengths is None else [last_real(other, lengths) for other in others]  # (B, D)
         return output, () if lengths is None else (last_real(output, lengths), *cells)
 
-    def gate_products(self, first_column: int = 0) -> list[GateProduct]:
-        """Return the products of all cells for a loop over `step` with inputs of the columns from `first_column` on."""
-        return [self.gate_product(first_column), *(cell.gate_product() for cell in self.further)]
+    def loop_steps(self, first_column: int = 0) -> list[LoopStep]:
+        """Return the steps of all cells for a loop over `step` with inputs of the columns from `first_column` on."""
+        return [self.loop_step(first_column), *(cell.loop_step() for cell in self.further)]
 
     def step(
         self,
         inputs: list[Tensor],
         state: CellState,
-        products: list[GateProduct] | None = None,
+        steps: list[LoopStep] | None = None,
         projected: Tensor | None = None,
     ) -> CellState:
         """Return the next state from `state` and the input x (N, I), the concatenation of `inputs`. The output is h'.
 
-        In a loop, `products` are computed in advance. They may be for the last columns of the input only, which are
-        then `inputs`; `projected` (N, G) is `project_input` of the other columns.
+        In a loop, `steps` are prepared in advance. They may be for the last columns of the input only, which are then
+        `inputs`; `projected` (N, G) is `project_input` of the other columns.
         """
-        for number, cell in enumerate((self, *self.further)):
-            function, norm_bias = cell.step_product() if products is None else products[number]
-            parts = [*inputs, state[0]]
-            x = torch.cat([part.to(parts[0].dtype) for part in parts], dim=-1)  # (N, J + D)
-            gates = function(x)  # (N, G)
-            if projected is not None:
-                gates, projected = gates + projected, None
-            state = cell.update(gates, norm_bias, state)
-            inputs = []
+        if steps is None:
+            for cell in (self, *self.further):
+                state, inputs = cell.single_step(inputs, state), []
+        else:
+            for step in steps:
+                state, inputs, projected = step(inputs, projected, state), [], None
         return state
 
 

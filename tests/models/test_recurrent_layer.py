@@ -174,7 +174,7 @@ def test_a_step_with_a_projected_part_of_the_input_equals_a_whole_step(cell, kin
     for weight in layer.parameters():
         nn.init.normal_(weight)
     x, state = torch.randn(2, 5), tuple(torch.randn(2, 4) for _ in range(layer.state_count))
-    found = layer.step([x[:, 2:]], state, layer.gate_products(2), layer.project_input(x[:, :2]))
+    found = layer.step([x[:, 2:]], state, layer.loop_steps(2), layer.project_input(x[:, :2]))
     torch.testing.assert_close(found, layer.step([x], state))
 
 
@@ -206,3 +206,17 @@ def test_the_signal_does_not_vanish_in_a_new_stack_of_layers():
     for _ in range(4):
         x, _ = RecurrentLayer("lstm", 256, 256)(x)
     assert x[:, -1].std() > 0.1
+
+
+def test_dropped_words_at_the_start_of_a_sentence_leave_the_gradient_small():
+    """With gate normalisation and a deep transition their gradient was thousands of times as large as all others."""
+    torch.manual_seed(0)
+    layer = RecurrentLayer("gru", 8, 16, transitions=2, gate_norm=True)
+    x = 0.1 * torch.randn(20, 10, 8)
+    norms = []
+    for dropped in (0, 3):
+        x[:, :dropped] = 0.0
+        layer.zero_grad()
+        layer(x)[0].sum().backward()
+        norms.append(float(torch.nn.utils.get_total_norm(w.grad for w in layer.parameters() if w.grad is not None)))
+    assert norms[1] < 2 * norms[0]

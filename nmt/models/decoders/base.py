@@ -18,7 +18,7 @@ from nmt.config import Model
 from nmt.kernels.deferred_gradients import deferred_gradients
 from nmt.kernels.lstm_cell import fast_tanh
 from nmt.models.attention import Attention, MultiHeadAttention, build_attention
-from nmt.models.cells import CellState, GateProduct
+from nmt.models.cells import CellState, LoopStep
 from nmt.models.dropout import SequenceDropout
 from nmt.models.encoder import summarize
 from nmt.models.linear import Linear, LoopLinear
@@ -65,8 +65,8 @@ class PrecomputedStep:
 
     projected: Tensor
     """(B, G) contribution of the embedding to the gate inputs of the bottom layer."""
-    products: list[list[GateProduct]]
-    """Other contributions to the gate inputs of each layer, the same in every step."""
+    cells: list[list[LoopStep]]
+    """The steps of the cells of each layer."""
     dropout: list[Tensor]
     """(B, D) dropout factors for the input of each layer above the bottom; empty if nothing is dropped."""
 
@@ -192,7 +192,7 @@ class Decoder(nn.Module):
         inputs = [] if other is None else [other]
         if given is None:
             return self.layers[0].step([embedded, *inputs], state.layers[0])
-        return self.layers[0].step(inputs, state.layers[0], given.products[0], given.projected)
+        return self.layers[0].step(inputs, state.layers[0], given.cells[0], given.projected)
 
     def step_upper_layers(
         self, x: Tensor, state: DecoderState, context: Tensor | None = None, given: PrecomputedStep | None = None
@@ -205,8 +205,8 @@ class Decoder(nn.Module):
         for depth in range(1, len(self.layers)):
             below = x * given.dropout[depth - 1] if given is not None and given.dropout else x
             inputs = [below] if context is None else [below, context]
-            products = None if given is None else given.products[depth]
-            states.append(self.layers[depth].step(inputs, state.layers[depth], products))
+            cells = None if given is None else given.cells[depth]
+            states.append(self.layers[depth].step(inputs, state.layers[depth], cells))
             x = self.add_and_norm(depth, states[-1][0], x)
         return x, states
 
@@ -219,10 +219,10 @@ class LoopDecoder(Decoder):
         batch, steps, width = embedded.shape
         bottom, *above = self.layers
         projected = bottom.project_input(embedded)  # (B, T, G)
-        products = [bottom.gate_products(width), *(layer.gate_products() for layer in above)]
+        cells = [bottom.loop_steps(width), *(layer.loop_steps() for layer in above)]
         factors = [self.dropout.factors((batch, steps, layer.size), projected) for layer in above]  # (B, T, D) each
         return [
-            PrecomputedStep(part, products, [factor[:, t] for factor in factors if factor is not None])
+            PrecomputedStep(part, cells, [factor[:, t] for factor in factors if factor is not None])
             for t, part in enumerate(projected.unbind(1))
         ]
 

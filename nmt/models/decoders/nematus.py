@@ -37,10 +37,10 @@ class ConditionalDecoder(LoopDecoder):
         )
 
     def precompute(self, embedded: Tensor) -> list[PrecomputedStep]:
-        """See `LoopDecoder.precompute`; the last of `products` are those of f''."""
+        """See `LoopDecoder.precompute`; the last of `cells` are those of f''."""
         steps = super().precompute(embedded)
-        reader = self.reader.gate_products()
-        return [dataclasses.replace(step, products=[*step.products, reader]) for step in steps]
+        reader = self.reader.loop_steps()
+        return [dataclasses.replace(step, cells=[*step.cells, reader]) for step in steps]
 
     def step(
         self, embedded: Tensor, state: DecoderState, memory: Memory, given: PrecomputedStep | None = None
@@ -48,6 +48,6 @@ class ConditionalDecoder(LoopDecoder):
         """See `Decoder.step`."""
         middle = self.step_bottom_layer(embedded, state, given=given)
         context, alignment = self.attention(middle[0], memory, state.position, state.coverage)  # (N, M), (N, S)
-        bottom = self.reader.step([context.to(embedded.dtype)], middle, None if given is None else given.products[-1])
+        bottom = self.reader.step([context.to(embedded.dtype)], middle, None if given is None else given.cells[-1])
         x, above = self.step_upper_layers(self.add_and_norm(0, bottom[0], embedded), state, given=given)  # (N, D)
         return state.next([bottom, *above], alignment), x, context, alignment
