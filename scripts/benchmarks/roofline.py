@@ -15,9 +15,6 @@ REQUIRED = {
     "encoder.kind": "recurrent",
     "encoder.merge": "concat",
     "decoder.kind": "recurrent",
-    "decoder.readout": "tanh",
-    "encoder.transitions": 1,
-    "decoder.transitions": 1,
     "decoder.copy_source": False,
     "decoder.feedback": True,
     "attention.local": "none",
@@ -65,25 +62,28 @@ def arithmetic(model: Model, vocabulary: int, counts: Counts) -> dict[str, float
             raise NmtError(f"--roofline supports only networks with model.{setting}: {value}")
     if attention.score in ("none", "location") or encoder.layers_both_ways not in (0, encoder.layers):
         raise NmtError("--roofline supports only networks with content-based attention and equal encoder layers")
-    if decoder.context_to == "conditional":
-        raise NmtError("--roofline supports only decoders with one cell per layer")
+    if decoder.readout not in ("tanh", "deep"):
+        raise NmtError("--roofline supports only networks with model.decoder.readout: tanh or deep")
     directions = 2 if encoder.bidirectional else 1
     width = encoder.size // directions
     encoder_inputs = [embedding] + [encoder.size] * (encoder.layers - 1)
     readout = decoder.size if model.embedding.tie == "none" else embedding
     fed = {"next_input": readout, "all_layers": encoder.size, "same_step": encoder.size}.get(decoder.context_to, 0)
     above = decoder.size + (encoder.size if decoder.context_to in ("upper_layers", "all_layers") else 0)
-    decoder_inputs = [embedding + fed] + [above] * (decoder.layers - 1)
+    is_conditional = decoder.context_to == "conditional"
+    # What the first cell of each layer reads, and the second cell of a conditional decoder, besides the state.
+    decoder_inputs = [embedding + fed] + [above] * (decoder.layers - 1) + [encoder.size] * is_conditional
+    cells = encoder.layers * encoder.transitions, decoder.layers * decoder.transitions + is_conditional
     key = {"dot": 0, "general": decoder.size, "additive": attention.size, "concat": attention.size}[attention.score]
     states = decoder.layers * (2 if decoder.cell == "lstm" else 1)
     parts = {
-        "encoder": directions * GATES[encoder.cell] * width * sum(x + width for x in encoder_inputs),
+        "encoder": directions * GATES[encoder.cell] * width * (sum(encoder_inputs) + width * cells[0]),
         "keys": encoder.size * key,
         "bridge": encoder.size * states * decoder.size if decoder.start == "bridge" else 0,
-        "decoder cells": GATES[decoder.cell] * decoder.size * sum(x + decoder.size for x in decoder_inputs),
+        "decoder cells": GATES[decoder.cell] * decoder.size * (sum(decoder_inputs) + decoder.size * cells[1]),
         "query": decoder.size * attention.size if attention.score in ("additive", "concat") else 0,
         "attention": (key or decoder.size) + encoder.size,
-        "readout": (decoder.size + encoder.size) * readout,
+        "readout": (decoder.size + encoder.size + (embedding if decoder.readout == "deep" else 0)) * readout,
         "output layer": readout * vocabulary,
     }
     times = {

@@ -91,6 +91,14 @@ MODELS = [
     {"encoder": {"size": 12, "cell": "gru"}, "decoder": {"size": 20, "layers": 3, "context_to": "same_step"}},
     {"encoder": {"size": 16, "bidirectional": False}, "decoder": {"size": 16}, "attention": {"score": "dot"}},
     {"decoder": {"cell": "gru", "start": "zero"}, "attention": {"score": "additive", "size": 28}},
+    {
+        "encoder": {"cell": "gru", "size": 12, "transitions": 2, "gate_norm": True},
+        "attention": {"score": "additive", "size": 28},
+        "decoder": {
+            **{"cell": "gru", "size": 20, "layers": 2, "transitions": 3, "gate_norm": True},
+            **{"context_to": "conditional", "readout": "deep"},
+        },
+    },
 ]
 
 
