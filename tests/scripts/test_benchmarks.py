@@ -95,8 +95,13 @@ MODELS = [
         "encoder": {"cell": "gru", "size": 12, "transitions": 2, "gate_norm": True},
         "attention": {"score": "additive", "size": 28},
         "decoder": {
-            **{"cell": "gru", "size": 20, "layers": 2, "transitions": 3, "gate_norm": True},
-            **{"context_to": "conditional", "readout": "deep"},
+            "cell": "gru",
+            "size": 20,
+            "layers": 2,
+            "transitions": 3,
+            "gate_norm": True,
+            "context_to": "conditional",
+            "readout": "deep",
         },
     },
 ]
