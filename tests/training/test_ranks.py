@@ -103,6 +103,7 @@ CASES = {
     "empty-shares": {"sentences_per_batch": 2},  # with three ranks, one of them has nothing to compute
     "tokens": {"sentences_per_batch": None, "tokens_per_batch": 150, "r_drop": 1.0},
 }
+FIFTY_STEPS = {"max_steps": 50, "validate_every": 25, "save_every": 25}
 ALMOST_NONE = dict.fromkeys(("embedding", "layer", "output"), 1e-9)
 """Dropout that drops nothing. R-Drop needs some."""
 
@@ -132,12 +133,12 @@ def check_same_result(one, several):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("size", [2, 3])
 def test_the_result_does_not_depend_on_the_number_of_ranks(pool, case, size):
-    one = settings(f"{case}-1", **CASES[case])
+    one = settings(f"{case}-1", **FIFTY_STEPS, **CASES[case])
     if not run_of(one).finished.exists():
         train(one)
-    several = settings(f"{case}-{size}", **CASES[case])
+    several = settings(f"{case}-{size}", **FIFTY_STEPS, **CASES[case])
     answers = pool.train(several, size)
-    assert answers == [{"step": 6, "is_finished": True, "reason": "max_steps reached"}] * size
+    assert answers == [{"step": 50, "is_finished": True, "reason": "max_steps reached"}] * size
     check_same_result(run_of(one), run_of(several))
 
 
@@ -145,7 +146,7 @@ def test_several_corpora_sampled_subwords_and_further_validation_sets_are_shared
     corpora = [{"source": "train.src", "target": "train.tgt", "weight": weight} for weight in (1.0, 0.3)]
     more = {"train": corpora, "more_valid": {"other": {"source": "valid.src", "target": "valid.tgt"}}}
     one, several = (
-        changed(settings(name), data={**more, "prepared": "prepared-sampled"}, subword={"sampling": 0.1})
+        changed(settings(name, **FIFTY_STEPS), data={**more, "prepared": "prepared-sampled"}, subword={"sampling": 0.1})
         for name in ("sampled-1", "sampled-2")
     )
     train(one)
