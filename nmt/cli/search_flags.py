@@ -45,6 +45,10 @@ search = combine_options(
         help="Drop hypotheses that are this far below the best of the sentence, which saves time on the CPU; 0 is off.",
     ),
     _option(
+        "max_repeats", metavar="N",
+        help="Do not generate a phrase more than N times in a row, unless the source does so; 0 is off.",
+    ),
+    _option(
         "no_repeat_ngram", metavar="N",
         help="Do not generate a sequence of N subword tokens twice in a translation; 0 is off.",
     ),

@@ -26,6 +26,10 @@ class Decoding(Section):
     """Drop a hypothesis if its log-probability is more than this many nats below the best of the sentence at the same
     step (Freitag & Al-Onaizan 2017). Saves time on the CPU (2 nats about a quarter, 1 nat almost half), but n-best
     lists are shorter; 0 is off."""
+    max_repeats: Annotated[int, Field(ge=0, le=10_000)] = 2
+    """Do not generate a phrase of two or more subword tokens more than this many times in a row, unless the source has
+    something more often in a row. Sentences of weak models often end in such loops. At least 2; 0 is off. Sampling
+    ignores it."""
     no_repeat_ngram: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Do not generate an n-gram of this many subword tokens that the translation already contains. N-grams of a prefix
     count, but are not forbidden in the prefix itself; 0 is off."""
@@ -56,4 +60,6 @@ class Decoding(Section):
     def _check(self) -> "Self":
         if self.length_penalty == "none":
             self.reject_unused(["alpha"], "with 'length_penalty: none'")
+        if self.max_repeats == 1:
+            raise ValueError("max_repeats: input should be 0 (off) or at least 2, not 1")
         return self

@@ -48,7 +48,7 @@ def beam_search(engine: Engine[MemoryT, StateT], batch: SearchBatch, options: Se
     beam = search.start(memory.is_real)
     for step in range(search.constraints.last_step + 1):
         memory = memory.at(beam.active, beam.totals.shape[1])
-        state, prediction = engine.step(beam.token, state, memory, search.wanted(step))
+        state, prediction = engine.step(beam.token, state, memory, search.wanted(beam, step))
         search.extend(beam, prediction, step)
         kept = search.finish(beam, step)
         if kept is not None:
@@ -142,8 +142,9 @@ class _BeamSearch:
             history=np.empty((size, 0), np.int64) if self.constraints.needs_history else None,
         )
 
-    def wanted(self, step: int) -> Wanted:
-        """Return what the search needs of the engine at `step`."""
+    def wanted(self, beam: Beam, step: int) -> Wanted:
+        """Return what the search needs of the engine at `step`, the next one."""
+        self.constraints.begin_step(beam.history, beam.totals.shape[1], beam.active)
         return Wanted(self.constraints.candidates_needed(step, self.beam_size), bool(self.beta or self.with_alignment))
 
     def extend(self, beam: Beam, prediction: Prediction, step: int) -> None:
@@ -151,7 +152,7 @@ class _BeamSearch:
         size, width = beam.totals.shape
         active, slots = beam.active, size * width
         found = self.constraints.candidates(
-            prediction, step, width, lambda ranks: top_k(ranks, self.beam_size), active, beam.history
+            prediction, step, width, lambda ranks: top_k(ranks, self.beam_size), active
         )  # (N, C) each
         same = found.log_probs is found.ranks
         ranks = _to_slots(found.ranks, active, slots, -np.inf)  # (B * K, C)

@@ -60,14 +60,14 @@ def greedy_search(
     token = np.full_like(rows, BOS)  # (N,)
     is_done = np.zeros(len(rows), np.bool_)  # (N,)
     for step in range(constraints.last_step + 1):
+        constraints.begin_step(tokens[rows, :step] if constraints.needs_history else None, count)
         wanted = Wanted(constraints.candidates_needed(step, candidates), keeps_alignment)
         state, prediction = engine.step(token, state, memory, wanted)
-        history = tokens[rows, :step] if constraints.needs_history else None
 
         def choose_column(ranks: Floats, step: int = step, rows: Ints = rows) -> Ints:
             return choose(ranks, step, rows)[:, None]
 
-        found = constraints.candidates(prediction, step, count, choose_column, history=history)
+        found = constraints.candidates(prediction, step, count, choose_column)
         column = choose(found.ranks, step, rows) if found.ranks.shape[1] > 1 else 0
         at = np.arange(len(rows)), column
         token, log_prob = found.tokens[at], found.log_probs[at]  # (N,) each

@@ -1,12 +1,15 @@
-"""Avoid repetition: forbid repeated n-grams (`no_repeat_ngram`), penalise repeated tokens (`repetition_penalty`).
+"""Avoid repetition: end loops, forbid repeated n-grams, penalise repeated tokens.
 
-Axes: N hypotheses, T tokens generated so far, W windows of n tokens, V vocabulary.
+The options are `max_repeats`, `no_repeat_ngram` and `repetition_penalty`.
+
+Axes: N hypotheses, T tokens generated so far, W windows of n tokens, V vocabulary, L loops, B sentences, S source
+tokens.
 """
 
 import numpy as np
 
 from nmt.data.token_ids import EOS, PAD
-from nmt.engine import Floats, Ints
+from nmt.engine import Bools, Floats, Ints
 
 
 def columns_of(history: Ints, tokens: Ints | None) -> Ints:
@@ -43,3 +46,40 @@ def penalize_repeated_tokens(log_probs: Floats, history: Ints, penalty: float) -
     penalized = log_probs.copy()
     np.put_along_axis(penalized, history, np.take_along_axis(log_probs, history, 1) * np.float32(penalty), 1)
     return penalized
+
+
+def next_copy_tokens(history: Ints, limit: int) -> Ints | None:
+    """Return the tokens (N, L) that would begin a copy of a phrase after `limit` copies of it; None if there are none.
+
+    A phrase is two or more tokens of `history` (N, T). PAD stands for no token. `limit` is at least 2.
+    """
+    longest = history.shape[1] // limit
+    if longest < 2:
+        return None
+    last = history[:, ::-1]  # the last token first
+    is_open = last[:, 0] != EOS
+    # Most histories have no loop: look at two tokens first.
+    may_repeat = (last[:, 2 : longest + 1] == last[:, :1]) & (last[:, 3 : longest + 2] == last[:, 1:2])
+    found = []
+    for size in np.flatnonzero((may_repeat & is_open[:, None]).any(0)) + 2:
+        checked = (limit - 1) * size
+        is_loop = (last[:, :checked] == last[:, size : size + checked]).all(1) & is_open
+        if is_loop.any():
+            found.append(np.where(is_loop, last[:, size - 1], PAD))
+    return np.stack(found, 1) if found else None
+
+
+def has_loop(source: Ints, lengths: Ints, limit: int) -> Bools:
+    """Return which sentences (B,) of `source` (B, S) have more than `limit` copies of something in a row.
+
+    Something is one or more tokens; the last copy need not be complete. `lengths` (B,) counts EOS.
+    """
+    is_real = np.arange(source.shape[1]) < lengths[:, None] - 1
+    found = np.zeros(len(source), np.bool_)
+    for size in range(1, source.shape[1] // limit):
+        is_same = (source[:, size:] == source[:, :-size]) & is_real[:, size:]
+        needed = (limit - 1) * size + 1
+        if needed <= is_same.shape[1]:
+            windows = np.lib.stride_tricks.sliding_window_view(is_same, needed, axis=1)  # (B, windows, needed)
+            found |= np.any(np.all(windows, axis=2), axis=1)
+    return found

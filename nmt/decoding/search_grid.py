@@ -9,8 +9,8 @@ from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
 
 GRID_KEYS = (
-    "beam_size", "length_penalty", "alpha", "coverage_penalty", "beam_prune", "no_repeat_ngram", "repetition_penalty",
-    "max_length_ratio", "max_length_extra", "max_source_tokens", "shortlist",
+    "beam_size", "length_penalty", "alpha", "coverage_penalty", "beam_prune", "max_repeats", "no_repeat_ngram",
+    "repetition_penalty", "max_length_ratio", "max_length_extra", "max_source_tokens", "shortlist",
 )  # fmt: skip
 """Keys of the section `decoding` that have an order of magnitude and can change a translation, and the kind of length
 penalty."""

@@ -46,6 +46,7 @@ class SearchKeywords(TypedDict, total=False):
     alpha: float
     coverage_penalty: float
     beam_prune: float
+    max_repeats: int
     no_repeat_ngram: int
     repetition_penalty: float
     shortlist: int
@@ -82,6 +83,7 @@ class SearchOptions:
     alpha: Annotated[float, Range(0, 10)] = 1.0
     coverage_penalty: Annotated[float, Range(0, 100)] = 0.0
     beam_prune: Annotated[float, Range(0)] = 0.0
+    max_repeats: Annotated[int, Range(0, 10_000)] = 2
     no_repeat_ngram: Annotated[int, Range(0, 10_000)] = 0
     repetition_penalty: Annotated[float, Range(1, 100)] = 1.0
     shortlist: Annotated[int, Range(0, 64)] = 0
@@ -128,6 +130,8 @@ class SearchOptions:
             problem = _type_problem(value, kinds, choices) or (range_.problem(value) if range_ is not None else None)
             if problem is not None:
                 raise NmtError(f"{name}: {problem}, not {value!r:.80}")
+        if self.max_repeats == 1:
+            raise NmtError("max_repeats: input should be 0 (off) or at least 2, not 1")
         if self.method == "greedy" and self.n_best > 1:
             raise NmtError(f"greedy search returns one hypothesis, not n_best {self.n_best}; use method beam or sample")
         if self.method == "beam" and self.n_best > self.beam_size:

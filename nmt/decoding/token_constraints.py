@@ -10,7 +10,13 @@ import numpy as np
 
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.decoding.hypothesis import SearchBatch
-from nmt.decoding.repetition import columns_of, forbid_repeated_ngrams, penalize_repeated_tokens
+from nmt.decoding.repetition import (
+    columns_of,
+    forbid_repeated_ngrams,
+    has_loop,
+    next_copy_tokens,
+    penalize_repeated_tokens,
+)
 from nmt.decoding.search_options import SearchOptions
 from nmt.engine import Bools, Floats, Ints, Prediction
 from nmt.kernels.row_counts import round_rows_up
@@ -52,7 +58,7 @@ class Constraints:
     """For each sentence of a batch, the tokens that a hypothesis must generate at a step, or must not generate.
 
     A token is forced in a prefix, and EOS is forced at the maximum length. `needs_history` says whether the constraints
-    depend on the tokens that a hypothesis has generated; `candidates` then needs `history`.
+    depend on the tokens that a hypothesis has generated; `begin_step` then needs `history`.
     """
 
     def __init__(self, batch: SearchBatch, options: SearchOptions) -> None:
@@ -68,7 +74,15 @@ class Constraints:
         self._longest_prefix = max(len(prefix) for prefix in prefixes)
         self._min_length, self._ngram_size = options.min_length, options.no_repeat_ngram
         self._repetition_penalty = options.repetition_penalty
-        self.needs_history = self._ngram_size > 0 or self._repetition_penalty != 1
+        self._ranks_by_history = self._ngram_size > 0 or self._repetition_penalty != 1
+        self._max_repeats = 0 if options.method == "sample" else options.max_repeats
+        self.needs_history = self._ranks_by_history or self._max_repeats > 0
+        self._history: Ints | None = None  # (N, step) of the current step
+        self._repeated: Ints | None = None  # (N, L) tokens that would continue a loop
+        # A source with a loop, such as a table, may be translated with one.
+        self._may_loop = np.zeros(size, np.bool_)
+        if self._max_repeats:
+            self._may_loop = has_loop(batch.source, batch.lengths, self._max_repeats)
         self._forbidden = np.array([PAD, BOS, *([UNK] if options.forbid_unknown else [])])
         self._forbidden_at_first = np.append(self._forbidden, EOS)
         forced = np.full((size, self.last_step + 1), -1)
@@ -80,14 +94,30 @@ class Constraints:
     def keep(self, rows: Ints) -> None:
         """Drop all sentences but `rows`."""
         self._forced = self._forced[rows]
+        self._may_loop = self._may_loop[rows]
+
+    def begin_step(self, history: Ints | None, width: int, active: Ints | None = None) -> None:
+        """Take the tokens `history` (N, step) of the hypotheses, None unless `needs_history`.
+
+        `active` (N,) are the slots of the hypotheses out of B * `width`, None for all slots.
+        """
+        self._history = history if self._ranks_by_history else None
+        self._repeated = None
+        if history is not None and self._max_repeats:
+            self._repeated = next_copy_tokens(history, self._max_repeats)
+            if self._repeated is not None and self._may_loop.any():
+                may_loop = np.repeat(self._may_loop, width)
+                self._repeated[may_loop if active is None else may_loop[active]] = PAD
 
     def candidates_needed(self, step: int, count: int | None) -> int | None:
         """Return how many best tokens the engine must return so that `count` remain; None for all tokens.
 
-        All are needed if `count` is None, if a token is forced at this step, or if the history matters.
+        All are needed if `count` is None, if a token is forced at this step, or if the ranks depend on the history.
         """
-        is_free = self._longest_prefix <= step < self._first_forced_end and not self.needs_history
-        return count + len(self._forbidden_now(step)) if count is not None and is_free else None
+        if count is None or self._ranks_by_history or not self._longest_prefix <= step < self._first_forced_end:
+            return None
+        loops = 0 if self._repeated is None else self._repeated.shape[1]
+        return count + len(self._forbidden_now(step)) + loops
 
     def candidates(
         self,
@@ -96,25 +126,24 @@ class Constraints:
         width: int,
         choose: ChooseTokens,
         active: Ints | None = None,
-        history: Ints | None = None,
     ) -> Candidates:
         """Return the C tokens of each hypothesis that `choose` selects from all, or the forced token.
 
         If the prediction has only the best tokens, return those that are allowed without selecting. A forced token is
-        the first, and the others have minus infinity. The prediction is overwritten. `active` (N,) are the slots of the
-        hypotheses out of B * `width`, None for all slots. `history` (N, step) are the tokens of the hypotheses, None
-        unless `needs_history`.
+        the first, and the others have minus infinity. The prediction is overwritten. `active` is that of `begin_step`.
         """
         log_probs, tokens = prediction.log_probs, prediction.tokens
         if tokens is not None and not prediction.has_all_tokens:
             is_forbidden = tokens == PAD
             for token in self._forbidden_now(step)[1:]:
                 is_forbidden |= tokens == token
+            if self._repeated is not None:
+                is_forbidden |= (tokens[:, :, None] == self._repeated[:, None]).any(2)
             log_probs[is_forbidden] = -np.inf
             return Candidates(log_probs, tokens, log_probs)
         forced = self._forced_tokens(step, width, active)
         forced_log_probs = log_probs[np.arange(len(log_probs)), np.maximum(forced, 0)] if forced is not None else None
-        ranks = self.rank(log_probs, step, history, tokens)
+        ranks = self.rank(log_probs, step, self._history, tokens)
         columns = choose(ranks)  # (N, C)
         values = np.take_along_axis(ranks, columns, 1)
         found = Candidates(
@@ -139,6 +168,8 @@ class Constraints:
             if self._ngram_size:
                 forbid_repeated_ngrams(log_probs, history, self._ngram_size)
         log_probs[:, self._forbidden_now(step)] = -np.inf
+        if self._repeated is not None:
+            np.put_along_axis(log_probs, columns_of(self._repeated, columns), -np.inf, 1)
         if end is not None:
             has_no_token = log_probs.max(1) == -np.inf
             log_probs[has_no_token, EOS] = end[has_no_token]

@@ -50,13 +50,11 @@ class Sample:
     def translate(
         cls, translator: Translator, name: str, pairs: Sequence[tuple[str, str]], tag: str, language: str
     ) -> "Sample":
-        """Translate about `SENTENCES` of the pairs."""
+        """Translate about `SENTENCES` of the pairs, also with the loops that `max_repeats` would end."""
         chosen = [pair for pair in pairs[:: max(1, len(pairs) // SENTENCES)] if all(pair)][:SENTENCES]
         sources, references = [source for source, _ in chosen], [target for _, target in chosen]
-        greedy = translator.options.changed(
-            method="greedy", tag=tag, with_alignment=translator.has_attention, shortlist=0
-        )
-        beam = translator.options.changed(tag=tag, shortlist=0)
+        beam = translator.options.changed(tag=tag, shortlist=0, max_repeats=0)
+        greedy = beam.changed(method="greedy", with_alignment=translator.has_attention)
         return cls(
             name,
             sources,

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 SAMPLES = 5
 FOLDER_REMEDY = "choose another folder with --output"
 DEFAULTS_OF_NEW_OPTIONS: dict[str, Any] = {
-    "beam_prune": 0.0, "no_repeat_ngram": 0, "repetition_penalty": 1.0, "split_sentences": False,
+    "beam_prune": 0.0, "max_repeats": 0, "no_repeat_ngram": 0, "repetition_penalty": 1.0, "split_sentences": False,
 }  # fmt: skip
 """Search options that saved results of older versions lack, with their defaults."""
 UNSAVED_OPTIONS = {

@@ -41,6 +41,7 @@ def search_text(search: dict[str, Any]) -> str:
         f"alpha {search['alpha']:g}",
         f"coverage penalty {search['coverage_penalty']:g}",
         search["beam_prune"] and f"prune {search['beam_prune']:g}",
+        search["max_repeats"] != 2 and f"max repeats {search['max_repeats']}",
         search["no_repeat_ngram"] and f"no {search['no_repeat_ngram']}-gram twice",
         search["repetition_penalty"] != 1 and f"repetition penalty {search['repetition_penalty']:g}",
         search["replace_unknown"] and "unknown words replaced",

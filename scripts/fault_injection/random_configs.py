@@ -126,6 +126,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "decoding.alpha": (0.5,),
     "decoding.coverage_penalty": (0.3,),
     "decoding.beam_prune": (1.0,),
+    "decoding.max_repeats": (0, 3),
     "decoding.no_repeat_ngram": (1, 3),
     "decoding.repetition_penalty": (1.3,),
     "decoding.shortlist": (4,),

@@ -227,7 +227,7 @@ def test_the_tokens_of_a_shortlist_are_mapped_to_its_columns(size, penalty, meth
 
 
 def test_without_these_options_there_is_no_history_and_no_copy():
-    constraints = Constraints(batch([[4]], [3]), SearchOptions())
+    constraints = Constraints(batch([[4]], [3]), SearchOptions(max_repeats=0))
     assert not constraints.needs_history
     table = np.zeros((1, 9), np.float32)
     assert constraints.rank(table, 0) is table
