@@ -99,7 +99,7 @@ sampling = combine_options(
 def check(given: dict[str, Any]) -> None:
     """Raise `click.UsageError` if options of the search contradict each other, or one of them would be ignored."""
     of_beam = itertools.product(("greedy", "sample"), ("beam_size", "beam_prune"))
-    for one, other in [("greedy", "sample"), *of_beam]:
+    for one, other in [("greedy", "sample"), ("sample", "max_repeats"), *of_beam]:
         exclude(given, one, other)
     check_usage(
         (

@@ -103,8 +103,9 @@ def test_the_output_has_one_line_per_input_line(run, tmp_path):
 def test_options_change_the_search(run):
     greedy = call(run, "--greedy")[0]
     assert call(run, "--beam-size", 1)[0] == greedy
-    assert call(run, "--sample", "--top-k", 1)[0] == greedy
-    assert call(run, "--sample", "--temperature", 1e-4)[0] == greedy
+    with_loops = call(run, "--greedy", "--max-repeats", 0)[0]
+    assert call(run, "--sample", "--top-k", 1)[0] == with_loops != greedy
+    assert call(run, "--sample", "--temperature", 1e-4)[0] == with_loops
     assert call(run, "--sample", "--seed", 2)[0] != call(run, "--sample", "--seed", 3)[0]
     assert call(run, "--tokens-per-batch", 1, "--window", 2)[0] == call(run)[0]
     assert call(run, "--max-length-ratio", 5, "--min-length", 12)[0] != call(run)[0]
@@ -212,9 +213,10 @@ def test_an_ensemble_of_different_networks_does_not_depend_on_their_order(tmp_pa
         text = call(copies, "--model", other, text=unseen)[0]
         assert text == call(other, "--model", copies, text=unseen)[0]
         assert len(text.split("\n")) == 3
-    replaced = call(plain, "--model", copies, text=unseen)[0]
-    assert replaced == call(plain, "--model", copies, "--replace-unknown", text=unseen)[0]
-    assert replaced != call(plain, "--model", copies, "--keep-unknown", text=unseen)[0]
+    both = plain, "--model", copies, "--max-repeats", 0
+    replaced = call(*both, text=unseen)[0]
+    assert replaced == call(*both, "--replace-unknown", text=unseen)[0]
+    assert replaced != call(*both, "--keep-unknown", text=unseen)[0]
 
 
 def test_logprob_and_search_give_the_same_score(run, tmp_path):
@@ -266,6 +268,7 @@ def test_error_messages_name_the_option_or_the_file(run, arguments, message):
         (["--greedy", "--beam-size", "4"], "--greedy and --beam-size exclude"),
         (["--greedy", "--beam-prune", "1"], "--greedy and --beam-prune exclude"),
         (["--sample", "--beam-prune", "1"], "--sample and --beam-prune exclude"),
+        (["--sample", "--max-repeats", "3"], "--sample and --max-repeats exclude"),
         (["--temperature", "0.5"], "--temperature needs --sample"),
         (["--greedy", "--top-k", "0"], "--top-k needs --sample"),
         (["--top-p", "1"], "--top-p needs --sample"),

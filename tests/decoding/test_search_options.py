@@ -16,6 +16,7 @@ KEYS = {
     "alpha": 0.3,
     "coverage_penalty": 0.2,
     "beam_prune": 1.5,
+    "max_repeats": 5,
     "no_repeat_ngram": 3,
     "repetition_penalty": 1.2,
     "shortlist": 4,
