@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 
 class _AdditiveEnergy(torch.autograd.Function):
+    """With the gradient g of v . tanh(x), those of v and x are the sum of g tanh(x), and g v (1 - tanh(x)^2)."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         hidden, weight = x.tanh(), weight.to(x.dtype)

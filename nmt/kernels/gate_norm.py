@@ -16,7 +16,7 @@ MAX_SLOPE = 30.0
 Normalisation multiplies a gradient by f = 1 / standard deviation, which is up to 1 / sqrt(`EPSILON`) = 316 for an input
 that is almost constant. The gates of an encoder are in this state if a sentence begins with a dropped word: input and
 state are zero. Behind the two cells of a deep transition, the norm of the gradient of the whole network was 78,000 in
-place of 1.2, and clipping left nothing of the rest. So a factor f above `MAX_SLOPE` is replaced by `MAX_SLOPE`^3 / f^2.
+place of 1.0, and clipping left nothing of the rest. So a factor f above `MAX_SLOPE` is replaced by `MAX_SLOPE`^3 / f^2.
 """
 
 

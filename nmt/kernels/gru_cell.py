@@ -13,16 +13,16 @@ from nmt.kernels.lstm_cell import fast_tanh
 
 
 def gru_cell(
-    products: tuple[Tensor | None, Tensor | None], state_product: Tensor, h: Tensor, bias: Tensor, gain: Tensor | None
+    input_product: Tensor | None, state_product: Tensor, h: Tensor, bias: Tensor, gain: Tensor | None
 ) -> Tensor:
-    """Return h' (N, D), given h (N, D), two parts of W x (None is zero) and U h, (N, 3D) each: r, z and n.
+    """Return h' (N, D), given h (N, D), W x (None is zero) and U h, (N, 3D) each: r, z and n.
 
     `bias` (4D,) is added to the inputs of the gates: those of r and z, W x of n, and U h of n. With `gain` (4D,) each
     of the four is normalised and multiplied by it before.
     """
     if gain is None:
         bias = bias.to(state_product.dtype)
-    next_h: Tensor = _GRUCell.apply(*products, state_product, h, bias, gain)  # type: ignore[no-untyped-call]
+    next_h: Tensor = _GRUCell.apply(input_product, state_product, h, bias, gain)  # type: ignore[no-untyped-call]
     return next_h
 
 
@@ -32,19 +32,27 @@ def _parts(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return inputs[:, : 2 * size], inputs[:, 2 * size : 3 * size], inputs[:, 3 * size :]
 
 
-def _gate_inputs(products: list[Tensor], state_product: Tensor) -> Tensor:
-    """Return the four inputs (N, 4D) before normalisation and bias; of `products` there are at most two."""
+def next_state(inputs: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return h' (N, D), r and z (N, 2D), and n (N, D), from the `inputs` (N, 4D) of the gates and `h` (N, D)."""
+    both, x_new, h_new = _parts(inputs)
+    both = both.sigmoid()
+    reset, update = both.chunk(2, dim=1)
+    new = fast_tanh(x_new + reset * h_new)
+    return torch.lerp(new, h.to(new.dtype), update), both, new
+
+
+def _gate_inputs(input_product: Tensor | None, state_product: Tensor) -> Tensor:
+    """Return the four inputs (N, 4D) before normalisation and bias."""
     size = state_product.shape[1] // 3
     gates = state_product.new_empty(len(state_product), 4 * size)
     both, x_new, h_new = _parts(gates)
     h_new.copy_(state_product[:, 2 * size :])
-    if products:
-        x = products[0] if len(products) == 1 else products[0] + products[1]
-        torch.add(x[:, : 2 * size], state_product[:, : 2 * size], out=both)
-        x_new.copy_(x[:, 2 * size :])
-    else:
+    if input_product is None:
         both.copy_(state_product[:, : 2 * size])
         x_new.zero_()
+    else:
+        torch.add(input_product[:, : 2 * size], state_product[:, : 2 * size], out=both)
+        x_new.copy_(input_product[:, 2 * size :])
     return gates
 
 
@@ -58,15 +66,14 @@ class _GRUCell(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        first: Tensor | None,
-        second: Tensor | None,
+        input_product: Tensor | None,
         state_product: Tensor,
         h: Tensor,
         bias: Tensor,
         gain: Tensor | None,
     ) -> Tensor:
         size = h.shape[1]
-        gates = _gate_inputs([part for part in (first, second) if part is not None], state_product)
+        gates = _gate_inputs(input_product, state_product)
         statistics: tuple[Tensor, ...] = ()
         if gain is None:
             inputs = gates.add_(bias)
@@ -76,13 +83,10 @@ class _GRUCell(torch.autograd.Function):
             normed = normed.view(-1, 4 * size)
             inputs = torch.addcmul(bias, normed, gain)
             statistics = gain, gates, normed, *factors
-        both, x_new, h_new = _parts(inputs)
-        both = both.sigmoid()  # (N, 2D)
-        reset, update = both.chunk(2, dim=1)
-        new = fast_tanh(torch.addcmul(x_new, reset, h_new))
-        ctx.save_for_backward(h, both, h_new, new, *statistics)
-        ctx.is_given, ctx.dtype = (first is not None, second is not None), state_product.dtype
-        return torch.lerp(new, h.to(new.dtype), update)
+        next_h, both, new = next_state(inputs, h)
+        ctx.save_for_backward(h, both, _parts(inputs)[2], new, *statistics)
+        ctx.has_input, ctx.dtype = input_product is not None, state_product.dtype
+        return next_h
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -104,5 +108,5 @@ class _GRUCell(torch.autograd.Function):
             gradient = normalize_backward((gradient * gain).view_as(gates), gates, *factors).view_as(gradient)
         gradient = gradient.to(ctx.dtype)
         state_gradient = torch.cat([gradient[:, : 2 * size], gradient[:, 3 * size :]], dim=1)
-        products = (gradient[:, : 3 * size] if is_given else None for is_given in ctx.is_given)
-        return *products, state_gradient, kept.to(h.dtype), dbias, dgain
+        input_gradient = gradient[:, : 3 * size] if ctx.has_input else None
+        return input_gradient, state_gradient, kept.to(h.dtype), dbias, dgain

@@ -59,7 +59,7 @@ class Additive(nn.Module):
         super().__init__()
         self.query = LoopLinear(query_size, config.size, bias=False)
         self.key = Linear(memory_size, config.size)
-        self.energy = LoopLinear(config.size, 1, bias=False)
+        self.energy = Linear(config.size, 1, bias=False)
         # w; the name is that of its tensors in checkpoints
         self.covered = LoopLinear(1, config.size, bias=False) if config.coverage else None
 
@@ -74,10 +74,7 @@ class Additive(nn.Module):
         if self.covered is not None:
             assert coverage is not None
             hidden = hidden + self.covered(coverage.unsqueeze(3).to(hidden.dtype))
-        if torch.is_grad_enabled():
-            return additive_energy(hidden, self.energy.weight)  # (B, T, S)
-        scores: Tensor = self.energy(hidden.tanh()).squeeze(-1)  # (B, T, S)
-        return scores
+        return additive_energy(hidden, self.energy.weight)  # (B, T, S)
 
 
 class Location(nn.Module):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from nmt.kernels.deferred_gradients import linear_function
 from nmt.kernels.gate_norm import gate_norm
-from nmt.kernels.gru_cell import gru_cell
+from nmt.kernels.gru_cell import gru_cell, next_state
 from nmt.kernels.lstm_cell import fast_tanh, lstm_cell
 
 CellState: TypeAlias = tuple[Tensor, ...]
@@ -122,8 +122,12 @@ class Cell(nn.Module):
             F.pad(input_weight[gates:], (0, self.size)),  # (D, J + D)
             F.pad(state_weight[gates:], (input_weight.shape[1], 0)),  # (D, J + D)
         ]
-        bias = torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])  # (4D,)
-        return torch.cat(rows), bias
+        return torch.cat(rows), self._four_biases(input_bias, state_bias)
+
+    def _four_biases(self, input_bias: Tensor, state_bias: Tensor) -> Tensor:
+        """Return the biases (4D,) of a GRU: those of r, of z, of W x and of U h of n, from b and b', (3D,) each."""
+        gates = 2 * self.size
+        return torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])
 
     def gate_product(self, first_column: int = 0) -> GateProduct:
         """Return the function that multiplies by [W U]; of W only the columns from `first_column` on are used."""
@@ -137,7 +141,9 @@ class Cell(nn.Module):
 
         Without them, the weights are prepared for this step alone.
         """
-        product = self.gate_product() if self.product is None else GateProduct(self.product, self.norm_bias)
+        product = self.gate_product()
+        if self.product is not None:
+            product = GateProduct(self.product, self.norm_bias)
         return self._step(product, inputs, None, state)
 
     def loop_step(self, first_column: int = 0) -> LoopStep:
@@ -148,8 +154,7 @@ class Cell(nn.Module):
         if self.cell != "gru":
             return partial(self._step, self.gate_product(first_column))
         input_weight, state_weight, input_bias, state_bias = self.dropped_weights()
-        gates, columns = 2 * self.size, input_weight[:, first_column:]
-        bias = torch.cat([input_bias[:gates] + state_bias[:gates], input_bias[gates:], state_bias[gates:]])  # (4D,)
+        columns, bias = input_weight[:, first_column:], self._four_biases(input_bias, state_bias)
         input_product = None
         if columns.shape[1]:
             input_product = linear_function(columns, None)
@@ -162,7 +167,9 @@ class Cell(nn.Module):
     ) -> CellState:
         parts = [*inputs, state[0]]
         gates = product.function(torch.cat([part.to(parts[0].dtype) for part in parts], dim=-1))  # (N, G)
-        return self.update(gates if projected is None else gates + projected, product.norm_bias, state)
+        if projected is not None:
+            gates = gates + projected
+        return self.update(gates, product.norm_bias, state)
 
     def _gru_step(
         self,
@@ -173,11 +180,13 @@ class Cell(nn.Module):
         projected: Tensor | None,
         state: CellState,
     ) -> CellState:
-        product = None
-        if input_product is not None and inputs:
-            product = input_product(inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1))  # (N, 3D)
-        gain = None if self.norm is None else self.norm.gain
-        return (gru_cell((product, projected), state_product(state[0]), state[0], bias, gain),)
+        product = projected  # (N, 3D), or None for zero
+        if input_product is not None:
+            product = input_product(torch.cat(inputs, dim=-1))
+            if projected is not None:
+                product = product + projected
+        gain = self.norm.gain if self.norm else None
+        return (gru_cell(product, state_product(state[0]), state[0], bias, gain),)
 
     def set_product(self, product: Callable[[Tensor, Tensor], nn.Module]) -> None:
         """Use the module `product(weight, bias)` for single steps in search; weight (G, I + D), bias (G,)."""
@@ -198,6 +207,4 @@ class Cell(nn.Module):
             return lstm_cell(gates, state[1].to(gates.dtype))
         if self.cell == "rnn":
             return (fast_tanh(gates),)
-        reset, update, x_new, h_new = gates.chunk(4, dim=-1)  # (N, D) each
-        new = fast_tanh(x_new + reset.sigmoid() * h_new)  # (N, D)
-        return (torch.lerp(new, state[0].to(new.dtype), update.sigmoid()),)  # (N, D)
+        return (next_state(gates, state[0])[0],)  # (N, D)
