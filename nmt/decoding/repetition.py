@@ -79,7 +79,6 @@ def has_loop(source: Ints, lengths: Ints, limit: int) -> Bools:
     for size in range(1, source.shape[1] // limit):
         is_same = (source[:, size:] == source[:, :-size]) & is_real[:, size:]
         needed = (limit - 1) * size + 1
-        if needed <= is_same.shape[1]:
-            windows = np.lib.stride_tricks.sliding_window_view(is_same, needed, axis=1)  # (B, windows, needed)
-            found |= np.any(np.all(windows, axis=2), axis=1)
+        counts = np.cumsum(np.pad(is_same, ((0, 0), (1, 0))), axis=1)  # (B, S - size + 1)
+        found |= np.any(counts[:, needed:] - counts[:, :-needed] == needed, axis=1)
     return found

@@ -5,8 +5,10 @@ Axes: B sentences, K slots per sentence, N hypotheses, V vocabulary, C candidate
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmt.data.token_ids import BOS, EOS, PAD, UNK
 from nmt.decoding.hypothesis import SearchBatch
@@ -21,6 +23,7 @@ from nmt.decoding.search_options import SearchOptions
 from nmt.engine import Bools, Floats, Ints, Prediction
 from nmt.kernels.row_counts import round_rows_up
 
+Number = TypeVar("Number", np.bool_, np.int64)
 ChooseTokens = Callable[[Floats], Ints]
 """Returns the columns, (N, C), of the chosen tokens of `ranks` (N, V)."""
 
@@ -78,7 +81,7 @@ class Constraints:
         self._max_repeats = 0 if options.method == "sample" else options.max_repeats
         self.needs_history = self._ranks_by_history or self._max_repeats > 0
         self._history: Ints | None = None  # (N, step) of the current step
-        self._repeated: Ints | None = None  # (N, L) tokens that would continue a loop
+        self._loop_tokens: Ints | None = None  # (N, L) tokens that would continue a loop
         # A source with a loop, such as a table, may be translated with one.
         self._may_loop = np.zeros(size, np.bool_)
         if self._max_repeats:
@@ -102,22 +105,23 @@ class Constraints:
         `active` (N,) are the slots of the hypotheses out of B * `width`, None for all slots.
         """
         self._history = history if self._ranks_by_history else None
-        self._repeated = None
+        self._loop_tokens = None
         if history is not None and self._max_repeats:
-            self._repeated = next_copy_tokens(history, self._max_repeats)
-            if self._repeated is not None and self._may_loop.any():
-                may_loop = np.repeat(self._may_loop, width)
-                self._repeated[may_loop if active is None else may_loop[active]] = PAD
+            self._loop_tokens = next_copy_tokens(history, self._max_repeats)
+            if self._loop_tokens is not None:
+                self._loop_tokens[_of_hypotheses(self._may_loop, width, active)] = PAD
 
     def candidates_needed(self, step: int, count: int | None) -> int | None:
         """Return how many best tokens the engine must return so that `count` remain; None for all tokens.
 
         All are needed if `count` is None, if a token is forced at this step, or if the ranks depend on the history.
         """
-        if count is None or self._ranks_by_history or not self._longest_prefix <= step < self._first_forced_end:
+        if count is None or self._ranks_by_history or self._forces_tokens(step):
             return None
-        loops = 0 if self._repeated is None else self._repeated.shape[1]
-        return count + len(self._forbidden_now(step)) + loops
+        count += len(self._forbidden_now(step))
+        if self._loop_tokens is not None:
+            count += self._loop_tokens.shape[1]
+        return count
 
     def candidates(
         self,
@@ -137,8 +141,8 @@ class Constraints:
             is_forbidden = tokens == PAD
             for token in self._forbidden_now(step)[1:]:
                 is_forbidden |= tokens == token
-            if self._repeated is not None:
-                is_forbidden |= (tokens[:, :, None] == self._repeated[:, None]).any(2)
+            if self._loop_tokens is not None:
+                is_forbidden |= (tokens[:, :, None] == self._loop_tokens[:, None]).any(2)
             log_probs[is_forbidden] = -np.inf
             return Candidates(log_probs, tokens, log_probs)
         forced = self._forced_tokens(step, width, active)
@@ -168,8 +172,8 @@ class Constraints:
             if self._ngram_size:
                 forbid_repeated_ngrams(log_probs, history, self._ngram_size)
         log_probs[:, self._forbidden_now(step)] = -np.inf
-        if self._repeated is not None:
-            np.put_along_axis(log_probs, columns_of(self._repeated, columns), -np.inf, 1)
+        if self._loop_tokens is not None:
+            np.put_along_axis(log_probs, columns_of(self._loop_tokens, columns), -np.inf, 1)
         if end is not None:
             has_no_token = log_probs.max(1) == -np.inf
             log_probs[has_no_token, EOS] = end[has_no_token]
@@ -183,10 +187,17 @@ class Constraints:
 
     def _forced_tokens(self, step: int, width: int, active: Ints | None) -> Ints | None:
         """Return the token (N,) that each hypothesis must generate, -1 if it is free; None if all are free."""
-        if self._longest_prefix <= step < self._first_forced_end:
-            return None
-        forced = np.repeat(self._forced[:, step], width)
-        return forced if active is None else forced[active]
+        return _of_hypotheses(self._forced[:, step], width, active) if self._forces_tokens(step) else None
+
+    def _forces_tokens(self, step: int) -> bool:
+        """Return whether a hypothesis may have to generate a certain token: one of a prefix, or EOS at the end."""
+        return step < self._longest_prefix or step >= self._first_forced_end
+
+
+def _of_hypotheses(values: NDArray[Number], width: int, active: Ints | None) -> NDArray[Number]:
+    """Return for each hypothesis, (N,), the value of its sentence, from `values` (B,); `active` as in `begin_step`."""
+    repeated = np.repeat(values, width)
+    return repeated if active is None else repeated[active]
 
 
 def _force(found: Candidates, forced: Ints, forced_log_probs: Floats) -> Candidates:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from nmt.decoding.search_options import SearchOptions
 from nmt.reports.table import table
 
 
@@ -41,7 +42,7 @@ def search_text(search: dict[str, Any]) -> str:
         f"alpha {search['alpha']:g}",
         f"coverage penalty {search['coverage_penalty']:g}",
         search["beam_prune"] and f"prune {search['beam_prune']:g}",
-        search["max_repeats"] != 2 and f"max repeats {search['max_repeats']}",
+        search["max_repeats"] != SearchOptions.max_repeats and f"max repeats {search['max_repeats']}",
         search["no_repeat_ngram"] and f"no {search['no_repeat_ngram']}-gram twice",
         search["repetition_penalty"] != 1 and f"repetition penalty {search['repetition_penalty']:g}",
         search["replace_unknown"] and "unknown words replaced",
