@@ -64,6 +64,7 @@ def command(
     from nmt.cli.training_display import log_result, train_to_the_end
     from nmt.evaluation.before_and_after import compare_with_initial_model
     from nmt.reports.before_and_after_table import before_and_after_table
+    from nmt.reports.report_page import refresh_report
     from nmt.training.tuning import TuningRequest, config_to_resume, tuned_config
 
     request = TuningRequest(
@@ -76,3 +77,4 @@ def command(
     run = train_to_the_end(again)(config, resume)
     log_result(config)
     click.echo(before_and_after_table(compare_with_initial_model(run, config)))
+    refresh_report(run)

@@ -1,7 +1,6 @@
 """Compare a run with the run whose weights it started from, on the test sets of both domains."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,38 +10,20 @@ from nmt.evaluation.evaluate_splits import evaluate_splits
 from nmt.evaluation.metrics import Scoring, default_tokenizer
 from nmt.evaluation.significance import paired_bootstrap
 from nmt.evaluation.test_sets import Split, check_folder, split_of
-from nmt.storage.atomic_files import write_atomically
-from nmt.storage.json_text import dump_json
 from nmt.storage.run_folder import Run
+from nmt.storage.tuning_scores import Comparison, write_comparisons
 
 if TYPE_CHECKING:
     from nmt.config import Config
 
 METRICS = ("bleu", "chrf")
-FILE = "tuning.json"
-"""The file of a run that holds the comparison."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One score of a test set, before and after."""
-
-    test_set: str
-    sentences: int
-    metric: str
-    """sacreBLEU's name of the metric."""
-    before: float
-    after: float
-    p_value: float
-    """Probability of at least this difference by chance (paired bootstrap resampling)."""
-    signature: str
 
 
 def compare_with_initial_model(run: Run, config: "Config") -> list[Comparison]:
     """Translate the test sets of a run with the model of `training.init_from` and with its own, and compare the scores.
 
-    Without test sets, the validation sets are translated. The comparison is saved as `FILE`, and the translations in
-    `evaluations/` and `evaluations/before/`.
+    Without test sets, the validation sets are translated. The comparison is saved as `tuning.json`, and the
+    translations in `evaluations/` and `evaluations/before/`.
     """
     assert config.training.init_from is not None
     sets = config.data.test or {key.removeprefix("more_valid."): one for key, one in config.data.validation.items()}
@@ -59,8 +40,7 @@ def compare_with_initial_model(run: Run, config: "Config") -> list[Comparison]:
             name, signature = first.score.name, first.score.signature
             scores = first.score.value, second.score.value
             found.append(Comparison(split.name, len(split.source), name, *scores, second.p_value, signature))
-    content = dump_json([asdict(one) for one in found], indent=1) + "\n"
-    write_atomically(run.folder / FILE, content, run.write_remedy)
+    write_comparisons(run, found)
     return found
 
 

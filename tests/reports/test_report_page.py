@@ -252,6 +252,18 @@ def test_evaluations_are_listed_and_damaged_ones_skipped(run: Path) -> None:
     assert "line 7, chrF 1.5" in found.text and "the <source>" in found.text and "1–3: 5" in found.text
 
 
+def test_scores_before_and_after_tuning_are_shown_unless_they_are_damaged(run: Path) -> None:
+    one = {"test_set": "<news>", "sentences": 1000, "metric": "BLEU", "before": 1, "after": 9.5, "p_value": 0.012}
+    (run / "tuning.json").write_text(json.dumps([one | {"signature": "nrefs:1"}]))
+    found = page(run)
+    assert "Before and after tuning" in found.text
+    cells = ["<news>", "1,000", "BLEU", "1.00", "9.50", "+8.50*", "0.012"]
+    assert "".join(cells) in "".join(found.text.split())
+    for damaged in ("{", "[1]", "{}", json.dumps([one]), json.dumps([one | {"signature": 1}])):
+        (run / "tuning.json").write_text(damaged)
+        assert "Before and after tuning" not in write_report(run).read_text(encoding="utf-8")
+
+
 def test_page_can_be_rewritten_without_leftovers(rich: Path) -> None:
     first = write_report(rich).read_bytes()
     assert write_report(rich).read_bytes() == first

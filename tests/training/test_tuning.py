@@ -84,6 +84,8 @@ def test_the_log_and_the_table_have_both_domains(printed):
     before = json.loads(next(Path("runs/base-tuned/evaluations/before").glob("base-*.json")).read_text())
     assert f"{before['scores'][0]['score']:.2f}" == rows[2][3]
     assert before["models"] == ["base/step-3"]
+    page = (run.folder / "report.html").read_text()
+    assert all(f'<td class="n">{one["after"]:.2f}</td>' in page for one in saved)
 
 
 def test_a_resumed_run_ends_with_the_same_weights(printed, monkeypatch):

@@ -2,17 +2,19 @@
 
 import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from nmt.config import Config
+from nmt.reports.before_and_after_table import HEAD, NUMERIC, SIGNIFICANT, rows, signatures
 from nmt.reports.page.elements import Section, details, facts, heading, paragraph, side_by_side, table
 from nmt.reports.units import format_seconds
 from nmt.storage.history import History
 from nmt.storage.json_text import parse_json
 from nmt.storage.run_folder import Run, read_log
+from nmt.storage.tuning_scores import read_comparisons
 
 RELOAD_SECONDS = 30
 
@@ -43,7 +45,7 @@ def results_section(run: Run, history: History) -> Section:
     """Return the results of the validations and evaluations, and facts about the run."""
     about = [(str(key).replace("_", " "), str(value)) for key, value in history.facts.items()]
     both = side_by_side([facts(_results(history)), facts(about)])
-    return Section("results", "Results", both + _evaluations(run.folder / "evaluations"))
+    return Section("results", "Results", both + _tuning(run) + _evaluations(run.folder / "evaluations"))
 
 
 def configuration_section(run: Run, config: Config) -> Section:
@@ -80,20 +82,39 @@ def read_evaluations(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield path.stem, result
 
 
+def _tuning(run: Run) -> str:
+    comparisons = read_comparisons(run)
+    if not comparisons:
+        return ""
+    caption = (
+        "Scores of the model that this one started from, and of this one. "
+        f"* p < {SIGNIFICANT}, paired bootstrap resampling."
+    )
+    return (
+        heading("Before and after tuning")
+        + table(caption, HEAD, rows(comparisons), NUMERIC)
+        + _signatures(signatures(comparisons))
+    )
+
+
 def _evaluations(folder: Path) -> str:
-    rows = []
-    signatures: dict[str, str] = {}
+    lines = []
+    found: dict[str, str] = {}
     for name, result in read_evaluations(folder):
         scores = " · ".join(f"{s['name']} {s['score']:.2f}" for s in result["scores"])
-        signatures |= {s["name"]: s["signature"] for s in result["scores"]}
+        found |= {s["name"]: s["signature"] for s in result["scores"]}
         loss = "not finite" if result["loss"] is None else f"{result['loss']:.4f}"  # null in JSON
-        rows.append((name, scores, loss, f"{result['target_tokens_per_second']:,.0f} tokens/s"))
-    if not rows:
+        lines.append((name, scores, loss, f"{result['target_tokens_per_second']:,.0f} tokens/s"))
+    if not lines:
         return ""
     head = ("test set, checkpoint, search", "scores", "loss", "speed")
-    notes = "<br>".join(f"<code>{escape(f'{name} {text}')}</code>" for name, text in signatures.items())
-    results = table("Results of nmt evaluate, from the files in evaluations/.", head, rows, {2, 3})
-    return f"{heading('Evaluations')}{results}{details('Signatures of the metrics', f'<p>{notes}</p>')}"
+    results = table("Results of nmt evaluate, from the files in evaluations/.", head, lines, {2, 3})
+    return heading("Evaluations") + results + _signatures(found.items())
+
+
+def _signatures(named: Iterable[tuple[str, str]]) -> str:
+    notes = "<br>".join(f"<code>{escape(f'{name} {text}')}</code>" for name, text in named)
+    return details("Signatures of the metrics", f"<p>{notes}</p>")
 
 
 def differences(name: str, value: Any) -> Iterator[tuple[str, str]]:
