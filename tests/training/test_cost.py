@@ -108,12 +108,12 @@ def test_a_dry_run_estimates_the_run_and_keeps_only_the_prepared_data(corpus_fol
 
 
 def test_a_resumed_run_goes_by_the_speed_in_its_log(corpus_folder, estimated, monkeypatch):
-    interrupted(monkeypatch, tiny(log_every=2), 7)
+    interrupted(monkeypatch, tiny(log_every=2), 9)
     before = sorted(Path("runs/run").rglob("*"))
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", lambda *_: pytest.fail("a step was taken"))
         found = nmt.estimate_cost(tiny(log_every=2), resume=True)
-    assert (found.step, found.validations, found.memory) == (7, 2, None)
+    assert (found.step, found.validations, found.memory) == (9, 1, None)
     assert sorted(Path("runs/run").rglob("*")) == before
     monkeypatch.setattr(cost, "MACHINE", ("device", "seed"))
     other = config.parse(tiny(log_every=2).model_dump(mode="json"), "test")
