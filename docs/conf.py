@@ -52,7 +52,7 @@ NAVIGATION = {
     ],
     "Reference": ["config", "reference/commands", "reference/file-formats", "python", "reference/python-api"],
     "How it works": ["architecture", "reliability"],
-    "Results": ["results", "systems", "benchmarks", "scale", "results/history"],
+    "Results": ["quality", "results", "systems", "benchmarks", "scale", "results/history"],
     "中文": [
         "zh/index",
         "zh/tutorial/index",

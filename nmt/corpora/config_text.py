@@ -140,7 +140,7 @@ def vocabulary_size(about: ConfigFacts) -> tuple[int, str]:
     needed = math.ceil((characters * 1.5 + _BYTES) / 500) * 500
     if needed > size:
         return needed, f"{characters:,} characters and {_BYTES} bytes need entries, besides words"
-    return size, f"for {pairs:,} pairs; in a larger vocabulary many entries would be too rare to learn"
+    return size, f"for {pairs:,} pairs: frequent words get one entry, rare ones are split"
 
 
 def _subword(about: ConfigFacts) -> Iterator[str]:
@@ -152,6 +152,8 @@ def _subword(about: ConfigFacts) -> Iterator[str]:
         yield _line(1, "joint", False, "the languages have different scripts, so each has its own vocabulary")
     size, reason = vocabulary_size(about)
     yield _line(1, "vocab_size", size, reason)
+    if sampling := about.settings.row.sampling:
+        yield _line(1, "sampling", sampling, "splits words differently in each epoch, which counters overfitting")
     sides = about.facts.source, about.facts.target
     most = max(side.characters for side in sides)
     if most > _MANY_CHARACTERS:
@@ -165,10 +167,10 @@ def _model(about: ConfigFacts) -> Iterator[str]:
     pairs = f"{about.pairs:,}"
     reasons = {
         "embedding": "all: source, target and output share one matrix; fewer weights to learn",
-        "encoder": f"width for {pairs} pairs: wider networks overfit",
+        "encoder": f"units for {pairs} pairs; more of them learn the training text by heart",
         "attention": "which source tokens a target token depends on",
         "decoder": "",
-        "dropout": f"for {pairs} pairs: the fewer pairs, the more dropout",
+        "dropout": "more of it counters overfitting (nmt doctor RUN finds that), but learning takes longer",
     }
     tie = "all" if _is_joint(about) else "target"
     if tie == "target":

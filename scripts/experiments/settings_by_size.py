@@ -45,7 +45,7 @@ def init_settings(target: Path) -> dict[str, Any]:
     model = row.model | {"embedding": row.model["embedding"] | {"tie": "all"}}
     steps = {"max_steps": chosen.max_steps, "warmup_steps": chosen.warmup_steps}
     training = row.training | {"optimizer": "adamw", "validate_every": every, "save_every": every} | steps
-    return {"subword": {"vocab_size": row.vocab_size}, "model": model, "training": training}
+    return {"subword": {"vocab_size": row.vocab_size, "sampling": row.sampling}, "model": model, "training": training}
 
 
 def settings(values: dict[str, Any], pairs: int, options: argparse.Namespace, part: Path) -> dict[str, Any]:

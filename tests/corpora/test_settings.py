@@ -19,7 +19,10 @@ def test_steps_fit_the_corpus(pairs: int) -> None:
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: str(row.pairs))
 def test_rows_are_valid(row) -> None:  # type: ignore[no-untyped-def]
     corpus = {"source": "a", "target": "b"}
-    values = {"name": "x", "data": {"train": corpus, "valid": corpus}, "model": row.model, "training": row.training}
+    values = {
+        "name": "x", "data": {"train": corpus, "valid": corpus}, "subword": {"sampling": row.sampling},
+        "model": row.model, "training": row.training,
+    }  # fmt: skip
     config.parse(values, "settings.py")
     assert ("sentences_per_batch" in row.training) != ("tokens_per_batch" in row.training)
 
