@@ -71,11 +71,13 @@ def test_only_changed_lines_are_sent_and_few_elements_change(open_page: OpenPage
              const text = document.querySelector("#source");
              text.setSelectionRange(0, 0);
              // Before the page, which waits a moment, sends a request.
-             text.addEventListener("input", () => setTimeout(() => { window.count = window.changes.length; }));
+             window.changesAtInput = new Promise(resolve => {
+               text.addEventListener("input", () => setTimeout(() => resolve(window.changes.length)));
+             });
            }"""
     )
     page.locator("#source").press("x")
-    assert page.evaluate("window.count") <= 4  # a line of the mirror, the counter, the status
+    assert page.evaluate("window.changesAtInput") <= 4  # a line of the mirror, the counter, the status
     expect(page.locator("#target .line").first).to_contain_text("A OF 0 XLINE")
     split = [body for body in translations.bodies[sent:] if body.get("split_sentences")]
     assert [body["source"] for body in split] == [[f"x{lines[0]}"]]
@@ -87,11 +89,12 @@ def test_the_next_request_aborts_the_running_one(open_page: OpenPage) -> None:
     page = open_page(translations)
     page.locator("#source").fill("one")
     wait_for(page, "#status", "Translating…")
+    while not translations.bodies:  # the page has sent the request, but it has not arrived yet
+        page.wait_for_timeout(10)
     with (
         page.expect_request_finished(lambda request: "v1/translate" in request.url),
         page.expect_event("requestfailed", lambda request: "ABORTED" in str(request.failure)),
     ):
-        page.wait_for_timeout(50)
         page.locator("#source").fill("one two")
     wait_for(page, "#target", "TWO ONE")
 
