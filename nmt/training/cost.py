@@ -84,8 +84,7 @@ def _measure(trainer: Trainer) -> tuple[Times, int | None]:
         validation = trainer.validator.estimate_seconds(trainer.weights_to_use, VALIDATION_BUDGET)
         peak = _peak_memory(trainer.device)
     if peak is not None and before is not None:
-        own = 0 if trainer.device.type == "cuda" else copied
-        later = 1.0 if trainer.device.type == "cuda" else LATER_MEMORY
+        own, later = (0, 1.0) if trainer.device.type == "cuda" else (copied, LATER_MEMORY)
         peak = max(before, int(later * (max(peak, saving) - own)))
     return (seconds, statistics.fmean(batch.tokens for batch in batches), validation), peak
 
