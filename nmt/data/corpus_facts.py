@@ -4,9 +4,8 @@ They are computed once, at the start of training, and kept in the run folder as 
 gone when the report is written again.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +16,18 @@ from nmt.config import Config, Corpus
 from nmt.data.batching import Sentences, read_ids
 from nmt.data.corpus import read_pairs
 from nmt.data.language_tags import prepend_tag
-from nmt.data.languages import has_spaces
 from nmt.data.lines import normalize
 from nmt.data.permutation import mix
 from nmt.data.prepared_data import Prepared, read_header
 from nmt.data.store import Store
 from nmt.data.subword import SPACE, Subword
 from nmt.data.token_ids import EOS, UNK
+from nmt.data.training_words import split_words
 from nmt.errors import NmtError
 
 SIDES = ("source", "target")
 MAX_PAIRS, MAX_TEXT_PAIRS = 2_000_000, 100_000
-"""Training pairs that are read at most, in evenly spaced blocks: token ids, and text, which takes longer."""
-PAIRS_PER_BLOCK = 128
-"""Consecutive pairs that are read together if not all are."""
+"""Training pairs that are read at most: token ids, and text, which takes longer."""
 PAIRS_PER_CHUNK = 50_000
 BINS = 24
 LONGEST_SHARE = 0.995
@@ -53,12 +50,15 @@ class EvaluatedSet:
     """Source and target."""
 
 
-def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
-    """Return the facts as JSON values: those of the training pairs by side, and those of each evaluated set."""
+def corpus_facts(config: Config, prepared: Prepared, words: Counter[str]) -> dict[str, Any]:
+    """Return the facts as JSON values: those of the training pairs by side, and those of each evaluated set.
+
+    `words` are the numbers of training sources with each word, as from `count_words`.
+    """
     stores = [store for store, _ in prepared.train]
     pairs = sum(map(len, stores))
     is_text = any(store.is_text for store in stores)
-    chosen = _chosen_pairs([len(store) for store in stores], MAX_TEXT_PAIRS if is_text else MAX_PAIRS)
+    chosen = prepared.sample_pairs(MAX_TEXT_PAIRS if is_text else MAX_PAIRS)
     sets = list(_evaluated_sets(config, prepared))
     counts = [np.zeros(subword.size, np.int64) for subword in _subwords(prepared)]
     # Only the hashes of evaluated text are kept: those of source, target and both, and whether they were found.
@@ -73,7 +73,6 @@ def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
         for hashes, found, of_chunk in zip(wanted, is_found, _pair_hashes(sides, _subwords(prepared)), strict=True):
             found |= np.isin(hashes, of_chunk)
     seen = [hashes[found] for hashes, found in zip(wanted, is_found, strict=True)]
-    words = _word_counts(prepared, [sentence for each in sets for sentence in each.sources], config)
     read = sum(map(len, chosen))
     return {
         "pairs": pairs,
@@ -93,14 +92,6 @@ def corpus_facts(config: Config, prepared: Prepared) -> dict[str, Any]:
 
 def _subwords(prepared: Prepared) -> tuple[Subword, Subword]:
     return prepared.vocabularies.source, prepared.vocabularies.target
-
-
-def _chosen_pairs(sizes: Sequence[int], limit: int) -> list[Indices]:
-    """Return the numbers of the pairs of each store that are read: all, or about `limit` in evenly spaced blocks."""
-    step = max(1, -(-sum(sizes) // limit))
-    block = np.arange(PAIRS_PER_BLOCK)
-    chosen = [(np.arange(0, size, step * PAIRS_PER_BLOCK)[:, None] + block).ravel() for size in sizes]
-    return [numbers[numbers < size] for numbers, size in zip(chosen, sizes, strict=True)]
 
 
 def _read_chunks(prepared: Prepared, chosen: Sequence[Indices]) -> Iterator[tuple[Sentences, Sentences]]:
@@ -222,31 +213,6 @@ def _set_facts(
             for line in each.sources
         ],
     }
-
-
-def split_words(line: str, language: str) -> list[str]:
-    """Return the words of a line without punctuation; the characters if the language is written without spaces."""
-    return re.findall(r"\w+" if has_spaces(language) else r"\w", line)
-
-
-def _word_counts(prepared: Prepared, lines: Iterable[str], config: Config) -> Counter[str]:
-    """Return in how many training sources each source word of `lines` occurs; of a large text, a part is counted."""
-    language = config.data.source_language
-    wanted = {word for line in lines for word in split_words(line, language)}
-    counts: Counter[str] = Counter()
-    for (store, _), rows in zip(
-        prepared.train, _chosen_pairs([len(store) for store, _ in prepared.train], MAX_TEXT_PAIRS), strict=True
-    ):
-        subword = prepared.vocabularies.source
-        if store.is_text:
-            texts = store.texts("source", rows)
-        else:
-            sentences = Sentences(*store.gather("source", rows))
-            cuts = np.cumsum(sentences.lengths)[:-1]
-            texts = [subword.decode(part.tolist()) for part in np.split(sentences.ids, cuts)] if len(rows) else []
-        for text in texts:
-            counts.update(wanted.intersection(split_words(text, language)))
-    return counts
 
 
 def _pair_hashes(sides: Sequence[Sentences], subwords: Sequence[Subword]) -> tuple[Hashes, Hashes, Hashes]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from nmt.config import Config
 from nmt.data import manifest, manifest_v1
 from nmt.data.store import Store
@@ -14,6 +17,8 @@ from nmt.errors import NmtError
 from nmt.storage import checksums
 from nmt.storage.json_text import parse_json
 
+PAIRS_PER_BLOCK = 128
+"""Consecutive pairs that are read together if not all are."""
 VERIFIED_BYTES = 1 << 30
 """The size of a folder up to which every file is verified when it is opened."""
 _SHARD = re.compile(r"train-\d+/\d+\.(source|target)\.(data|offsets)")
@@ -52,6 +57,14 @@ class Prepared:
     def valid(self) -> ValidationSet:
         """The validation set that decides which checkpoint is the best."""
         return self.validation["valid"]
+
+    def sample_pairs(self, limit: int) -> list[npt.NDArray[np.int64]]:
+        """Return the numbers of training pairs of each store: all, or about `limit` in evenly spaced blocks."""
+        sizes = [len(store) for store, _ in self.train]
+        step = max(1, -(-sum(sizes) // limit))
+        block = np.arange(PAIRS_PER_BLOCK)
+        chosen = [(np.arange(0, size, step * PAIRS_PER_BLOCK)[:, None] + block).ravel() for size in sizes]
+        return [numbers[numbers < size] for numbers, size in zip(chosen, sizes, strict=True)]
 
     @classmethod
     def open(cls, folder: Path, weights: Sequence[float] | None = None) -> "Prepared":

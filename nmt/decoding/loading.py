@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config.model_settings import TEXT_KEYS, ModelSettings
+from nmt.data.lines import InvalidLines
 from nmt.data.source_lengths import read_typical_length
 from nmt.data.subword import Vocabularies
+from nmt.data.training_words import TrainingWords, read_training_words
 from nmt.decoding.engines import choose_machine, choose_torch_instead, load_engines
 from nmt.decoding.ensemble import Ensemble, check_same_text
+from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.translator import Translator
 from nmt.engine import Device, EngineName, Precision
 from nmt.errors import NmtError
@@ -90,6 +93,16 @@ class LoadedTranslator:
         """Source tokens that 99.9 % of the training lines do not exceed; None if this is not known."""
         lengths = [read_typical_length(each.run.lengths) for each in self.checkpoints]
         return min((length for length in lengths if length is not None), default=None)
+
+    @property
+    def training_words(self) -> TrainingWords | None:
+        """The words of the training sources of all models; None if those of one are not known."""
+        paths = [each.run.words for each in self.checkpoints]
+        return read_training_words(paths, self.checkpoints[0].settings.text.source_language)
+
+    def input_warnings(self, name: str, invalid: InvalidLines | None = None, is_live: bool = False) -> InputWarnings:
+        """Return what warns about the lines of the input `name`, of which `invalid` counts those of invalid UTF-8."""
+        return InputWarnings(invalid or InvalidLines(name), self.typical_length, is_live, self.training_words)
 
     def identity(self) -> dict[str, Any]:
         """Return everything but the search options that a translation depends on, as JSON values."""

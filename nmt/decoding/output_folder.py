@@ -30,7 +30,7 @@ from nmt.decoding.file_manifest import (
 from nmt.decoding.file_parts import CountedFile, FilePart, count_lines, divide
 from nmt.decoding.files_job import Shard
 from nmt.decoding.input_files import LOCK, PARTS, output_names
-from nmt.decoding.input_warnings import warn_of_long_lines
+from nmt.decoding.input_warnings import UnseenWords, warn_of_long_lines, warn_of_unseen_words
 from nmt.decoding.part_files import DamagedPart, HashedFile, PartHeader, join_parts
 from nmt.errors import NmtError
 from nmt.storage.atomic_files import convert_write_errors, replace_on_success
@@ -338,7 +338,7 @@ def _remove_unknown_parts(path: Path) -> None:
 
 
 def _warn(record: FileRecord, headers: Sequence[PartHeader]) -> None:
-    """Log warnings about invalid UTF-8 and long lines in a file that is complete."""
+    """Log warnings about invalid UTF-8, long lines and unseen words in a file that is complete."""
     invalid = [each for each in headers if each.invalid_lines]
     if invalid:
         count = sum(each.invalid_lines for each in invalid)
@@ -347,3 +347,8 @@ def _warn(record: FileRecord, headers: Sequence[PartHeader]) -> None:
     if long:
         count = sum(each.long_lines for each in long)
         warn_of_long_lines(record.path, count, long[0].first_long, long[0].typical_length)
+    unseen = [each for each in headers if each.unseen_words]
+    if unseen:
+        words, count = sum(each.words for each in headers), sum(each.unseen_words for each in unseen)
+        found = UnseenWords(words, count, unseen[0].first_unseen)
+        warn_of_unseen_words(record.path, found, unseen[0].usual_share, unseen[0].sampled_pairs)

@@ -67,6 +67,16 @@ class PartHeader:
     """Number of the first of them in its file, from 1; 0 if there is none."""
     typical_length: int | None = None
     """The number of source tokens from which on a line is long; None if it is not known."""
+    words: int = 0
+    """Words of the input, if the words of the training text are known."""
+    unseen_words: int = 0
+    """Those that are not in the training text."""
+    first_unseen: int = 0
+    """Number of the first line with such a word in its file, from 1; 0 if there is none."""
+    usual_share: float = 1.0
+    """The share of such words above which text is unusual."""
+    sampled_pairs: int | None = None
+    """The number of pairs whose words are known; None if they are those of all training pairs."""
     worker: str = ""
     """Host name and process that translated the part."""
 

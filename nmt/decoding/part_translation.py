@@ -8,6 +8,7 @@ from nmt.data.lines import InvalidLines
 from nmt.decoding.file_manifest import REMEDY
 from nmt.decoding.file_parts import FilePart, PartReader
 from nmt.decoding.input_formats import read_json_lines
+from nmt.decoding.input_warnings import UnseenWords
 from nmt.decoding.loading import LoadedTranslator
 from nmt.decoding.part_files import PartHeader, PartWriter, read_header, write_part
 from nmt.decoding.search_options import SearchOptions
@@ -35,7 +36,7 @@ class PartTranslator(AbstractContextManager["PartTranslator"]):
 
     def __init__(self, loaded: LoadedTranslator, search: SearchOptions, job: TranslationJob) -> None:
         self._translator, self._search, self._job = loaded.translator, search, job
-        self._typical_length = loaded.typical_length
+        self._typical_length, self._known = loaded.typical_length, loaded.training_words
         self._reader = PartReader()
 
     def __exit__(self, *error: object) -> None:
@@ -63,7 +64,7 @@ class PartTranslator(AbstractContextManager["PartTranslator"]):
 
     def _translate_lines(self, part: FilePart, writer: PartWriter, on_batch: OnBatch) -> None:
         job, header, first = self._job, writer.header, part.first_line
-        invalid = InvalidLines(str(part.source), lines=first)
+        invalid, unseen = InvalidLines(str(part.source), lines=first), UnseenWords()
         lines = self._reader.read(part, invalid)
 
         def count(completed: int, tokens: int) -> None:
@@ -83,7 +84,12 @@ class PartTranslator(AbstractContextManager["PartTranslator"]):
             if self._typical_length is not None and longest > self._typical_length:
                 header.long_lines += 1
                 header.first_long = header.first_long or translation.number + 1
+            if self._known is not None:
+                unseen.add(translation.number, translation.source, self._known)
             [text] = job.render(translation, self._search.n_best)
             writer.write(text)
         header.typical_length = self._typical_length
+        if self._known is not None:
+            header.words, header.unseen_words, header.first_unseen = unseen.words, unseen.unseen, unseen.first_line
+            header.usual_share, header.sampled_pairs = self._known.usual_share, self._known.sampled_pairs
         header.invalid_lines, header.first_invalid = invalid.invalid, invalid.first

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from nmt.data.lines import InvalidLines
 from nmt.decoding.input_formats import read_json_lines
-from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.line_input import input_name, open_lines, uncompressed_size
 from nmt.decoding.loading import LoadedTranslator
 from nmt.decoding.output_files import DirectOutput, is_special, open_output
@@ -102,7 +101,7 @@ def translate_lines(loaded: LoadedTranslator, search: SearchOptions, job: Transl
             none = "no finished lines to resume after; translating from the beginning"
             logger.info(f"resuming after {first:,} finished lines" if first else none)
         is_live = is_live and isinstance(output, DirectOutput)  # a resumable output appears only when it is complete
-        warnings = InputWarnings(invalid, loaded.typical_length, is_live)
+        warnings = loaded.input_warnings(name, invalid, is_live)
         progress = stack.enter_context(Progress(lambda n: source.share(first + n, size), is_live=is_live))
         windows = loaded.translator.windows(
             read_json_lines(source, name, first) if job.input_format == "json" else source,
@@ -115,7 +114,8 @@ def translate_lines(loaded: LoadedTranslator, search: SearchOptions, job: Transl
         for window in windows:
             for translation in window:
                 sentences = translation.sentences or (translation,)
-                warnings.check(translation.number, max(len(each.source_pieces) for each in sentences))
+                tokens = max(len(each.source_pieces) for each in sentences)
+                warnings.check(translation.number, tokens, translation.source)
                 output.write(job.render(translation, search.n_best))
             output.commit()
     warnings.finish()

@@ -293,7 +293,7 @@ def _translate(
     """Translate the split and save the result beside those of `nmt evaluate`, if the folder can be written."""
     loaded = load([model], search.shortlist)
     loaded.translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
-    evaluation = evaluate(loaded.translator, search, split, scoring, loaded.typical_length)
+    evaluation = evaluate(loaded.translator, search, split, scoring, loaded.input_warnings(split.name))
     arithmetic = loaded.translator.machine.description
     models = [f"{each.config.name}/{each.name}" for each in loaded.checkpoints]
     result = as_dict(evaluation, models, loaded.weights, search, arithmetic)

@@ -36,7 +36,7 @@ def evaluate_splits(
     results: list[dict[str, Any]] = []
     error: NmtError | None = None
     for split in splits:
-        evaluation = evaluate(translator, search, split, scoring, loaded.typical_length)
+        evaluation = evaluate(translator, search, split, scoring, loaded.input_warnings(split.name))
         result = as_dict(evaluation, models, loaded.weights, search, arithmetic)
         results.append({**result, "hypotheses": None})
         try:

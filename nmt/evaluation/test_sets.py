@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nmt.config import Config, Corpus
 from nmt.config.model_settings import ModelSettings
 from nmt.data.corpus import corpus_paths, read_pairs
-from nmt.data.lines import InvalidLines, read_lines
+from nmt.data.lines import read_lines
 from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.progress import Progress
 from nmt.decoding.search_options import SearchOptions
@@ -163,12 +163,11 @@ def evaluate(
     options: SearchOptions,
     split: Split,
     scoring: Scoring,
-    typical_length: int | None = None,
+    warnings: InputWarnings | None = None,
 ) -> Evaluation:
     """Translate a split and score it.
 
-    Log progress, and warnings about pairs that the loss leaves out because their source is too long and about lines
-    of more than `typical_length` source tokens.
+    Log progress, a warning about pairs that the loss leaves out because their source is too long, and `warnings`.
     """
     sizes = translator.count_tokens(split.source)
     is_whole = [size <= options.max_source_tokens for size in sizes]
@@ -185,11 +184,11 @@ def evaluate(
     for _, values in translator.token_log_probs(pairs, options.tokens_per_batch, split.tag):
         total -= math.fsum(values)
         count += len(values)
-    warnings = InputWarnings(InvalidLines(split.name), typical_length)
-    for number, size in enumerate(sizes):
-        warnings.check(number, size)
     hypotheses, tokens, seconds = translate_split(translator, options, split)
-    warnings.finish()
+    if warnings is not None:
+        for number, (size, line) in enumerate(zip(sizes, split.source, strict=True)):
+            warnings.check(number, size, line)
+        warnings.finish()
     scores = corpus_scores(hypotheses, split.references, scoring=scoring)
     loss = total / max(1, count) if any(is_whole) or not left_out else None
     return Evaluation(split, tuple(hypotheses), loss, count, left_out, tuple(scores), seconds, tokens)

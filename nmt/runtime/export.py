@@ -5,7 +5,7 @@ FOLDER/encoder.onnx, decoder.onnx   the graphs of the network, with its weights
        config.yaml                  resolved configuration of the run
        subword/                     subword model(s)
        lexicon.safetensors          for `--shortlist`, if the run has it
-       lengths.json                 lengths of the training sources, if the run has it
+       lengths.json, words.json     lengths and words of the training sources, if the run has them
        README.md
 """
 
@@ -27,7 +27,8 @@ from nmt.storage.portability import sync_tree
 from nmt.storage.run_folder import Run, find_run
 
 logger = logging.getLogger(__name__)
-CONFIG, LENGTHS, LEXICON, README = "config.yaml", "lengths.json", "lexicon.safetensors", "README.md"
+CONFIG, README = "config.yaml", "README.md"
+OPTIONAL = ("lexicon.safetensors", "lengths.json", "words.json")
 JOINT, SEPARATE = ("subword/joint.model",), ("subword/source.model", "subword/target.model")
 WRITE_REMEDY = "free disk space, or choose another folder with --output"
 MAX_RETRIES = 10
@@ -95,7 +96,7 @@ def check_exported(run: Run) -> None:
     """Raise `NmtError` if a file of an exported folder is missing or damaged; the graphs are checked when loaded."""
     description = read_description(run.folder, EXPORT_REMEDY)
     needed, unused = (JOINT, SEPARATE) if JOINT[0] in description.files else (SEPARATE, JOINT)
-    verify_files(run.folder, description, (CONFIG, *needed), (LENGTHS, LEXICON, *unused), EXPORT_REMEDY)
+    verify_files(run.folder, description, (CONFIG, *needed), (*OPTIONAL, *unused), EXPORT_REMEDY)
 
 
 def _check_output(output: Path, new: Description | None, force: bool) -> None:
@@ -129,7 +130,7 @@ def _write_others(run: Run, vocabularies: Vocabularies, made: Description, folde
 
     vocabularies.copy_to(folder / "subword")
     shutil.copyfile(run.config_file, folder / CONFIG)
-    for path in (run.lexicon, run.lengths):
+    for path in (run.lexicon, run.lengths, run.words):
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
     text = ModelSettings.from_json(made.settings).text

@@ -4,6 +4,7 @@ runs/NAME/config.yaml              resolved configuration
           subword/                 subword model(s)
           lexicon.safetensors      likely target tokens of each source token
           lengths.json             lengths of the training sources
+          words.json               hashes of the words of the training sources
           checkpoints/step-N/      model.safetensors, meta.json, training/
           checkpoints/averaged/    the mean of several checkpoints, which training or `nmt average` writes under this
                                    or another name: as step-N/, without training/
@@ -16,8 +17,8 @@ runs/NAME/config.yaml              resolved configuration
           tensorboard/             event files, with training.tensorboard
           .lock                    locked by the process that trains; contains its id
 
-An exported folder (`nmt.runtime.export`) has config.yaml, subword/, lexicon.safetensors and lengths.json if the run has
-them, the graphs (`nmt.runtime.graph_files`), and no checkpoints.
+An exported folder (`nmt.runtime.export`) has config.yaml, subword/, lexicon.safetensors, lengths.json and words.json if
+the run has them, the graphs (`nmt.runtime.graph_files`), and no checkpoints.
 """
 
 import os
@@ -72,6 +73,11 @@ class Run:
     def lengths(self) -> Path:
         """The lengths of the training sources. Runs of older versions lack this file."""
         return self.folder / "lengths.json"
+
+    @property
+    def words(self) -> Path:
+        """The words of the training sources (`nmt.data.training_words`). Runs of older versions lack this file."""
+        return self.folder / "words.json"
 
     @property
     def corpus(self) -> Path:

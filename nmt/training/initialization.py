@@ -62,6 +62,11 @@ def check_initialization(config: Config) -> None:
             check_width(path, config.model.embedding.size)
 
 
+def words_of_first_run(config: Config) -> list[Path]:
+    """Return the files of the training words of the run of `training.init_from`: one, or none without that key."""
+    return [] if config.training.init_from is None else [_find_checkpoint(config.training.init_from)[0].words]
+
+
 def _find_checkpoint(path: Path) -> tuple[Run, Path]:
     try:
         run, name, _ = find_run(path)

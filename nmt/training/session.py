@@ -17,6 +17,7 @@ from nmt.data.lexicon_learning import learn_lexicon
 from nmt.data.prepared_data import Prepared
 from nmt.data.preprocess import OnProgress, ignore_progress
 from nmt.data.subword import has_seeded_samples
+from nmt.data.training_words import count_words, words_file
 from nmt.errors import NmtError
 from nmt.kernels.device import check_trainable, choose_device, choose_training_arithmetic
 from nmt.reports.tensorboard import check_installed as check_tensorboard
@@ -27,7 +28,7 @@ from nmt.storage.run_folder import RENAME_REMEDY, Run
 from nmt.training.checkpoint import read_progress
 from nmt.training.cost import SHORT_RUN, estimate, logged_times
 from nmt.training.events import CostEstimated, TrainingEnded, TrainingEvent, TrainingStarted
-from nmt.training.initialization import check_initialization, initialize_weights
+from nmt.training.initialization import check_initialization, initialize_weights, words_of_first_run
 from nmt.training.preflight import check_texts
 from nmt.training.rank_start import (
     check_ranks,
@@ -318,9 +319,12 @@ def _write_run_files(run: Run, config: Config, prepared: Prepared, resume: bool)
     if not resume or not run.lengths.exists():
         lengths = source_lengths.measure_lengths(prepared, config.data.train, config.training.max_tokens)
         write_atomically(run.lengths, lengths, run.write_remedy)
-    if not resume or not run.corpus.exists():
-        facts = dump_json(corpus_facts(config, prepared), ensure_ascii=False) + "\n"
+    if not resume or not run.corpus.exists() or not run.words.exists():
+        words, pairs = count_words(prepared, config.data.source_language)
+        facts = dump_json(corpus_facts(config, prepared, words), ensure_ascii=False) + "\n"
         write_atomically(run.corpus, facts, run.write_remedy)
+        first = words_of_first_run(config)
+        write_atomically(run.words, words_file(prepared, config, words, pairs, first), run.write_remedy)
 
 
 def _write_summary(run: Run, trained: TrainedRun) -> None:

@@ -30,6 +30,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run."""
     made = make_run(tmp_path_factory.mktemp("export"))
     (made / "lengths.json").write_text('{"usual_tokens": 7}\n', encoding="utf-8")
+    words = {"pairs": 4, "pairs_read": 4, "unseen_share": 0.0, "hashes": [7]}
+    (made / "words.json").write_text(json.dumps(words), encoding="utf-8")
     return made
 
 
@@ -82,7 +84,14 @@ def test_every_file_is_listed(made: Path) -> None:
     names = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
     listed = json.loads((made / "graphs.json").read_text())["files"]
     assert names == listed.keys() | {"graphs.json"}
-    assert names >= {"config.yaml", "subword/joint.model", "lexicon.safetensors", "lengths.json", "README.md"}
+    assert names >= {
+        "config.yaml",
+        "subword/joint.model",
+        "lexicon.safetensors",
+        "lengths.json",
+        "words.json",
+        "README.md",
+    }
     assert all((made / name).stat().st_size == file["bytes"] for name, file in listed.items())
 
 
@@ -129,6 +138,7 @@ def test_what_a_translation_depends_on_is_known(run: Path, made: Path) -> None:
     found = [load_translator(find_checkpoints([model], None), "onnx", "cpu", "auto", 8) for model in (run, made)]
     assert found[0].identity() == found[1].identity()
     assert found[0].typical_length == found[1].typical_length == 7
+    assert found[0].training_words == found[1].training_words is not None
 
 
 def test_interrupted_translations_are_resumed(made: Path, tmp_path: Path) -> None:

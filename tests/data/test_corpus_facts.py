@@ -1,23 +1,33 @@
 """Facts about the text of a run: counts, overlap of training and evaluated text, rarity of words."""
 
+import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from nmt import config
 from nmt.data import corpus_facts as module
+from nmt.data import prepared_data
 from nmt.data.batching import Sentences
-from nmt.data.corpus_facts import corpus_facts, split_words
+from nmt.data.corpus_facts import corpus_facts
 from nmt.data.prepared_data import Prepared
 from nmt.data.preprocess import preprocess
+from nmt.data.store import Store
+from nmt.data.training_words import count_words
 
 TRAIN = [("the cat sleeps .", "die Katze schläft ."), ("the dog runs .", "der Hund rennt ."), ("", "leer")] * 4
 TRAIN += [("a bird sings .", "ein Vogel singt .")]
 VALID = [("the cat sleeps .", "die Katze schläft ."), ("the dog runs .", "anders"), ("the bird .", "der Vogel .")]
 TEST = [("a fish swims .", "der Hund rennt ."), ("the cat sleeps .", "Katze")]
+
+
+def facts_of(folder: Path, **subword: Any) -> dict[str, Any]:
+    """Return the facts about the text of `make`."""
+    values, prepared = make(folder, **subword)
+    return corpus_facts(values, prepared, count_words(prepared, "en")[0])
 
 
 def make(folder: Path, **subword: Any) -> tuple[config.Config, Prepared]:
@@ -43,7 +53,7 @@ def make(folder: Path, **subword: Any) -> tuple[config.Config, Prepared]:
 
 @pytest.mark.parametrize("subword", [{}, {"kind": "word"}, {"sampling": 0.1}], ids=str)
 def test_overlap_and_rarity_are_counted(tmp_path: Path, subword: dict[str, Any]) -> None:
-    facts = corpus_facts(*make(tmp_path, **subword))
+    facts = facts_of(tmp_path, **subword)
     assert json.loads(json.dumps(facts)) == facts
     assert facts["pairs"] == 9 and "pairs_read" not in facts
     valid, test = facts["sets"]
@@ -55,7 +65,7 @@ def test_overlap_and_rarity_are_counted(tmp_path: Path, subword: dict[str, Any])
 
 
 def test_tokens_and_lengths_are_counted(tmp_path: Path) -> None:
-    facts = corpus_facts(*make(tmp_path, kind="word"))
+    facts = facts_of(tmp_path, kind="word")
     source, lengths = facts["source"], facts["lengths"]
     assert (source["language"], source["tokens"], source["words"]) == ("en", 36, 36)
     assert source["characters"] == sum(len(line.replace(" ", "")) for line, _ in TRAIN)
@@ -67,15 +77,17 @@ def test_tokens_and_lengths_are_counted(tmp_path: Path) -> None:
 
 def test_of_a_large_text_a_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PAIRS", 5)
-    monkeypatch.setattr(module, "PAIRS_PER_BLOCK", 1)
+    monkeypatch.setattr(prepared_data, "PAIRS_PER_BLOCK", 1)
     monkeypatch.setattr(module, "PAIRS_PER_CHUNK", 2)
-    facts = corpus_facts(*make(tmp_path, kind="word"))
+    facts = facts_of(tmp_path, kind="word")
     assert facts["pairs_read"] == 5 and facts["source"]["tokens"] == 20
     assert sum(facts["lengths"]["source"]["counts"]) == 9
 
 
-def test_a_part_is_read_in_blocks() -> None:
-    first, second, third = module._chosen_pairs([1000, 100, 0], 400)  # every third block
+def test_a_part_is_read_in_blocks(tmp_path: Path) -> None:
+    _, prepared = make(tmp_path)
+    stores = [(cast(Store, range(size)), 1.0) for size in (1000, 100, 0)]
+    first, second, third = dataclasses.replace(prepared, train=stores).sample_pairs(400)  # every third block
     assert first.tolist() == [*range(128), *range(384, 512), *range(768, 896)]
     assert second.tolist() == list(range(100)) and third.tolist() == []
 
@@ -94,15 +106,3 @@ def test_hashes_depend_on_tokens_and_their_order() -> None:
     hashes = module._sentence_hashes(Sentences.from_lists(lines), 50)
     assert hashes[0] == hashes[5] and hashes[7] == hashes[8] == hashes[6]  # ids beyond the vocabulary are unknown
     assert len(np.unique(hashes)) == len(lines) - 3
-
-
-@pytest.mark.parametrize(
-    ("line", "language", "words"),
-    [
-        ("The cat's dog, 7!", "en", ["The", "cat", "s", "dog", "7"]),
-        ("中文。A", "zh", ["中", "文", "A"]),
-        ("", "en", []),
-    ],
-)
-def test_words_are_found(line: str, language: str, words: list[str]) -> None:
-    assert split_words(line, language) == words

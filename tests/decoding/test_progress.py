@@ -1,10 +1,12 @@
 """Log lines about the progress of a translation, and warnings about its input."""
 
 import logging
+from typing import Any
 
 import pytest
 
 from nmt.data.lines import InvalidLines
+from nmt.data.training_words import TrainingWords, hash_word
 from nmt.decoding.input_warnings import InputWarnings
 from nmt.decoding.progress import Progress
 
@@ -54,7 +56,7 @@ def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(
 def test_long_lines_are_counted_in_one_warning_at_the_end(messages: list[str]) -> None:
     warnings = InputWarnings(InvalidLines("in.txt"), 10)
     for number, tokens in enumerate([3, 10, 11, 4, 50, 0]):
-        warnings.check(number, tokens)
+        warnings.check(number, tokens, "")
     assert messages == []
     warnings.finish()
     [message] = messages
@@ -65,17 +67,52 @@ def test_long_lines_are_counted_in_one_warning_at_the_end(messages: list[str]) -
 def test_problems_of_live_input_are_reported_at_once_and_once(messages: list[str]) -> None:
     counts = InvalidLines("standard input")
     warnings = InputWarnings(counts, 10, is_live=True)
-    warnings.check(6, 11)
+    warnings.check(6, 11, "")
     assert len(messages) == 1 and "line 7 is longer" in messages[0]
     counts.decode(b"\xff")
     for _ in range(2):
-        warnings.check(7, 11)
+        warnings.check(7, 11, "")
         warnings.finish()
     assert len(messages) == 2 and "1 of 1 lines are not valid UTF-8" in messages[1]
 
 
 def test_lines_of_runs_without_known_lengths_cause_no_warning(messages: list[str]) -> None:
     warnings = InputWarnings(InvalidLines("in.txt"), None)
-    warnings.check(0, 10_000)
+    warnings.check(0, 10_000, "a")
     warnings.finish()
     assert messages == []
+
+
+def known(*words: str, **facts: Any) -> TrainingWords:
+    return TrainingWords(frozenset(map(hash_word, words)), language="en", **{"usual_share": 0.05, **facts})
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_many_unseen_words_cause_one_warning_at_the_end(messages: list[str], is_live: bool) -> None:
+    warnings = InputWarnings(InvalidLines("in.txt"), None, is_live, known("the", "cat"))
+    for number, line in enumerate(["The cat.", "the dog and the cow", "THE dog 7", f"the {'x' * 50}"]):
+        warnings.check(number, 5, line)
+    assert messages == []
+    warnings.finish()
+    [message] = messages
+    assert message.startswith(
+        "warning: in.txt: 5 of 11 words are not in the training text (the first in line 2: dog, and, cow, …). "
+    )
+    assert "nmt tune" in message
+
+
+def test_one_unseen_word_is_named(messages: list[str]) -> None:
+    warnings = InputWarnings(InvalidLines("in.txt"), None, known=known("the", sampled_pairs=1000))
+    warnings.check(3, 5, f"the {'x' * 50}")
+    warnings.finish()
+    [message] = messages
+    assert f"1 of 2 words is not in the training text, of which 1,000 pairs were read, (line 4: {'x' * 40}…)" in message
+
+
+def test_few_unseen_words_cause_no_warning(messages: list[str]) -> None:
+    for unseen, is_warned in ((1, False), (2, True)):
+        warnings = InputWarnings(InvalidLines("in.txt"), None, known=known("the"))
+        warnings.check(0, 5, "the " * (20 - unseen) + "dog " * unseen)
+        warnings.check(1, 5, "12 %")
+        warnings.finish()
+        assert bool(messages) == is_warned

@@ -1,4 +1,4 @@
-"""Lines longer than the training lines: a warning, splitting, and their exclusion from the loss if they are split."""
+"""Lines unlike the training lines: warnings; of long ones also splitting, and their exclusion from the loss."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from text_files import write_lines
 from tiny_run import SOURCE, TARGET, make_run
 
 from nmt.cli import evaluate, logprob, translate
+from nmt.data.training_words import hash_word
 from nmt.errors import NmtError
 
 LONG = "a dog runs. the cat sleeps here. a man reads."
@@ -57,6 +58,25 @@ def test_translate_warns_about_long_lines_once(made: Path, tmp_path: Path) -> No
         assert warnings(call(translate.command, made, "-i", tmp_path / "in")) == []
     finally:
         (tmp_path / "lengths.json").rename(made / "lengths.json")
+
+
+def test_commands_warn_about_words_that_training_has_not_seen(made: Path, tmp_path: Path) -> None:
+    hashes = [hash_word(word) for line in SOURCE for word in line.split()]
+    values = {"pairs": 4, "pairs_read": 4, "unseen_share": 0.0, "hashes": hashes}
+    (made / "words.json").write_text(json.dumps(values), encoding="utf-8")
+    expected = "3 of 10 words are not in the training text (the first in line 2: cow, very, zebra)"
+    try:
+        for name, lines in (("s", [SOURCE[0], "a cow sleeps", "a very dog zebra"]), ("t", TARGET[:3])):
+            write_lines(tmp_path / name, lines)
+        files = ["--source", tmp_path / "s", "-r", tmp_path / "t", "-o", tmp_path / "kept", "--json"]
+        for result in (call(translate.command, made, "-i", tmp_path / "s"), call(evaluate.command, made, *files)):
+            [warning] = warnings(result)
+            assert f"s: {expected}" in warning and "nmt tune" in warning
+        [warning] = warnings(call(translate.command, made, "-i", tmp_path / "s", "--output-folder", tmp_path / "out"))
+        assert "s: 3 of 10 words are not in the training text (the first in line 2)" in warning
+        assert warnings(call(translate.command, made, text="".join(f"{line}\n" for line in SOURCE))) == []
+    finally:
+        (made / "words.json").unlink()
 
 
 def test_evaluate_warns_about_long_lines_once(made: Path, tmp_path: Path) -> None:
