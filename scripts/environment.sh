@@ -9,16 +9,28 @@ environment() {
         local python
         for python in python3.13 python3.12 python3.11 python3.10 python3; do
             command -v "$python" >/dev/null &&
-                "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2])' && break
+                "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2])' 2>/dev/null && break
         done || { echo "Python 3.10 or later is needed" >&2; return 1; }
         echo "creating the virtual environment .venv with $("$python" --version)" >&2
         "$python" -m venv .venv
     fi
     wanted="$(cat pyproject.toml scripts/constraints.txt | cksum) ${extra}"
     if ! grep -qxF "$wanted" .venv/installed 2>/dev/null; then
+        cpu_torch
         echo "installing nmt${extra:+ with $extra} into .venv" >&2
         .venv/bin/pip install --quiet --disable-pip-version-check -c scripts/constraints.txt -e ".${extra:+[$extra]}" >&2
         echo "$wanted" >>.venv/installed
+    fi
+}
+
+# Install PyTorch for the CPU in .venv on Linux without an NVIDIA GPU, where the package of PyPI brings several gigabytes of
+# CUDA. Do nothing if torch is installed already, or if the index of PyTorch (or TORCH_INDEX, a mirror) is not reachable.
+cpu_torch() {
+    local index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
+    if [ "$(uname -sm)" = "Linux x86_64" ] && ! command -v nvidia-smi >/dev/null && ! compgen -G ".venv/lib/*/site-packages/torch" >/dev/null &&
+        .venv/bin/python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/torch/", timeout=10)' "$index" 2>/dev/null; then
+        echo "no NVIDIA GPU was found: installing PyTorch for the CPU from $index" >&2
+        .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --index-url "$index" -c scripts/constraints.txt torch >&2 || true
     fi
 }
 

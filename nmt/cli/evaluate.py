@@ -1,5 +1,6 @@
 """`nmt evaluate`: translate a test set and score it."""
 
+import logging
 from typing import Any
 
 import click
@@ -8,6 +9,8 @@ from nmt.cli import grid_option, metric_options, options, search_flags
 from nmt.cli.load import load
 from nmt.cli.options import FILE
 from nmt.cli.strict_parsing import Command, check_usage
+
+logger = logging.getLogger(__name__)
 
 
 @click.command(cls=Command)
@@ -74,5 +77,9 @@ def command(**given: Any) -> None:
     if given["output"] is None:
         refresh_report(run)
     click.echo(dump_json(results, indent=2, ensure_ascii=False) if given["as_json"] else evaluation_table(results))
+    if given["output"] is None and not run.is_exported:
+        logger.info(
+            f"what limits the scores: nmt doctor {run.folder}; worst and best sentences: {run.folder / 'report.html'}"
+        )
     if error is not None:  # the results could not be saved
         raise error

@@ -1,5 +1,6 @@
 """The command-line options --grid and --keep of `nmt evaluate`."""
 
+import logging
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from nmt.cli.search_flags import type_of
 from nmt.cli.strict_parsing import check_usage
 from nmt.decoding.search_grid import GRID_KEYS
 
+logger = logging.getLogger(__name__)
 _ALIASES = {"beam": "beam_size"}
 
 
@@ -102,5 +104,7 @@ def run_grid(given: dict[str, Any]) -> None:
     click.echo(dump_json(values, indent=2, ensure_ascii=False) if given["as_json"] else grid_table(values))
     if not result.is_complete:
         raise KeyboardInterrupt
+    if not given["keep"] and not result.best.is_current and len(found) == 1:
+        logger.info("the run is unchanged; with --keep, the same command makes the best options its default")
     if result.error is not None:
         raise result.error

@@ -185,7 +185,8 @@ def _training(about: ConfigFacts) -> Iterator[str]:
     hours = f"{chosen.hours:.1f} hours" if chosen.hours >= 1.5 else _minutes(chosen.hours)
     if chosen.hours > 72:
         hours = f"{chosen.hours / 24:.0f} days; use a GPU, or less text"
-    steps = f"about {chosen.row.epochs:g} passes over the training text; on two CPU cores roughly {hours}"
+    passes = f"about {chosen.row.epochs:g} passes over the training text"
+    steps = f"{passes}; roughly {hours} on two CPU cores; nmt train --dry-run measures it"
     reasons = {
         "sentences_per_batch": "small batches: more steps, which small corpora need",
         "tokens_per_batch": "target tokens of a step",

@@ -11,6 +11,7 @@ from nmt.decoding.search_grid import Combination, cost
 from nmt.decoding.search_options import SearchOptions
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Score, Scoring, corpus_scores
+from nmt.evaluation.significance import paired_bootstrap
 from nmt.evaluation.test_sets import Split, search_settings, translate_split
 from nmt.runtime.checkpoint_graphs import update_settings
 from nmt.storage import checksums
@@ -34,6 +35,9 @@ class GridResult:
     """BLEU, which decides, and chrF."""
     seconds: float
     """Time to translate the validation set."""
+    hypotheses: tuple[str, ...]
+    is_current: bool
+    """Whether these are the options that the run has now."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class GridSearch:
     """The checkpoints as RUN/CHECKPOINT."""
     arithmetic: str
     results: tuple[GridResult, ...]
+    scoring: Scoring
     is_complete: bool
     """Whether all combinations were tried; False after an interrupt."""
     error: NmtError | None = None
@@ -55,6 +60,18 @@ class GridSearch:
         """The result with the highest BLEU; of equal ones the cheapest, else the first."""
         return max(self.results, key=lambda result: (result.scores[0].value, -cost(result.combination.options)))
 
+    @property
+    def p_value(self) -> float | None:
+        """The probability that the best is as far above the options of the run by chance (paired bootstrap).
+
+        None if they are the best, or not in the grid.
+        """
+        current = next((result for result in self.results if result.is_current), None)
+        if current is None or self.best is current:
+            return None
+        systems = [("current", current.hypotheses), ("best", self.best.hypotheses)]
+        return paired_bootstrap(systems, self.split.references, ["bleu"], self.scoring)[1].estimates[0].p_value
+
     def as_dict(self) -> dict[str, Any]:
         """Return the results as `nmt evaluate --grid --json` prints them."""
         return {
@@ -63,6 +80,7 @@ class GridSearch:
             "models": list(self.models),
             "arithmetic": self.arithmetic,
             "is_complete": self.is_complete,
+            "p_value": self.p_value,
             "combinations": [
                 {
                     "values": dict(result.combination.values),
@@ -71,6 +89,7 @@ class GridSearch:
                     "length_ratio": result.scores[0].length_ratio,
                     "seconds": result.seconds,
                     "is_best": result is self.best,
+                    "is_current": result.is_current,
                 }
                 for result in self.results
             ],
@@ -89,6 +108,7 @@ def search_grid(
     translator.check_tags(split.source, split.tag, split.files[0], split.tag_remedy)
     for each in grid:
         translator.lines.check(each.options)
+    current = SearchOptions.of(loaded.checkpoints[0].settings)
     results: list[GridResult] = []
     is_complete, error = True, None
     with run.lock(KEEP_REMEDY) if keep else nullcontext():
@@ -97,14 +117,15 @@ def search_grid(
                 logger.info(f"{number}/{len(grid)}: {describe(each.values)}")
                 hypotheses, _, seconds = translate_split(translator, each.options, split)
                 scores = corpus_scores(hypotheses, split.references, METRICS, scoring)
-                results.append(GridResult(each, tuple(scores), seconds))
+                is_current = each.options == current
+                results.append(GridResult(each, tuple(scores), seconds, tuple(hypotheses), is_current))
         except KeyboardInterrupt:
             if not results:
                 raise
             is_complete = False
         models = tuple(f"{each.config.name}/{each.name}" for each in loaded.checkpoints)
         arithmetic = translator.machine.description
-        found = GridSearch(split, models, arithmetic, tuple(results), is_complete)
+        found = GridSearch(split, models, arithmetic, tuple(results), scoring, is_complete)
         if keep and is_complete:
             try:
                 keep_options(run, found.best.combination.options)

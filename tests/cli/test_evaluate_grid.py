@@ -1,6 +1,7 @@
 """`nmt evaluate --grid`: search options are chosen on the validation set and kept in the config of the run."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,24 @@ def test_the_best_is_kept_for_all_commands_and_the_run_keeps_its_comments(
     give_scores(monkeypatch, [1.0])
     invoke(tmp_path / "run", "--grid", "beam_size=4", "--max-length-ratio", "2", "--keep")
     assert path.read_text(encoding="utf-8") == after
+
+
+def test_the_gain_over_the_options_of_the_run_is_tested(
+    run: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str]
+) -> None:
+    give_scores(monkeypatch, [3.0, 5.0, 4.0])
+    table = invoke(run, "--grid", "beam=2,3,4")
+    assert [line.split()[4:] for line in table.split("\n")[1:4]][:2] == [["0.0", "now"], ["0.0", "best"]]
+    assert re.search(
+        r"^gain +\+2\.00 BLEU over the options that the run has now \(p = [01]\.\d{3}", table, re.MULTILINE
+    )
+    assert any("the run is unchanged; with --keep" in message for message in messages)
+    messages.clear()
+    for scores, mark in (([5.0, 3.0], "now, best"), ([3.0], "best")):
+        give_scores(monkeypatch, scores)
+        table = invoke(run, "--grid", "beam=2,3" if len(scores) == 2 else "beam=3")
+        assert "gain" not in table and any(line.endswith(f"  {mark}") for line in table.split("\n"))
+        assert any("unchanged" in message for message in messages) == (mark == "best")
 
 
 def test_an_interrupt_prints_what_is_done_and_keeps_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
