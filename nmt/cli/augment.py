@@ -72,7 +72,9 @@ def command(**given: Any) -> None:
         planned = plan(request)
         click.echo(step_table(planned.steps))
         if planned.to_train:
-            click.echo(f"\nmodels to train before the final one: {len(planned.to_train)}; each costs as much as")
+            count = len(planned.to_train)
+            trained = "One model is" if count == 1 else f"{count} models are"
+            click.echo(f"\n{trained} trained before the final one. The cost of {'it' if count == 1 else 'each'}:")
             click.echo(estimate(planned.to_train[0]))
         return
     made = augment(request, train_to_the_end(again))

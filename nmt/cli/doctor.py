@@ -1,5 +1,6 @@
 """`nmt doctor`: say what is wrong with the data or a run, the most likely cause first."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import click
 from nmt.cli import options
 from nmt.cli.strict_parsing import Command, check_usage
 
+logger = logging.getLogger(__name__)
 FINDINGS = 3
 """Exit status if something was found; 1 is an error of the input, 2 of the command line."""
 
@@ -46,4 +48,9 @@ def command(run: Path | None, path: Path | None, overrides: tuple[str, ...], as_
         config = load(path, overrides)
         diagnosis = diagnose_data(config, str(path), check_config(config, path))
     click.echo(dump_json(diagnosis.as_json(), indent=2, ensure_ascii=False) if as_json else diagnosis)
+    if path is None and not diagnosis.findings:
+        logger.info(
+            f"what may still raise the scores: more text; nmt augment --config {diagnosis.name}/config.yaml; "
+            f"nmt evaluate --model {diagnosis.name} --grid beam=5,10 --grid alpha=0.6,1"
+        )
     sys.exit(FINDINGS if diagnosis.findings else 0)
