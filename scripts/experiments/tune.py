@@ -1,14 +1,14 @@
 """Train a model on each of two domains, adapt it to the other one with `nmt tune`, and compare the scores.
 
     python scripts/experiments/tune.py --captions FOLDER --help-texts FOLDER [--source en] [--target de]
-                                       [--pairs N] [--evaluated N] [--steps N] [--tune-steps N] [--mix 0.5 1]
-                                       [--new-subwords N] [--seed 1] [--json FILE]
+                                       [--pairs N] [--new-pairs N] [--evaluated N] [--steps N] [--tune-steps N]
+                                       [--mix 0.5 1] [--new-subwords N] [--seed 1] [--json FILE]
 
 --captions is Multi30k (train, val and test_2016_flickr), --help-texts the help of LibreOffice (train, valid and test),
 each with the suffixes .SOURCE.gz and .TARGET.gz. The settings of the first models are those that `nmt init` chooses.
-For quick trials, --pairs trains and adapts with that many pairs of each domain, drawn uniformly, and --evaluated uses
-only the first pairs of the validation and test sets. Runs and text are in the working directory; finished runs are not
-trained again, interrupted runs are resumed.
+--new-pairs adapts with that many pairs of the new domain, drawn uniformly. For quick trials, --pairs trains and adapts
+with that many pairs of each domain, and --evaluated uses only the first pairs of the validation and test sets. Runs and
+text are in the working directory; finished runs are not trained again, interrupted runs are resumed.
 """
 
 import argparse
@@ -58,16 +58,16 @@ class Domain:
         return found
 
 
-def draw_pairs(domain: Domain, options: argparse.Namespace) -> list[Path]:
-    """Return the files of the training text; with --pairs, files with the drawn pairs."""
+def draw_pairs(domain: Domain, count: int | None, options: argparse.Namespace) -> list[Path]:
+    """Return the files of the training text; with a `count`, files with that many drawn pairs."""
     files = domain.files("train", options)
-    if not options.pairs:
+    if not count:
         return files
     pairs = list(zip(*(list(read_lines(path)) for path in files), strict=True))
-    if len(pairs) < options.pairs:
-        raise NmtError(f"--pairs {options.pairs}: {domain.folder} has {len(pairs)}")
-    kept = [pairs[number] for number in sorted(random.Random(1).sample(range(len(pairs)), options.pairs))]
-    drawn = [Path(f"{domain.name}-{options.pairs}.{language}") for language in (options.source, options.target)]
+    if len(pairs) < count:
+        raise NmtError(f"{count} pairs: {domain.folder} has {len(pairs)}")
+    kept = [pairs[number] for number in sorted(random.Random(1).sample(range(len(pairs)), count))]
+    drawn = [Path(f"{domain.name}-{count}.{language}") for language in (options.source, options.target)]
     for side, path in enumerate(drawn):
         path.write_text("".join(f"{pair[side]}\n" for pair in kept), encoding="utf-8")
     return drawn
@@ -78,7 +78,14 @@ def train(domain: Domain, options: argparse.Namespace) -> Path:
     suffix = f"-{options.pairs}" if options.pairs else ""
     config = Path(f"{domain.name}{suffix}.yaml")
     languages = ["--source-language", options.source, "--target-language", options.target]
-    nmt("init", *map(str, draw_pairs(domain, options)), "-o", str(config), *languages, *domain.evaluated(options))
+    nmt(
+        "init",
+        *map(str, draw_pairs(domain, options.pairs, options)),
+        "-o",
+        str(config),
+        *languages,
+        *domain.evaluated(options),
+    )
     steps = []
     if options.steps:
         every = max(1, options.steps // VALIDATIONS)
@@ -89,8 +96,10 @@ def train(domain: Domain, options: argparse.Namespace) -> Path:
 
 def tune(base: Path, domain: Domain, mix: float, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Adapt a run to a domain, and return the scores of all test sets before and after."""
+    count = options.new_pairs or options.pairs
     name = f"{base.name}-to-{domain.name}-mix{mix:g}" + (f"-{options.new_subwords}" if options.new_subwords else "")
-    run, text = RUNS / name, [str(path) for path in draw_pairs(domain, options)]
+    name += f"-{options.new_pairs}-pairs" if options.new_pairs else ""
+    run, text = RUNS / name, [str(path) for path in draw_pairs(domain, count, options)]
     if not (run / "tuning.json").exists():
         start = ["tune", str(base), *text, "--name", name]
         steps = ["--steps", str(options.tune_steps)] if options.tune_steps else []
@@ -143,6 +152,7 @@ def main() -> int:
     add("--source", default="en", metavar="LANGUAGE", help="source language (default %(default)s)")
     add("--target", default="de", metavar="LANGUAGE", help="target language (default %(default)s)")
     add("--pairs", type=int, metavar="N", help="training pairs of each domain (default: all)")
+    add("--new-pairs", type=int, metavar="N", help="pairs of the new domain (default: all, or those of --pairs)")
     add("--evaluated", type=int, metavar="N", help="pairs of the validation and test sets (default: all)")
     add("--steps", type=int, metavar="N", help="steps of the first trainings (default: those of nmt init)")
     add("--tune-steps", type=int, metavar="N", help="steps of nmt tune (default: its own choice)")
