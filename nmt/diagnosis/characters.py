@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from nmt import config
 from nmt.data.lines import html_entity
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.texts import Texts, examples, words
+from nmt.diagnosis.texts import Texts, draw, examples, words
 
 MAX_DAMAGED_SHARE = 0.002
 """Share of damaged lines that is tolerated."""
 MAX_MARKUP_SHARE = 0.02
 """Share of lines with HTML tags or entities that is tolerated."""
+_SAMPLED_LINES = 5_000
 MAX_STYLE_DIFFERENCE = 0.5
 """Difference between the shares of lines in which two sets have capital letters, or separated punctuation."""
 MAX_UNSEEN_CHARACTERS = 0.01
@@ -144,16 +145,17 @@ def diagnose_differences(train: Sequence[Texts], other: Texts) -> list[Finding]:
 
 def _separated_share(lines: Sequence[str]) -> float | None:
     """Return the share of lines with separated punctuation, among those with punctuation; None if few have any."""
-    step = max(1, len(lines) // 5000)
     separated = [
-        bool(_SEPARATED.search(line)) for line in lines[::step] if _SEPARATED.search(line) or _ATTACHED.search(line)
+        bool(_SEPARATED.search(line))
+        for line in draw(lines, _SAMPLED_LINES)
+        if _SEPARATED.search(line) or _ATTACHED.search(line)
     ]
     return sum(separated) / len(separated) if len(separated) >= 20 else None
 
 
 def _uppercase_share(lines: Sequence[str]) -> float | None:
-    step = max(1, len(lines) // 5000)
-    cased = [bool(_UPPERCASE.search(line)) for line in lines[::step] if line.lower() != line.upper()]
+    drawn = draw(lines, _SAMPLED_LINES)
+    cased = [bool(_UPPERCASE.search(line)) for line in drawn if line.lower() != line.upper()]
     return sum(cased) / len(cased) if len(cased) >= 20 else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from nmt.data.language_detection import LanguageDetector
 from nmt.data.language_names import language_name, parse_code
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.texts import Texts, examples
+from nmt.diagnosis.texts import Texts, draw_indices, examples
 
 _LANGUAGES = (  # noqa: SIM905 (a list of strings would take 60 lines)
     "ar bg bn ca cs da de el en es et eu fa fi fr ga he hi hr hu hy id is it ja ka kk ko lt lv mk mn mr ms mt nb nl pl "
@@ -90,8 +90,7 @@ class LanguageCheck:
         main = language if language and count >= _SIDE_SHARE * votes.total() else ""
         side = _Side(expected, main, {})
         if (usual := expected or main) and not side.is_wrong:
-            step = max(1, len(lines) // _SAMPLED_LINES)
-            for i in range(0, len(lines), step):
+            for i in draw_indices(len(lines), _SAMPLED_LINES):
                 if (stranger := self._stranger(lines[i], usual)) is not None:
                     side.strangers.setdefault(stranger, []).append(i)
         return side

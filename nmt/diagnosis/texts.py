@@ -3,9 +3,11 @@
 A large corpus is sampled in blocks of consecutive lines at even distances, so that shifted lines can still be found.
 """
 
+import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nmt import config
 from nmt.data.corpus import corpus_name, read_pairs
@@ -13,6 +15,7 @@ from nmt.data.languages import UNSPACED
 from nmt.data.lines import InvalidLines, normalize
 from nmt.errors import NmtError
 
+T = TypeVar("T")
 MAX_PAIRS = 200_000
 """Limit of the pairs that are examined of one corpus."""
 BLOCK = 1000
@@ -57,6 +60,19 @@ class Texts:
         found = [self.numbers[i] for i in indices]
         names = ", ".join(f"{number:,}" for number in found[:most])
         return f"line{'s' * (len(found) > 1)} {names}{', …' * (len(found) > most)}"
+
+
+def draw(lines: Sequence[T], most: int) -> list[T]:
+    """Return at most `most` of the lines in their order, drawn uniformly, the same ones each time.
+
+    Lines at equal distances would all be of one kind if two kinds alternate.
+    """
+    return [lines[i] for i in draw_indices(len(lines), most)]
+
+
+def draw_indices(count: int, most: int) -> list[int]:
+    """Return the indices of the lines that `draw` takes from `count` lines."""
+    return sorted(random.Random(1).sample(range(count), min(most, count)))
 
 
 def read_texts(data: config.Data, key: str, corpus: config.Corpus) -> Texts:

@@ -14,7 +14,7 @@ from nmt.data.subword import UNK_SURFACE
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.texts import examples, words
+from nmt.diagnosis.texts import draw, examples, words
 from nmt.evaluation.metrics import validation_bleu
 
 SENTENCES = 120
@@ -50,8 +50,8 @@ class Sample:
     def translate(
         cls, translator: Translator, name: str, pairs: Sequence[tuple[str, str]], tag: str, language: str
     ) -> "Sample":
-        """Translate about `SENTENCES` of the pairs, also with the loops that `max_repeats` would end."""
-        chosen = [pair for pair in pairs[:: max(1, len(pairs) // SENTENCES)] if all(pair)][:SENTENCES]
+        """Translate at most `SENTENCES` of the pairs, also with the loops that `max_repeats` would end."""
+        chosen = draw([pair for pair in pairs if all(pair)], SENTENCES)
         sources, references = [source for source, _ in chosen], [target for _, target in chosen]
         beam = translator.options.changed(tag=tag, shortlist=0, max_repeats=0)
         greedy = beam.changed(method="greedy", with_alignment=translator.has_attention)

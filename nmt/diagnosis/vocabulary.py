@@ -10,7 +10,7 @@ from nmt.config import Config
 from nmt.data.prepared_data import is_made_for
 from nmt.data.subword import SPACE, Subword, Vocabularies
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.texts import Texts
+from nmt.diagnosis.texts import Texts, draw
 from nmt.errors import NmtError
 
 SELDOM = 5
@@ -75,7 +75,7 @@ def _find(config: Config) -> Vocabularies | None:
 
 def _train(config: Config, sides: list[list[str]]) -> Vocabularies:
     subword = config.subword
-    sides = [lines[:: -(-len(lines) // _TRAINING_LINES)] for lines in sides]
+    sides = [draw(lines, _TRAINING_LINES) for lines in sides]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         if subword.joint:

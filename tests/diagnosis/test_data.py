@@ -1,6 +1,7 @@
 """Illnesses of text are found in the quickstart corpus, and none in the corpus as it is."""
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,13 @@ def test_wrong_languages_are_found(
     assert names(findings) == [name] * bool(name)
     assert all(evidence in finding.text for finding in findings)
     assert (len(wrong) > 50) == (evidence.startswith(("About", "lines")))
+
+
+def test_lines_that_alternate_between_languages_are_counted(languages: LanguageCheck) -> None:
+    source, target, chinese = (read("train", language, 2000) for language in ("en", "de", "zh"))
+    mixture = [other if n % 20 == 1 else line for n, (line, other) in enumerate(zip(target, chinese, strict=True))]
+    (finding,), _ = languages(texts(source, mixture))
+    assert re.match(r"About [3-7]% of the lines on the target side of x.en \+ x.de are Chinese", finding.text)
 
 
 def data() -> Config:
