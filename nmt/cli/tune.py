@@ -19,7 +19,10 @@ from nmt.cli.strict_parsing import Command, check_usage
     help="Share of new pairs in training, up to 1; the others are from the old training text. Default 0.5.",
 )  # fmt: skip
 @click.option(
-    "--steps", type=click.IntRange(1), metavar="N", help="Optimizer steps. Default: 10 passes over the new text."
+    "--steps",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Optimizer steps. Default: 10 passes over the new text, or 30 if it is far from that of the model.",
 )
 @click.option(
     "--valid", type=FILE, multiple=True, help="Your own validation set: a table, or two files (give it twice)."
@@ -32,7 +35,8 @@ from nmt.cli.strict_parsing import Command, check_usage
 )  # fmt: skip
 @click.option(
     "--new-subwords", type=click.IntRange(1), metavar="N",
-    help="Also add up to N frequent subwords of the new text to the vocabulary.",
+    help="Also add up to N frequent subwords of the new text to the vocabulary. Default: 2,000 if the text is far from "
+    "that of the model (15 % of its words are new), else none.",
 )  # fmt: skip
 @options.overrides("--set training.patience=5")
 @click.option("--resume", is_flag=True, help="Resume the new run from its last checkpoint.")
@@ -69,7 +73,7 @@ def command(
 
     request = TuningRequest(
         model, pairs, name, start["mix"] or 0.5, steps, start["valid"], start["test"], start["tag"] or "",
-        not start["keep_vocabulary"], start["new_subwords"] or 0, overrides,
+        not start["keep_vocabulary"], start["new_subwords"], overrides,
     )  # fmt: skip
     config = config_to_resume(request) if resume else tuned_config(request)
     more = [word for override in overrides for word in ("--set", override)] + (["--steps", str(steps)] if steps else [])

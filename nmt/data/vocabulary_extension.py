@@ -14,6 +14,8 @@ from itertools import pairwise
 from nmt.data.subword import SPACE, Subword, Vocabularies
 from nmt.errors import NmtError
 
+EXTENSIBLE = ("bpe", "unigram")
+"""The kinds of subword models that new subwords can be added to."""
 MIN_COUNT = 3
 """Occurrences in the new text from which on a character, or a word of a word model, gets an entry."""
 MIN_MERGE_COUNT = 10
@@ -58,7 +60,7 @@ def extend_vocabularies(
 
 def find_new_pieces(subword: Subword, lines: Sequence[str], subwords: int = 0) -> NewPieces:
     """Return the pieces that `subword` lacks for normalised lines; see `extend_vocabularies`."""
-    if subwords and subword.kind not in ("bpe", "unigram"):
+    if subwords and subword.kind not in EXTENSIBLE:
         raise NmtError(
             f"new subwords need a subword model of kind bpe or unigram, and this one is of kind {subword.kind}: leave "
             "out --new-subwords"

@@ -24,7 +24,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespa
                 Path(folder, f"{name}.{language}.gz").write_bytes(gzip.compress(text.encode()))
     return argparse.Namespace(
         captions=Path("captions"), help_texts=Path("help"), source="en", target="de", pairs=3, evaluated=None, steps=20,
-        tune_steps=7, mix=[0.5, 1.0], new_subwords=None, seed=2, json=Path("out.json"),
+        tune_steps=7, new_pairs=None, mix=[0.5, 1.0], new_subwords=None, seed=2, json=Path("out.json"),
     )  # fmt: skip
 
 
@@ -75,5 +75,5 @@ def test_sets_are_cut_for_quick_trials(options: argparse.Namespace) -> None:
 
 def test_too_many_pairs(options: argparse.Namespace) -> None:
     options.pairs = 10
-    with pytest.raises(NmtError, match="--pairs 10: captions has 9"):
+    with pytest.raises(NmtError, match="10 pairs: captions has 9"):
         tune.run(options)

@@ -16,8 +16,16 @@ from nmt.data.subword import Vocabularies
 from nmt.data.token_ids import UNK
 from nmt.errors import NmtError
 from nmt.storage.run_folder import Run
+from nmt.training import tuning
 from nmt.training.session import train
-from nmt.training.tuning import LEARNING_RATE_FACTOR, TuningRequest, config_to_resume, tuned_config
+from nmt.training.tuning import (
+    FAR_PASSES,
+    LEARNING_RATE_FACTOR,
+    PASSES,
+    TuningRequest,
+    config_to_resume,
+    tuned_config,
+)
 
 BASE = Path("runs/base")
 NEW = (Path("new.tsv"),)
@@ -69,8 +77,33 @@ def test_the_configuration_replays_old_text_and_validates_both_domains(printed):
 def test_the_vocabulary_has_the_new_letters(printed):
     old, new = (Vocabularies.load(Path(f"runs/{name}/subword")) for name in ("base", "base-tuned"))
     assert new.is_extension_of(old)
-    assert [new.target.pieces([i])[0] for i in range(old.target.size, new.target.size)] == ["Ä", "ä"]
+    added = [new.target.pieces([i])[0] for i in range(old.target.size, new.target.size)]
+    assert added[:2] == ["Ä", "ä"] and len(added) > 2, "the text is far from the old one, so subwords are added"
     assert UNK in old.source.encode(["bä"])[0] and UNK not in new.source.encode(["bä"])[0]
+
+
+def test_text_far_from_that_of_the_model_gets_more_passes_and_subwords(messages, monkeypatch):
+    monkeypatch.setattr(tuning, "MIN_STEPS", 1)
+    draw = random.Random(2)
+    lines = sorted({" ".join(draw.choice(WORDS) for _ in range(draw.randint(2, 6))) for _ in range(90)})
+    Path("near.tsv").write_text("".join(f"{line}\t{' '.join(reversed(line.split())).upper()}\n" for line in lines))
+    old = Vocabularies.load(Path("runs/base/subword"))
+    configs, added, said = {}, {}, {}
+    for name, text in (("near", Path("near.tsv")), ("far", *NEW)):
+        messages.clear()
+        configs[name] = tuned_config(TuningRequest(BASE, (text,), name, mix=1.0, overrides=("training.patience=1",)))
+        added[name] = Vocabularies.load(Path(f"runs/{name}/subword")).target.size - old.target.size
+        said[name] = [message for message in messages if "words of the new text are new to the model" in message]
+        shutil.rmtree(f"runs/{name}")
+    assert added["near"] == 0 and said["near"] == []
+    near, far = (configs[name].training.max_steps for name in ("near", "far"))
+    assert near > 5 and far == pytest.approx(near * FAR_PASSES / PASSES, abs=3)
+    assert added["far"] > 2 and said["far"][0].endswith(
+        f": up to 2,000 new subwords and {FAR_PASSES} passes over the new text"
+    )
+    config = tuned_config(TuningRequest(BASE, NEW, "far", mix=1.0, steps=5, extends=False))
+    assert config.training.max_steps == 5 and Vocabularies.load(Path("runs/far/subword")).target.size == old.target.size
+    shutil.rmtree("runs/far")
 
 
 def test_the_log_and_the_table_have_both_domains(printed):
