@@ -22,7 +22,7 @@ from nmt.cli.strict_parsing import Command, check_usage
     "--steps",
     type=click.IntRange(1),
     metavar="N",
-    help="Optimizer steps. Default: 10 passes over the new text, or 30 if it is far from that of the model.",
+    help="Optimizer steps. Default: 10 passes over the new text, or 40 if it is far from that of the model.",
 )
 @click.option(
     "--valid", type=FILE, multiple=True, help="Your own validation set: a table, or two files (give it twice)."

@@ -31,7 +31,7 @@ from nmt.training.trainer import DEFAULT_TOKENS
 
 LEARNING_RATE_FACTOR = 0.5
 """The learning rate as a share of that with which the model was trained."""
-PASSES, FAR_PASSES = 10, 30
+PASSES, FAR_PASSES = 10, 40
 """Passes over the new text, and over text that is far from that of the model, unless the user gives the steps; early
 stopping may end training before."""
 FAR_SUBWORDS = 2_000
