@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from nmt.data.languages import has_spaces
 from nmt.storage.json_text import parse_json
@@ -67,7 +68,7 @@ def count_words(prepared: "Prepared", language: str) -> tuple[Counter[str], int]
     return counts, sum(map(len, chosen))
 
 
-def _sources(prepared: "Prepared", number: int, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Iterator[str]:
+def _sources(prepared: "Prepared", number: int, rows: npt.NDArray[np.int64]) -> Iterator[str]:
     """Yield the text of the sources `rows` of a training corpus."""
     store, _ = prepared.train[number]
     if store.is_text:

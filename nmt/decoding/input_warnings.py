@@ -102,13 +102,13 @@ def warn_of_unseen_words(name: str, found: UnseenWords, usual_share: float, samp
     if found.unseen <= usual_share * found.words:
         return
     verb = "is" if found.unseen == 1 else "are"
-    part = "" if sampled_pairs is None else f", of which {sampled_pairs:,} pairs were read,"
+    part = "" if sampled_pairs is None else f"{sampled_pairs:,} pairs of it were read; "
     place = f"line {found.first_line:,}" if found.unseen == 1 else f"the first in line {found.first_line:,}"
     examples = [word if len(word) <= MAX_EXAMPLE else f"{word[:MAX_EXAMPLE]}…" for word in found.examples]
     if examples and found.unseen > len(examples):
         examples.append("…")
     shown = f": {', '.join(examples)}" if examples else ""
     logger.warning(
-        f"{name}: {found.unseen:,} of {found.words:,} words {verb} not in the training text{part} ({place}{shown}). "
+        f"{name}: {found.unseen:,} of {found.words:,} words {verb} not in the training text ({part}{place}{shown}). "
         "Translations of such words are often wrong; 'nmt tune' trains a model further on text of another kind"
     )

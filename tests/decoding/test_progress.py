@@ -106,7 +106,7 @@ def test_one_unseen_word_is_named(messages: list[str]) -> None:
     warnings.check(3, 5, f"the {'x' * 50}")
     warnings.finish()
     [message] = messages
-    assert f"1 of 2 words is not in the training text, of which 1,000 pairs were read, (line 4: {'x' * 40}…)" in message
+    assert f"1 of 2 words is not in the training text (1,000 pairs of it were read; line 4: {'x' * 40}…)" in message
 
 
 def test_few_unseen_words_cause_no_warning(messages: list[str]) -> None:
