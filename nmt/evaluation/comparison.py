@@ -113,6 +113,8 @@ class ScoreComparison:
     """The sentences that differ most, first the one with the largest difference."""
     metric: str
     """Name of the metric of the sentence scores."""
+    shows_sentences: bool = True
+    """Whether sentences were asked for."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def compare_scores(
         [(each.name, each.hypotheses) for each in translated], split.references, METRICS, scoring
     )
     sentences, metric_name = differing_sentences(split, translated, metric, scoring, count)
-    return ScoreComparison(split, translated, tuple(systems), tuple(sentences), metric_name)
+    return ScoreComparison(split, translated, tuple(systems), tuple(sentences), metric_name, count > 0)
 
 
 def differing_sentences(

@@ -29,7 +29,8 @@ def comparison_text(comparison: Comparison) -> str:
         parts.append(
             (f"Scores on {test_set_name(scores)}", f"{paired_text(scores.systems, 2)}\n{search_notes(scores)}")
         )
-        parts.append((sentences_title(scores), _sentences_text(scores)))
+        if scores.shows_sentences:
+            parts.append((sentences_title(scores), _sentences_text(scores)))
     return "\n\n".join(f"== {title}\n{body}".rstrip() for title, body in parts)
 
 

@@ -107,8 +107,7 @@ def _scores(scores: ScoreComparison) -> list[str]:
         _table(head, rows),
         f"<p>{legend}</p>",
         f"<p>{'<br>'.join(f'<code>{escape(note)}</code>' for note in notes)}</p>",
-        f"<h2>{escape(sentences_title(scores))}</h2>",
-        *_sentences(scores),
+        *([f"<h2>{escape(sentences_title(scores))}</h2>", *_sentences(scores)] if scores.shows_sentences else []),
     ]
 
 

@@ -104,6 +104,10 @@ def test_a_comparison_is_printed_drawn_and_written_as_a_page(
     monkeypatch.setattr(compare, "load", lambda *_: pytest.fail("a model was loaded"))
     again = runs("first", "second", "-n", "2")
     assert again == text.removesuffix("\nnew/curves.svg\nnew/page.html\n").replace("cpu fp32\n", "cpu fp32, stored\n")
+    none = runs("first", "second", "-n", "0", "--html", "none.html")
+    assert "Scores on" in none
+    for shown in (none, Path("none.html").read_text(encoding="utf-8")):
+        assert "sentences that differ" not in shown and "No sentence" not in shown
     assert len(list(Path("first/evaluations").glob("flickr-step-1-beam2.*"))) == 2
     with pytest.raises(BaseException, match="a model was loaded"):
         runs("first", "second", "--greedy")
