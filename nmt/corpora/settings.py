@@ -52,8 +52,8 @@ _SMALL = SizeSettings(
     tokens_per_second=4_000,
 )  # fmt: skip
 
-# Measured: the row of 5,000 pairs on two corpora, that of 2,000 pairs on one (docs/guides/low-resource.md), and that of
-# 29,000 pairs on one, with 33 epochs (docs/results.md). The others are not measured.
+# Measured on two corpora: the rows of 5,000 and 29,000 pairs; in part that of 2,000 (docs/guides/low-resource.md). The
+# others are not measured.
 TABLE = (
     SizeSettings(
         pairs=500, vocab_size=4_000, sampling=0.1, epochs=120,

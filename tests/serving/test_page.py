@@ -176,10 +176,10 @@ def test_the_api_key(open_page: OpenPage) -> None:
     page.get_by_label("API key").fill("schlüssel mit leerzeichen")
     page.keyboard.press("Enter")
     wait_for(page, "#status", "Invalid API key.")
-    translations.failures = [fail(403, "Invalid API key.")]
+    translations.failures = [fail(403, "Unknown API key.")]  # another text, to wait for this answer
     page.get_by_label("API key").fill("wrong")
     page.keyboard.press("Enter")
-    wait_for(page, "#status", "Invalid API key.")
+    wait_for(page, "#status", "Unknown API key.")
     page.get_by_label("API key").fill("right")
     page.keyboard.press("Enter")
     wait_for(page, "#target", "DOG A")
