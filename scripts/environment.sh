@@ -23,15 +23,17 @@ environment() {
     fi
 }
 
-# Install PyTorch for the CPU in .venv on Linux without an NVIDIA GPU, where the package of PyPI brings several gigabytes of
-# CUDA. Do nothing if torch is installed already, or if the index of PyTorch (or TORCH_INDEX, a mirror) is not reachable.
+# Install PyTorch for the CPU in .venv on Linux without an NVIDIA GPU; the package of PyPI brings several gigabytes of CUDA.
+# Do nothing if torch is installed already, or if the index of PyTorch (or TORCH_INDEX, a mirror) is not reachable.
 cpu_torch() {
     local index=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
-    if [ "$(uname -sm)" = "Linux x86_64" ] && ! command -v nvidia-smi >/dev/null && ! compgen -G ".venv/lib/*/site-packages/torch" >/dev/null &&
-        .venv/bin/python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/torch/", timeout=10)' "$index" 2>/dev/null; then
-        echo "no NVIDIA GPU was found: installing PyTorch for the CPU from $index" >&2
-        .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --index-url "$index" -c scripts/constraints.txt torch >&2 || true
-    fi
+    local open='import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)'
+    [ "$(uname -sm)" = "Linux x86_64" ] || return 0
+    if command -v nvidia-smi >/dev/null; then return 0; fi
+    if compgen -G ".venv/lib/*/site-packages/torch" >/dev/null; then return 0; fi
+    .venv/bin/python -c "$open" "$index/torch/" 2>/dev/null || return 0
+    echo "no NVIDIA GPU was found: installing PyTorch for the CPU from $index" >&2
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --index-url "$index" -c scripts/constraints.txt torch >&2 || true
 }
 
 # Install nmt without torch in .venv-runtime, from the files in requirements/, with the Python of .venv. The tests use it.

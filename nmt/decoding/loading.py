@@ -94,7 +94,7 @@ class LoadedTranslator:
         lengths = [read_typical_length(each.run.lengths) for each in self.checkpoints]
         return min((length for length in lengths if length is not None), default=None)
 
-    @property
+    @functools.cached_property
     def training_words(self) -> TrainingWords | None:
         """The words of the training sources of all models; None if those of one are not known."""
         paths = [each.run.words for each in self.checkpoints]

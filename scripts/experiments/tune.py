@@ -58,14 +58,14 @@ class Domain:
         return found
 
 
-def draw_pairs(domain: Domain, count: int | None, options: argparse.Namespace) -> list[Path]:
-    """Return the files of the training text; with a `count`, files with that many drawn pairs."""
-    files = domain.files("train", options)
+def draw_pairs(domain: Domain, options: argparse.Namespace, option: str = "pairs") -> list[Path]:
+    """Return the files of the training text; if `option` is given, files with that many drawn pairs."""
+    files, count = domain.files("train", options), getattr(options, option)
     if not count:
         return files
     pairs = list(zip(*(list(read_lines(path)) for path in files), strict=True))
     if len(pairs) < count:
-        raise NmtError(f"{count} pairs: {domain.folder} has {len(pairs)}")
+        raise NmtError(f"--{option.replace('_', '-')} {count}: {domain.folder} has {len(pairs)}")
     kept = [pairs[number] for number in sorted(random.Random(1).sample(range(len(pairs)), count))]
     drawn = [Path(f"{domain.name}-{count}.{language}") for language in (options.source, options.target)]
     for side, path in enumerate(drawn):
@@ -78,14 +78,7 @@ def train(domain: Domain, options: argparse.Namespace) -> Path:
     suffix = f"-{options.pairs}" if options.pairs else ""
     config = Path(f"{domain.name}{suffix}.yaml")
     languages = ["--source-language", options.source, "--target-language", options.target]
-    nmt(
-        "init",
-        *map(str, draw_pairs(domain, options.pairs, options)),
-        "-o",
-        str(config),
-        *languages,
-        *domain.evaluated(options),
-    )
+    nmt("init", *map(str, draw_pairs(domain, options)), "-o", str(config), *languages, *domain.evaluated(options))
     steps = []
     if options.steps:
         every = max(1, options.steps // VALIDATIONS)
@@ -96,10 +89,10 @@ def train(domain: Domain, options: argparse.Namespace) -> Path:
 
 def tune(base: Path, domain: Domain, mix: float, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Adapt a run to a domain, and return the scores of all test sets before and after."""
-    count = options.new_pairs or options.pairs
     name = f"{base.name}-to-{domain.name}-mix{mix:g}" + (f"-{options.new_subwords}" if options.new_subwords else "")
     name += f"-{options.new_pairs}-pairs" if options.new_pairs else ""
-    run, text = RUNS / name, [str(path) for path in draw_pairs(domain, count, options)]
+    drawn = "new_pairs" if options.new_pairs else "pairs"
+    run, text = RUNS / name, [str(path) for path in draw_pairs(domain, options, drawn)]
     if not (run / "tuning.json").exists():
         start = ["tune", str(base), *text, "--name", name]
         steps = ["--steps", str(options.tune_steps)] if options.tune_steps else []

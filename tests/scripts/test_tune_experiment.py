@@ -75,5 +75,5 @@ def test_sets_are_cut_for_quick_trials(options: argparse.Namespace) -> None:
 
 def test_too_many_pairs(options: argparse.Namespace) -> None:
     options.pairs = 10
-    with pytest.raises(NmtError, match="10 pairs: captions has 9"):
+    with pytest.raises(NmtError, match="--pairs 10: captions has 9"):
         tune.run(options)
