@@ -37,8 +37,8 @@ stopping may end training before."""
 FAR_SUBWORDS = 2_000
 """Subwords that text far from that of the model adds to the vocabulary at most, unless the user gives their number."""
 FAR_SHARE = 0.15
-"""Share of source words unknown to the model from which on text is far. New text of the same kind has 1 to 10 %, other
-text 17 to 50 % (captions, help texts and talks, English and German, after 5,000 to 30,000 pairs)."""
+"""Share of source words unknown to the model from which on text is far. New text of the same kind has 1 to 11 %, text of
+another kind 11 to 46 % (scripts/experiments/unseen_words.py: captions, help texts and talks, 4,600 to 30,000 lines)."""
 MIN_STEPS = 200
 VALIDATIONS = 10
 """Validations in `training.max_steps` steps."""
@@ -116,11 +116,7 @@ def tuned_config(request: TuningRequest) -> Config:
         run.folder.mkdir(parents=True, exist_ok=True)
         sets, corpora = _write_text(request, old, run.folder / "text", tag)
         known = Vocabularies.load(base.subword)
-        unseen = _unseen_share(base, old, corpora["train"])
-        is_far = unseen >= FAR_SHARE
-        new_subwords, passes = _far_settings(request, known) if is_far else (request.new_subwords or 0, PASSES)
-        if is_far:
-            _log_distance(request, unseen, new_subwords, passes)
+        new_subwords, passes = _amounts(request, known, _unseen_share(base, old, corpora["train"]))
         vocabularies = _extend(request.extends, new_subwords, known, old, corpora["train"])
         vocabularies.copy_to(run.subword)
     values = old.model_dump(mode="json") | {"name": run.folder.name}
@@ -203,20 +199,23 @@ def _unseen_share(base: Run, old: Config, train: dict[str, Any]) -> float:
     return sum(len(unseen) for _, unseen in found) / max(1, sum(words for words, _ in found))
 
 
-def _far_settings(request: TuningRequest, known: Vocabularies) -> tuple[int, int]:
-    """Return the new subwords and the passes for text that is far from that of the model."""
-    can_extend = request.extends and known.source.kind in EXTENSIBLE and known.target.kind in EXTENSIBLE
-    automatic = FAR_SUBWORDS if can_extend else 0
-    return automatic if request.new_subwords is None else request.new_subwords, FAR_PASSES
+def _amounts(request: TuningRequest, known: Vocabularies, unseen: float) -> tuple[int, int]:
+    """Return how many new subwords are added at most, and the passes over the new text.
 
-
-def _log_distance(request: TuningRequest, unseen: float, new_subwords: int, passes: int) -> None:
-    """Log what is done because the text is far from that of the model."""
-    done = [f"up to {new_subwords:,} new subwords"] if new_subwords and request.new_subwords is None else []
-    done += [f"{passes} passes over the new text"] if request.steps is None else []
-    logger.info(
-        f"{unseen:.0%} of the words of the new text are new to the model{': ' if done else ''}{' and '.join(done)}"
-    )
+    `unseen` is the share of its words that the model has not seen. Log what it decides if the text is far.
+    """
+    if unseen < FAR_SHARE:
+        return request.new_subwords or 0, PASSES
+    new_subwords, decided = request.new_subwords or 0, []
+    can_extend = request.extends and all(one.kind in EXTENSIBLE for one in (known.source, known.target))
+    if request.new_subwords is None and can_extend:
+        new_subwords = FAR_SUBWORDS
+        decided.append(f"up to {FAR_SUBWORDS:,} new subwords")
+    if request.steps is None:
+        decided.append(f"{FAR_PASSES} passes over the new text")
+    what = f": {' and '.join(decided)}" if decided else ""
+    logger.info(f"{unseen:.0%} of the words of the new text are new to the model{what}")
+    return new_subwords, FAR_PASSES
 
 
 def _extend(extends: bool, new_subwords: int, old: Vocabularies, config: Config, train: dict[str, Any]) -> Vocabularies:
