@@ -37,8 +37,8 @@ stopping may end training before."""
 FAR_SUBWORDS = 2_000
 """Subwords that text far from that of the model adds to the vocabulary at most, unless the user gives their number."""
 FAR_SHARE = 0.15
-"""Share of source words unknown to the model from which on text is far. New text of the same kind has 1 to 11 %, text of
-another kind 11 to 46 % (scripts/experiments/unseen_words.py: captions, help texts and talks, 4,600 to 30,000 lines)."""
+"""Share of source words unknown to the model from which on text is far. New text of the same kind has 1 to 11 %, text
+of another kind 11 to 46 % (scripts/experiments/unseen_words.py: captions, help texts, talks; 4,600 to 30,000 lines)."""
 MIN_STEPS = 200
 VALIDATIONS = 10
 """Validations in `training.max_steps` steps."""
